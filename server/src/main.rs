@@ -1,0 +1,3 @@
+//! The `server` program: the only place that ends the process.
+
+fn main() {}
