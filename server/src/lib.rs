@@ -1,4 +1,22 @@
 //! A stateful Socket.IO chat server with optimistic delivery: the system under test.
 
+pub mod auth;
+pub mod chat;
+pub mod config;
+pub mod delivery;
+pub mod front;
+pub mod handlers;
+pub mod http;
+pub mod idempotency;
+pub mod limits;
+pub mod listener;
 pub mod message;
+pub mod process;
+pub mod protocol;
+mod server;
+pub mod session;
+pub mod socket_manager;
 pub mod store;
+pub mod telemetry;
+
+pub use server::{Error, Server, Stopped, serve};

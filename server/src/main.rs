@@ -1,3 +1,23 @@
 //! The `server` program: the only place that ends the process.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// A Socket.IO chat server with optimistic delivery.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(flatten)]
+    args: server::config::Args,
+}
+
+fn main() -> ExitCode {
+    match server::serve(Cli::parse().args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("server: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -7,6 +7,14 @@ use bson::oid::ObjectId;
 
 use crate::message::{Kind, Message};
 
+pub mod document;
+mod group_commit;
+pub mod memory;
+pub mod mongo;
+pub mod queue;
+mod settle;
+pub mod writer;
+
 /// What a store is and how durable a confirmed write in it is, for `/health` and for reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreInfo {
@@ -26,13 +34,18 @@ pub struct StoreError(pub String);
 /// Why one message of a batch was not confirmed by the store.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum InsertError {
-    /// It is certainly not in the store.
+    /// This attempt certainly did not put it into the store, and no other will: the store refuses
+    /// what it is.
     #[error("rejected: {0}")]
     Rejected(String),
+    /// This attempt certainly did not put it into the store, but a later one may: the store was not
+    /// to be had.
+    #[error("unavailable: {0}")]
+    Unavailable(String),
     /// Nobody knows whether it is in the store: the connection broke before the answer.
     #[error("outcome unknown: {0}")]
     Unknown(String),
-    /// The same sender already has a message with this `clientMsgId`: this is it.
+    /// The same sender already has a message of this kind with this `clientMsgId`: this is it.
     #[error("a message with this clientMsgId exists")]
     DuplicateClientMsgId(Box<Message>),
 }
@@ -49,15 +62,29 @@ pub trait MessageStore: Send + Sync + 'static {
     /// Whether the store answers.
     async fn ping(&self) -> Result<(), StoreError>;
 
+    /// How many inserts at once it serves well: the limit of batches in flight, unless one is
+    /// configured.
+    fn concurrency(&self) -> usize;
+
     /// Inserts each message under its own `_id`; the results are in the order of the batch.
-    /// Inserting a message that is there already under the same `_id` is success.
+    /// Inserting a message that is there already under the same `_id` is success. The caller may
+    /// give up by dropping the future; whether the messages are stored is then unknown.
     async fn insert_many(&self, batch: &[Arc<Message>]) -> Vec<Result<(), InsertError>>;
 
     /// Reads one message.
     async fn get(&self, kind: Kind, id: ObjectId) -> Result<Option<Message>, StoreError>;
 
-    /// Deletes the messages that are there; those that are not are no error.
-    async fn delete_many(&self, kind: Kind, ids: &[ObjectId]) -> Result<(), StoreError>;
+    /// Returns once no insert that was given up or ended as unknown before this call can still
+    /// land.
+    ///
+    /// Without it, deleting what an unknown insert may have written proves nothing: a database that
+    /// was frozen or cut off executes the insert it received before the delete, or after it, as its
+    /// threads happen to wake up.
+    async fn fence(&self) -> Result<(), StoreError>;
+
+    /// Deletes the messages that are there, as durably as it inserts, and says how many there were.
+    /// Those that are not there are no error.
+    async fn delete_many(&self, kind: Kind, ids: &[ObjectId]) -> Result<u64, StoreError>;
 }
 
 /// How a save ended, told once for each message that was queued.
@@ -72,7 +99,8 @@ pub enum SaveOutcome {
     AlreadySaved(Box<Message>),
     /// Not in the store, or about to be removed from it.
     Failed {
-        /// In plain words, counted under this name.
+        /// One of the few names in [`queue::FailureReason`], in plain words; the details are in the
+        /// log.
         reason: String,
     },
 }

@@ -1,0 +1,318 @@
+//! Gets messages to the members of a conversation: now, and Confirmed or Failed later.
+
+use std::{
+    collections::hash_map::RandomState,
+    hash::BuildHasher,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use parking_lot::{Mutex, MutexGuard};
+use serde_json::value::RawValue;
+
+use crate::{
+    message::{Conversation, Kind},
+    protocol::{Dialect, Refusal},
+    session::{Recipient, Sent, Session},
+    socket_manager::{Member, SocketManager},
+    telemetry::Telemetry,
+};
+
+/// Locks that conversations share: enough that two busy ones rarely meet.
+const STRIPES: usize = 256;
+
+/// Those who got a message, and so get its end.
+pub type Recipients = Arc<[Member<Recipient>]>;
+
+/// One order for each conversation. Whoever delivers to one, joins it or leaves it, holds its turn: so all members see
+/// the same order, and nobody gets a message after the acknowledgement of having left.
+#[derive(Debug)]
+pub struct Sequencer {
+    stripes: Box<[Mutex<()>]>,
+    hasher: RandomState,
+}
+
+impl Default for Sequencer {
+    fn default() -> Self {
+        Self {
+            stripes: (0..STRIPES).map(|_| Mutex::new(())).collect(),
+            hasher: RandomState::new(),
+        }
+    }
+}
+
+impl Sequencer {
+    /// Waits for the turn of this conversation. What is done in a turn is only queue pushes, so the wait is short and
+    /// needs no runtime.
+    pub fn turn(&self, conversation: &Conversation) -> MutexGuard<'_, ()> {
+        let stripe = self.hasher.hash_one(conversation) as usize % self.stripes.len();
+        self.stripes[stripe].lock()
+    }
+}
+
+/// The way to the clients.
+#[derive(Debug)]
+pub struct Delivery {
+    users: Arc<Mutex<SocketManager<Recipient>>>,
+    sequencer: Sequencer,
+    dialect: Dialect,
+    telemetry: Arc<Telemetry>,
+}
+
+impl Delivery {
+    /// Delivers to the users of this manager.
+    #[must_use]
+    pub fn new(
+        users: Arc<Mutex<SocketManager<Recipient>>>,
+        dialect: Dialect,
+        telemetry: Arc<Telemetry>,
+    ) -> Self {
+        Self {
+            users,
+            sequencer: Sequencer::default(),
+            dialect,
+            telemetry,
+        }
+    }
+
+    /// The order of the conversations, for those who change who is in one.
+    #[must_use]
+    pub const fn sequencer(&self) -> &Sequencer {
+        &self.sequencer
+    }
+
+    /// Delivers a message to everybody in its conversation, if its sender may send there. No await, no store.
+    ///
+    /// # Errors
+    /// The sender has not joined, or has logged in elsewhere.
+    pub fn deliver(
+        &self,
+        conversation: &Conversation,
+        sender: &Session,
+        message: &RawValue,
+    ) -> Result<Recipients, Refusal> {
+        let turn = self.sequencer.turn(conversation);
+        let recipients = {
+            let mut users = self.users.lock();
+            may_send(&users, conversation, sender)?;
+            users.users_in_room(conversation)
+        };
+        self.emit_message(turn, conversation, &recipients, sender, message);
+        Ok(recipients)
+    }
+
+    /// Delivers a message that was let in before to everybody who is in its conversation now.
+    pub fn deliver_persisted(
+        &self,
+        conversation: &Conversation,
+        sender: &Session,
+        message: &RawValue,
+    ) -> Recipients {
+        let turn = self.sequencer.turn(conversation);
+        let recipients = self.users.lock().users_in_room(conversation);
+        self.emit_message(turn, conversation, &recipients, sender, message);
+        recipients
+    }
+
+    /// Tells everybody who got the message that it is stored.
+    pub fn confirm(
+        &self,
+        conversation: &Conversation,
+        recipients: &Recipients,
+        message: &RawValue,
+    ) {
+        self.emit_end(
+            conversation,
+            recipients,
+            conversation.kind.confirmed(),
+            message,
+        );
+    }
+
+    /// Tells everybody who got the message that it is not stored.
+    pub fn fail(&self, conversation: &Conversation, recipients: &Recipients, failure: &RawValue) {
+        self.emit_end(
+            conversation,
+            recipients,
+            conversation.kind.failed(),
+            failure,
+        );
+    }
+
+    /// Accounts for one packet; a client without room for it is cut off.
+    pub fn account(&self, recipient: &Recipient, sent: Sent) {
+        match sent {
+            Sent::Queued => self.telemetry.delivered.increment(),
+            Sent::Gone => self.telemetry.dropped.increment(),
+            Sent::Overflow => {
+                self.telemetry.dropped.increment();
+                self.cut_off(recipient);
+            }
+        }
+    }
+
+    fn emit_message(
+        &self,
+        turn: MutexGuard<'_, ()>,
+        Conversation { kind, id }: &Conversation,
+        recipients: &Recipients,
+        sender: &Session,
+        message: &RawValue,
+    ) {
+        let (tag, noun) = (kind.log_tag(), kind.noun());
+        tracing::debug!(
+            "{tag} Emitting to {} users in {noun} {id}",
+            recipients.len()
+        );
+        let event = self.dialect.received(*kind);
+        match self.dialect.sent(*kind) {
+            None => self.emit(turn, recipients, |_| event, message),
+            Some(sent) => {
+                let event_for = |member: &Member<Recipient>| {
+                    if member.user.id == sender.user.id {
+                        sent
+                    } else {
+                        event
+                    }
+                };
+                self.emit(turn, recipients, event_for, message);
+            }
+        }
+    }
+
+    fn emit_end(
+        &self,
+        conversation: &Conversation,
+        recipients: &Recipients,
+        event: &'static str,
+        payload: &RawValue,
+    ) {
+        let turn = self.sequencer.turn(conversation);
+        self.emit(turn, recipients, |_| event, payload);
+    }
+
+    /// Hands one packet to each recipient's connection. The one place where packets for many are sent.
+    fn emit(
+        &self,
+        turn: MutexGuard<'_, ()>,
+        recipients: &Recipients,
+        event_for: impl Fn(&Member<Recipient>) -> &'static str,
+        payload: &RawValue,
+    ) {
+        let mut gone = 0;
+        let mut overflowed: Vec<&Recipient> = Vec::new();
+        for member in recipients.iter() {
+            match member.handle.emit(event_for(member), payload) {
+                Sent::Queued => {}
+                Sent::Gone => gone += 1,
+                Sent::Overflow => overflowed.push(&member.handle),
+            }
+        }
+        // Cutting somebody off takes other locks and more time than the others should wait.
+        drop(turn);
+        self.telemetry
+            .delivered
+            .add((recipients.len() - gone - overflowed.len()) as u64);
+        self.telemetry.dropped.add((gone + overflowed.len()) as u64);
+        for recipient in overflowed {
+            self.cut_off(recipient);
+        }
+    }
+
+    /// Disconnects a client that has missed a packet: it must know. Its rooms are free of it at once.
+    fn cut_off(&self, recipient: &Recipient) {
+        if !recipient.mark_cut_off() {
+            return;
+        }
+        self.telemetry.slow_consumers.increment();
+        let user_id = &recipient.session.user.id;
+        tracing::warn!("[Delivery] User {user_id} does not keep up: disconnecting");
+        self.users.lock().remove_user(recipient.session.id);
+        recipient.kill();
+    }
+}
+
+/// Whether this login may send to this conversation.
+///
+/// # Errors
+/// Its user has not joined, or has logged in elsewhere.
+pub fn may_send(
+    users: &SocketManager<Recipient>,
+    conversation: &Conversation,
+    sender: &Session,
+) -> Result<(), Refusal> {
+    if !users.is_user_in_room(&sender.user.id, conversation) {
+        return Err(Refusal::NotJoined(conversation.kind));
+    }
+    if !users.is_live(&sender.user.id, sender.id) {
+        return Err(Refusal::LoggedInElsewhere);
+    }
+    Ok(())
+}
+
+/// `temp_1760000000000_k3x9a1b2c`: the milliseconds and nine random letters or digits.
+#[must_use]
+pub fn temporary_id(millis: i64) -> String {
+    const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+    let mut random: u64 = rand::random();
+    let mut id = format!("temp_{millis}_");
+    for _ in 0..9 {
+        id.push(char::from(DIGITS[(random % 36) as usize]));
+        random /= 36;
+    }
+    id
+}
+
+/// Says how long the emits took, in the log's words.
+pub fn log_emitted(kind: Kind, received: Instant) -> Duration {
+    let took = received.elapsed();
+    tracing::debug!(
+        "{} Message emitted in {}",
+        kind.log_tag(),
+        crate::telemetry::log_millis(took)
+    );
+    took
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn temporary_ids_look_like_the_contract_and_differ() {
+        let ids: std::collections::HashSet<_> =
+            (0..1000).map(|_| temporary_id(1_760_000_000_000)).collect();
+        assert_eq!(ids.len(), 1000);
+        for id in ids {
+            let random = id.strip_prefix("temp_1760000000000_").unwrap();
+            assert!(
+                random.len() == 9
+                    && random
+                        .bytes()
+                        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()),
+                "{id}"
+            );
+        }
+    }
+
+    #[test]
+    fn two_turns_of_one_conversation_never_overlap() {
+        let sequencer = Sequencer::default();
+        let room = Conversation {
+            kind: Kind::Room,
+            id: "r".into(),
+        };
+        let inside = std::sync::atomic::AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..1000 {
+                        let _turn = sequencer.turn(&room);
+                        assert_eq!(inside.fetch_add(1, std::sync::atomic::Ordering::SeqCst), 0);
+                        inside.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
+                    }
+                });
+            }
+        });
+    }
+}

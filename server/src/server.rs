@@ -1,0 +1,380 @@
+//! Assembles the server, binds it, runs it and drains it.
+
+use std::{
+    future::Future,
+    io::{self, IsTerminal as _, Write as _},
+    net::SocketAddr,
+    pin::pin,
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+use socketioxide::{
+    ParserConfig, SocketIo, TransportType,
+    extract::{Extension, SocketRef, TryData},
+    handler::ConnectHandler as _,
+};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing_subscriber::EnvFilter;
+
+use crate::{
+    auth::{Authenticator, Handshake},
+    chat::Chat,
+    config::{Args, Config, MAX_PAYLOAD, StoreConfig},
+    delivery::Delivery,
+    front::Front,
+    handlers::connection,
+    http::{self, Pages},
+    idempotency::ClientMessages,
+    limits::AddressLimit,
+    listener::{Acceptor, listen},
+    process,
+    session::Session,
+    socket_manager::SocketManager,
+    store::{
+        MessageStore, StoreError,
+        memory::MemoryStore,
+        mongo::MongoStore,
+        queue::SaveQueue,
+        writer::{DrainReport, Writer},
+    },
+    telemetry::Telemetry,
+};
+
+/// How long an Engine.IO session may stay without a Socket.IO login.
+const LOGIN_WITHIN: Duration = Duration::from_secs(10);
+/// Bytes read from a WebSocket at once: some chat messages. Each connection holds as many.
+const WS_READ_BUFFER: usize = 2048;
+/// How much of the drain deadline is kept for telling the clients, at most: for what waits in their connections.
+const FAREWELLS_WITHIN: Duration = Duration::from_secs(3);
+/// How long polling clients get to fetch what waits for them.
+const LAST_POLL: Duration = Duration::from_millis(250);
+/// How long ended connections may take to be gone.
+const REMAINS_WITHIN: Duration = Duration::from_secs(1);
+
+/// Why the server could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address is taken or not ours.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The store does not answer or refuses us.
+    #[error("cannot use the store: {0}")]
+    Store(#[from] StoreError),
+    /// The filter of the log is wrong.
+    #[error("wrong log filter `{filter}`: {source}; expected one like `info` or `server=debug`")]
+    LogFilter {
+        /// As typed.
+        filter: String,
+        /// What is wrong with it.
+        source: tracing_subscriber::filter::ParseError,
+    },
+    /// The histograms could not be made.
+    #[error("cannot make histograms: {0}")]
+    Histogram(#[from] hdrhistogram::CreationError),
+    /// The runtime, the signals or the output.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+/// Runs a server in this thread until Ctrl-C or SIGTERM, then drains it. The first line on stdout is its address.
+///
+/// # Errors
+/// It could not start.
+pub fn serve(args: Args) -> Result<(), Error> {
+    start_log(&args.log)?;
+    process::raise_file_limit();
+    let mut runtime = if args.threads == 1 {
+        tokio::runtime::Builder::new_current_thread()
+    } else {
+        tokio::runtime::Builder::new_multi_thread()
+    };
+    let runtime = runtime.worker_threads(args.threads).enable_all().build()?;
+    let served = runtime.block_on(async {
+        let stop = stop_signal()?;
+        let server = Server::bind(Config::from(args)).await?;
+        server.print_state_on_signal()?;
+        writeln!(io::stdout(), "listening on http://{}", server.local_addr())?;
+        server.run(stop).await;
+        Ok(())
+    });
+    // What is still running belongs to clients that were given up.
+    runtime.shutdown_background();
+    served
+}
+
+/// A server that listens and does not accept yet.
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    acceptor: Arc<Acceptor>,
+    front: Front,
+    io: SocketIo,
+    chat: Arc<Chat>,
+    writer: Writer,
+    drain_deadline: Duration,
+}
+
+/// How a server stopped.
+#[derive(Debug)]
+pub struct Stopped {
+    /// What became of the messages that were waiting for the store.
+    pub saves: DrainReport,
+    /// Whether every message had its end, and every client that end, before the deadline.
+    pub clean: bool,
+}
+
+impl Server {
+    /// Prepares the store and listens.
+    ///
+    /// # Errors
+    /// The store can't be used, or the address.
+    pub async fn bind(config: Config) -> Result<Self, Error> {
+        match config.store.clone() {
+            StoreConfig::Memory(memory) => {
+                let store = Arc::new(MemoryStore::new(memory));
+                Self::assemble(config, Arc::clone(&store) as _, Some(store)).await
+            }
+            StoreConfig::MongoDb(mongo) => {
+                let store = MongoStore::new(mongo).await?;
+                Self::assemble(config, Arc::new(store), None).await
+            }
+        }
+    }
+
+    /// The same with a store that the caller made.
+    ///
+    /// # Errors
+    /// The store can't be used, or the address.
+    pub async fn bind_with(config: Config, store: Arc<dyn MessageStore>) -> Result<Self, Error> {
+        Self::assemble(config, store, None).await
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `shutdown` resolves, then drains: accepts nobody and nothing more, finishes every pending save,
+    /// tells the clients, and lets them go; all within the drain deadline.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Stopped {
+        let connections = TaskTracker::new();
+        let stop = CancellationToken::new();
+        let mut shutdown = pin!(shutdown);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut shutdown => break,
+                stream = self.acceptor.accept(&self.listener) => {
+                    let served = self.front.clone().serve(stream, stop.clone());
+                    connections.spawn(served);
+                }
+            }
+        }
+        let Self {
+            listener,
+            acceptor,
+            io,
+            chat,
+            writer,
+            drain_deadline,
+            ..
+        } = self;
+        let deadline = Instant::now() + drain_deadline;
+        let for_the_clients = (drain_deadline / 4).min(FAREWELLS_WITHIN);
+        chat.draining.store(true, Ordering::SeqCst);
+        drop(listener);
+        tracing::info!(
+            "stopping: {} messages wait for the store",
+            chat.queue.depth()
+        );
+
+        let mut clean = true;
+        let saves = writer.drain(drain_deadline - for_the_clients).await;
+        chat.in_flight.close();
+        clean &= within(deadline, Duration::MAX, chat.in_flight.wait()).await;
+        if io
+            .sockets()
+            .iter()
+            .any(|socket| socket.transport_type() == TransportType::Polling)
+        {
+            tokio::time::sleep(LAST_POLL).await;
+        }
+        clean &= within(deadline, for_the_clients, io.close()).await;
+        stop.cancel();
+        connections.close();
+        let remains = Instant::now() + REMAINS_WITHIN;
+        clean &= within(remains, Duration::MAX, connections.wait()).await;
+        acceptor.kill_all();
+        clean &= within(remains, Duration::MAX, acceptor.until_empty()).await;
+        report(&saves, clean);
+        Stopped { saves, clean }
+    }
+
+    async fn assemble(
+        config: Config,
+        store: Arc<dyn MessageStore>,
+        memory: Option<Arc<MemoryStore>>,
+    ) -> Result<Self, Error> {
+        store.prepare().await?;
+        let listener = listen(config.address).map_err(|source| Error::Listen {
+            address: config.address,
+            source,
+        })?;
+        let address = listener.local_addr()?;
+
+        let telemetry = Arc::new(Telemetry::new()?);
+        let users = Arc::new(Mutex::new(SocketManager::new(config.limits.rooms_per_user)));
+        let (queue, writer) = SaveQueue::start(Arc::clone(&store), config.writer.clone());
+        let chat = Arc::new(Chat {
+            delivery: Delivery::new(Arc::clone(&users), config.dialect, Arc::clone(&telemetry)),
+            users,
+            queue,
+            store,
+            memory,
+            dialect: config.dialect,
+            mode: config.delivery,
+            authenticator: Authenticator::new(
+                config.jwt_secret.as_ref().map(|secret| secret.0.as_str()),
+            ),
+            logins: config.limits.connections_per_address.map(AddressLimit::new),
+            limits: config.limits.clone(),
+            client_messages: ClientMessages::default(),
+            telemetry: Arc::clone(&telemetry),
+            in_flight: TaskTracker::new(),
+            draining: false.into(),
+        });
+        let acceptor = Arc::new(Acceptor::new(
+            config.limits.connections_per_address,
+            config.tcp_user_timeout,
+            Arc::clone(&telemetry),
+        ));
+
+        let (layer, io) = SocketIo::builder()
+            .ping_interval(config.ping_interval)
+            .ping_timeout(config.ping_timeout)
+            .connect_timeout(LOGIN_WITHIN)
+            .max_buffer_size(config.limits.send_buffer)
+            .max_payload(MAX_PAYLOAD as u64)
+            .ws_read_buffer_size(WS_READ_BUFFER)
+            .ws_max_message_size(MAX_PAYLOAD)
+            .ws_max_frame_size(MAX_PAYLOAD)
+            .with_parser(
+                ParserConfig::common()
+                    .max_incoming_binaries(0)
+                    .max_incoming_binary_buf_size(0),
+            )
+            .build_layer();
+        let (admitting, connecting) = (Arc::clone(&chat), Arc::clone(&chat));
+        let on_connect = move |socket: SocketRef, session: Extension<Arc<Session>>| {
+            connection::connected(&connecting, socket, session);
+            std::future::ready(())
+        };
+        let middleware = move |socket: SocketRef, handshake: TryData<Handshake>| {
+            std::future::ready(connection::admit(&admitting, &socket, handshake))
+        };
+        io.ns("/", on_connect.with(middleware));
+
+        let pages = Pages {
+            chat: Arc::clone(&chat),
+            acceptor: Arc::clone(&acceptor),
+        };
+        let app = http::router(pages).layer(layer);
+        let front = Front::new(app, config.origins, telemetry);
+        Ok(Self {
+            listener,
+            address,
+            acceptor,
+            front,
+            io,
+            chat,
+            writer,
+            drain_deadline: config.drain_deadline,
+        })
+    }
+
+    /// Prints who is connected and in which room, whenever the process gets SIGUSR1.
+    fn print_state_on_signal(&self) -> io::Result<()> {
+        let mut asked = signal(SignalKind::user_defined1())?;
+        let users = Arc::clone(&self.chat.users);
+        tokio::spawn(async move {
+            while asked.recv().await.is_some() {
+                let state = users.lock().print_state();
+                tracing::info!("{state}");
+            }
+        });
+        Ok(())
+    }
+}
+
+/// Waits until `deadline`, and for `at_most`; says whether that was enough.
+async fn within(deadline: Instant, at_most: Duration, work: impl Future) -> bool {
+    let left = deadline
+        .saturating_duration_since(Instant::now())
+        .min(at_most);
+    tokio::time::timeout(left, work).await.is_ok()
+}
+
+fn report(saves: &DrainReport, clean: bool) {
+    let DrainReport {
+        saved,
+        failed,
+        unsettled,
+        took,
+        died,
+    } = saves;
+    tracing::info!("stopped: {saved} messages saved and {failed} failed within {took:?}");
+    if !unsettled.is_empty() {
+        let ids: Vec<String> = unsettled
+            .iter()
+            .map(|(kind, id)| format!("{} {id}", kind.noun()))
+            .collect();
+        tracing::error!(
+            "told as failed, but possibly in the store, which did not answer: {}",
+            ids.join(", ")
+        );
+    }
+    if let Some(reason) = died {
+        tracing::error!("the writer had ended before it was told to: {reason}");
+    }
+    if !clean {
+        tracing::warn!("some clients did not take their last messages in time");
+    }
+}
+
+/// Resolves at Ctrl-C or SIGTERM.
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+fn start_log(filter: &str) -> Result<(), Error> {
+    let filter = EnvFilter::try_new(filter).map_err(|source| Error::LogFilter {
+        filter: filter.to_owned(),
+        source,
+    })?;
+    // A program that this is a part of may have set up its own log before.
+    let _already_set = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .try_init();
+    Ok(())
+}

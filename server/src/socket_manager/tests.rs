@@ -1,0 +1,226 @@
+//! The state in memory, by example and against a naive model.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::message::Kind;
+
+fn user(id: &str) -> Arc<User> {
+    Arc::new(User::unnamed(id))
+}
+
+fn room(id: &str) -> Conversation {
+    Conversation {
+        kind: Kind::Room,
+        id: id.to_owned(),
+    }
+}
+
+fn manager() -> SocketManager<u64> {
+    SocketManager::new(1000)
+}
+
+fn sockets_in(manager: &mut SocketManager<u64>, conversation: &Conversation) -> Vec<u64> {
+    let mut sockets: Vec<u64> = manager
+        .users_in_room(conversation)
+        .iter()
+        .map(|m| m.handle)
+        .collect();
+    sockets.sort_unstable();
+    sockets
+}
+
+#[test]
+fn a_room_exists_while_somebody_is_in_it() {
+    let mut manager = manager();
+    manager.add_user(SocketId(1), user("a"), 1);
+    manager.add_user(SocketId(2), user("b"), 2);
+    let first = manager.join_room("a", &room("r")).unwrap();
+    assert_eq!(
+        first,
+        Joined {
+            already: false,
+            connected_users: 1
+        }
+    );
+    let second = manager.join_room("b", &room("r")).unwrap();
+    assert_eq!(
+        second,
+        Joined {
+            already: false,
+            connected_users: 2
+        }
+    );
+    let again = manager.join_room("b", &room("r")).unwrap();
+    assert_eq!(
+        again,
+        Joined {
+            already: true,
+            connected_users: 2
+        }
+    );
+    assert_eq!(sockets_in(&mut manager, &room("r")), [1, 2]);
+    assert_eq!(
+        manager.stats(),
+        Stats {
+            total_users: 2,
+            total_rooms: 1,
+            total_sockets: 2
+        }
+    );
+
+    assert!(manager.leave_room("a", &room("r")));
+    assert!(!manager.leave_room("a", &room("r")));
+    assert_eq!(sockets_in(&mut manager, &room("r")), [2]);
+    assert_eq!(manager.remove_user(SocketId(2)).unwrap().id.as_ref(), "b");
+    assert_eq!(manager.remove_user(SocketId(2)), None);
+    manager.remove_user(SocketId(1));
+    assert_eq!(manager.stats(), Stats::default());
+}
+
+#[test]
+fn a_room_and_a_channel_of_one_id_are_two() {
+    let mut manager = manager();
+    manager.add_user(SocketId(1), user("a"), 1);
+    manager.join_room("a", &room("x")).unwrap();
+    let channel = Conversation {
+        kind: Kind::Channel,
+        id: "x".to_owned(),
+    };
+    assert!(!manager.is_user_in_room("a", &channel));
+    assert!(manager.users_in_room(&channel).is_empty());
+}
+
+#[test]
+fn a_second_login_takes_the_rooms_over_and_the_first_leaves_alone() {
+    let mut manager = manager();
+    assert!(manager.add_user(SocketId(1), user("a"), 1).is_none());
+    manager.join_room("a", &room("r")).unwrap();
+    let _snapshot_of_the_old = manager.users_in_room(&room("r"));
+    let superseded = manager.add_user(SocketId(2), user("a"), 2).unwrap();
+    assert_eq!(superseded.socket_id, SocketId(1));
+    assert_eq!(superseded.conversations, [Arc::new(room("r"))]);
+    assert_eq!(sockets_in(&mut manager, &room("r")), [2]);
+    assert!(manager.is_live("a", SocketId(2)) && !manager.is_live("a", SocketId(1)));
+    assert_eq!(
+        manager.stats(),
+        Stats {
+            total_users: 1,
+            total_rooms: 1,
+            total_sockets: 2
+        }
+    );
+
+    assert_eq!(
+        manager.remove_user(SocketId(1)),
+        None,
+        "the replaced login takes nobody with it"
+    );
+    assert!(manager.is_user_in_room("a", &room("r")));
+    manager.remove_user(SocketId(2));
+    assert_eq!(manager.stats(), Stats::default());
+}
+
+#[test]
+fn strangers_and_collectors_of_rooms_are_refused() {
+    let mut manager = SocketManager::new(2);
+    assert_eq!(
+        manager.join_room("a", &room("r")),
+        Err(JoinError::NotConnected)
+    );
+    manager.add_user(SocketId(1), user("a"), 1);
+    manager.join_room("a", &room("1")).unwrap();
+    manager.join_room("a", &room("2")).unwrap();
+    assert_eq!(manager.join_room("a", &room("3")), Err(JoinError::TooMany));
+    assert!(manager.join_room("a", &room("2")).unwrap().already);
+    assert_eq!(manager.stats().total_rooms, 2);
+}
+
+#[test]
+fn the_printed_state_names_everybody() {
+    let mut manager = manager();
+    manager.add_user(SocketId(10), user("alice"), 1);
+    manager.join_room("alice", &room("r1")).unwrap();
+    assert_eq!(
+        manager.print_state(),
+        "[SocketManager] 1 users, 1 rooms, 1 sockets\n  \
+         user alice on socket 000000000000000a: rooms [\"r1\"], channels []\n  \
+         room r1: 1 users [\"alice\"]"
+    );
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Login { user: u8 },
+    Logout { nth: u8 },
+    Join { user: u8, room: u8 },
+    Leave { user: u8, room: u8 },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        (0..6u8).prop_map(|user| Step::Login { user }),
+        any::<u8>().prop_map(|nth| Step::Logout { nth }),
+        (0..6u8, 0..4u8).prop_map(|(user, room)| Step::Join { user, room }),
+        (0..6u8, 0..4u8).prop_map(|(user, room)| Step::Leave { user, room }),
+    ]
+}
+
+proptest! {
+    /// Against a model that is too simple to be wrong: who is in which room, and which socket is live.
+    #[test]
+    fn agrees_with_a_naive_model(steps in proptest::collection::vec(step(), 0..200)) {
+        let mut manager = manager();
+        let mut live: HashMap<u8, u64> = HashMap::new();
+        let mut open: Vec<(u8, u64)> = Vec::new();
+        let mut members: HashSet<(u8, u8)> = HashSet::new();
+        let mut next = 0;
+        for step in steps {
+            match step {
+                Step::Login { user: u } => {
+                    next += 1;
+                    let superseded = manager.add_user(SocketId(next), user(&u.to_string()), next);
+                    prop_assert_eq!(superseded.map(|s| s.handle), live.insert(u, next));
+                    open.push((u, next));
+                }
+                Step::Logout { nth } if !open.is_empty() => {
+                    let (u, socket) = open.swap_remove(nth as usize % open.len());
+                    let was_live = live.get(&u) == Some(&socket);
+                    prop_assert_eq!(manager.remove_user(SocketId(socket)).is_some(), was_live);
+                    if was_live {
+                        live.remove(&u);
+                        members.retain(|(member, _)| *member != u);
+                    }
+                }
+                Step::Logout { .. } => {}
+                Step::Join { user: u, room: r } => {
+                    let joined = manager.join_room(&u.to_string(), &room(&r.to_string()));
+                    if live.contains_key(&u) {
+                        prop_assert_eq!(joined.unwrap().already, !members.insert((u, r)));
+                    } else {
+                        prop_assert!(joined.is_err());
+                    }
+                }
+                Step::Leave { user: u, room: r } => {
+                    let left = manager.leave_room(&u.to_string(), &room(&r.to_string()));
+                    prop_assert_eq!(left, members.remove(&(u, r)));
+                }
+            }
+            for r in 0..4u8 {
+                let mut expected: Vec<u64> =
+                    members.iter().filter(|(_, in_room)| *in_room == r).map(|(u, _)| live[u]).collect();
+                expected.sort_unstable();
+                prop_assert_eq!(sockets_in(&mut manager, &room(&r.to_string())), expected);
+            }
+            let rooms: HashSet<u8> = members.iter().map(|(_, r)| *r).collect();
+            prop_assert_eq!(
+                manager.stats(),
+                Stats { total_users: live.len(), total_rooms: rooms.len(), total_sockets: open.len() }
+            );
+        }
+        for (_, socket) in open {
+            manager.remove_user(SocketId(socket));
+        }
+        prop_assert_eq!(manager.stats(), Stats::default());
+    }
+}

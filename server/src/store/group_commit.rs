@@ -1,0 +1,464 @@
+//! The writer's task: gathers messages into batches, tries each until its deadline, and gives it
+//! its one outcome.
+
+use std::{
+    collections::{BTreeSet, HashMap, VecDeque},
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+
+use bson::oid::ObjectId;
+use futures::FutureExt as _;
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::{self, AbortHandle, JoinError, JoinSet},
+    time::Instant,
+};
+
+use super::{
+    InsertError, MessageStore,
+    queue::{Counters, FailureReason, Ticket},
+    settle::Settler,
+    writer::WriterConfig,
+};
+use crate::message::{Kind, Message};
+
+/// Tickets taken from the queue at once.
+const INTAKE: usize = 1_024;
+/// The wake-up when nothing is due; any event comes before it.
+const IDLE: Duration = Duration::from_secs(3_600);
+
+/// When to stop: no message waits for its outcome beyond `cut`, and nothing at all goes on beyond
+/// `end`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stop {
+    pub(super) cut: Instant,
+    pub(super) end: Instant,
+}
+
+/// A message that is waiting, in flight, or between two attempts; or that has ended while still in
+/// flight.
+struct Job {
+    ticket: Ticket,
+    attempts: u32,
+    /// An attempt ended with nobody knowing whether it stored the message.
+    unknown: bool,
+    flight: Option<task::Id>,
+    retry_at: Option<Instant>,
+}
+
+/// A batch in flight.
+struct Flight {
+    ids: Vec<ObjectId>,
+    /// Those without an outcome; when none is left, the flight is given up.
+    open: usize,
+    handle: AbortHandle,
+}
+
+type Landed = Result<(task::Id, Vec<Result<(), InsertError>>), JoinError>;
+
+/// Everything that the task owns. It alone decides; attempts and settling run in tasks of their
+/// own, so that a store that blocks or panics holds up nothing but itself.
+pub(super) struct GroupCommit {
+    store: Arc<dyn MessageStore>,
+    config: WriterConfig,
+    slots: usize,
+    counters: Arc<Counters>,
+    jobs: HashMap<ObjectId, Job>,
+    /// Not attempted yet, oldest first. May name jobs that have ended.
+    fresh: VecDeque<ObjectId>,
+    /// Every job's deadline, oldest first. May name jobs that have ended.
+    expiry: VecDeque<(Instant, ObjectId)>,
+    /// Jobs between two attempts, by the time of the next.
+    retries: BTreeSet<(Instant, ObjectId)>,
+    flights: HashMap<task::Id, Flight>,
+    attempts: JoinSet<Vec<Result<(), InsertError>>>,
+    settler: Settler,
+    inbox_open: bool,
+    stop: Option<Stop>,
+}
+
+impl GroupCommit {
+    pub(super) fn new(
+        store: Arc<dyn MessageStore>,
+        config: WriterConfig,
+        counters: Arc<Counters>,
+    ) -> Self {
+        Self {
+            slots: config
+                .max_in_flight
+                .unwrap_or_else(|| store.concurrency())
+                .max(1),
+            settler: Settler::new(store.clone(), counters.clone()),
+            store,
+            config,
+            counters,
+            jobs: HashMap::new(),
+            fresh: VecDeque::new(),
+            expiry: VecDeque::new(),
+            retries: BTreeSet::new(),
+            flights: HashMap::new(),
+            attempts: JoinSet::new(),
+            inbox_open: true,
+            stop: None,
+        }
+    }
+
+    /// Works until everything has ended and nothing more can come, or until the end of a drain;
+    /// returns what could not be settled.
+    pub(super) async fn run(
+        mut self,
+        mut inbox: mpsc::UnboundedReceiver<Ticket>,
+        stop: oneshot::Receiver<Stop>,
+    ) -> Vec<(Kind, ObjectId)> {
+        let mut arrived = Vec::with_capacity(INTAKE);
+        let mut stop = stop.fuse();
+        loop {
+            let now = Instant::now();
+            self.expire(now);
+            self.dispatch(now);
+            self.settler.start_if_due(now);
+            if self.is_done(now) {
+                return self.unsettled();
+            }
+            let wake = self.next_wake(now);
+            tokio::select! {
+                count = inbox.recv_many(&mut arrived, INTAKE), if self.inbox_open => {
+                    self.inbox_open = count > 0;
+                    arrived.drain(..).for_each(|ticket| self.accept(ticket));
+                }
+                Some(landed) = self.attempts.join_next_with_id() => self.land(landed),
+                Some(settled) = self.settler.next() => self.settler.finish(settled),
+                Ok(stop) = &mut stop => {
+                    self.counters.stopped.store(true, Relaxed);
+                    inbox.close();
+                    self.stop = Some(stop);
+                }
+                () = tokio::time::sleep_until(wake) => {}
+            }
+        }
+    }
+
+    fn accept(&mut self, mut ticket: Ticket) {
+        let id = ticket.message.id;
+        if self.jobs.contains_key(&id) || self.settler.contains(&id) {
+            // Two tickets under one `_id` could not be told apart in the store. The server makes
+            // ids, so this is a bug.
+            tracing::error!(%id, "a message was queued while another is being saved under the same _id");
+            ticket.failed(FailureReason::Rejected);
+            return;
+        }
+        let deadline = later(ticket.queued_at, self.config.deadline);
+        self.expiry.push_back((deadline, id));
+        self.fresh.push_back(id);
+        let job = Job {
+            ticket,
+            attempts: 0,
+            unknown: false,
+            flight: None,
+            retry_at: None,
+        };
+        self.jobs.insert(id, job);
+    }
+
+    /// Fails what has reached its deadline.
+    fn expire(&mut self, now: Instant) {
+        if self.stop.is_some_and(|stop| stop.cut <= now) {
+            let ids: Vec<ObjectId> = self.jobs.keys().copied().collect();
+            ids.into_iter()
+                .for_each(|id| self.fail(id, FailureReason::Stopped));
+            self.expiry.clear();
+        }
+        while let Some(&(deadline, id)) = self.expiry.front() {
+            let Some(job) = self.jobs.get(&id) else {
+                self.expiry.pop_front();
+                continue;
+            };
+            if deadline > now {
+                break;
+            }
+            let begun = job.unknown || job.flight.is_some();
+            let reason = if begun {
+                FailureReason::Unknown
+            } else {
+                FailureReason::Unavailable
+            };
+            self.fail(id, reason);
+            self.expiry.pop_front();
+        }
+    }
+
+    /// Sends batches off while there is a slot and something is due.
+    fn dispatch(&mut self, now: Instant) {
+        while self.flights.len() < self.slots {
+            let batch = self.next_batch(now);
+            if batch.is_empty() {
+                break;
+            }
+            self.launch(batch);
+        }
+    }
+
+    /// What should go now: attempts that are due once more first, they are the oldest; then new
+    /// messages.
+    fn next_batch(&mut self, now: Instant) -> Vec<ObjectId> {
+        let batch_max = self.config.batch_max.max(1);
+        let mut batch = Vec::new();
+        while batch.len() < batch_max
+            && let Some(&(due, id)) = self.retries.first()
+            && due <= now
+        {
+            self.retries.pop_first();
+            batch.push(id);
+        }
+        // A batch that goes anyway takes along what waits for company.
+        if !batch.is_empty() || self.fresh_due(now).is_some_and(|due| due <= now) {
+            while batch.len() < batch_max
+                && let Some(id) = self.fresh.pop_front()
+            {
+                if self.jobs.contains_key(&id) {
+                    batch.push(id);
+                }
+            }
+        }
+        batch
+    }
+
+    /// When the new messages should go, a slot being free.
+    fn fresh_due(&mut self, now: Instant) -> Option<Instant> {
+        while self
+            .fresh
+            .front()
+            .is_some_and(|id| !self.jobs.contains_key(id))
+        {
+            self.fresh.pop_front();
+        }
+        let oldest = self.jobs.get(self.fresh.front()?)?;
+        let no_wait = self.fresh.len() >= self.config.batch_max || self.stop.is_some();
+        Some(if no_wait {
+            now
+        } else {
+            later(oldest.ticket.queued_at, self.config.batch_wait)
+        })
+    }
+
+    fn launch(&mut self, ids: Vec<ObjectId>) {
+        let messages: Vec<Arc<Message>> = ids
+            .iter()
+            .filter_map(|id| self.jobs.get(id))
+            .map(|job| job.ticket.message.clone())
+            .collect();
+        self.counters.batches.fetch_add(1, Relaxed);
+        self.counters
+            .batched
+            .fetch_add(messages.len() as u64, Relaxed);
+        let store = self.store.clone();
+        let limit = self.config.attempt_timeout;
+        let handle = self.attempts.spawn(async move {
+            let insert = store.insert_many(&messages);
+            let mut results = tokio::time::timeout(limit, insert)
+                .await
+                .unwrap_or_else(|_| vec![Err(no_answer(limit)); messages.len()]);
+            // A store that answers for fewer messages than it was given has not answered for the
+            // others.
+            results.resize_with(messages.len(), || {
+                Err(InsertError::Unknown("no result".to_owned()))
+            });
+            results
+        });
+        for id in &ids {
+            if let Some(job) = self.jobs.get_mut(id) {
+                if job.attempts > 0 {
+                    self.counters.retries.fetch_add(1, Relaxed);
+                }
+                job.attempts += 1;
+                job.retry_at = None;
+                job.flight = Some(handle.id());
+            }
+        }
+        let open = ids.len();
+        self.flights
+            .insert(handle.id(), Flight { ids, open, handle });
+    }
+
+    /// Takes in the results of a batch.
+    fn land(&mut self, landed: Landed) {
+        let (flight, results) = match landed {
+            Ok((flight, results)) => (flight, results),
+            Err(error) => (
+                error.id(),
+                vec![Err(InsertError::Unknown(error.to_string())); self.aboard(error.id())],
+            ),
+        };
+        let Some(Flight { ids, open, .. }) = self.flights.remove(&flight) else {
+            return;
+        };
+        // One that was given up has been told about as failed.
+        if open > 0 {
+            log_first_error(&results);
+        }
+        for id in &ids {
+            if let Some(job) = self.jobs.get_mut(id) {
+                job.flight = None;
+            }
+        }
+        // The saved ones first: a duplicate in the same batch may be a duplicate of one of them.
+        let (saved, others): (Vec<_>, Vec<_>) = ids
+            .into_iter()
+            .zip(results)
+            .partition(|(_, result)| result.is_ok());
+        for (id, result) in saved.into_iter().chain(others) {
+            self.take_result(id, result);
+        }
+    }
+
+    fn aboard(&self, flight: task::Id) -> usize {
+        self.flights
+            .get(&flight)
+            .map_or(0, |flight| flight.ids.len())
+    }
+
+    fn take_result(&mut self, id: ObjectId, result: Result<(), InsertError>) {
+        let first_is_open = matches!(&result, Err(InsertError::DuplicateClientMsgId(first))
+            if self.jobs.contains_key(&first.id) || self.settler.contains(&first.id));
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return;
+        };
+        if job.ticket.has_ended() {
+            // It was told as failed meanwhile, so whatever came of this attempt must go.
+            job.unknown |= matches!(result, Ok(()) | Err(InsertError::Unknown(_)));
+            self.remove(id);
+            return;
+        }
+        match result {
+            Ok(()) => {
+                job.ticket.saved();
+                // An earlier attempt that lands late finds the same `_id` there and changes
+                // nothing.
+                self.jobs.remove(&id);
+            }
+            Err(InsertError::Rejected(_)) => self.fail(id, FailureReason::Rejected),
+            Err(InsertError::Unavailable(_)) => self.retry(id),
+            Err(InsertError::Unknown(_)) => {
+                job.unknown = true;
+                self.retry(id);
+            }
+            // The message that is there has no outcome yet or is about to be deleted. Naming it as
+            // the saved one could turn out untrue, so this one waits for what becomes of it.
+            Err(InsertError::DuplicateClientMsgId(_)) if first_is_open => self.retry(id),
+            Err(InsertError::DuplicateClientMsgId(existing)) => {
+                job.ticket.already_saved(existing);
+                self.remove(id);
+            }
+        }
+    }
+
+    /// Puts a message back for its next attempt. Its deadline is watched apart.
+    fn retry(&mut self, id: ObjectId) {
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return;
+        };
+        let doubled = self
+            .config
+            .backoff_min
+            .saturating_mul(1 << (job.attempts - 1).min(16));
+        let due = later(Instant::now(), doubled.min(self.config.backoff_max));
+        job.retry_at = Some(due);
+        self.retries.insert((due, id));
+    }
+
+    /// Tells a message as failed, once. If it is in flight, it stays known until it has landed.
+    fn fail(&mut self, id: ObjectId, reason: FailureReason) {
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return;
+        };
+        if job.ticket.has_ended() {
+            return;
+        }
+        job.ticket.failed(reason);
+        let Some(flight) = job.flight else {
+            self.remove(id);
+            return;
+        };
+        if let Some(flight) = self.flights.get_mut(&flight) {
+            flight.open -= 1;
+            if flight.open == 0 {
+                flight.handle.abort();
+            }
+        }
+    }
+
+    /// Forgets a message that has ended and is not in flight; what it may have left in the store
+    /// will be settled.
+    fn remove(&mut self, id: ObjectId) {
+        let Some(job) = self.jobs.remove(&id) else {
+            return;
+        };
+        if let Some(due) = job.retry_at {
+            self.retries.remove(&(due, id));
+        }
+        if job.unknown {
+            self.settler.add(id, job.ticket.message.conversation.kind);
+        }
+    }
+
+    fn is_done(&self, now: Instant) -> bool {
+        let idle = !self.inbox_open && self.jobs.is_empty() && self.settler.is_empty();
+        idle || self.stop.is_some_and(|stop| stop.end <= now)
+    }
+
+    fn next_wake(&mut self, now: Instant) -> Instant {
+        let slot_free = self.flights.len() < self.slots;
+        let fresh = if slot_free { self.fresh_due(now) } else { None };
+        let retry = self
+            .retries
+            .first()
+            .map(|(due, _)| *due)
+            .filter(|_| slot_free);
+        let expiry = self.expiry.front().map(|(deadline, _)| *deadline);
+        // After the cut everything has ended but what is still in the air, and that is waited for
+        // until the end.
+        let stop = self
+            .stop
+            .map(|stop| if stop.cut > now { stop.cut } else { stop.end });
+        [fresh, retry, expiry, self.settler.due(), stop]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(now + IDLE)
+    }
+
+    /// What nobody knows about at the end: what is to be settled, and what is still in the air.
+    fn unsettled(&self) -> Vec<(Kind, ObjectId)> {
+        let in_the_air = self
+            .jobs
+            .iter()
+            .filter(|(_, job)| job.unknown || job.flight.is_some());
+        let in_the_air = in_the_air.map(|(id, job)| (job.ticket.message.conversation.kind, *id));
+        self.settler.unsettled().chain(in_the_air).collect()
+    }
+}
+
+/// The sum; of a configured duration beyond what an `Instant` can hold, some day that never comes.
+pub(super) fn later(instant: Instant, by: Duration) -> Instant {
+    const NEVER: Duration = Duration::from_secs(30 * 365 * 24 * 3_600);
+    instant.checked_add(by).unwrap_or_else(|| instant + NEVER)
+}
+
+fn no_answer(limit: Duration) -> InsertError {
+    InsertError::Unknown(format!("no answer within {limit:?}"))
+}
+
+fn log_first_error(results: &[Result<(), InsertError>]) {
+    let real = |result: &Result<(), InsertError>| match result {
+        Ok(()) | Err(InsertError::DuplicateClientMsgId(_)) => None,
+        Err(error) => Some(error.clone()),
+    };
+    let failed = results
+        .iter()
+        .filter(|result| real(result).is_some())
+        .count();
+    if let Some(error) = results.iter().find_map(real) {
+        tracing::warn!(failed, of = results.len(), %error, "an attempt to save did not succeed");
+    }
+}
