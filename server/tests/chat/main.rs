@@ -1,0 +1,19 @@
+//! The whole server over real sockets.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod accounts;
+mod auth;
+mod channels;
+mod client;
+mod corpus;
+mod dialects;
+mod hostile;
+mod http;
+mod mongo;
+mod order;
+mod polling;
+mod rooms;
+mod running;
+mod slow;
+mod stopping;
+mod store;
