@@ -1,3 +1,175 @@
 //! The `loadgen` program: the only place that ends the process.
 
-fn main() {}
+use std::{
+    env,
+    io::{self, IsTerminal, Write},
+    process::{self, ExitCode},
+};
+
+use clap::Parser;
+use loadgen::{
+    cli::{self, Cli, Command},
+    exit_code::Exit,
+    progress::Progress,
+    report::{self, Report},
+    runner::{self, Interrupt, Options},
+    scenario::Scenario,
+    target::guard,
+};
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Run(run) => ExitCode::from(run_scenarios(&run)),
+        Command::Serve(args) => done(server::serve(*args)),
+        Command::Guard => done(guard::serve()),
+    }
+}
+
+/// Of the two commands that are started by `run` and not by people.
+fn done<E: std::fmt::Display>(result: Result<(), E>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(Exit::Setup)
+        }
+    }
+}
+
+fn run_scenarios(run: &cli::Run) -> Exit {
+    // All files are checked before the first is run: a mistake in the last one is not found an hour later.
+    let scenarios: Result<Vec<Scenario>, _> = run
+        .scenarios
+        .iter()
+        .map(|path| Scenario::load(path).map(|scenario| with_flags(scenario, run)))
+        .collect();
+    let scenarios = match scenarios {
+        Ok(scenarios) => scenarios,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return Exit::Usage;
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return Exit::Setup;
+        }
+    };
+    arm_guard();
+    let exit = runtime.block_on(async {
+        let interrupt = match Interrupt::listen() {
+            Ok(interrupt) => interrupt,
+            Err(error) => {
+                eprintln!("error: {error}");
+                return Exit::Setup;
+            }
+        };
+        tokio::select! {
+            exit = run_all(&scenarios, run, &interrupt) => exit,
+            // The first signal ends the run in order; at the second one, what was started is removed and no more.
+            () = interrupt.nth(2) => Exit::Inconclusive,
+        }
+    });
+    runtime.shutdown_background();
+    exit
+}
+
+fn with_flags(mut scenario: Scenario, run: &cli::Run) -> Scenario {
+    if !run.delivery.is_empty() {
+        scenario.delivery.clone_from(&run.delivery);
+    }
+    scenario.dialect = run.dialect.unwrap_or(scenario.dialect);
+    scenario.seed = run.seed.unwrap_or(scenario.seed);
+    scenario
+}
+
+/// Without a guard all is removed too, unless this process is killed.
+fn arm_guard() {
+    let armed = env::current_exe().map(|program| {
+        let mut command = process::Command::new(program);
+        command.arg("guard");
+        guard::arm(command)
+    });
+    match armed {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => eprintln!("warning: {error}"),
+        Err(error) => eprintln!("warning: this program can't be found again: {error}"),
+    }
+}
+
+async fn run_all(scenarios: &[Scenario], run: &cli::Run, interrupt: &Interrupt) -> Exit {
+    let options = Options {
+        store: run.store.clone(),
+        mongo_image: run.mongo_image.clone(),
+        target: run.target.clone(),
+        audit: run.audit.clone(),
+        workers: run.workers.map(usize::from),
+        machine_check: !run.no_machine_check,
+        command: cli::typed(env::args_os()),
+    };
+    let mut exit = Exit::Pass;
+    let mut reports = Vec::new();
+    for scenario in scenarios {
+        let (one, report) = run_one(scenario, &options, run, interrupt).await;
+        exit = exit.worse(one);
+        let interrupted = report
+            .as_ref()
+            .is_some_and(|report| report.runs.iter().any(|run| !run.complete));
+        reports.extend(report);
+        if matches!(one, Exit::Setup) || interrupted {
+            break;
+        }
+    }
+    if scenarios.len() > 1 {
+        print(&format!("\n{}", report::summary(&reports)));
+    }
+    exit
+}
+
+async fn run_one(
+    scenario: &Scenario,
+    options: &Options,
+    run: &cli::Run,
+    interrupt: &Interrupt,
+) -> (Exit, Option<Report>) {
+    let mut progress = Progress::on_stderr();
+    let finished = runner::run(scenario, options, interrupt, &mut progress).await;
+    drop(progress);
+    let finished = match finished {
+        Ok(finished) => finished,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return (Exit::Setup, None);
+        }
+    };
+    let report = finished.report;
+    let colour = io::stdout().is_terminal() && env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    print(&report::render(&report, colour));
+    match report.write(&run.out) {
+        Ok(path) => eprintln!("report: {}", path.display()),
+        Err(error) => {
+            eprintln!("error: {error}");
+            return (Exit::Setup, Some(report));
+        }
+    }
+    let exit = match finished.target_died {
+        Some(why) => {
+            eprintln!(
+                "error: {why}; what was measured until then is in the report, marked incomplete"
+            );
+            Exit::Setup
+        }
+        None => report.verdict.into(),
+    };
+    (exit, Some(report))
+}
+
+/// Whoever closed the pipe does not want the rest; the report file is written all the same.
+fn print(text: &str) {
+    let _ = io::stdout().write_all(text.as_bytes());
+}

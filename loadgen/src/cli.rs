@@ -1,0 +1,143 @@
+//! What the user types.
+
+use std::{ffi::OsString, path::PathBuf};
+
+use clap::{Parser, Subcommand};
+
+use crate::{
+    scenario::{Delivery, Dialect},
+    target::StoreChoice,
+};
+
+/// The MongoDB image of a store in a container.
+const MONGO_IMAGE: &str = "mongo:8.0";
+
+/// Measures the delivery latency of a Socket.IO chat server and accounts for every message.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes of `run`:
+  0  PASS          the promises and the limits were kept
+  1  FAIL          a limit was missed, or a message was lost, doubled, or confirmed and not stored
+  2                the command line or a scenario file is wrong; nothing was run
+  3  INCONCLUSIVE  too little was measured to say
+  4  INVALID       the machine or the generator, not the server, decided the numbers
+  5                the store, the server or the target could not be set up, or died in mid-run";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run scenario files: start store and server, measure, judge, clean up.
+    Run(Box<Run>),
+    /// Be the server: the same as the `server` program.
+    Serve(Box<server::config::Args>),
+    /// Remove what another process leaves behind when it is killed.
+    #[command(hide = true)]
+    Guard,
+}
+
+/// Flags of `run`.
+#[derive(Debug, clap::Args)]
+pub struct Run {
+    /// Scenario files, run one after another.
+    #[arg(required = true, value_name = "SCENARIO")]
+    pub scenarios: Vec<PathBuf>,
+    /// The store behind the server: auto, memory, docker, mongod, or mongodb://host:port.
+    ///
+    /// `auto` takes MONGODB_URI if it is set, else MongoDB in a container if Docker answers, else `mongod` on the
+    /// PATH in a temporary folder, else the in-memory simulation. Any other is an error where it is missing.
+    #[arg(long, default_value = "auto", conflicts_with = "target")]
+    pub store: StoreChoice,
+    /// The image of a MongoDB in a container.
+    #[arg(long, env = "MONGO_IMAGE", default_value = MONGO_IMAGE)]
+    pub mongo_image: String,
+    /// Measure a server that is running already, at http://host:port, instead of starting one.
+    #[arg(long, value_name = "URL")]
+    pub target: Option<String>,
+    /// The MongoDB database of a running target (mongodb://host:port/database), to look confirmed messages up.
+    #[arg(long, value_name = "URI", requires = "target", value_parser = database)]
+    pub audit: Option<(String, String)>,
+    /// Delivery modes to run one after another; limits judge the last, earlier ones are its baselines.
+    #[arg(
+        long,
+        value_name = "MODE[,MODE]",
+        value_delimiter = ',',
+        conflicts_with = "target"
+    )]
+    pub delivery: Vec<Delivery>,
+    /// The names of events that the server speaks, instead of the scenario's.
+    #[arg(long)]
+    pub dialect: Option<Dialect>,
+    /// The seed, instead of the scenario's.
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Worker threads of the generator [default: one for every two cores].
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub workers: Option<u16>,
+    /// Judge every second, also those in which other processes or the hypervisor had the machine.
+    #[arg(long)]
+    pub no_machine_check: bool,
+    /// The folder for the JSON report of each scenario.
+    #[arg(long, default_value = "reports/latest")]
+    pub out: PathBuf,
+}
+
+/// A connection string with its database.
+fn database(uri: &str) -> Result<(String, String), String> {
+    let wrong = || "expected mongodb://host:port/database".to_owned();
+    let rest = uri
+        .strip_prefix("mongodb://")
+        .or_else(|| uri.strip_prefix("mongodb+srv://"))
+        .ok_or_else(wrong)?;
+    let (_, path) = rest.split_once('/').ok_or_else(wrong)?;
+    let name = path.split('?').next().unwrap_or_default();
+    if name.is_empty() {
+        return Err(wrong());
+    }
+    Ok((uri.to_owned(), name.to_owned()))
+}
+
+/// The command line as it was typed, for the report.
+pub fn typed(arguments: impl Iterator<Item = OsString>) -> Vec<String> {
+    arguments
+        .map(|argument| argument.to_string_lossy().into_owned())
+        .map(|argument| redacted(&argument))
+        .collect()
+}
+
+/// Without the password of a database.
+fn redacted(argument: &str) -> String {
+    match (argument.find("://"), argument.rfind('@')) {
+        (Some(scheme), Some(at)) if scheme + 3 < at => {
+            format!("{}://…{}", &argument[..scheme], &argument[at..])
+        }
+        _ => argument.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_password_does_not_reach_the_report() {
+        assert_eq!(
+            redacted("--store=mongodb://me:secret@db:27017/chat"),
+            "--store=mongodb://…@db:27017/chat"
+        );
+        assert_eq!(redacted("http://127.0.0.1:3000"), "http://127.0.0.1:3000");
+    }
+}

@@ -1,0 +1,474 @@
+//! One scenario from its file to its report: store, server, users, schedule, drain, audit, verdict.
+
+mod environment;
+mod interrupt;
+mod measure;
+
+use std::{sync::Arc, time::Duration};
+
+pub use self::{interrupt::Interrupt, measure::Snapshot};
+use crate::{
+    body::RunId,
+    checks::{self, Evidence, Stored},
+    client::ConnectError,
+    ledger::Ledger,
+    plan::{Plan, PlanError},
+    report::{self, Report, Run, ScenarioInfo},
+    scenario::{Delivery, Scenario},
+    target::{
+        Audit, Present, RunningServer, RunningStore, StoreChoice, TargetError, durability,
+        lists_messages, present, probe, server_times,
+    },
+    verdict::{self, Measured},
+    worker::hash,
+};
+use measure::{Measurement, Where};
+
+/// How long the server may take to listen, and to end after its last message.
+const SERVER_PATIENCE: Duration = Duration::from_secs(30);
+/// How long the server may take to notice that everybody has gone.
+const LEAVING: Duration = Duration::from_secs(5);
+
+/// What the user asked for, beside the scenario.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The store of a server that is started for the run.
+    pub store: StoreChoice,
+    /// The image of a MongoDB in a container.
+    pub mongo_image: String,
+    /// A server that is running already; none is started then.
+    pub target: Option<String>,
+    /// The MongoDB database of a running target, to look its messages up.
+    pub audit: Option<(String, String)>,
+    /// Worker threads; `None`: one for every two cores, since the server needs the others.
+    pub workers: Option<usize>,
+    /// Leave out of the verdict the seconds in which others had the machine.
+    pub machine_check: bool,
+    /// The command line, for the report.
+    pub command: Vec<String>,
+}
+
+/// What happens, told to whoever shows it. Measuring never waits for showing.
+pub enum Event<'a> {
+    /// Something to know, in one sentence.
+    Notice(String),
+    /// A stage of the run begins.
+    Stage(&'a str),
+    /// Where the run is; about four times a second while users connect and messages are sent.
+    Progress(&'a Snapshot),
+}
+
+/// Whoever shows a run.
+pub trait Watcher {
+    /// Shows it, soon.
+    fn event(&mut self, event: Event<'_>);
+}
+
+/// Why a scenario could not be run to a verdict.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The plan does not fit.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The store or the server could not be had.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// A user could not be connected.
+    #[error("user {user} could not connect to {url}: {error}")]
+    Connect {
+        /// Its index.
+        user: u32,
+        /// The target.
+        url: String,
+        /// Why.
+        error: ConnectError,
+    },
+    /// Not enough open files for the users.
+    #[error(
+        "{users} users need {needed} open files and {limit} are allowed; raise `ulimit -n` or lower `users`"
+    )]
+    OpenFiles {
+        /// Users of the scenario.
+        users: u32,
+        /// Files that these need.
+        needed: u64,
+        /// The hard limit.
+        limit: u64,
+    },
+    /// The machine refused a thread, a timer or a socket.
+    #[error("the load generator could not work: {0}")]
+    Machine(#[from] std::io::Error),
+    /// Told to stop before anything was measured.
+    #[error("interrupted before anything was measured")]
+    Interrupted,
+}
+
+/// The result of a scenario, and whether the target could be measured to the end.
+pub struct Finished {
+    /// The report.
+    pub report: Report,
+    /// The target died in mid-run: this is why.
+    pub target_died: Option<String>,
+}
+
+/// Runs a scenario in each of its delivery modes.
+///
+/// # Errors
+/// [`RunError`] when nothing could be measured. A target that dies in mid-run is no error: what was measured until
+/// then is in the report, marked incomplete.
+pub async fn run(
+    scenario: &Scenario,
+    options: &Options,
+    interrupt: &Interrupt,
+    watcher: &mut dyn Watcher,
+) -> Result<Finished, RunError> {
+    let plan = Arc::new(Plan::new(scenario)?);
+    environment::allow_open_files(scenario.population.users)?;
+    let started = humantime::format_rfc3339_millis(std::time::SystemTime::now()).to_string();
+    let environment = environment::read();
+    let run_id = RunId::new(rand::random());
+    let mut session = Session {
+        scenario,
+        options,
+        plan: &plan,
+        interrupt,
+        watcher,
+        run_id: &run_id,
+    };
+    let (runs, target_died) = match &options.target {
+        Some(url) => session.measure_running(url).await?,
+        None => session.measure_own().await?,
+    };
+    let (verdict, reasons) = match runs.last() {
+        Some(subject) => (subject.judgement.verdict, subject.judgement.reasons.clone()),
+        None => return Err(RunError::Interrupted),
+    };
+    Ok(Finished {
+        report: Report {
+            version: report::VERSION,
+            verdict,
+            reasons,
+            scenario: info(scenario, &plan),
+            command: options.command.clone(),
+            run_id: run_id.as_str().to_owned(),
+            started,
+            ended: humantime::format_rfc3339_millis(std::time::SystemTime::now()).to_string(),
+            environment,
+            runs,
+        },
+        target_died,
+    })
+}
+
+fn info(scenario: &Scenario, plan: &Plan) -> ScenarioInfo {
+    let rooms = scenario.population.rooms as usize;
+    ScenarioInfo {
+        name: scenario.name.clone(),
+        question: scenario.question.clone(),
+        file: scenario.path.display().to_string(),
+        sha256: scenario.hash.clone(),
+        seed: scenario.seed,
+        users: scenario.population.users,
+        rooms,
+        channels: plan.conversations.len() - rooms,
+        messages: plan.sends.len(),
+        deliveries: plan.expected_deliveries(),
+    }
+}
+
+/// What all runs of one scenario share.
+struct Session<'a> {
+    scenario: &'a Scenario,
+    options: &'a Options,
+    plan: &'a Arc<Plan>,
+    interrupt: &'a Interrupt,
+    watcher: &'a mut dyn Watcher,
+    run_id: &'a RunId,
+}
+
+/// Runs so far, and why the target died, if it did.
+type Runs = (Vec<Run>, Option<String>);
+
+impl Session<'_> {
+    /// Against a server that somebody else started: its delivery mode and its store are its own.
+    async fn measure_running(&mut self, url: &str) -> Result<Runs, RunError> {
+        probe(url).await?;
+        let delivery = self.scenario.delivery.last().copied().unwrap_or_default();
+        let place = Place {
+            url,
+            delivery,
+            store: "the target's own".to_owned(),
+            audit: self.target_audit(url).await,
+            run_id: self.run_id.clone(),
+        };
+        let (run, died) = self.measure(&place, None).await?;
+        Ok((vec![run], died))
+    }
+
+    /// A running target's messages are looked up where the user says, or on its own page if it has one.
+    async fn target_audit(&self, url: &str) -> Option<Audit> {
+        match &self.options.audit {
+            Some((uri, database)) => Some(Audit::mongo(uri, database)),
+            None => lists_messages(url).await.then(|| Audit::memory(url)),
+        }
+    }
+
+    /// Against servers of our own, one for each delivery mode, on one store.
+    async fn measure_own(&mut self) -> Result<Runs, RunError> {
+        let watcher = &mut *self.watcher;
+        watcher.event(Event::Stage("store"));
+        let mut notice = |text| watcher.event(Event::Notice(text));
+        let store = tokio::select! {
+            store = RunningStore::start(&self.options.store, &self.options.mongo_image, &mut notice) => store?,
+            () = self.interrupt.nth(1) => return Err(RunError::Interrupted),
+        };
+        let measured = self.measure_modes(&store).await;
+        let stopped = store.stop().await;
+        let runs = measured?;
+        stopped?;
+        Ok(runs)
+    }
+
+    async fn measure_modes(&mut self, store: &RunningStore) -> Result<Runs, RunError> {
+        let mut runs = Vec::new();
+        for (index, &delivery) in self.scenario.delivery.iter().enumerate() {
+            // Each mode's messages are told apart in a store that both share.
+            let run_id = match index {
+                0 => self.run_id.clone(),
+                _ => RunId::new(rand::random()),
+            };
+            let (run, died) = self.measure_mode(store, delivery, run_id).await?;
+            let complete = run.complete;
+            runs.push(run);
+            if died.is_some() || !complete {
+                return Ok((runs, died));
+            }
+        }
+        Ok((runs, None))
+    }
+
+    async fn measure_mode(
+        &mut self,
+        store: &RunningStore,
+        delivery: Delivery,
+        run_id: RunId,
+    ) -> Result<(Run, Option<String>), RunError> {
+        self.watcher.event(Event::Stage("server"));
+        let arguments = self.server_arguments(store, delivery);
+        let mut server = RunningServer::start(&arguments, SERVER_PATIENCE).await?;
+        let url = server.url().to_owned();
+        let place = Place {
+            url: &url,
+            delivery,
+            store: self.describe(store),
+            audit: Some(store.audit(&url)),
+            run_id,
+        };
+        let measured = self.measure(&place, Some(&mut server)).await;
+        let stopped = server.stop(SERVER_PATIENCE).await;
+        let (run, died) = measured?;
+        if died.is_none() {
+            let exit = stopped?;
+            if !exit.is_clean() {
+                self.watcher.event(Event::Notice(format!(
+                    "the server did not end in order: {exit}"
+                )));
+            }
+        }
+        Ok((run, died))
+    }
+
+    fn server_arguments(&self, store: &RunningStore, delivery: Delivery) -> Vec<String> {
+        let mut arguments = ["--host", "127.0.0.1", "--port", "0"]
+            .map(str::to_owned)
+            .to_vec();
+        arguments.extend(["--dialect", self.scenario.dialect.name()].map(str::to_owned));
+        arguments.extend(["--delivery", delivery.name()].map(str::to_owned));
+        arguments.extend(store.server_args());
+        if store.is_simulation() {
+            arguments.extend([
+                "--save-time".to_owned(),
+                self.scenario.save_time.to_string(),
+            ]);
+            arguments.extend([
+                "--read-time".to_owned(),
+                self.scenario.read_time.to_string(),
+            ]);
+        }
+        arguments
+    }
+
+    fn describe(&self, store: &RunningStore) -> String {
+        if store.is_simulation() {
+            format!(
+                "in-memory simulation (save {}, read {})",
+                self.scenario.save_time, self.scenario.read_time
+            )
+        } else {
+            store.description().to_owned()
+        }
+    }
+
+    /// Connects, sends, drains, audits and judges: one run against one server.
+    async fn measure(
+        &mut self,
+        place: &Place<'_>,
+        server: Option<&mut RunningServer>,
+    ) -> Result<(Run, Option<String>), RunError> {
+        self.watcher.event(Event::Notice(format!(
+            "{}: {} delivery, store: {}",
+            self.scenario.name,
+            place.delivery.name(),
+            place.store
+        )));
+        let durability = durability(place.url).await;
+        let before = present(place.url).await;
+        let ledger = Arc::new(Ledger::new(self.plan.sends.len(), self.plan.slots));
+        let mut measurement = measure::run(
+            Where {
+                scenario: self.scenario,
+                delivery: place.delivery,
+                plan: self.plan,
+                ledger: &ledger,
+                run: &place.run_id,
+                url: place.url,
+                workers: self.options.workers,
+                machine_check: self.options.machine_check,
+            },
+            server,
+            self.interrupt,
+            self.watcher,
+        )
+        .await?;
+        let died = measurement.target_died.clone();
+        // Of a server that ran before, the times of other messages than ours would be among them.
+        if self.options.target.is_none()
+            && let Some(times) = server_times(place.url).await
+        {
+            measurement.adopt(&times);
+        }
+        let left = match died {
+            // Who is left of a server that others use too, nobody can say.
+            None if before.is_some_and(Present::is_none) => wait_until_left(place.url).await,
+            None => None,
+            Some(_) => None,
+        };
+        let stored = self.audit(place, died.is_some()).await;
+        Ok((
+            self.judge(
+                place,
+                durability,
+                &ledger,
+                measurement,
+                left,
+                stored.as_ref(),
+            ),
+            died,
+        ))
+    }
+
+    /// Looks up every stored message of the run. A store that died with its server can't be asked.
+    async fn audit(&mut self, place: &Place<'_>, died: bool) -> Option<Stored> {
+        let audit = place.audit.as_ref()?;
+        self.watcher.event(Event::Stage("audit"));
+        let mut stored = Stored::new(self.plan.sends.len());
+        let visited = audit
+            .visit(&place.run_id.body_prefix(), &mut |document| {
+                if let Some(message) = crate::body::message_of(&place.run_id, &document.body) {
+                    stored.add(message, hash(&hexadecimal(&document.id)));
+                }
+            })
+            .await;
+        match visited {
+            Ok(()) => Some(stored),
+            Err(error) => {
+                if !died {
+                    self.watcher.event(Event::Notice(format!(
+                        "the store could not be looked up: {error}"
+                    )));
+                }
+                None
+            }
+        }
+    }
+
+    fn judge(
+        &self,
+        place: &Place<'_>,
+        durability: Option<String>,
+        ledger: &Ledger,
+        mut measurement: Measurement,
+        left: Option<Present>,
+        stored: Option<&Stored>,
+    ) -> Run {
+        measurement.record_slowest(self.plan, ledger);
+        let account = checks::account(&Evidence {
+            plan: self.plan,
+            ledger,
+            delivery: place.delivery,
+            dialect: self.scenario.dialect,
+            strays: &measurement.strays,
+            broken: (measurement.closed, &measurement.broken),
+            stored,
+            left: left.map(|left| [left.total_users, left.total_rooms, left.total_sockets]),
+        });
+        let incomplete = measurement.incomplete();
+        // Of a run that was cut off, what is missing is not lost: it was never waited for.
+        let account = if incomplete.is_some() {
+            account.of_a_cut_run()
+        } else {
+            account
+        };
+        let judgement = verdict::judge(&Measured {
+            recorded: &measurement.recorded,
+            account: &account,
+            incomplete: incomplete.as_deref(),
+            thresholds: &self.scenario.thresholds,
+            machine: &measurement.machine,
+            audit_failed: place.audit.is_some() && stored.is_none(),
+        });
+        Run {
+            delivery: place.delivery,
+            dialect: self.scenario.dialect,
+            target: place.url.to_owned(),
+            store: place.store.clone(),
+            durability,
+            complete: incomplete.is_none(),
+            incomplete_because: incomplete,
+            judgement,
+            totals: account.totals,
+            findings: account.findings,
+            audited: stored.is_some(),
+            metrics: report::metrics(&measurement.recorded),
+            windows: report::windows(&measurement.recorded, &measurement.machine),
+            impossible_samples: measurement.recorded.clamped + measurement.recorded.negative,
+            generator: measurement.generator,
+            server: measurement.server,
+        }
+    }
+}
+
+/// Waits until the server knows nobody any more, or says who is left.
+async fn wait_until_left(url: &str) -> Option<Present> {
+    let deadline = tokio::time::Instant::now() + LEAVING;
+    loop {
+        let left = present(url).await?;
+        if left.is_none() || tokio::time::Instant::now() > deadline {
+            return Some(left);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// One server to be measured.
+struct Place<'a> {
+    url: &'a str,
+    delivery: Delivery,
+    store: String,
+    audit: Option<Audit>,
+    run_id: RunId,
+}
+
+fn hexadecimal(id: &[u8]) -> String {
+    id.iter().map(|byte| format!("{byte:02x}")).collect()
+}

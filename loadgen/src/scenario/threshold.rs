@@ -1,0 +1,213 @@
+//! Thresholds: `"delivery.p99" = "< 5ms"`, `"delivery.within_5ms" = ">= 99%"`, `"lost" = "== 0"`.
+
+use std::{fmt, time::Duration};
+
+use super::units::{Share, Span};
+use crate::{
+    clock::nanos,
+    metric::{Count, Metric},
+};
+
+/// A condition on one number of the result.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Threshold {
+    /// The number.
+    pub subject: Subject,
+    /// How it is compared.
+    pub comparison: Comparison,
+    /// With what, in the subject's own unit: nanoseconds, a fraction of one, or a count.
+    pub bound: f64,
+    /// The condition as the file wrote it.
+    pub text: String,
+}
+
+/// A number of the result that a threshold can name.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Subject {
+    /// A percentile (0 to 100) of a metric, in nanoseconds.
+    Percentile(Metric, f64),
+    /// The largest sample of a metric, in nanoseconds.
+    Max(Metric),
+    /// The mean of a metric, in nanoseconds.
+    Mean(Metric),
+    /// The share of a metric's samples at or under a duration.
+    Within(Metric, Duration),
+    /// A count.
+    Count(Count),
+}
+
+/// How a number is compared with its bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    /// `<`
+    Less,
+    /// `<=`
+    LessOrEqual,
+    /// `>`
+    Greater,
+    /// `>=`
+    GreaterOrEqual,
+    /// `==`
+    Equal,
+}
+
+impl Comparison {
+    /// Whether `number` satisfies it against `bound`.
+    pub fn holds(self, number: f64, bound: f64) -> bool {
+        match self {
+            Comparison::Less => number < bound,
+            Comparison::LessOrEqual => number <= bound,
+            Comparison::Greater => number > bound,
+            Comparison::GreaterOrEqual => number >= bound,
+            Comparison::Equal => number == bound,
+        }
+    }
+}
+
+impl fmt::Display for Threshold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.subject, self.text)
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Subject::Percentile(metric, p) => write!(f, "{}.p{p}", metric.definition().key),
+            Subject::Max(metric) => write!(f, "{}.max", metric.definition().key),
+            Subject::Mean(metric) => write!(f, "{}.mean", metric.definition().key),
+            Subject::Within(metric, limit) => {
+                let limit = humantime::format_duration(*limit);
+                write!(f, "{}.within_{limit}", metric.definition().key)
+            }
+            Subject::Count(count) => f.write_str(count.key()),
+        }
+    }
+}
+
+/// Reads the left side of a threshold.
+///
+/// # Errors
+/// Says which metrics, counts and statistics there are.
+pub fn parse_subject(key: &str) -> Result<Subject, String> {
+    if let Some(count) = Count::ALL.into_iter().find(|count| count.key() == key) {
+        return Ok(Subject::Count(count));
+    }
+    let Some((metric, statistic)) = key.split_once('.') else {
+        return Err(format!(
+            "unknown count {key:?}; there are {}, and metrics with a statistic, as in \"delivery.p99\"",
+            Count::ALL.map(Count::key).join(", "),
+        ));
+    };
+    let metric = Metric::from_key(metric).ok_or_else(|| {
+        format!(
+            "unknown metric {metric:?}; there are {}",
+            Metric::ALL.map(|m| m.definition().key).join(", "),
+        )
+    })?;
+    parse_statistic(metric, statistic).ok_or_else(|| {
+        format!(
+            "unknown statistic {statistic:?}; write a percentile (\"p99.9\"), \"max\", \"mean\" or a share (\"within_5ms\")"
+        )
+    })
+}
+
+fn parse_statistic(metric: Metric, statistic: &str) -> Option<Subject> {
+    match statistic {
+        "max" => return Some(Subject::Max(metric)),
+        "mean" => return Some(Subject::Mean(metric)),
+        _ => {}
+    }
+    if let Some(limit) = statistic.strip_prefix("within_") {
+        let Span(limit) = limit.parse().ok()?;
+        return Some(Subject::Within(metric, limit));
+    }
+    let percentile: f64 = statistic.strip_prefix('p')?.parse().ok()?;
+    (percentile > 0.0 && percentile < 100.0).then_some(Subject::Percentile(metric, percentile))
+}
+
+/// Reads the right side of a threshold in the unit of its subject.
+///
+/// # Errors
+/// Says what a condition on that subject looks like.
+pub fn parse_condition(subject: Subject, text: &str) -> Result<Threshold, String> {
+    let (comparison, bound) = split_comparison(text).ok_or_else(|| {
+        format!("{text:?} is not a condition: begin with <, <=, >, >= or ==, as in \"< 5ms\"")
+    })?;
+    let bound = match subject {
+        Subject::Percentile(..) | Subject::Max(_) | Subject::Mean(_) => {
+            nanos(bound.parse::<Span>()?.0) as f64
+        }
+        Subject::Within(..) => bound.parse::<Share>()?.0,
+        Subject::Count(_) => bound
+            .parse::<u64>()
+            .map_err(|_| format!("{bound:?} is not a count: write a whole number"))?
+            as f64,
+    };
+    Ok(Threshold {
+        subject,
+        comparison,
+        bound,
+        text: text.to_owned(),
+    })
+}
+
+fn split_comparison(text: &str) -> Option<(Comparison, &str)> {
+    let text = text.trim();
+    [
+        ("<=", Comparison::LessOrEqual),
+        (">=", Comparison::GreaterOrEqual),
+        ("==", Comparison::Equal),
+        ("<", Comparison::Less),
+        (">", Comparison::Greater),
+    ]
+    .into_iter()
+    .find_map(|(sign, comparison)| Some((comparison, text.strip_prefix(sign)?.trim())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn threshold(key: &str, condition: &str) -> Result<Threshold, String> {
+        parse_condition(parse_subject(key)?, condition)
+    }
+
+    #[test]
+    fn thresholds_read_in_the_unit_of_their_subject() {
+        assert_eq!(threshold("delivery.p99", "< 5ms").unwrap().bound, 5e6);
+        assert_eq!(
+            threshold("delivery.within_5ms", ">= 99%").unwrap().bound,
+            0.99
+        );
+        assert_eq!(threshold("lost", "== 0").unwrap().bound, 0.0);
+        assert_eq!(
+            threshold("confirm.p99.9", "<= 1s").unwrap().subject,
+            Subject::Percentile(Metric::Confirm, 99.9)
+        );
+    }
+
+    #[test]
+    fn an_unknown_name_lists_the_known_ones() {
+        assert!(
+            threshold("delivry.p99", "< 5ms")
+                .unwrap_err()
+                .contains("delivery, ")
+        );
+        assert!(threshold("loss", "== 0").unwrap_err().contains("lost"));
+        assert!(
+            threshold("delivery.q99", "< 5ms")
+                .unwrap_err()
+                .contains("p99.9")
+        );
+        assert!(threshold("delivery.p100", "< 5ms").is_err());
+    }
+
+    #[test]
+    fn a_wrong_unit_is_refused() {
+        assert!(threshold("delivery.p99", "< 5").is_err());
+        assert!(threshold("delivery.within_5ms", ">= 0.99").is_err());
+        assert!(threshold("lost", "== none").is_err());
+        assert!(threshold("lost", "0").is_err());
+    }
+}

@@ -1,0 +1,237 @@
+//! Values with units, as a scenario file writes them: `"10s"`, `"200/s"`, `"1KiB"`, `"99%"`.
+
+use std::{fmt, str::FromStr, time::Duration};
+
+use serde::{Deserialize, Deserializer, de};
+
+/// A duration with its unit: `"10s"`, `"1m 30s"`, `"250ms"`, `"5us"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span(pub Duration);
+
+impl FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        humantime::parse_duration(text.trim())
+            .map(Span)
+            .map_err(|_| {
+                format!("{text:?} is not a duration: write a number and a unit, as in \"10s\", \"1m 30s\" or \"250ms\"")
+            })
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        humantime::format_duration(self.0).fmt(f)
+    }
+}
+
+/// Events per second: `"200/s"`, `"30/min"`, `"0.5/s"`.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub struct Rate(pub f64);
+
+impl FromStr for Rate {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || {
+            format!(
+                "{text:?} is not a rate: write a number per second, minute or hour, as in \"200/s\", \"30/min\" or \"10/h\""
+            )
+        };
+        let (count, per) = text.split_once('/').ok_or_else(wrong)?;
+        let seconds = match per.trim() {
+            "s" | "sec" => 1.0,
+            "m" | "min" => 60.0,
+            "h" => 3600.0,
+            _ => return Err(wrong()),
+        };
+        let count: f64 = count.trim().replace('_', "").parse().map_err(|_| wrong())?;
+        if !count.is_finite() || count < 0.0 {
+            return Err(format!("{text:?} is not a rate: it must be zero or more"));
+        }
+        Ok(Rate(count / seconds))
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/s", self.0)
+    }
+}
+
+/// A size in bytes: `"120B"`, `"2KiB"`, `"1MiB"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Size(pub u32);
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || {
+            format!(
+                "{text:?} is not a size: write a whole number and a unit, as in \"120B\", \"2KiB\" or \"1MiB\""
+            )
+        };
+        let text_trimmed = text.trim();
+        let digits = text_trimmed
+            .find(|c: char| !c.is_ascii_digit() && c != '_')
+            .ok_or_else(wrong)?;
+        let (count, unit) = text_trimmed.split_at(digits);
+        let factor: u32 = match unit.trim() {
+            "B" => 1,
+            "KiB" => 1 << 10,
+            "MiB" => 1 << 20,
+            _ => return Err(wrong()),
+        };
+        let count: u32 = count.replace('_', "").parse().map_err(|_| wrong())?;
+        count.checked_mul(factor).map(Size).ok_or_else(wrong)
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}B", self.0)
+    }
+}
+
+/// A share: `"20%"` or `"0.5%"`, kept as a fraction of one.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub struct Share(pub f64);
+
+impl FromStr for Share {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong =
+            || format!("{text:?} is not a share: write a percentage from \"0%\" to \"100%\"");
+        let percent: f64 = text
+            .trim()
+            .strip_suffix('%')
+            .ok_or_else(wrong)?
+            .trim()
+            .parse()
+            .map_err(|_| wrong())?;
+        if (0.0..=100.0).contains(&percent) {
+            Ok(Share(percent / 100.0))
+        } else {
+            Err(wrong())
+        }
+    }
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}%", self.0 * 100.0)
+    }
+}
+
+/// A fixed value or a range of them: `"120B"`, `"40B-2KiB"`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Range<T> {
+    /// The smallest value.
+    pub low: T,
+    /// The largest value, itself included.
+    pub high: T,
+}
+
+impl<T: FromStr<Err = String> + Copy + PartialOrd + fmt::Display> FromStr for Range<T> {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (low, high) = match text.split_once('-') {
+            Some((low, high)) => (low.parse()?, high.parse()?),
+            None => {
+                let fixed = text.parse()?;
+                (fixed, fixed)
+            }
+        };
+        if high < low {
+            return Err(format!(
+                "{text:?} is an empty range: {high} is less than {low}"
+            ));
+        }
+        Ok(Range { low, high })
+    }
+}
+
+impl<T: fmt::Display + PartialEq> fmt::Display for Range<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.low == self.high {
+            self.low.fmt(f)
+        } else {
+            write!(f, "{}-{}", self.low, self.high)
+        }
+    }
+}
+
+/// Deserializes through `FromStr`, and says what to write where a bare number stands.
+macro_rules! deserialize_from_text {
+    ($($type:ty => $example:literal),* $(,)?) => {$(
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Text;
+                impl de::Visitor<'_> for Text {
+                    type Value = $type;
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str(concat!("text with a unit, as in ", $example))
+                    }
+                    fn visit_str<E: de::Error>(self, text: &str) -> Result<$type, E> {
+                        text.parse().map_err(E::custom)
+                    }
+                }
+                deserializer.deserialize_any(Text)
+            }
+        }
+    )*};
+}
+
+deserialize_from_text! {
+    Span => "\"10s\"",
+    Rate => "\"200/s\"",
+    Size => "\"120B\"",
+    Share => "\"20%\"",
+    Range<Size> => "\"120B\" or \"40B-2KiB\"",
+    Range<Span> => "\"10s\" or \"1s-5s\"",
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_carry_their_units() {
+        assert_eq!("1m 30s".parse(), Ok(Span(Duration::from_secs(90))));
+        assert_eq!("30/min".parse(), Ok(Rate(0.5)));
+        assert_eq!("2KiB".parse(), Ok(Size(2048)));
+        assert_eq!("20%".parse(), Ok(Share(0.2)));
+        assert_eq!(
+            "40B-2KiB".parse(),
+            Ok(Range {
+                low: Size(40),
+                high: Size(2048)
+            })
+        );
+    }
+
+    #[test]
+    fn a_value_without_its_unit_says_what_to_write() {
+        for (error, example) in [
+            ("10".parse::<Span>().unwrap_err(), "\"10s\""),
+            ("200".parse::<Rate>().unwrap_err(), "\"200/s\""),
+            ("120".parse::<Size>().unwrap_err(), "\"120B\""),
+            ("20".parse::<Share>().unwrap_err(), "\"100%\""),
+        ] {
+            assert!(error.contains(example), "{error}");
+        }
+    }
+
+    #[test]
+    fn impossible_numbers_are_refused() {
+        assert!("-1/s".parse::<Rate>().is_err());
+        assert!("101%".parse::<Share>().is_err());
+        assert!("9999MiB".parse::<Size>().is_err());
+        assert!("2KiB-40B".parse::<Range<Size>>().is_err());
+        assert!("inf/s".parse::<Rate>().is_err());
+    }
+}

@@ -1,0 +1,147 @@
+//! What the harness itself asks of a MongoDB, whoever started it: does it answer, which version, drop a database.
+
+use std::time::Duration;
+
+use bson::doc;
+use mongodb::{
+    Client,
+    options::{ClientOptions, ReadPreference, SelectionCriteria},
+};
+
+use super::error::TargetError;
+
+/// How long a MongoDB may take to be found at its address.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A client for few requests, and the database that the connection string names, if it names one.
+pub(super) async fn client(
+    uri: &str,
+    patience: Duration,
+) -> Result<(Client, Option<String>), TargetError> {
+    let wrong = |error: mongodb::error::Error| TargetError::MongoUri {
+        uri: redacted(uri),
+        reason: in_one_line(&error),
+    };
+    let mut options = ClientOptions::parse(uri).await.map_err(wrong)?;
+    options.app_name = Some("loadgen".to_owned());
+    options.server_selection_timeout = Some(patience);
+    options.connect_timeout = Some(patience);
+    // What the primary has acknowledged is looked up on the primary, whatever the string says about reads.
+    options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
+    let database = options.default_database.clone();
+    Ok((Client::with_options(options).map_err(wrong)?, database))
+}
+
+/// The version of a MongoDB, which shows that it answers.
+pub(super) async fn version(client: &Client, uri: &str) -> Result<String, TargetError> {
+    let unreachable = |reason: String| TargetError::MongoUnreachable {
+        uri: redacted(uri),
+        reason,
+    };
+    let admin = client.database("admin");
+    // `buildInfo` is answered without a login, so a wrong password would only be found in mid-run.
+    let listing = admin
+        .run_command(doc! { "listDatabases": 1, "nameOnly": true, "authorizedDatabases": true });
+    listing
+        .await
+        .map_err(|error| unreachable(in_one_line(&error)))?;
+    let info = admin
+        .run_command(doc! { "buildInfo": 1 })
+        .await
+        .map_err(|error| unreachable(in_one_line(&error)))?;
+    let version = info
+        .get_str("version")
+        .map_err(|_| unreachable("it does not tell its version".to_owned()))?;
+    Ok(version.to_owned())
+}
+
+/// Drops a database; dropping none is no error.
+pub(super) async fn drop_database(uri: &str, name: &str) -> Result<(), String> {
+    let (client, _) = client(uri, PATIENCE)
+        .await
+        .map_err(|error| error.to_string())?;
+    client
+        .database(name)
+        .drop()
+        .await
+        .map_err(|error| in_one_line(&error))
+}
+
+/// A name for a database or a container that nobody else uses, and that shows whose it is.
+pub(super) fn fresh_name() -> String {
+    format!(
+        "loadgen_{}_{:08x}",
+        std::process::id(),
+        rand::random::<u32>()
+    )
+}
+
+/// A connection string that can be shown: no credentials, and none of the options, which may hold secrets too.
+pub(super) fn redacted(uri: &str) -> String {
+    let uri = uri.split('?').next().unwrap_or_default();
+    let Some((scheme, rest)) = uri.split_once("://") else {
+        return "…".to_owned();
+    };
+    match rest.rsplit_once('@') {
+        Some((_, hosts)) => format!("{scheme}://***@{hosts}"),
+        None => format!("{scheme}://{rest}"),
+    }
+}
+
+/// The driver's message without its line breaks and the backtrace of its topology.
+pub(super) fn in_one_line(error: &mongodb::error::Error) -> String {
+    error
+        .kind
+        .to_string()
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_secret_is_shown() {
+        assert_eq!(
+            redacted("mongodb://localhost:27017"),
+            "mongodb://localhost:27017"
+        );
+        assert_eq!(
+            redacted("mongodb://user:p@ss/word@a:1,b:2/chat?tlsCertificateKeyFilePassword=x"),
+            "mongodb://***@a:1,b:2/chat"
+        );
+        assert_eq!(
+            redacted("mongodb+srv://user:secret@cluster.example/"),
+            "mongodb+srv://***@cluster.example/"
+        );
+        assert_eq!(redacted("user:secret@host"), "…");
+    }
+
+    #[test]
+    fn fresh_names_differ_and_are_legal() {
+        let (one, two) = (fresh_name(), fresh_name());
+        assert_ne!(one, two);
+        assert!(
+            one.len() < 64
+                && one
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'),
+            "{one}"
+        );
+    }
+
+    #[tokio::test]
+    async fn what_is_no_connection_string_is_said_without_its_password() {
+        let error = client("mongodb://user:secret@host:port", PATIENCE)
+            .await
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.starts_with("mongodb://***@host:port is no MongoDB connection string ("),
+            "{error}"
+        );
+        assert!(!error.contains("secret"), "{error}");
+    }
+}

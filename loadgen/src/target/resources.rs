@@ -1,0 +1,195 @@
+//! CPU time and memory of a process, read from `/proc`, once or every so often during a run.
+
+use std::{
+    fs,
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::error::TargetError;
+
+/// What a process has used until now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// CPU time of all its threads since it started, user and system, in steps of a clock tick (10 ms as a rule).
+    pub cpu: Duration,
+    /// Resident memory in bytes.
+    pub resident: u64,
+}
+
+/// A process's [`Usage`] at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ResourceSample {
+    /// When it was read.
+    pub at: Instant,
+    /// What it was.
+    pub usage: Usage,
+}
+
+/// Reads what the process `pid` has used.
+///
+/// # Errors
+/// [`TargetError::Usage`] if there is no such process or its numbers cannot be read.
+pub fn usage_of(pid: u32) -> Result<Usage, TargetError> {
+    let read = |name: &str| {
+        let path = format!("/proc/{pid}/{name}");
+        fs::read_to_string(&path).map_err(|error| TargetError::Usage {
+            pid,
+            reason: format!("{path}: {error}"),
+        })
+    };
+    let unexpected = |name: &str| TargetError::Usage {
+        pid,
+        reason: format!("unexpected contents of {name}"),
+    };
+    let ticks = cpu_ticks(&read("stat")?).ok_or_else(|| unexpected("stat"))?;
+    let pages = resident_pages(&read("statm")?).ok_or_else(|| unexpected("statm"))?;
+    Ok(Usage {
+        cpu: Duration::from_secs(ticks)
+            / u32::try_from(rustix::param::clock_ticks_per_second()).unwrap_or(100),
+        resident: pages * rustix::param::page_size() as u64,
+    })
+}
+
+/// `utime` + `stime`, the fields 14 and 15 of `/proc/<pid>/stat`. The second field is the program's name in
+/// parentheses and may itself hold blanks and parentheses, so fields are counted from the last one.
+pub(crate) fn cpu_ticks(stat: &str) -> Option<u64> {
+    let (_, after_name) = stat.rsplit_once(')')?;
+    let mut fields = after_name.split_ascii_whitespace();
+    let user: u64 = fields.nth(11)?.parse().ok()?;
+    let system: u64 = fields.next()?.parse().ok()?;
+    Some(user + system)
+}
+
+/// The second field of `/proc/<pid>/statm`.
+fn resident_pages(statm: &str) -> Option<u64> {
+    statm.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
+/// Samples a process at a steady interval, on a thread of its own so that no runtime's load delays it.
+#[derive(Debug)]
+pub struct ResourceSampler {
+    // Dropping it ends the thread.
+    stop: Option<mpsc::Sender<()>>,
+    thread: Option<thread::JoinHandle<Vec<ResourceSample>>>,
+}
+
+impl ResourceSampler {
+    /// Takes a first sample at once and then one every `interval`, until it is finished or the process is gone.
+    ///
+    /// # Errors
+    /// [`TargetError::Usage`] if the process cannot be read now, or no thread can be started.
+    pub fn start(pid: u32, interval: Duration) -> Result<ResourceSampler, TargetError> {
+        let first = ResourceSample {
+            at: Instant::now(),
+            usage: usage_of(pid)?,
+        };
+        let (stop, stopped) = mpsc::channel::<()>();
+        let thread = thread::Builder::new()
+            .name("resources".to_owned())
+            .spawn(move || sample(pid, interval, first, &stopped))
+            .map_err(|error| TargetError::Usage {
+                pid,
+                reason: error.to_string(),
+            })?;
+        Ok(ResourceSampler {
+            stop: Some(stop),
+            thread: Some(thread),
+        })
+    }
+
+    /// Takes a last sample, if the process is still there, and returns all of them, oldest first.
+    #[must_use]
+    pub fn finish(mut self) -> Vec<ResourceSample> {
+        drop(self.stop.take());
+        self.thread
+            .take()
+            .and_then(|thread| thread.join().ok())
+            .unwrap_or_default()
+    }
+}
+
+fn sample(
+    pid: u32,
+    interval: Duration,
+    first: ResourceSample,
+    stopped: &mpsc::Receiver<()>,
+) -> Vec<ResourceSample> {
+    let mut samples = vec![first];
+    loop {
+        // On an absolute schedule, so that a late sample does not shift all that follow.
+        let due = first.at + interval * u32::try_from(samples.len()).unwrap_or(u32::MAX);
+        let waited = stopped.recv_timeout(due.saturating_duration_since(Instant::now()));
+        let Ok(usage) = usage_of(pid) else {
+            return samples;
+        };
+        samples.push(ResourceSample {
+            at: Instant::now(),
+            usage,
+        });
+        if waited != Err(mpsc::RecvTimeoutError::Timeout) {
+            return samples;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_counted_after_a_name_with_blanks_and_parentheses() {
+        let stat = "42 (a (b) c) S 1 42 42 0 -1 4194560 100 0 0 0 250 50 0 0 20 0 4 0 100 1000 200";
+        assert_eq!(cpu_ticks(stat), Some(300));
+        assert_eq!(cpu_ticks("42 (short) S 1"), None);
+        assert_eq!(cpu_ticks(""), None);
+        assert_eq!(resident_pages("1000 200 30 4 0 50 0"), Some(200));
+        assert_eq!(resident_pages("1000"), None);
+    }
+
+    #[test]
+    fn the_own_process_uses_memory_and_its_cpu_time_grows_with_work() {
+        let me = std::process::id();
+        let before = usage_of(me).unwrap();
+        assert!(before.resident > 100_000, "{before:?}");
+        // Until the kernel has charged a tenth of a second, however long that takes on a busy machine.
+        let mut x = 1_u64;
+        while usage_of(me).unwrap().cpu < before.cpu + Duration::from_millis(100) {
+            for _ in 0..100_000 {
+                x = std::hint::black_box(x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
+            }
+        }
+    }
+
+    #[test]
+    fn a_process_that_is_not_there_is_an_error() {
+        // Above the highest process id that Linux gives.
+        let error = usage_of(1 << 30).unwrap_err().to_string();
+        assert!(error.contains("/proc/1073741824/stat"), "{error}");
+        assert!(ResourceSampler::start(1 << 30, Duration::from_secs(1)).is_err());
+    }
+
+    #[test]
+    fn the_sampler_returns_a_first_and_a_last_sample_and_some_between() {
+        let sampler =
+            ResourceSampler::start(std::process::id(), Duration::from_millis(10)).unwrap();
+        thread::sleep(Duration::from_millis(55));
+        let samples = sampler.finish();
+        assert!(samples.len() >= 2, "{samples:?}");
+        assert!(samples.is_sorted_by_key(|sample| sample.at));
+        assert!(samples.is_sorted_by_key(|sample| sample.usage.cpu));
+    }
+
+    #[test]
+    fn the_sampler_ends_with_its_process() {
+        let mut child = std::process::Command::new("sleep")
+            .arg("100")
+            .spawn()
+            .unwrap();
+        let sampler = ResourceSampler::start(child.id(), Duration::from_millis(5)).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(!sampler.finish().is_empty());
+    }
+}

@@ -1,0 +1,313 @@
+//! Picks, starts and stops the store that the server under test saves into, and says which one it is.
+
+use std::{fmt, str::FromStr};
+
+use super::{
+    audit::Audit,
+    cleanup::{Held, Leftover},
+    docker::{self, MongoContainer},
+    error::{TargetError, UnknownStore},
+    mongo,
+    mongod::{self, Mongod},
+};
+
+/// Names the MongoDB that `auto` takes first.
+const URI_VARIABLE: &str = "MONGODB_URI";
+
+/// Which store to measure with.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum StoreChoice {
+    /// The first of these that is there: `MONGODB_URI`, Docker, `mongod`, the in-memory simulation.
+    #[default]
+    Auto,
+    /// The in-memory simulation of a database.
+    Memory,
+    /// MongoDB in a container, through testcontainers.
+    Docker,
+    /// A `mongod` on this machine, in a temporary folder.
+    Mongod,
+    /// A MongoDB that is already running.
+    Uri(String),
+}
+
+impl FromStr for StoreChoice {
+    type Err = UnknownStore;
+
+    fn from_str(text: &str) -> Result<StoreChoice, UnknownStore> {
+        match text {
+            "auto" => Ok(StoreChoice::Auto),
+            "memory" => Ok(StoreChoice::Memory),
+            "docker" => Ok(StoreChoice::Docker),
+            "mongod" => Ok(StoreChoice::Mongod),
+            uri if uri.starts_with("mongodb://") || uri.starts_with("mongodb+srv://") => {
+                Ok(StoreChoice::Uri(uri.to_owned()))
+            }
+            other => Err(UnknownStore(other.to_owned())),
+        }
+    }
+}
+
+/// As it is written on the command line, without credentials.
+impl fmt::Display for StoreChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StoreChoice::Auto => f.write_str("auto"),
+            StoreChoice::Memory => f.write_str("memory"),
+            StoreChoice::Docker => f.write_str("docker"),
+            StoreChoice::Mongod => f.write_str("mongod"),
+            StoreChoice::Uri(uri) => f.write_str(&mongo::redacted(uri)),
+        }
+    }
+}
+
+/// A store that answers. What was started or made for it is removed by [`RunningStore::stop`], or else by drop.
+#[derive(Debug)]
+pub struct RunningStore {
+    description: String,
+    place: Place,
+    started: Started,
+}
+
+/// Where the server is to save.
+#[derive(Debug)]
+enum Place {
+    Memory,
+    Mongo {
+        uri: String,
+        database: String,
+        /// From the variable, which the server inherits and reads too.
+        inherited: bool,
+    },
+}
+
+/// What is there only for this run.
+#[derive(Debug)]
+enum Started {
+    Nothing,
+    Container(MongoContainer),
+    Process(Box<Mongod>),
+    Database(Held),
+}
+
+impl RunningStore {
+    /// Picks the store, starts it where it has to be started, and waits until it answers. `image` is the container
+    /// image of MongoDB; `notice` is told, in whole sentences without a full stop, what takes long or is passed over.
+    ///
+    /// # Errors
+    /// If the chosen store is not there or does not start. `Auto` passes over what is not there, and a Docker that
+    /// has no image, but no store that is there and fails.
+    pub async fn start(
+        choice: &StoreChoice,
+        image: &str,
+        notice: &mut dyn FnMut(String),
+    ) -> Result<RunningStore, TargetError> {
+        match choice {
+            StoreChoice::Auto => RunningStore::first_there(image, notice).await,
+            StoreChoice::Memory => Ok(RunningStore::memory()),
+            StoreChoice::Docker => RunningStore::docker(image, notice).await,
+            StoreChoice::Mongod => RunningStore::mongod().await,
+            StoreChoice::Uri(uri) => RunningStore::given(uri, false).await,
+        }
+    }
+
+    /// Which store serves, for people: `MongoDB 6.0.5 (testcontainers, image mongo:8)`.
+    #[must_use]
+    pub fn description(&self) -> &str {
+        &self.description
+    }
+
+    /// Whether it only simulates a database.
+    #[must_use]
+    pub fn is_simulation(&self) -> bool {
+        matches!(self.place, Place::Memory)
+    }
+
+    /// The server's arguments for it: `--store …`, and `--database …` for MongoDB. A store that `MONGODB_URI` names is
+    /// left to the server's own reading of that variable.
+    #[must_use]
+    pub fn server_args(&self) -> Vec<String> {
+        match &self.place {
+            Place::Memory => vec!["--store".to_owned(), "memory".to_owned()],
+            // The variable is read by the server as well; so no password is seen in the list of processes.
+            Place::Mongo {
+                database,
+                inherited: true,
+                ..
+            } => ["--database", database].map(str::to_owned).to_vec(),
+            Place::Mongo { uri, database, .. } => ["--store", uri, "--database", database]
+                .map(str::to_owned)
+                .to_vec(),
+        }
+    }
+
+    /// Where to look up what the server at `server_url` has saved into it.
+    #[must_use]
+    pub fn audit(&self, server_url: &str) -> Audit {
+        match &self.place {
+            Place::Memory => Audit::memory(server_url),
+            Place::Mongo { uri, database, .. } => Audit::mongo(uri, database),
+        }
+    }
+
+    /// Stops and removes what was started or made for this run. The server must have ended by then.
+    ///
+    /// # Errors
+    /// [`TargetError::CleanUp`], naming what is left.
+    pub async fn stop(self) -> Result<(), TargetError> {
+        match self.started {
+            Started::Nothing => Ok(()),
+            Started::Container(container) => container.stop().await,
+            Started::Process(mongod) => mongod.stop(),
+            Started::Database(held) => held.remove().await,
+        }
+    }
+
+    async fn first_there(
+        image: &str,
+        notice: &mut dyn FnMut(String),
+    ) -> Result<RunningStore, TargetError> {
+        if let Some(uri) = std::env::var(URI_VARIABLE)
+            .ok()
+            .filter(|uri| !uri.is_empty())
+        {
+            return RunningStore::given(&uri, true).await;
+        }
+        match RunningStore::docker(image, notice).await {
+            Err(TargetError::DockerAbsent { reason }) => {
+                notice(format!("no Docker here ({reason})"))
+            }
+            Err(TargetError::ImageMissing { image, reason }) => {
+                notice(format!(
+                    "Docker is passed over: the image {image} cannot be had ({reason})"
+                ));
+            }
+            decided => return decided,
+        }
+        // A wrong MONGOD is not passed over: somebody meant it.
+        match RunningStore::mongod().await {
+            Err(TargetError::MongodAbsent { reason }) if std::env::var_os("MONGOD").is_none() => {
+                notice(reason)
+            }
+            decided => return decided,
+        }
+        notice("there is no database: saving is simulated in memory".to_owned());
+        Ok(RunningStore::memory())
+    }
+
+    fn memory() -> RunningStore {
+        RunningStore {
+            description: "in-memory simulation (save 50-200 ms)".to_owned(),
+            place: Place::Memory,
+            started: Started::Nothing,
+        }
+    }
+
+    async fn docker(
+        image: &str,
+        notice: &mut dyn FnMut(String),
+    ) -> Result<RunningStore, TargetError> {
+        let docker = docker::client().await?;
+        docker::have_image(&docker, image, notice).await?;
+        let container = MongoContainer::start(image).await?;
+        let how = format!("(testcontainers, image {image})");
+        let uri = container.uri.clone();
+        RunningStore::serving(uri, None, &how, Started::Container(container)).await
+    }
+
+    async fn mongod() -> Result<RunningStore, TargetError> {
+        let mongod = Mongod::start(&mongod::find()?).await?;
+        let uri = mongod.uri.clone();
+        RunningStore::serving(
+            uri,
+            None,
+            "(mongod, temporary folder)",
+            Started::Process(Box::new(mongod)),
+        )
+        .await
+    }
+
+    /// A MongoDB that somebody named, on the command line or in the variable, from which the server inherits it.
+    async fn given(uri: &str, inherited: bool) -> Result<RunningStore, TargetError> {
+        let (_, named_database) = mongo::client(uri, mongo::PATIENCE).await?;
+        let by = if inherited { " (MONGODB_URI)" } else { "" };
+        let how = format!("at {}{by}", mongo::redacted(uri));
+        let mut store =
+            RunningStore::serving(uri.to_owned(), named_database, &how, Started::Nothing).await?;
+        if let Place::Mongo {
+            inherited: from_variable,
+            ..
+        } = &mut store.place
+        {
+            *from_variable = inherited;
+        }
+        Ok(store)
+    }
+
+    /// A MongoDB that is asked for its version, and gets a database for this run unless one was named.
+    async fn serving(
+        uri: String,
+        named_database: Option<String>,
+        how: &str,
+        started: Started,
+    ) -> Result<RunningStore, TargetError> {
+        let (client, _) = mongo::client(&uri, mongo::PATIENCE).await?;
+        let description = format!("MongoDB {} {how}", mongo::version(&client, &uri).await?);
+        let (database, started) = match (named_database, started) {
+            (Some(named), started) => (named, started),
+            (None, Started::Nothing) => {
+                let name = mongo::fresh_name();
+                let leftover = Leftover::Database {
+                    uri: uri.clone(),
+                    name: name.clone(),
+                };
+                (name, Started::Database(Held::new(leftover)))
+            }
+            // Nobody else's: gone with the container or the folder.
+            (None, started) => (mongo::fresh_name(), started),
+        };
+        Ok(RunningStore {
+            description,
+            place: Place::Mongo {
+                uri,
+                database,
+                inherited: false,
+            },
+            started,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_choice_is_one_of_the_names_or_a_connection_string() {
+        assert_eq!("auto".parse(), Ok(StoreChoice::Auto));
+        assert_eq!("memory".parse(), Ok(StoreChoice::Memory));
+        assert_eq!("docker".parse(), Ok(StoreChoice::Docker));
+        assert_eq!("mongod".parse(), Ok(StoreChoice::Mongod));
+        let uri = "mongodb://u:p@host/db";
+        assert_eq!(uri.parse(), Ok(StoreChoice::Uri(uri.to_owned())));
+        assert_eq!(
+            StoreChoice::Uri(uri.to_owned()).to_string(),
+            "mongodb://***@host/db"
+        );
+        let error = "redis://host".parse::<StoreChoice>().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "no store \"redis://host\"; expected auto, memory, docker, mongod or mongodb://…"
+        );
+    }
+
+    #[tokio::test]
+    async fn the_simulation_needs_nothing_and_says_what_it_is() {
+        let store = RunningStore::start(&StoreChoice::Memory, "", &mut |_| {})
+            .await
+            .unwrap();
+        assert!(store.is_simulation());
+        assert_eq!(store.description(), "in-memory simulation (save 50-200 ms)");
+        assert_eq!(store.server_args(), ["--store", "memory"]);
+        store.stop().await.unwrap();
+    }
+}

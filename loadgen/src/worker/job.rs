@@ -1,0 +1,111 @@
+//! What a worker is given, what it is told meanwhile, and what it has to say.
+
+use std::sync::{Arc, Mutex, atomic::AtomicU64};
+
+use hdrhistogram::Histogram;
+
+use super::Strays;
+use crate::{
+    body::RunId,
+    client::{Closed, ConnectError, native::Endpoint},
+    clock::{Clock, Nanos},
+    ledger::Ledger,
+    plan::Plan,
+    recorder::{Limits, Recorded},
+    vocabulary::Vocabulary,
+};
+
+/// All that a worker must know.
+#[derive(Clone)]
+pub struct Job {
+    /// Which worker this is; it has the users whose index is this modulo the number of workers.
+    pub worker: usize,
+    /// How many workers there are.
+    pub workers: usize,
+    /// What is to be done.
+    pub plan: Arc<Plan>,
+    /// Where it is noted.
+    pub ledger: Arc<Ledger>,
+    /// What others may see of it meanwhile.
+    pub progress: Arc<Progress>,
+    /// The run's clock.
+    pub clock: Clock,
+    /// Whose messages these are.
+    pub run: RunId,
+    /// The server.
+    pub endpoint: Endpoint,
+    /// The names that it speaks.
+    pub vocabulary: Arc<Vocabulary>,
+    /// The limits that are counted exactly.
+    pub limits: Limits,
+    /// New connections per second of this worker; `None`: as fast as they are accepted.
+    pub connect_rate: Option<f64>,
+}
+
+/// Counts of a run that goes on.
+#[derive(Default)]
+pub struct Progress {
+    /// Users connected and joined.
+    pub connected: AtomicU64,
+    /// Messages sent.
+    pub sent: AtomicU64,
+    /// Messages that could not be sent, since the sender's connection was gone.
+    pub dropped: AtomicU64,
+    /// First deliveries, the sender's own copies too.
+    pub received: AtomicU64,
+    /// First deliveries to others.
+    pub delivered: AtomicU64,
+    /// First ends (Confirmed or Failed) of a message at a user.
+    pub ended: AtomicU64,
+    /// Acknowledged messages.
+    pub acked: AtomicU64,
+    /// Connections that the server or the network ended.
+    pub closed: AtomicU64,
+    /// Each worker's deliveries so far.
+    pub deliveries: Mutex<Vec<Histogram<u64>>>,
+}
+
+/// What the runner tells a worker.
+#[derive(Debug, Clone, Copy)]
+pub enum Command {
+    /// Send on schedule, which begins at this time of the run's clock.
+    Start(Nanos),
+    /// Close all connections and report.
+    Finish,
+}
+
+/// What a worker tells the runner.
+pub enum Report {
+    /// All its users are connected and have joined.
+    Ready,
+    /// A user can't be connected, or can't join: the run is over.
+    CannotConnect {
+        /// Its index.
+        user: u32,
+        /// Why.
+        error: ConnectError,
+    },
+    /// Its part of the schedule is sent.
+    Sent,
+}
+
+/// What a worker has in the end.
+pub struct Outcome {
+    /// Its latencies.
+    pub recorded: Recorded,
+    /// What came and belongs nowhere.
+    pub strays: Strays,
+    /// The first connections that broke.
+    pub broken: Vec<Broken>,
+}
+
+/// A connection that nobody here closed, and that ended.
+#[derive(Debug, Clone)]
+pub struct Broken {
+    /// Whose.
+    pub user: u32,
+    /// When, on the run's clock.
+    pub at: Nanos,
+    /// Why.
+    pub why: Closed,
+}
