@@ -1,0 +1,166 @@
+//! The `loadgen` program as its users run it: output, report, exit code, and what it does with bad input and bad targets.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy knows test functions, but not the functions that they call"
+)]
+
+mod bad_input;
+mod bad_target;
+mod scenario;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A guard against hanging, not a statement about speed.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A small one-to-one chat of two seconds on a fast simulated database.
+const SMALL: &str = r#"version = 1
+name = "small"
+question = "Does it work at all?"
+seed = 7
+drain = "10s"
+
+[server]
+save_time = "1ms-5ms"
+read_time = "1ms"
+
+[population]
+users = 10
+rooms = 5
+
+[[phases]]
+name = "warm-up"
+duration = "500ms"
+rate = "100/s"
+measured = false
+
+[[phases]]
+name = "steady"
+duration = "2s"
+rate = "200/s"
+
+[thresholds]
+"lost" = "== 0"
+"#;
+
+/// A folder for a scenario and its report.
+struct Bench {
+    folder: TempDir,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn scenario(&self, text: &str) -> PathBuf {
+        let path = self.path("scenario.toml");
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// `loadgen run <scenario> --out <folder> <flags>`, not started yet.
+    fn command(&self, scenario: &Path, flags: &[&str]) -> Command {
+        let mut command = loadgen();
+        command
+            .arg("run")
+            .arg(scenario)
+            .arg("--out")
+            .arg(self.path("out"))
+            .args(flags)
+            .current_dir(self.folder.path());
+        command
+    }
+
+    fn run(&self, scenario: &Path, flags: &[&str]) -> Ended {
+        finish(self.command(scenario, flags))
+    }
+
+    fn report(&self, name: &str) -> Value {
+        let path = self.path("out").join(format!("{name}.json"));
+        let text =
+            fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        serde_json::from_str(&text).unwrap()
+    }
+}
+
+/// The program, in an environment that names no store, no secret and no port.
+fn loadgen() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
+    for variable in [
+        "MONGODB_URI",
+        "MONGOD",
+        "JWT_SECRET_KEY",
+        "PORT",
+        "RUST_LOG",
+    ] {
+        command.env_remove(variable);
+    }
+    command
+}
+
+/// How a program ended and what it said.
+struct Ended {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+fn finish(mut command: Command) -> Ended {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    ended(command.spawn().unwrap())
+}
+
+fn ended(child: Child) -> Ended {
+    let pid = child.id();
+    let began = Instant::now();
+    let watchdog = std::thread::spawn(move || {
+        while began.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(50));
+            if !Path::new(&format!("/proc/{pid}/stat")).exists() {
+                return;
+            }
+        }
+        let _ = Command::new("kill").args(["-9", &pid.to_string()]).status();
+    });
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = child.wait_with_output().unwrap();
+    watchdog.join().unwrap();
+    Ended {
+        code: status.code(),
+        stdout: String::from_utf8(stdout).unwrap(),
+        stderr: String::from_utf8(stderr).unwrap(),
+    }
+}
+
+/// Whether a process of this command line is running.
+fn is_running(part: &str) -> bool {
+    fs::read_dir("/proc").unwrap().any(|entry| {
+        fs::read(entry.unwrap().path().join("cmdline")).is_ok_and(|line| {
+            String::from_utf8_lossy(&line)
+                .replace('\0', " ")
+                .contains(part)
+        })
+    })
+}

@@ -1,0 +1,137 @@
+//! Whatever happens to the load generator, nothing that it started is left.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy knows test functions, but not the functions that they call"
+)]
+
+use std::net::TcpStream;
+
+use bson::doc;
+use loadgen::target::{RunningStore, StoreChoice};
+use mongodb::Client;
+use rustix::process::{Pid, Signal};
+
+use crate::measuring::{
+    Measuring, WAIT, containers_of, docker_is_there, eventually, mongod_is_there,
+};
+
+mod measuring;
+
+#[test]
+fn role() {
+    measuring::play();
+}
+
+/// How a load generator may end without stopping anything itself.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum End {
+    /// `kill -9` of it alone.
+    Killed,
+    /// Ctrl-C in its terminal: SIGINT to its whole process group, handled by nobody.
+    Interrupted,
+    /// A panic, with what it started on the stack.
+    Panic,
+    /// What it started is dropped when its runtime is gone already.
+    LateDrop,
+}
+
+const ENDS: [End; 4] = [End::Killed, End::Interrupted, End::Panic, End::LateDrop];
+
+impl End {
+    fn role(self) -> &'static str {
+        match self {
+            End::Killed | End::Interrupted => WAIT,
+            End::Panic => "panic",
+            End::LateDrop => "drop outside",
+        }
+    }
+
+    fn befall(self, run: &mut Measuring) {
+        match self {
+            End::Killed => run.process.kill().unwrap(),
+            End::Interrupted => {
+                let group = Pid::from_raw(run.process.id().cast_signed()).unwrap();
+                rustix::process::kill_process_group(group, Signal::INT).unwrap();
+            }
+            End::Panic | End::LateDrop => {}
+        }
+        assert_eq!(run.end().success(), self == End::LateDrop, "{self:?}");
+    }
+}
+
+#[test]
+fn nothing_is_left_of_mongod_however_the_load_generator_ends() {
+    if !mongod_is_there() {
+        return;
+    }
+    for end in ENDS {
+        let mut run = Measuring::start(end.role(), "mongod", |_| {});
+        assert!(TcpStream::connect(("127.0.0.1", run.port())).is_ok());
+        end.befall(&mut run);
+        run.nothing_is_left_on_this_machine();
+    }
+}
+
+#[test]
+fn nothing_is_left_of_a_container_however_the_load_generator_ends() {
+    if !docker_is_there() {
+        return;
+    }
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    for end in ENDS {
+        let mut run = Measuring::start(end.role(), "docker", |_| {});
+        end.befall(&mut run);
+        eventually("the container is gone", || {
+            runtime.block_on(containers_of(run.process.id())).is_empty()
+        });
+        run.nothing_is_left_on_this_machine();
+    }
+}
+
+#[test]
+fn nothing_is_left_of_a_database_after_a_kill() {
+    if !mongod_is_there() {
+        return;
+    }
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let host = runtime
+        .block_on(RunningStore::start(&StoreChoice::Mongod, "", &mut |_| {}))
+        .unwrap();
+    let uri = host.server_args()[1].clone();
+    let mut run = Measuring::start(WAIT, &uri, |_| {});
+    let name = run.args.rsplit_once(' ').unwrap().1.to_owned();
+    let client = runtime.block_on(Client::with_uri_str(&uri)).unwrap();
+    runtime.block_on(async {
+        client
+            .database(&name)
+            .collection("messages")
+            .insert_one(doc! {})
+            .await
+            .unwrap()
+    });
+    run.process.kill().unwrap();
+    run.end();
+    eventually("the database is gone", || {
+        !runtime
+            .block_on(client.list_database_names().into_future())
+            .unwrap()
+            .contains(&name)
+    });
+    runtime.block_on(host.stop()).unwrap();
+}
+
+#[test]
+fn nothing_is_left_of_a_container_whose_start_was_given_up() {
+    if !docker_is_there() {
+        return;
+    }
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    // Before it is created, while it is, while it starts: wherever these moments are on this machine.
+    for patience in [1, 10, 30, 60, 100, 200, 400, 800] {
+        let mut run = Measuring::start(&format!("give up after {patience}"), "docker", |_| {});
+        assert!(run.end().success());
+        let left = runtime.block_on(containers_of(run.process.id()));
+        assert!(left.is_empty(), "{patience} ms: {left:?}");
+    }
+}

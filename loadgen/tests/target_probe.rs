@@ -1,0 +1,169 @@
+//! Probing a target's address, and reading back an in-memory store, against servers that answer fixed bytes.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy knows test functions, but not the functions that they call"
+)]
+
+use loadgen::target::{self, TargetError};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+
+#[tokio::test]
+async fn an_address_is_probed_and_each_wrong_one_has_its_own_line() {
+    let free = TcpListener::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let line = target::probe(&format!("http://{free}"))
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        line.starts_with(&format!(
+            "nothing listens at http://{free} (connection refused)"
+        )),
+        "{line}"
+    );
+    for (url, reason) in [
+        ("localhost:3000", "it names no scheme"),
+        ("https://localhost", "https:// is not spoken here"),
+        ("http://", ""),
+    ] {
+        let line = target::probe(url).await.unwrap_err().to_string();
+        assert!(
+            line.contains(reason) && line.contains("expected http://host:port"),
+            "{line}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_socket_io_server_is_said_with_what_came() {
+    for (answer, expected) in [
+        (
+            "HTTP/1.1 404 Not Found\r\ncontent-length: 4\r\n\r\nnope",
+            "it answers HTTP 404 Not Found with \"nope\"",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n<html></a",
+            "it answers HTTP 200 OK with \"<html></a\"",
+        ),
+        ("SSH-2.0-OpenSSH_9.2p1\r\n", "it does not answer in HTTP ("),
+        ("", "it does not answer in HTTP ("),
+    ] {
+        let url = answering(answer).await;
+        let error = target::probe(&url).await.unwrap_err();
+        assert!(matches!(error, TargetError::NotSocketIo { .. }), "{error}");
+        let line = error.to_string();
+        assert!(
+            line.contains(&format!("{url} is not a Socket.IO server: {expected}")),
+            "{line}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_probe_closes_the_session_that_it_opened() {
+    let open = r#"0{"sid":"abc","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}"#;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let requests = tokio::spawn(async move {
+        let mut requests = Vec::new();
+        for answer in [open, "ok"] {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            requests.push(first_line(&mut socket).await);
+            answer_with(
+                &mut socket,
+                &format!(
+                    "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{answer}",
+                    answer.len()
+                ),
+            )
+            .await;
+        }
+        requests
+    });
+    target::probe(&url).await.unwrap();
+    assert_eq!(
+        requests.await.unwrap(),
+        [
+            "GET /socket.io/?EIO=4&transport=polling HTTP/1.1",
+            "POST /socket.io/?EIO=4&transport=polling&sid=abc HTTP/1.1"
+        ]
+    );
+}
+
+/// A server that answers one connection with these bytes and closes it.
+async fn answering(answer: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        first_line(&mut socket).await;
+        answer_with(&mut socket, answer).await;
+    });
+    url
+}
+
+async fn first_line(socket: &mut TcpStream) -> String {
+    let mut request = vec![0; 4096];
+    let n = socket.read(&mut request).await.unwrap();
+    String::from_utf8_lossy(&request[..n])
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+async fn answer_with(socket: &mut TcpStream, answer: &str) {
+    socket.write_all(answer.as_bytes()).await.unwrap();
+    socket.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_in_memory_store_is_read_back_line_by_line() {
+    let listing = concat!(
+        r#"{"_id":"507f1f77bcf86cd799439011","collection":"messages","senderId":"u1","body":"r1 a","createdAt":"x"}"#,
+        "\n",
+        r#"{"_id":"507f1f77bcf86cd799439012","collection":"message2s","senderId":"u2","body":"r2 b","createdAt":"x"}"#,
+        "\n"
+    );
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{listing}",
+        listing.len()
+    );
+    let audit = target::Audit::memory(&answering(answer.leak()).await);
+    let mut found = Vec::new();
+    audit
+        .visit("r2", &mut |message| {
+            found.push((message.sender_id, message.body))
+        })
+        .await
+        .unwrap();
+    assert_eq!(found, [("u2".to_owned(), "r2 b".to_owned())]);
+
+    let cut = format!(
+        "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{}",
+        listing.len(),
+        &listing[..150]
+    );
+    let audit = target::Audit::memory(&answering(cut.leak()).await);
+    let error = audit.visit("", &mut |_| {}).await.unwrap_err().to_string();
+    assert!(
+        error.contains("/debug/messages") && error.contains("broke off"),
+        "{error}"
+    );
+
+    let audit = target::Audit::memory(
+        &answering("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await,
+    );
+    let error = audit.visit("", &mut |_| {}).await.unwrap_err().to_string();
+    assert!(
+        error.contains("only a server with an in-memory store lists its messages"),
+        "{error}"
+    );
+}
