@@ -1,0 +1,150 @@
+//! The harness against servers that cheat: each fault is caught by exactly the check that is for it (rule 16).
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy knows test functions, but not the functions that they call"
+)]
+
+mod server;
+
+use std::path::Path;
+
+use loadgen::{
+    checks::Check,
+    report::Report,
+    runner::{self, Event, Interrupt, Options, Watcher},
+    scenario::Scenario,
+    target::StoreChoice,
+    verdict::Verdict,
+};
+use server::{Cheat, Fault};
+
+const SCENARIO: &str = r#"version = 1
+name = "cheats"
+question = "Is the cheat found out?"
+seed = 3
+drain = "2s"
+population = { users = 12, rooms = 6 }
+
+[[phases]]
+name = "steady"
+duration = "3s"
+rate = "400/s"
+"#;
+
+struct Silent;
+
+impl Watcher for Silent {
+    fn event(&mut self, _: Event<'_>) {}
+}
+
+async fn report(fault: Fault, thresholds: &str) -> Report {
+    let cheat = Cheat::start(fault).await;
+    let scenario = Scenario::parse(
+        Path::new("cheats.toml"),
+        &format!("{SCENARIO}\n[thresholds]\n{thresholds}\n"),
+    )
+    .unwrap();
+    let options = Options {
+        store: StoreChoice::Auto,
+        mongo_image: String::new(),
+        target: Some(cheat.url),
+        audit: None,
+        workers: Some(1),
+        // These machines are shared, and the faults are mechanisms, not speeds.
+        machine_check: false,
+        command: Vec::new(),
+    };
+    runner::run(
+        &scenario,
+        &options,
+        &Interrupt::listen().unwrap(),
+        &mut Silent,
+    )
+    .await
+    .unwrap()
+    .report
+}
+
+/// The checks that a cheat fails. Latency is not judged: these machines are shared.
+async fn caught(fault: Fault) -> Vec<Check> {
+    let report = report(fault, "\"dropped\" = \"== 0\"").await;
+    let run = &report.runs[0];
+    assert!(run.audited, "the store was not looked up");
+    for finding in &run.findings {
+        assert!(!finding.examples.is_empty(), "{finding:?} names no example");
+    }
+    let expected = if run.findings.is_empty() {
+        Verdict::Pass
+    } else {
+        Verdict::Fail
+    };
+    assert_eq!(report.verdict, expected, "{:?}", report.reasons);
+    run.findings.iter().map(|finding| finding.check).collect()
+}
+
+macro_rules! each_is_caught_by {
+    ($($name:ident: $fault:ident => [$($check:ident),*];)*) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $name() {
+            let expected: &[Check] = &[$(Check::$check),*];
+            assert_eq!(caught(Fault::$fault).await, expected);
+        }
+    )*};
+}
+
+each_is_caught_by! {
+    a_correct_server_passes_every_check: None => [];
+    a_dropped_delivery_is_lost: Drops => [Lost];
+    a_doubled_delivery_is_a_duplicate: Doubles => [Duplicated];
+    two_of_a_senders_messages_swapped_are_reordered: SwapsOfOneSender => [Reordered];
+    a_swap_for_one_member_is_a_disagreement: SwapsForOneMember => [OrderDisagrees];
+    a_delivery_to_a_stranger_is_cross_talk: DeliversToAStranger => [CrossDelivered];
+    a_confirmation_without_a_save_is_found_in_the_store: ConfirmsWithoutSaving => [ConfirmedNotStored];
+    a_failure_that_was_saved_is_found_in_the_store: SavesAndFails => [FailedButStored];
+    a_second_confirmation_is_a_double_end: ConfirmsTwice => [EndTwice];
+    a_message_without_an_end_is_missed: NeverEnds => [EndMissing];
+    a_confirmation_before_the_delivery_is_early: ConfirmsEarly => [EndEarly];
+    an_end_of_an_unknown_message_is_an_orphan: FailsUnderAnotherId => [EndOrphaned];
+    a_changed_body_is_found: ChangesABody => [ContentChanged];
+    two_ids_of_one_message_differ: DisagreesOnTheId => [IdDiffers];
+    a_second_document_is_found_in_the_store: SavesTwice => [StoredTwice];
+    a_room_that_stays_is_left_behind: LeaksARoom => [StateLeft];
+    an_acknowledgement_that_never_comes_is_missed: ForgetsAnAck => [AckWrong];
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_is_cut_is_told_beside_what_it_missed() {
+    let checks = caught(Fault::CutsAConnection).await;
+    assert!(checks.contains(&Check::ConnectionLost), "{checks:?}");
+    assert!(checks.contains(&Check::Lost), "{checks:?}");
+}
+
+/// The fault is a mechanism, not a speed: no delivery can be faster than the server's own delay.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_late_misses_the_limit() {
+    let report = report(Fault::IsLate, "\"delivery.within_5ms\" = \">= 99%\"").await;
+    assert_eq!(report.verdict, Verdict::Fail, "{:?}", report.reasons);
+    assert!(
+        report.runs[0].findings.is_empty(),
+        "{:?}",
+        report.runs[0].findings
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_stalls_is_charged_for_everything_that_it_held_up() {
+    let report = report(Fault::Stalls, "\"delivery.within_30ms\" = \">= 99%\"").await;
+    assert_eq!(report.verdict, Verdict::Fail, "{:?}", report.reasons);
+    let delivery = &report.runs[0].metrics[0];
+    // Three stalls of 60 ms at 400 messages a second: some 70 deliveries were due meanwhile, and each is charged
+    // from its own intended time; a closed loop would have noticed three.
+    let late = delivery.n
+        - delivery
+            .within
+            .iter()
+            .find(|within| within.limit == 30_000_000)
+            .unwrap()
+            .count;
+    assert!(late > 15, "{late} of {}", delivery.n);
+}
