@@ -7,6 +7,7 @@ mod channels;
 mod client;
 mod corpus;
 mod dialects;
+mod documents;
 mod hostile;
 mod http;
 mod mongo;
