@@ -26,6 +26,8 @@ pub enum Metric {
     Join,
     /// How late the generator itself sent.
     SendLateness,
+    /// How much longer than asked a thread slept that does nothing else: the machine's own pauses.
+    Hiccup,
     /// From the read of a frame off the socket to the start of its parsing.
     ReceiveWait,
     /// The server's own time from the receipt of a message to its last emit.
@@ -49,7 +51,7 @@ pub struct Definition {
 
 impl Metric {
     /// All of them, in the order of a report.
-    pub const ALL: [Metric; 13] = [
+    pub const ALL: [Metric; 14] = [
         Metric::Delivery,
         Metric::DeliveryAsSent,
         Metric::DeliverySlowest,
@@ -60,6 +62,7 @@ impl Metric {
         Metric::Connect,
         Metric::Join,
         Metric::SendLateness,
+        Metric::Hiccup,
         Metric::ReceiveWait,
         Metric::ServerEmit,
         Metric::ServerSave,
@@ -122,6 +125,12 @@ impl Metric {
                 "send lateness",
                 "intended send",
                 "actual send",
+            ),
+            Metric::Hiccup => (
+                "hiccup",
+                "scheduler hiccup",
+                "planned end of a sleep of 1 ms",
+                "its end",
             ),
             Metric::ReceiveWait => (
                 "receive_wait",

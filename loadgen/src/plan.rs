@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     arrivals,
     clock::{Nanos, nanos},
-    scenario::{Population, Scenario},
+    scenario::{ChannelSize, Load, Population, Scenario, Sizes},
 };
 
 /// Users, conversations and every send with its intended time.
@@ -202,8 +202,10 @@ fn conversations(
     let mut conversations: Vec<(Kind, Vec<u32>)> = rooms.collect();
     for group in &population.channels {
         for _ in 0..group.count {
-            let members =
-                rand::seq::index::sample(rng, population.users as usize, group.members as usize);
+            let ChannelSize::Fixed(size) = group.members else {
+                continue;
+            };
+            let members = rand::seq::index::sample(rng, population.users as usize, size as usize);
             let mut members: Vec<u32> = members.iter().map(|user| user as u32).collect();
             members.sort_unstable();
             conversations.push((Kind::Channel, members));
@@ -293,15 +295,21 @@ fn sends(
 ) -> Vec<Send> {
     let mut sends = Vec::new();
     for (index, (phase, planned)) in scenario.phases.iter().zip(phases).enumerate() {
-        sends.extend(arrivals::times(phase, arrivals).map(|at| {
+        let Load::Open(open) = &phase.load else {
+            continue;
+        };
+        let times = arrivals::times(open, phase.duration, arrivals);
+        let Sizes::Range(size) = scenario.messages.size else {
+            continue;
+        };
+        sends.extend(times.into_iter().map(|at| {
             let conversation = choices.random_range(0..conversations.len());
             let members = &conversations[conversation].members;
             Send {
                 at: planned.start + at,
                 sender: members[choices.random_range(0..members.len())],
                 conversation: conversation as u32,
-                bytes: choices
-                    .random_range(scenario.message_size.low.0..=scenario.message_size.high.0),
+                bytes: choices.random_range(size.low.0..=size.high.0),
                 slot: 0,
                 phase: index as u16,
             }

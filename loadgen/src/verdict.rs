@@ -175,6 +175,7 @@ fn promise() -> Threshold {
         comparison: Comparison::GreaterOrEqual,
         bound: 0.99,
         text: ">= 99%".into(),
+        abort_after: None,
     }
 }
 

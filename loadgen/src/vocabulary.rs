@@ -2,11 +2,43 @@
 
 use crate::{plan::Kind, scenario::Dialect};
 
-/// The names of one dialect.
+/// All names that a server speaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Vocabulary {
-    room: Names,
-    channel: Names,
+    /// For rooms of two.
+    pub room: Names,
+    /// For channels.
+    pub channel: Names,
+    /// Where in a payload things are.
+    pub fields: Fields,
+    /// Whether a join (and a leave) is acknowledged; if not, it counts as done when it is sent.
+    pub acknowledges_joins: bool,
+    /// Whether a message is acknowledged to its sender.
+    pub acknowledges_messages: bool,
+}
+
+/// Where in a payload things are: a field, or a path of fields with dots (`message.text`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fields {
+    /// The message's id, in what the server sends; may be missing.
+    pub id: String,
+    /// The text; a plain field, no path, since clients send it too.
+    pub body: String,
+    /// The temporary id, in a confirmation or a failure.
+    pub temp_id: String,
+    /// The sender, in what clients send; empty: not sent.
+    pub sender: String,
+}
+
+impl Default for Fields {
+    fn default() -> Self {
+        Self {
+            id: "_id".into(),
+            body: "body".into(),
+            temp_id: "tempId".into(),
+            sender: "senderId".into(),
+        }
+    }
 }
 
 /// The names of one kind of conversation.
@@ -14,16 +46,18 @@ pub struct Vocabulary {
 pub struct Names {
     /// Client to server: join.
     pub join: String,
+    /// Client to server: leave; `None`: nobody can.
+    pub leave: Option<String>,
     /// Client to server: send a message.
     pub send: String,
     /// Server to client: the message is here.
     pub received: String,
     /// Server to the sender, where it gets another event than the others.
     pub sent: Option<String>,
-    /// Server to client: the message is stored.
-    pub confirmed: String,
-    /// Server to client: the message could not be stored.
-    pub failed: String,
+    /// Server to client: the message is stored; `None`: nobody is told.
+    pub confirmed: Option<String>,
+    /// Server to client: the message could not be stored; `None`: nobody is told.
+    pub failed: Option<String>,
     /// The field of a payload that holds the conversation's id.
     pub id_field: String,
 }
@@ -49,23 +83,33 @@ impl Vocabulary {
         Self {
             room: Names {
                 join: "joinRoom".into(),
+                leave: Some("leaveRoom".into()),
                 send: "roomMessage".into(),
                 received: "roomMessageRecieved".into(),
                 sent: (!readme).then(|| "roomMessageSent".into()),
-                confirmed: "roomMessageConfirmed".into(),
-                failed: "roomMessageFailed".into(),
+                confirmed: Some("roomMessageConfirmed".into()),
+                failed: Some("roomMessageFailed".into()),
                 id_field: "roomId".into(),
             },
             channel: Names {
                 join: either("JOIN_CHANNEL", "JoinChannel"),
+                leave: Some(either("leaveChannel", "LeaveChannel")),
                 send: either("NEW_MESSAGE_EVENT", "NewMessage"),
                 received: either("NEW_MESSAGE_RECEIVED_EVENT", "NewMessageReceived"),
                 sent: (!readme).then(|| "channelMessageSent".into()),
-                confirmed: "channelMessageConfirmed".into(),
-                failed: "channelMessageFailed".into(),
+                confirmed: Some("channelMessageConfirmed".into()),
+                failed: Some("channelMessageFailed".into()),
                 id_field: "channelId".into(),
             },
+            fields: Fields::default(),
+            acknowledges_joins: true,
+            acknowledges_messages: true,
         }
+    }
+
+    /// Whether each message ends in Confirmed or Failed.
+    pub fn has_ends(&self) -> bool {
+        self.room.confirmed.is_some() || self.channel.confirmed.is_some()
     }
 
     /// The names for one kind of conversation.
@@ -88,9 +132,9 @@ impl Names {
     fn meaning(&self, event: &str) -> Option<Meaning> {
         if event == self.received || Some(event) == self.sent.as_deref() {
             Some(Meaning::Received)
-        } else if event == self.confirmed {
+        } else if Some(event) == self.confirmed.as_deref() {
             Some(Meaning::Confirmed)
-        } else if event == self.failed {
+        } else if Some(event) == self.failed.as_deref() {
             Some(Meaning::Failed)
         } else {
             None

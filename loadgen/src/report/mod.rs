@@ -4,6 +4,7 @@ mod numbers;
 mod terminal;
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -71,7 +72,15 @@ pub struct ScenarioInfo {
     pub sha256: String,
     /// The seed.
     pub seed: u64,
-    /// Connected users.
+    /// The variables of the file as they were set, by name.
+    pub variables: BTreeMap<String, String>,
+    /// Open or closed: what the latencies mean.
+    pub model: Model,
+    /// In order.
+    pub phases: Vec<PhaseInfo>,
+    /// Joins, leaves, reconnects, cuts, connects and stalls in the plan.
+    pub actions: usize,
+    /// Users.
     pub users: u32,
     /// Rooms of two.
     pub rooms: usize,
@@ -81,6 +90,34 @@ pub struct ScenarioInfo {
     pub messages: usize,
     /// Deliveries to others in the plan.
     pub deliveries: u64,
+}
+
+/// How sends follow from each other in a scenario.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Model {
+    /// Sends at planned times: latencies are charged from the plan.
+    #[default]
+    Open,
+    /// A user's next send waits for the last one's acknowledgement: latencies are service times.
+    Closed,
+    /// Phases of both kinds.
+    Mixed,
+}
+
+/// A phase of the schedule.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PhaseInfo {
+    /// Its name.
+    pub name: String,
+    /// Nanoseconds from the schedule's start.
+    pub start: Nanos,
+    /// Nanoseconds from the schedule's start.
+    pub end: Nanos,
+    /// Whether its latencies are recorded.
+    pub measured: bool,
+    /// Open or closed.
+    pub model: Model,
 }
 
 /// Where and with what it was measured.
@@ -96,6 +133,8 @@ pub struct Environment {
     pub cores: usize,
     /// Kernel release.
     pub kernel: Option<String>,
+    /// The hypervisor's name, where the processor says that there is one.
+    pub virtualisation: Option<String>,
     /// Bytes of memory.
     pub memory: Option<u64>,
     /// Open files allowed.
@@ -131,8 +170,18 @@ pub struct Run {
     pub audited: bool,
     /// One for each metric that has samples or should have.
     pub metrics: Vec<MetricResult>,
+    /// The measured phases, each by itself.
+    pub phases: Vec<PhaseResult>,
+    /// Deliveries by the size of their conversation, smallest first.
+    pub sizes: Vec<SizeResult>,
+    /// The same load against a bare relay on this machine, in the same run; `None` where it was switched off.
+    pub floor: Option<FloorResult>,
     /// By second of the schedule, warm-up excluded.
     pub windows: Vec<WindowResult>,
+    /// Deliveries to members that did not read at the time: accounted for, and left out of the latencies.
+    pub unread: u64,
+    /// (message, member) pairs in the grey zone of a join, a leave or a reconnect: delivered or not, both are right.
+    pub grey: u64,
     /// Samples that can't be: any of them makes the run invalid.
     pub impossible_samples: u64,
     /// The generator's own cost.
@@ -162,6 +211,48 @@ pub struct MetricResult {
     pub within: Vec<Within>,
     /// All samples: HdrHistogram V2, compressed, base64; nanoseconds.
     pub histogram: String,
+}
+
+/// A measured phase by itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PhaseResult {
+    /// Its name.
+    pub name: String,
+    /// Counts of its messages.
+    pub totals: Totals,
+    /// Its deliveries.
+    pub delivery: MetricResult,
+}
+
+/// The deliveries of conversations of about one size.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SizeResult {
+    /// Members at least.
+    pub least: u32,
+    /// Members at most.
+    pub most: u32,
+    /// Their deliveries.
+    pub delivery: MetricResult,
+}
+
+/// What the machine and the generator alone take: the same users, schedule and payloads against a relay that only
+/// passes frames on (`docs/MEASUREMENT.md`, rule 9).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FloorResult {
+    /// Seconds of load before and after the run.
+    pub seconds: f64,
+    /// Deliveries over the relay, before and after the run together.
+    pub delivery: MetricResult,
+    /// By second, those before the run first.
+    pub windows: Vec<WindowResult>,
+    /// The server's p50 divided by the relay's; `None` without enough samples, here and below.
+    pub ratio_p50: Option<f64>,
+    /// The server's p95 divided by the relay's.
+    pub ratio_p95: Option<f64>,
+    /// The server's p99 minus the relay's, nanoseconds; negative where the relay was slower.
+    pub difference_p99: Option<i64>,
+    /// The server's p99.9 minus the relay's, nanoseconds.
+    pub difference_p999: Option<i64>,
 }
 
 /// A percentile, or how many samples it needs.
@@ -199,15 +290,31 @@ pub struct WindowResult {
     pub p99: Option<Nanos>,
     /// Nanoseconds; `None` without samples.
     pub max: Option<Nanos>,
+    /// Messages whose intended times lie in it.
+    pub scheduled: u64,
+    /// Of these, how many were sent.
+    pub sent: u64,
+    /// The latest send of these, nanoseconds after its intended time.
+    pub lateness_max: Option<Nanos>,
+    /// The longest oversleep of a thread that only sleeps, nanoseconds; `None` where nobody watched.
+    pub hiccup_max: Option<Nanos>,
     /// What the kernel says of that second; `None` where nobody watched.
     pub machine: Option<MachineSecond>,
+    /// The latencies of its deliveries: HdrHistogram V2, compressed, base64; nanoseconds.
+    pub histogram: String,
 }
 
 /// What the generator itself took.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Generator {
+    /// Which client it drove: `native` or `rust_socketio`.
+    pub client: String,
+    /// Over which transport: `websocket`, `polling` or `upgraded`.
+    pub transport: String,
     /// Worker threads.
     pub workers: usize,
+    /// CPU seconds of each worker thread, by second of the schedule.
+    pub worker_cpu: Vec<Vec<f64>>,
     /// Resident bytes before the first connection.
     pub resident_before: u64,
     /// Resident bytes with everybody connected.
@@ -233,6 +340,8 @@ pub struct UsageSecond {
     pub cpu_seconds: f64,
     /// Resident bytes.
     pub resident: u64,
+    /// Messages that waited for the store; `None` of a process without such a queue.
+    pub queue: Option<u64>,
 }
 
 /// What the server took while messages were sent.
@@ -354,7 +463,12 @@ pub fn windows(recorded: &Recorded, machine: &[MachineSecond]) -> Vec<WindowResu
                 p50: percentile::of(&histogram, 50.0).ok(),
                 p99: percentile::of(&histogram, 99.0).ok(),
                 max: (!histogram.is_empty()).then(|| histogram.max()),
+                scheduled: 0,
+                sent: 0,
+                lateness_max: None,
+                hiccup_max: None,
                 machine: machine.get(second).copied(),
+                histogram: encode(&histogram),
             }
         })
         .collect()

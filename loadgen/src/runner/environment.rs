@@ -47,6 +47,7 @@ pub(super) fn read() -> Environment {
         cpu: first_value(&cpuinfo, "model name"),
         cores: cores(),
         kernel: kernel.map(|release| release.trim().to_owned()),
+        virtualisation: virtualisation(),
         memory: first_value(&meminfo, "MemTotal")
             .and_then(|text| text.split_whitespace().next()?.parse::<u64>().ok())
             .map(|kib| kib * 1024),
@@ -56,6 +57,17 @@ pub(super) fn read() -> Environment {
             .next()
             .and_then(|one| one.parse().ok()),
     }
+}
+
+/// The hypervisor, as the firmware names its machine.
+fn virtualisation() -> Option<String> {
+    let hypervised = fs::read_to_string("/proc/cpuinfo")
+        .is_ok_and(|text| text.split_whitespace().any(|flag| flag == "hypervisor"));
+    let product = fs::read_to_string("/sys/class/dmi/id/sys_vendor").unwrap_or_default();
+    hypervised.then(|| match product.trim() {
+        "" => "unnamed hypervisor".to_owned(),
+        vendor => vendor.to_owned(),
+    })
 }
 
 /// Cores that this process may use.

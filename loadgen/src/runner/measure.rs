@@ -104,6 +104,8 @@ pub(super) async fn run(
         monitor: None,
     };
     let mut generator = Generator {
+        client: "native".to_owned(),
+        transport: "websocket".to_owned(),
         workers: crew.workers.len(),
         resident_before: crew.resident_before,
         connections: what.plan.users.len() as u64,
@@ -167,6 +169,7 @@ fn series(sampler: Option<ResourceSampler>) -> Vec<UsageSecond> {
             at: sample.at.duration_since(*began).as_secs_f64(),
             cpu_seconds: sample.usage.cpu.as_secs_f64(),
             resident: sample.usage.resident,
+            queue: None,
         })
         .collect()
 }

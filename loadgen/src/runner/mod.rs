@@ -13,8 +13,8 @@ use crate::{
     client::ConnectError,
     ledger::Ledger,
     plan::{Plan, PlanError},
-    report::{self, Report, Run, ScenarioInfo},
-    scenario::{Delivery, Scenario},
+    report::{self, Model, PhaseInfo, Report, Run, ScenarioInfo},
+    scenario::{Delivery, Load, Phase, Scenario},
     target::{
         Audit, Present, RunningServer, RunningStore, StoreChoice, TargetError, durability,
         lists_messages, present, probe, server_times,
@@ -168,11 +168,43 @@ fn info(scenario: &Scenario, plan: &Plan) -> ScenarioInfo {
         file: scenario.path.display().to_string(),
         sha256: scenario.hash.clone(),
         seed: scenario.seed,
+        variables: scenario.variables.clone(),
+        model: model(scenario),
+        phases: phases(scenario, plan),
+        actions: 0,
         users: scenario.population.users,
         rooms,
         channels: plan.conversations.len() - rooms,
         messages: plan.sends.len(),
         deliveries: plan.expected_deliveries(),
+    }
+}
+
+fn phases(scenario: &Scenario, plan: &Plan) -> Vec<PhaseInfo> {
+    let phases = scenario.phases.iter().zip(&plan.phases);
+    phases
+        .map(|(phase, planned)| PhaseInfo {
+            name: planned.name.clone(),
+            start: planned.start,
+            end: planned.end,
+            measured: planned.measured,
+            model: match phase.load {
+                Load::Open(_) => Model::Open,
+                Load::Closed { .. } => Model::Closed,
+            },
+        })
+        .collect()
+}
+
+fn model(scenario: &Scenario) -> Model {
+    let closed = |phase: &Phase| matches!(phase.load, Load::Closed { .. });
+    match (
+        scenario.phases.iter().any(closed),
+        scenario.phases.iter().all(closed),
+    ) {
+        (false, _) => Model::Open,
+        (true, true) => Model::Closed,
+        (true, false) => Model::Mixed,
     }
 }
 
@@ -441,6 +473,11 @@ impl Session<'_> {
             audited: stored.is_some(),
             metrics: report::metrics(&measurement.recorded),
             windows: report::windows(&measurement.recorded, &measurement.machine),
+            phases: Vec::new(),
+            sizes: Vec::new(),
+            floor: None,
+            unread: 0,
+            grey: 0,
             impossible_samples: measurement.recorded.clamped + measurement.recorded.negative,
             generator: measurement.generator,
             server: measurement.server,

@@ -6,8 +6,9 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{
-    Arrivals, ChannelGroup, Delivery, Dialect, Located, Phase, Population, Scenario, Threshold,
-    hash, parse_condition, parse_subject,
+    Arrivals, Behaviour, BodyText, ChannelGroup, ChannelSize, Churn, Connections, Delivery,
+    Dialect, Load, Located, Messages, Open, Phase, Population, Scenario, Sizes, Threshold, hash,
+    parse_condition, parse_subject,
     units::{Range, Rate, Size, Span},
 };
 use crate::body;
@@ -29,7 +30,7 @@ struct File {
     server: Server,
     population: FilePopulation,
     #[serde(default)]
-    messages: Messages,
+    messages: FileMessages,
     phases: Spanned<Vec<FilePhase>>,
     #[serde(default = "default_drain")]
     drain: Span,
@@ -67,7 +68,7 @@ struct FileChannels {
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
-struct Messages {
+struct FileMessages {
     size: Option<Spanned<Range<Size>>>,
 }
 
@@ -117,11 +118,21 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Scenario, Located> {
         question: file.question,
         seed: file.seed,
         dialect: file.server.dialect,
+        events: None,
+        variables: BTreeMap::new(),
         delivery: checker.delivery(file.server.delivery)?,
         save_time: file.server.save_time.unwrap_or(milliseconds(50, 200)),
         read_time: file.server.read_time.unwrap_or(milliseconds(20, 50)),
         population: checker.population(file.population)?,
-        message_size: checker.message_size(file.messages.size)?,
+        connections: Connections::default(),
+        messages: Messages {
+            size: Sizes::Range(checker.message_size(file.messages.size)?),
+            text: BodyText::default(),
+        },
+        behaviour: Behaviour {
+            away: seconds(1, 3),
+            stall: seconds(5, 10),
+        },
         phases: checker.phases(file.phases)?,
         drain: file.drain.0,
         thresholds: checker.thresholds(file.thresholds)?,
@@ -133,6 +144,10 @@ fn milliseconds(low: u64, high: u64) -> Range<Span> {
         low: Span(Duration::from_millis(low)),
         high: Span(Duration::from_millis(high)),
     }
+}
+
+fn seconds(low: u64, high: u64) -> Range<Span> {
+    milliseconds(low * 1_000, high * 1_000)
 }
 
 /// Knows where a value stands, so that every mistake can be shown in place.
@@ -212,6 +227,9 @@ impl Checker<'_> {
             users,
             rooms,
             channels,
+            silent: 0.0,
+            connected: 1.0,
+            joined: 1.0,
             connect_rate,
         })
     }
@@ -226,7 +244,7 @@ impl Checker<'_> {
         }
         Ok(ChannelGroup {
             count: group.count,
-            members,
+            members: ChannelSize::Fixed(members),
         })
     }
 
@@ -280,10 +298,17 @@ impl Checker<'_> {
                 Ok(Phase {
                     name: phase.name,
                     duration,
-                    rate,
-                    ramp_to,
-                    arrivals: phase.arrivals,
+                    load: Load::Open(Open {
+                        rate,
+                        ramp_to,
+                        arrivals: phase.arrivals,
+                        ..Open::default()
+                    }),
+                    skew: 0.0,
+                    silent: None,
+                    churn: Churn::default(),
                     measured: phase.measured,
+                    thresholds: Vec::new(),
                 })
             })
             .collect()

@@ -1,11 +1,16 @@
 //! What a scenario file says, checked: the question, the population, the phases and the thresholds.
 
+mod connections;
 mod error;
 mod file;
+mod message;
+mod phase;
+mod population;
 mod threshold;
 mod units;
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     time::Duration,
@@ -14,8 +19,14 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::vocabulary::Vocabulary;
+
 pub use self::{
+    connections::{Connections, KnownUser, Token, Transport},
     error::{Located, ScenarioError},
+    message::{BodyText, Messages, Sizes},
+    phase::{Arrivals, Behaviour, Burst, Churn, Load, Open, Phase, Spike},
+    population::{ChannelGroup, ChannelSize, Population},
     threshold::{Comparison, Subject, Threshold, parse_condition, parse_subject},
     units::{Range, Rate, Share, Size, Span},
 };
@@ -25,7 +36,8 @@ pub use self::{
 pub struct Scenario {
     /// The file it came from.
     pub path: PathBuf,
-    /// SHA-256 of the file's bytes, in hexadecimal: results of different files are not compared unseen.
+    /// SHA-256 of the file, of all that it includes and of the variables that were set, in hexadecimal: results of
+    /// different questions are not compared unseen.
     pub hash: String,
     /// A short name, also the name of its result file.
     pub name: String,
@@ -35,6 +47,10 @@ pub struct Scenario {
     pub seed: u64,
     /// The names that the server speaks.
     pub dialect: Dialect,
+    /// Names of another server's own, instead of a dialect's.
+    pub events: Option<Vocabulary>,
+    /// The variables of the file as they were set, by name: part of what was asked.
+    pub variables: BTreeMap<String, String>,
     /// The delivery modes to run, in order: limits judge the last, earlier ones are its baselines.
     pub delivery: Vec<Delivery>,
     /// The simulated database's save time, where no real one serves.
@@ -43,64 +59,18 @@ pub struct Scenario {
     pub read_time: Range<Span>,
     /// Who is there.
     pub population: Population,
-    /// The bytes of a message's body.
-    pub message_size: Range<Size>,
+    /// How users connect, and who they say they are.
+    pub connections: Connections,
+    /// What is said.
+    pub messages: Messages,
+    /// How long people are away, and how long they don't read.
+    pub behaviour: Behaviour,
     /// What happens, in order.
     pub phases: Vec<Phase>,
     /// How long to wait for what is still under way after the last send.
     pub drain: Duration,
     /// The conditions of the verdict, beside the correctness checks, which always hold.
     pub thresholds: Vec<Threshold>,
-}
-
-/// Who is connected and where they talk.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Population {
-    /// Connected users.
-    pub users: u32,
-    /// Rooms of two.
-    pub rooms: u32,
-    /// Groups of channels of one size.
-    pub channels: Vec<ChannelGroup>,
-    /// New connections per second; `None`: as fast as they are accepted.
-    pub connect_rate: Option<Rate>,
-}
-
-/// Channels with the same number of members.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ChannelGroup {
-    /// How many of them.
-    pub count: u32,
-    /// Members of each.
-    pub members: u32,
-}
-
-/// A stretch of time with one kind of load.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Phase {
-    /// Its name in reports.
-    pub name: String,
-    /// How long it lasts.
-    pub duration: Duration,
-    /// Messages per second at its start.
-    pub rate: f64,
-    /// Messages per second at its end: the rate changes linearly.
-    pub ramp_to: f64,
-    /// How sends are spaced.
-    pub arrivals: Arrivals,
-    /// `false` for a warm-up: its messages are accounted for, its latencies are not recorded.
-    pub measured: bool,
-}
-
-/// How sends are spaced in time (open model).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Arrivals {
-    /// Independent of each other, as of many people: exponential gaps.
-    #[default]
-    Poisson,
-    /// Equal gaps.
-    Uniform,
 }
 
 /// The names that a server speaks (`docs/SOCKET_EVENTS.md`).
@@ -166,6 +136,13 @@ impl Scenario {
     /// [`Located`] names the file, the line and the column, and what would be right.
     pub fn parse(path: &Path, text: &str) -> Result<Self, Located> {
         file::parse(path, text)
+    }
+
+    /// The names that are spoken: the file's own, or those of its dialect.
+    pub fn vocabulary(&self) -> Vocabulary {
+        self.events
+            .clone()
+            .unwrap_or_else(|| Vocabulary::of(self.dialect))
     }
 
     /// From the first intended send to the last possible one.

@@ -19,6 +19,8 @@ pub struct Threshold {
     pub bound: f64,
     /// The condition as the file wrote it.
     pub text: String,
+    /// So long after the first measured message, a missed condition ends the run.
+    pub abort_after: Option<Duration>,
 }
 
 /// A number of the result that a threshold can name.
@@ -149,6 +151,7 @@ pub fn parse_condition(subject: Subject, text: &str) -> Result<Threshold, String
         comparison,
         bound,
         text: text.to_owned(),
+        abort_after: None,
     })
 }
 

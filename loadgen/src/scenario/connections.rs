@@ -1,0 +1,48 @@
+//! How users connect, and the tokens that say who they are.
+
+use serde::{Deserialize, Serialize};
+
+/// How users connect.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Connections {
+    /// Over which transport of Engine.IO.
+    pub transport: Transport,
+    /// Where their tokens come from.
+    pub token: Token,
+}
+
+/// A transport of Engine.IO.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// A WebSocket from the first byte on.
+    #[default]
+    Websocket,
+    /// HTTP long polling.
+    Polling,
+    /// Begun with polling, upgraded to a WebSocket: what browsers do.
+    Upgraded,
+}
+
+/// Where the token of a user comes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Token {
+    /// The user's id, as a server without a secret takes it.
+    #[default]
+    UserId,
+    /// A text in which `{id}` stands for the user's id and `{index}` for its number.
+    Template(String),
+    /// Users that the server knows already, from a file: as many as the population has, or more.
+    Known(Vec<KnownUser>),
+    /// A JSON Web Token, HS256, with the user's id in the claim `id`, signed with this secret.
+    Signed(String),
+}
+
+/// A user that the server knows already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownUser {
+    /// The user's id.
+    pub id: String,
+    /// The token.
+    pub token: String,
+}

@@ -1,0 +1,117 @@
+//! What happens, stretch by stretch: the load of messages, and who comes, goes and stops reading.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Range, Span, Threshold};
+
+/// A stretch of time with one kind of load.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Phase {
+    /// Its name in reports.
+    pub name: String,
+    /// How long it lasts.
+    pub duration: Duration,
+    /// Who sends when.
+    pub load: Load,
+    /// Zipf exponent with which conversations are chosen: 0 chooses all alike, 1 gives the k-th a k-th of the first's.
+    pub skew: f64,
+    /// The share of users who don't send in this phase, instead of the population's.
+    pub silent: Option<f64>,
+    /// Who comes and goes.
+    pub churn: Churn,
+    /// `false` for a warm-up: its messages are accounted for, its latencies are not recorded.
+    pub measured: bool,
+    /// Conditions on this phase alone.
+    pub thresholds: Vec<Threshold>,
+}
+
+/// Who sends when.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Load {
+    /// Open model: sends come at their times, whatever the server does.
+    Open(Open),
+    /// Closed model: each user thinks, sends, waits for the acknowledgement, thinks again. A slow server is sent less,
+    /// so that its latencies are service times and hide what waiting users would have seen (coordinated omission).
+    Closed {
+        /// From an acknowledgement to the same user's next send.
+        think_time: Range<Span>,
+    },
+}
+
+/// An open load: the rate over the phase.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Open {
+    /// Messages per second at the phase's start.
+    pub rate: f64,
+    /// Messages per second at its end: the rate changes linearly, or in `steps`.
+    pub ramp_to: f64,
+    /// In so many equal steps, the first at `rate` and the last at `ramp_to`, instead of linearly.
+    pub steps: Option<u32>,
+    /// Another rate for a part of the phase.
+    pub spike: Option<Spike>,
+    /// Messages at once, again and again, on top of the rate.
+    pub burst: Option<Burst>,
+    /// How sends are spaced.
+    pub arrivals: Arrivals,
+}
+
+/// A part of a phase with a rate of its own.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Spike {
+    /// Messages per second in it.
+    pub rate: f64,
+    /// From the phase's start.
+    pub after: Duration,
+    /// How long.
+    pub lasts: Duration,
+}
+
+/// Messages that are all due at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Burst {
+    /// How many.
+    pub messages: u32,
+    /// From one burst to the next; the first is at the phase's start.
+    pub every: Duration,
+}
+
+/// How sends are spaced in time (open model).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Arrivals {
+    /// Independent of each other, as of many people: exponential gaps.
+    #[default]
+    Poisson,
+    /// Equal gaps.
+    Uniform,
+}
+
+/// How often, per second of the phase, somebody does something else than send.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Churn {
+    /// A membership that is not joined is joined.
+    pub joins: f64,
+    /// A joined membership is left.
+    pub leaves: f64,
+    /// A joined membership is left and, after [`Behaviour::away`], joined again.
+    pub rejoins: f64,
+    /// A user says goodbye and, after [`Behaviour::away`], connects again.
+    pub reconnects: f64,
+    /// A user's TCP connection is cut without a goodbye and, after [`Behaviour::away`], the user connects again.
+    pub cuts: f64,
+    /// A user who was not connected yet connects.
+    pub connects: f64,
+    /// A user stops reading for [`Behaviour::stall`].
+    pub stalls: f64,
+}
+
+/// How long people do what [`Churn`] makes them do.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Behaviour {
+    /// From leaving or going to coming back.
+    pub away: Range<Span>,
+    /// How long somebody who stops reading does so.
+    pub stall: Range<Span>,
+}
