@@ -2,16 +2,21 @@
 
 use std::fmt::Write as _;
 
+use crate::scenario::BodyText;
+
 /// Bytes of the marker, the least size of a body: `lg1:<run>:<message>:`.
 pub const LEAST_BYTES: usize = 22;
 /// The most that the server takes by default (64 KiB).
 pub const MOST_BYTES: usize = 64 << 10;
 
+/// The same of one byte each.
+const ASCII: &str = "The quick brown fox jumps over the lazy dog, and 1234567890 others look on. ";
+
 const PREFIX: &str = "lg1:";
 
-/// The text that all bodies are cut from: it has characters of one to four bytes, quotes and a backslash, since
+/// Text that bodies are cut from: it has characters of one to four bytes, quotes and a backslash, since
 /// a transport that mangles any of these must be found out.
-const TEXT: &str = "The quick brown fox — “déjà vu”, naïve café: 東京で会いましょう 🚀 \"quoted\" \\ and <b>plain</b>. ";
+const MIXED: &str = "The quick brown fox — “déjà vu”, naïve café: 東京で会いましょう 🚀 \"quoted\" \\ and <b>plain</b>. ";
 
 /// Eight random hexadecimal digits that tell this run's messages from those of any other.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,22 +39,42 @@ impl RunId {
     }
 }
 
-/// Writes the body of one message: exactly `bytes` long, the same for the same arguments.
-pub fn write(out: &mut String, run: &RunId, message: u32, bytes: usize) {
+/// Writes the body of one message: exactly `bytes` long, or the marker and a whole line; the same for the same
+/// arguments.
+pub fn write(out: &mut String, run: &RunId, message: u32, bytes: usize, text: &BodyText) {
     let start = out.len();
     // Writing to a String can't fail.
     let _ = write!(out, "{PREFIX}{}:{message:08x}:", run.0);
-    let mut at = text_start(message);
+    let filler = match text {
+        BodyText::Mixed => MIXED,
+        BodyText::Ascii => ASCII,
+        BodyText::Lines(lines) => return out.push_str(line(lines, message)),
+    };
+    // Neighbours begin at different places, so that a body can't pass for another one.
+    let mut at = filler.floor_char_boundary(message as usize * 7 % filler.len());
     while out.len() - start < bytes {
         let room = bytes - (out.len() - start);
-        let piece = &TEXT[at..TEXT.floor_char_boundary(at + room)];
+        let piece = &filler[at..filler.floor_char_boundary(at + room)];
         if piece.is_empty() {
             // The next character is wider than the room left: blanks keep the size exact.
             out.extend(std::iter::repeat_n(' ', room));
             break;
         }
         out.push_str(piece);
-        at = (at + piece.len()) % TEXT.len();
+        at = (at + piece.len()) % filler.len();
+    }
+}
+
+/// The bytes of a message's body that is a line of a file.
+pub fn line_bytes(lines: &[String], message: u32) -> u32 {
+    (LEAST_BYTES + line(lines, message).len()) as u32
+}
+
+/// Lines are taken in turn.
+fn line(lines: &[String], message: u32) -> &str {
+    match lines.len() {
+        0 => "",
+        count => &lines[message as usize % count],
     }
 }
 
@@ -64,11 +89,6 @@ pub fn message_of(run: &RunId, body: &str) -> Option<u32> {
     u32::from_str_radix(digits, 16).ok()
 }
 
-/// Where in the text a message's filler begins, so that neighbours differ.
-fn text_start(message: u32) -> usize {
-    TEXT.floor_char_boundary(message as usize * 7 % TEXT.len())
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -77,10 +97,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_body_has_its_size_and_is_recognised(run: u32, message: u32, bytes in LEAST_BYTES..5_000) {
+        fn a_body_has_its_size_and_is_recognised(run: u32, message: u32, bytes in LEAST_BYTES..5_000, mixed: bool) {
             let run = RunId::new(run);
             let mut body = String::new();
-            write(&mut body, &run, message, bytes);
+            let text = if mixed { BodyText::Mixed } else { BodyText::Ascii };
+            write(&mut body, &run, message, bytes, &text);
             prop_assert_eq!(body.len(), bytes);
             prop_assert_eq!(message_of(&run, &body), Some(message));
             prop_assert!(body.starts_with(&run.body_prefix()));
@@ -92,8 +113,20 @@ mod tests {
             prop_assert_eq!(message_of(&run, &text), None);
             prop_assume!(run != RunId::new(other));
             let mut body = String::new();
-            write(&mut body, &RunId::new(other), message, 80);
+            write(&mut body, &RunId::new(other), message, 80, &BodyText::Mixed);
             prop_assert_eq!(message_of(&run, &body), None);
         }
+    }
+
+    #[test]
+    fn a_line_of_a_file_is_a_body_behind_its_marker() {
+        let lines: std::sync::Arc<[String]> =
+            ["first".to_owned(), "zweite Zeile ✓".to_owned()].into();
+        let run = RunId::new(7);
+        let mut body = String::new();
+        write(&mut body, &run, 3, 0, &BodyText::Lines(lines.clone()));
+        assert!(body.ends_with(":zweite Zeile ✓"), "{body}");
+        assert_eq!(body.len() as u32, line_bytes(&lines, 3));
+        assert_eq!(message_of(&run, &body), Some(3));
     }
 }

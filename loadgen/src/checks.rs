@@ -14,16 +14,18 @@ pub use self::{
     finding::{Example, Finding},
 };
 use crate::{
-    ledger::{Ledger, Slot},
+    ledger::{Ledger, Slot, id_bits},
     plan::{Plan, Send},
-    scenario::{Delivery, Dialect},
+    presence::{Presence, Standing},
+    scenario::Delivery,
+    vocabulary::Vocabulary,
     worker::{Broken, Stray, StrayKind, Strays},
 };
 
 /// The totals of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
-    /// Messages in the plan.
+    /// Messages that were due: of an open phase, all in the plan; of a closed one, those that were sent.
     pub scheduled: u64,
     /// Messages sent.
     pub sent: u64,
@@ -37,12 +39,52 @@ pub struct Totals {
     pub lost: u64,
     /// Deliveries beyond the first.
     pub duplicated: u64,
-    /// Messages confirmed to their senders.
+    /// Messages that somebody was told are stored.
     pub confirmed: u64,
-    /// Messages failed to their senders.
+    /// Messages that somebody was told could not be stored.
     pub failed: u64,
     /// Confirmed messages that were found in the store; `None` where nobody could look.
     pub stored: Option<u64>,
+}
+
+impl Totals {
+    fn add(&mut self, other: &Totals) {
+        self.scheduled += other.scheduled;
+        self.sent += other.sent;
+        self.dropped += other.dropped;
+        self.expected += other.expected;
+        self.delivered += other.delivered;
+        self.lost += other.lost;
+        self.duplicated += other.duplicated;
+        self.confirmed += other.confirmed;
+        self.failed += other.failed;
+        self.stored = self.stored.zip(other.stored).map(|(a, b)| a + b);
+    }
+}
+
+/// What a server owes for each message, beside its delivery to the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Promises {
+    /// Confirmed or Failed, to everybody who got it.
+    pub ends: bool,
+    /// An acknowledgement to the sender.
+    pub acks: bool,
+    /// A copy to the sender.
+    pub echo: bool,
+    /// The sender's copy is an event apart, whose order among the others' says nothing.
+    pub answered_apart: bool,
+}
+
+impl Promises {
+    /// Of a server that speaks so and delivers so.
+    pub fn of(vocabulary: &Vocabulary, delivery: Delivery) -> Self {
+        Self {
+            ends: delivery == Delivery::Optimistic && vocabulary.has_ends(),
+            acks: vocabulary.acknowledges_messages,
+            echo: vocabulary.echoes,
+            answered_apart: vocabulary.room.sent.is_some() || vocabulary.channel.sent.is_some(),
+        }
+    }
 }
 
 /// What is known of a run when it is over.
@@ -51,10 +93,10 @@ pub struct Evidence<'a> {
     pub plan: &'a Plan,
     /// What was seen.
     pub ledger: &'a Ledger,
-    /// How the server delivers: the promises differ.
-    pub delivery: Delivery,
-    /// Who gets which events.
-    pub dialect: Dialect,
+    /// What the server owes.
+    pub promises: Promises,
+    /// Who was where when.
+    pub presence: &'a Presence,
     /// What came and belongs nowhere.
     pub strays: &'a Strays,
     /// Connections that broke: how many, and the first.
@@ -101,6 +143,10 @@ impl Stored {
 pub struct Account {
     /// Counts.
     pub totals: Totals,
+    /// Counts of each phase's messages.
+    pub phases: Vec<Totals>,
+    /// (message, member) pairs in the grey zone of a join, a leave or a reconnect.
+    pub grey: u64,
     /// Broken promises, in the order of [`Check::ALL`].
     pub findings: Vec<Finding>,
 }
@@ -126,28 +172,41 @@ impl Account {
 
 /// Goes through the whole account of a run.
 pub fn account(evidence: &Evidence<'_>) -> Account {
-    let mut findings = Findings::new(evidence.plan);
-    let mut totals = Totals {
-        scheduled: evidence.plan.sends.len() as u64,
-        stored: evidence.stored.map(|_| 0),
-        ..Totals::default()
-    };
+    let mut audit = Audit::new(evidence);
     for (message, send) in evidence.plan.sends.iter().enumerate() {
-        if evidence.ledger.lateness(message as u32).is_none() {
-            totals.dropped += 1;
-            continue;
-        }
-        totals.sent += 1;
-        check_message(evidence, message as u32, send, &mut totals, &mut findings);
+        audit.message(message as u32, send);
     }
+    let Audit {
+        phases,
+        grey,
+        mut findings,
+        ..
+    } = audit;
     order::check(evidence, &mut findings);
     check_strays(evidence, &mut findings);
     check_connections(evidence, &mut findings);
     check_state(evidence, &mut findings);
+    let mut totals = Totals {
+        stored: evidence.stored.map(|_| 0),
+        ..Totals::default()
+    };
+    for phase in &phases {
+        totals.add(phase);
+    }
     Account {
         totals,
+        phases,
+        grey,
         findings: findings.into_sorted(),
     }
+}
+
+/// Goes through the messages and counts.
+struct Audit<'a> {
+    evidence: &'a Evidence<'a>,
+    phases: Vec<Totals>,
+    grey: u64,
+    findings: Findings<'a>,
 }
 
 /// What the members of a message were told about it.
@@ -155,131 +214,199 @@ pub fn account(evidence: &Evidence<'_>) -> Account {
 struct Told {
     confirmed: bool,
     failed: bool,
+    id: Option<u64>,
     ids_differ: bool,
 }
 
-fn check_message(
-    evidence: &Evidence<'_>,
-    message: u32,
-    send: &Send,
-    totals: &mut Totals,
-    findings: &mut Findings<'_>,
-) {
-    let optimistic = evidence.delivery == Delivery::Optimistic;
-    let mut told = Told::default();
-    for (position, &member) in evidence
-        .plan
-        .conversation_of(send)
-        .members
-        .iter()
-        .enumerate()
-    {
-        let seen = evidence.ledger.slot(send.slot as usize + position);
+impl<'a> Audit<'a> {
+    fn new(evidence: &'a Evidence<'a>) -> Self {
+        let nothing = Totals {
+            stored: evidence.stored.map(|_| 0),
+            ..Totals::default()
+        };
+        Self {
+            evidence,
+            phases: vec![nothing; evidence.plan.phases.len()],
+            grey: 0,
+            findings: Findings::new(evidence.plan),
+        }
+    }
+
+    fn message(&mut self, message: u32, send: &Send) {
+        let evidence = self.evidence;
+        let closed = evidence.plan.phase_of(send).closed;
+        let Some(sent) = evidence.ledger.sent_at(message) else {
+            // In a closed phase the plan has the most that could be said, and what was not reached was not due.
+            let missed = u64::from(!closed);
+            let totals = self.totals(send);
+            totals.scheduled += missed;
+            totals.dropped += missed;
+            return;
+        };
+        let totals = self.totals(send);
+        totals.scheduled += 1;
+        totals.sent += 1;
+        let first_receipt = evidence.ledger.first_receipt(message);
+        let unheard = first_receipt.is_none() && evidence.presence.cut_short(send.sender, sent);
+        let mut told = Told::default();
+        let members = &evidence.plan.conversation_of(send).members;
+        for (position, &member) in members.iter().enumerate() {
+            let seen = evidence.ledger.slot(send.slot as usize + position);
+            let standing = match evidence.plan.place(member, send.conversation) {
+                _ if unheard => Standing::Grey,
+                Some(place) => {
+                    evidence
+                        .presence
+                        .standing(member, place as u32, sent, first_receipt)
+                }
+                None => Standing::Out,
+            };
+            self.member(message, send, member, &seen, standing, &mut told);
+            if member == send.sender {
+                self.acknowledgement(message, send, sent, &seen, &mut told);
+            }
+        }
+        let totals = self.totals(send);
+        totals.confirmed += u64::from(told.confirmed);
+        totals.failed += u64::from(told.failed);
+        self.stored(message, send, told);
+    }
+
+    fn totals(&mut self, send: &Send) -> &mut Totals {
+        &mut self.phases[usize::from(send.phase)]
+    }
+
+    /// What one member saw of a message.
+    fn member(
+        &mut self,
+        message: u32,
+        send: &Send,
+        member: u32,
+        seen: &Slot,
+        standing: Standing,
+        told: &mut Told,
+    ) {
         let own = member == send.sender;
         let case = || Case::of(message, send, member);
-        check_delivery(&seen, own, case(), totals, findings);
+        if !own || self.evidence.promises.echo {
+            self.delivery(send, seen, standing, own, &case());
+        }
         told.confirmed |= seen.confirmations() > 0;
         told.failed |= seen.failures() > 0;
-        told.ids_differ |= seen.id_differs();
-        if seen.id_differs() {
-            findings.add(Check::IdDiffers, case());
-        }
-        if optimistic {
-            check_end(&seen, case(), findings);
-        }
-        if own {
-            totals.confirmed += u64::from(seen.confirmations() > 0);
-            totals.failed += u64::from(seen.failures() > 0 || !optimistic && seen.ack_refused());
-            if seen.acks() != 1 {
-                let times = seen.acks();
-                findings.add(Check::AckWrong, case().note(format!("{times} times")));
+        if let Some(id) = seen.id() {
+            let differs = seen.id_differs() || told.id.is_some_and(|known| known != id);
+            if differs {
+                told.ids_differ = true;
+                self.findings.add(Check::IdDiffers, case());
             }
-            // Before the optimistic delivery came, the acknowledgement and the delivery were the confirmation.
-            if !optimistic && seen.acks() > 0 {
-                told.confirmed |= !seen.ack_refused();
-                told.failed |= seen.ack_refused();
-                totals.confirmed += u64::from(!seen.ack_refused());
+            told.id.get_or_insert(id);
+        }
+        if self.evidence.promises.ends {
+            let owed = standing == Standing::In { to_the_end: true };
+            self.end(seen, owed, &case());
+        }
+    }
+
+    fn delivery(&mut self, send: &Send, seen: &Slot, standing: Standing, own: bool, case: &Case) {
+        let deliveries = seen.deliveries();
+        let case = || case.clone().own_copy(own);
+        match (standing, deliveries) {
+            (Standing::In { .. }, _) => {
+                if !own {
+                    let totals = self.totals(send);
+                    totals.expected += 1;
+                    totals.delivered += u64::from(deliveries > 0);
+                    totals.lost += u64::from(deliveries == 0);
+                }
+                if deliveries == 0 {
+                    self.findings.add(Check::Lost, case());
+                }
+            }
+            (Standing::Grey, _) => self.grey += 1,
+            (Standing::Out, 0) => {}
+            (Standing::Out, _) => {
+                let case = case().note("who was no member at the time");
+                self.findings.add(Check::CrossDelivered, case);
             }
         }
-    }
-    check_stored(evidence, message, send, told, totals, findings);
-}
-
-fn check_delivery(
-    seen: &Slot,
-    own: bool,
-    case: Case,
-    totals: &mut Totals,
-    findings: &mut Findings<'_>,
-) {
-    let deliveries = seen.deliveries();
-    if !own {
-        totals.expected += 1;
-        totals.delivered += u64::from(deliveries > 0);
-        totals.lost += u64::from(deliveries == 0);
-    }
-    match deliveries {
-        0 => findings.add(Check::Lost, case.clone().own_copy(own)),
-        1 => {}
-        more => {
-            totals.duplicated += u64::from(more - 1);
-            findings.add(
-                Check::Duplicated,
-                case.clone().own_copy(own).note(format!("{more} times")),
-            );
+        if deliveries > 1 {
+            self.totals(send).duplicated += u64::from(deliveries - 1);
+            let case = case().note(format!("{deliveries} times"));
+            self.findings.add(Check::Duplicated, case);
+        }
+        if seen.changed() {
+            self.findings.add(Check::ContentChanged, case());
         }
     }
-    if seen.changed() {
-        findings.add(Check::ContentChanged, case);
-    }
-}
 
-fn check_end(seen: &Slot, case: Case, findings: &mut Findings<'_>) {
-    match (seen.confirmations(), seen.failures()) {
-        (0, 0) if seen.deliveries() > 0 => findings.add(Check::EndMissing, case.clone()),
-        (0, 0) | (1, 0) | (0, 1) => {}
-        (confirmations, failures) => findings.add(
-            Check::EndTwice,
-            case.clone().note(format!(
-                "Confirmed {confirmations}, Failed {failures} times"
-            )),
-        ),
-    }
-    // What was never delivered is lost, and its end is no second fault.
-    if seen.ended_early() && seen.deliveries() > 0 {
-        findings.add(Check::EndEarly, case);
-    }
-}
-
-fn check_stored(
-    evidence: &Evidence<'_>,
-    message: u32,
-    send: &Send,
-    told: Told,
-    totals: &mut Totals,
-    findings: &mut Findings<'_>,
-) {
-    let Some(stored) = evidence.stored else {
-        return;
-    };
-    let id = stored.id(message as usize);
-    let case = Case::of(message, send, send.sender);
-    if told.confirmed {
-        // Which of two ids is the stored one, the finding about the ids leaves open.
-        if id.is_some() && (id == evidence.ledger.id(message) || told.ids_differ) {
-            totals.stored = totals.stored.map(|stored| stored + 1);
-        } else {
-            let note = match id {
-                Some(_) => "stored under another _id",
-                None => "no document",
-            };
-            findings.add(Check::ConfirmedNotStored, case.clone().note(note));
+    fn end(&mut self, seen: &Slot, owed: bool, case: &Case) {
+        match (seen.confirmations(), seen.failures()) {
+            (0, 0) if owed && seen.deliveries() > 0 => {
+                self.findings.add(Check::EndMissing, case.clone());
+            }
+            (0, 0) | (1, 0) | (0, 1) => {}
+            (confirmations, failures) => {
+                let note = format!("Confirmed {confirmations}, Failed {failures} times");
+                self.findings.add(Check::EndTwice, case.clone().note(note));
+            }
         }
-    } else if told.failed && id.is_some() {
-        findings.add(Check::FailedButStored, case.clone());
+        // What was never delivered is lost, and its end is no second fault.
+        if seen.ended_early() && seen.deliveries() > 0 {
+            self.findings.add(Check::EndEarly, case.clone());
+        }
     }
-    if stored.twice.contains(&message) {
-        findings.add(Check::StoredTwice, case);
+
+    fn acknowledgement(
+        &mut self,
+        message: u32,
+        send: &Send,
+        sent: u64,
+        seen: &Slot,
+        told: &mut Told,
+    ) {
+        let Promises { acks, ends, .. } = self.evidence.promises;
+        if !acks {
+            return;
+        }
+        let owed = self.evidence.presence.owes_ack(send.sender, sent);
+        if seen.acks() > 1 || owed && seen.acks() == 0 {
+            let case = Case::of(message, send, send.sender);
+            let note = format!("{} times", seen.acks());
+            self.findings.add(Check::AckWrong, case.note(note));
+        }
+        // Where no Confirmed comes, the acknowledgement is the confirmation.
+        if !ends && seen.acks() > 0 {
+            told.confirmed |= !seen.ack_refused();
+            told.failed |= seen.ack_refused();
+        }
+    }
+
+    fn stored(&mut self, message: u32, send: &Send, told: Told) {
+        let Some(stored) = self.evidence.stored else {
+            return;
+        };
+        let id = stored.id(message as usize);
+        let case = || Case::of(message, send, send.sender);
+        if told.confirmed {
+            // Which of two ids is the stored one, the finding about the ids leaves open.
+            let same = id.is_some() && (id.map(id_bits) == told.id || told.ids_differ);
+            if same {
+                let totals = self.totals(send);
+                totals.stored = totals.stored.map(|stored| stored + 1);
+            } else {
+                let note = match id {
+                    Some(_) => "stored under another _id",
+                    None => "no document",
+                };
+                self.findings
+                    .add(Check::ConfirmedNotStored, case().note(note));
+            }
+        } else if told.failed && id.is_some() {
+            self.findings.add(Check::FailedButStored, case());
+        }
+        if stored.twice.contains(&message) {
+            self.findings.add(Check::StoredTwice, case());
+        }
     }
 }
 

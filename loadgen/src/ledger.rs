@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use crate::clock::Nanos;
 
 /// The account of a run, shared by all workers. A slot has one writer, the worker of that user, so relaxed loads
-/// and stores are enough; a message's own fields are written once each.
+/// and stores are enough; a message's own times are only ever raised or lowered.
 ///
 /// 8 bytes a slot and 16 a message: 32 bytes for each delivery of a one-to-one chat.
 pub struct Ledger {
     slots: Box<[AtomicU64]>,
-    lateness: Box<[AtomicU32]>,
+    sent: Box<[AtomicU64]>,
+    first: Box<[AtomicU32]>,
     slowest: Box<[AtomicU32]>,
-    ids: Box<[AtomicU64]>,
 }
 
 /// What one member saw of one message.
@@ -37,25 +37,31 @@ enum Flag {
     IdDiffers = 43,
 }
 
-/// A message's times are kept in steps of 16 ns, so that 32 bits reach 68 seconds; 0 means none.
+/// Where in a slot the id begins that its member was told; the slot's last bits.
+const ID: u32 = 44;
+/// An id is known by so many bits of its hash: one wrong id in a million is not noticed, all of a faulty server's are.
+const ID_BITS: u64 = (1 << (64 - ID)) - 1;
+
+/// Latencies are kept in steps of 16 ns, so that 32 bits reach 68 seconds.
 const STEP: u64 = 16;
 
 impl Ledger {
     /// An empty account.
     pub fn new(messages: usize, slots: usize) -> Self {
+        let latencies = |none: u32| {
+            std::iter::repeat_with(|| AtomicU32::new(none))
+                .take(messages)
+                .collect()
+        };
         Self {
             slots: std::iter::repeat_with(AtomicU64::default)
                 .take(slots)
                 .collect(),
-            lateness: std::iter::repeat_with(AtomicU32::default)
+            sent: std::iter::repeat_with(AtomicU64::default)
                 .take(messages)
                 .collect(),
-            slowest: std::iter::repeat_with(AtomicU32::default)
-                .take(messages)
-                .collect(),
-            ids: std::iter::repeat_with(AtomicU64::default)
-                .take(messages)
-                .collect(),
+            first: latencies(u32::MAX),
+            slowest: latencies(0),
         }
     }
 
@@ -65,28 +71,43 @@ impl Ledger {
             + messages * (2 * size_of::<AtomicU32>() + size_of::<AtomicU64>())
     }
 
-    /// Notes that a message was sent, and how late. `false`: later than can be kept (68 s).
-    pub fn sent(&self, message: u32, lateness: Nanos) -> bool {
-        let (kept, exact) = to_steps(lateness);
-        self.lateness[message as usize].store(kept, Relaxed);
-        exact
+    /// Notes when a message was sent, on the run's clock.
+    pub fn sent(&self, message: u32, at: Nanos) {
+        // 0 stands for "not sent".
+        self.sent[message as usize].store(at.saturating_add(1), Relaxed);
     }
 
-    /// How late a message was sent, exact to 16 ns; `None` when it was not sent.
-    pub fn lateness(&self, message: u32) -> Option<Nanos> {
-        from_steps(self.lateness[message as usize].load(Relaxed))
+    /// When a message was sent, on the run's clock; `None` when it was not.
+    pub fn sent_at(&self, message: u32) -> Option<Nanos> {
+        self.sent[message as usize].load(Relaxed).checked_sub(1)
+    }
+
+    /// Notes a receipt, so long after the send, as a candidate for its message's first.
+    pub fn received_after(&self, message: u32, after: Nanos) {
+        // What is longer than can be kept is as good as never: nobody is expected to have it by then.
+        let (kept, _) = to_steps(after);
+        self.first[message as usize].fetch_min(kept, Relaxed);
+    }
+
+    /// When anybody at all first received a message, on the run's clock, exact to 16 ns.
+    pub fn first_receipt(&self, message: u32) -> Option<Nanos> {
+        match self.first[message as usize].load(Relaxed) {
+            u32::MAX => None,
+            steps => Some(self.sent_at(message)? + u64::from(steps) * STEP),
+        }
     }
 
     /// Notes a delivery's latency as a candidate for its message's slowest. `false`: longer than can be kept (68 s).
     pub fn latency(&self, message: u32, latency: Nanos) -> bool {
-        let (kept, exact) = to_steps(latency);
+        let (kept, exact) = to_steps(latency.saturating_add(STEP));
         self.slowest[message as usize].fetch_max(kept, Relaxed);
         exact
     }
 
     /// The latency of a message's slowest delivery to another than its sender, exact to 16 ns.
     pub fn slowest(&self, message: u32) -> Option<Nanos> {
-        from_steps(self.slowest[message as usize].load(Relaxed))
+        let steps = self.slowest[message as usize].load(Relaxed);
+        steps.checked_sub(1).map(|steps| u64::from(steps) * STEP)
     }
 
     /// Notes a delivery as the `arrival`-th event on its socket. `true` for the first one.
@@ -104,13 +125,10 @@ impl Ledger {
         })
     }
 
-    /// Notes a confirmation under an id (its hash, not zero). `true` for the first end of the message here.
-    pub fn confirmed(&self, message: u32, slot: usize, id: u64) -> bool {
-        let same = self.note_id(message, id);
+    /// Notes a confirmation under an id (its hash). `true` for the first end of the message here.
+    pub fn confirmed(&self, slot: usize, id: u64) -> bool {
         self.update(slot, |seen| {
-            if !same {
-                seen.set(Flag::IdDiffers);
-            }
+            seen.note_id(id);
             seen.end(Counter::Confirmed)
         })
     }
@@ -137,20 +155,9 @@ impl Ledger {
         })
     }
 
-    /// Notes the `_id` under which the server says that the message is stored. `false`: it said another before.
-    pub fn note_id(&self, message: u32, id: u64) -> bool {
-        match self.ids[message as usize].compare_exchange(0, id, Relaxed, Relaxed) {
-            Ok(_) => true,
-            Err(known) => known == id,
-        }
-    }
-
-    /// The hash of the `_id` that the server gave the message.
-    pub fn id(&self, message: u32) -> Option<u64> {
-        match self.ids[message as usize].load(Relaxed) {
-            0 => None,
-            id => Some(id),
-        }
+    /// Notes the `_id` (its hash) under which a member was told that the message is stored.
+    pub fn note_id(&self, slot: usize, id: u64) {
+        self.update(slot, |seen| seen.note_id(id));
     }
 
     /// What a member saw.
@@ -166,14 +173,16 @@ impl Ledger {
     }
 }
 
+/// Steps, and whether these are not more than can be kept.
 fn to_steps(nanos: Nanos) -> (u32, bool) {
-    let steps = nanos / STEP + 1;
+    let steps = nanos / STEP;
     let kept = u32::try_from(steps).unwrap_or(u32::MAX);
     (kept, u64::from(kept) == steps)
 }
 
-fn from_steps(steps: u32) -> Option<Nanos> {
-    steps.checked_sub(1).map(|steps| u64::from(steps) * STEP)
+/// The bits by which the hash of an `_id` is known; never 0, which stands for none.
+pub fn id_bits(hash: u64) -> u64 {
+    (hash & ID_BITS).max(1)
 }
 
 impl Slot {
@@ -217,9 +226,23 @@ impl Slot {
         self.has(Flag::AckRefused)
     }
 
-    /// This member was told another `_id` than somebody else.
+    /// This member was told two different `_id`s.
     pub fn id_differs(self) -> bool {
         self.has(Flag::IdDiffers)
+    }
+
+    /// The `_id` that this member was told, as [`id_bits`] of its hash.
+    pub fn id(self) -> Option<u64> {
+        let id = self.0 >> ID;
+        (id != 0).then_some(id)
+    }
+
+    fn note_id(&mut self, hash: u64) {
+        match self.id() {
+            None => self.0 |= id_bits(hash) << ID,
+            Some(known) if known != id_bits(hash) => self.set(Flag::IdDiffers),
+            Some(_) => {}
+        }
     }
 
     fn end(&mut self, counter: Counter) -> bool {
@@ -259,7 +282,7 @@ mod tests {
         let ledger = Ledger::new(1, 2);
         assert!(ledger.delivered(1, 77, false));
         assert!(!ledger.delivered(1, 99, false));
-        assert!(ledger.confirmed(0, 1, 5));
+        assert!(ledger.confirmed(1, 5));
         assert!(!ledger.failed(1));
         let slot = ledger.slot(1);
         assert_eq!((slot.deliveries(), slot.arrival()), (2, 77));
@@ -287,21 +310,31 @@ mod tests {
     }
 
     #[test]
-    fn members_told_different_ids_are_noticed() {
+    fn a_member_told_two_ids_is_noticed_and_an_id_of_zero_bits_is_one() {
         let ledger = Ledger::new(1, 2);
-        ledger.confirmed(0, 0, 5);
-        ledger.confirmed(0, 1, 6);
-        assert!(!ledger.slot(0).id_differs() && ledger.slot(1).id_differs());
-        assert_eq!(ledger.id(0), Some(5));
+        ledger.note_id(0, 5);
+        ledger.confirmed(0, 6);
+        ledger.confirmed(1, 1 << 40);
+        assert!(ledger.slot(0).id_differs() && !ledger.slot(1).id_differs());
+        assert_eq!(ledger.slot(0).id(), Some(5));
+        assert_eq!(ledger.slot(1).id(), Some(id_bits(1 << 40)));
+        assert_eq!(ledger.slot(1).confirmations(), 1);
     }
 
     #[test]
-    fn lateness_is_exact_to_its_step_and_says_when_it_is_not() {
+    fn a_messages_times_are_exact_to_their_step() {
         let ledger = Ledger::new(2, 0);
-        assert_eq!(ledger.lateness(0), None);
-        assert!(ledger.sent(0, 123_456));
-        assert_eq!(ledger.lateness(0), Some(123_456));
-        assert!(!ledger.sent(1, 100_000_000_000));
+        assert_eq!((ledger.sent_at(0), ledger.first_receipt(0)), (None, None));
+        ledger.sent(0, 0);
+        assert_eq!(ledger.sent_at(0), Some(0));
+        ledger.sent(0, 1_000);
+        ledger.received_after(0, 320);
+        ledger.received_after(0, 160);
+        assert_eq!(ledger.first_receipt(0), Some(1_160));
+        assert_eq!(ledger.slowest(0), None);
+        assert!(ledger.latency(0, 123_456) && ledger.latency(0, 5));
+        assert_eq!(ledger.slowest(0), Some(123_456));
+        assert!(!ledger.latency(1, 100_000_000_000));
     }
 
     #[test]

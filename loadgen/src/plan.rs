@@ -1,60 +1,37 @@
 //! Everything that a run will do, worked out before it from the scenario and its seed: pure, and the same every time.
 
-use rand::{Rng, RngExt, SeedableRng, seq::SliceRandom};
-use rand_chacha::ChaCha8Rng;
-use serde::{Deserialize, Serialize};
+mod population;
+mod schedule;
 
+use rand::{SeedableRng, seq::SliceRandom};
+use rand_chacha::ChaCha8Rng;
+
+pub use self::population::{Conversation, Kind, Place};
+use self::population::{conversations, object_id, places, portion};
 use crate::{
-    arrivals,
     clock::{Nanos, nanos},
-    scenario::{ChannelSize, Load, Population, Scenario, Sizes},
+    scenario::{Load, Scenario, Token},
 };
 
-/// Users, conversations and every send with its intended time.
+/// Users, conversations, every send with its intended time, and everybody who comes or goes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
-    /// The users' ids, 24 hexadecimal digits each, as the system's own ids are.
+    /// The users' ids: 24 hexadecimal digits each, as the system's own ids are, or those of known users.
     pub users: Vec<String>,
     /// Who talks with whom.
     pub conversations: Vec<Conversation>,
-    /// The places of each user: a conversation and the user's position among its members.
+    /// The places of each user, in the order of their conversations.
     pub places: Vec<Vec<Place>>,
+    /// By user: connected before the first phase.
+    pub connected: Vec<bool>,
     /// The phases on the schedule's own time line.
     pub phases: Vec<PlannedPhase>,
     /// Every message, ascending by intended time. Its index is the message's number.
     pub sends: Vec<Send>,
+    /// Everything else that users do, ascending by time.
+    pub actions: Vec<Action>,
     /// Ledger slots: one for each message and member of its conversation, the sender too.
     pub slots: usize,
-}
-
-/// A room or a channel and its members.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Conversation {
-    /// Which events it speaks.
-    pub kind: Kind,
-    /// 24 hexadecimal digits.
-    pub id: String,
-    /// Indices of users.
-    pub members: Vec<u32>,
-}
-
-/// Room of two or channel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Kind {
-    /// A room of two.
-    Room,
-    /// A channel of any size.
-    Channel,
-}
-
-/// A user's membership.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
-    /// Index of the conversation.
-    pub conversation: u32,
-    /// The user's index among its members.
-    pub position: u32,
 }
 
 /// A phase with its start and end.
@@ -68,12 +45,15 @@ pub struct PlannedPhase {
     pub end: Nanos,
     /// Whether its latencies are recorded.
     pub measured: bool,
+    /// Closed model: a send's time is the earliest one, and the next send of the same user waits for the last one's
+    /// acknowledgement. What is not reached by the phase's end is not sent.
+    pub closed: bool,
 }
 
 /// One message to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Send {
-    /// The intended time, from the schedule's start.
+    /// The intended time, from the schedule's start; of a closed phase, the earliest possible time.
     pub at: Nanos,
     /// Index of the user who sends it.
     pub sender: u32,
@@ -85,6 +65,36 @@ pub struct Send {
     pub slot: u32,
     /// Index of the phase.
     pub phase: u16,
+}
+
+/// Something that a user does beside sending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Action {
+    /// From the schedule's start.
+    pub at: Nanos,
+    /// Index of the user.
+    pub user: u32,
+    /// What.
+    pub deed: Deed,
+}
+
+/// What a user does beside sending. Numbers are indices of the user's places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deed {
+    /// Connects and joins what it has joined.
+    Connect,
+    /// Says goodbye and disconnects.
+    Disconnect,
+    /// Cuts its TCP connection without a goodbye.
+    Cut,
+    /// Joins a conversation.
+    Join(u32),
+    /// Leaves a conversation.
+    Leave(u32),
+    /// Stops reading its socket.
+    StopReading,
+    /// Reads again.
+    Resume,
 }
 
 /// Why a scenario can't be planned.
@@ -99,6 +109,16 @@ pub enum PlanError {
         /// How many there would be.
         slots: u64,
     },
+    /// A message is due and nobody is there to send it.
+    #[error(
+        "phase {phase:?}: at {seconds:.3} s nobody is connected, joined, reading and not silent, so that nobody can send; lower the silent share or the rates of those who go, or raise those who come"
+    )]
+    NobodySends {
+        /// The phase's name.
+        phase: String,
+        /// From the schedule's start.
+        seconds: f64,
+    },
 }
 
 /// Independent random streams of one seed: more users must not change when messages are sent.
@@ -108,44 +128,97 @@ enum Stream {
     Members = 2,
     Arrivals = 3,
     Choices = 4,
+    People = 5,
+    Churn = 6,
+    Sizes = 7,
+    Presence = 8,
 }
 
 impl Plan {
     /// Works out the plan.
     ///
     /// # Errors
-    /// [`PlanError`] when it is too large to be accounted for.
+    /// [`PlanError`] when it is too large to be accounted for, or nobody is there to send.
     pub fn new(scenario: &Scenario) -> Result<Self, PlanError> {
         let rng = |stream: Stream| {
             let mut rng = ChaCha8Rng::seed_from_u64(scenario.seed);
             rng.set_stream(stream as u64);
             rng
         };
+        let population = &scenario.population;
         let mut ids = rng(Stream::Ids);
-        let users: Vec<String> = (0..scenario.population.users)
-            .map(|_| object_id(&mut ids))
-            .collect();
-        let conversations =
-            conversations(&scenario.population, &mut ids, &mut rng(Stream::Members));
-        let places = places(users.len(), &conversations);
-        let phases = phases(scenario);
-        let sends = sends(
-            scenario,
-            &phases,
+        let users = users(scenario, &mut ids);
+        let conversations = conversations(population, &mut ids, &mut rng(Stream::Members));
+        let mut presence = rng(Stream::Presence);
+        let places = places(
+            users.len(),
             &conversations,
-            &mut rng(Stream::Arrivals),
-            &mut rng(Stream::Choices),
+            population.joined,
+            &mut presence,
         );
+        let mut connected = vec![false; users.len()];
+        connected[..portion(population.connected, users.len()) as usize].fill(true);
+        connected.shuffle(&mut presence);
+        let phases = phases(scenario);
+        let start = schedule::Start {
+            conversations: &conversations,
+            places: &places,
+            connected: &connected,
+        };
+        let walked = schedule::walk(scenario, &phases, &start, rng)?;
         let mut plan = Plan {
             users,
             conversations,
             places,
+            connected,
             phases,
-            sends,
+            sends: walked.sends,
+            actions: walked.actions,
             slots: 0,
         };
         plan.assign_slots()?;
         Ok(plan)
+    }
+
+    /// The first measured open phase's load for so long, by the same users in the same conversations, with everybody
+    /// there from the start and nobody coming or going; `None` without an open phase that is measured.
+    pub fn slice(&self, length: Nanos) -> Option<Plan> {
+        let phase = self
+            .phases
+            .iter()
+            .position(|phase| phase.measured && !phase.closed)?;
+        let start = self.phases[phase].start;
+        let end = (start + length).min(self.phases[phase].end);
+        let sends = self
+            .sends
+            .iter()
+            .filter(|send| usize::from(send.phase) == phase && send.at < end)
+            .map(|send| Send {
+                at: send.at - start,
+                phase: 0,
+                ..*send
+            });
+        let mut places = self.places.clone();
+        for place in places.iter_mut().flatten() {
+            place.joined = true;
+        }
+        let mut slice = Plan {
+            sends: sends.collect(),
+            actions: Vec::new(),
+            places,
+            connected: vec![true; self.users.len()],
+            phases: vec![PlannedPhase {
+                start: 0,
+                end: end - start,
+                ..self.phases[phase].clone()
+            }],
+            users: self.users.clone(),
+            conversations: self.conversations.clone(),
+            slots: 0,
+        };
+        // A part of a plan that fits fits.
+        slice.assign_slots().ok()?;
+        Some(slice)
     }
 
     fn assign_slots(&mut self) -> Result<(), PlanError> {
@@ -167,17 +240,36 @@ impl Plan {
         &self.conversations[send.conversation as usize]
     }
 
-    /// The ledger slot of a message and a user, where that user is a member of its conversation.
-    pub fn slot(&self, send: &Send, user: u32) -> Option<usize> {
-        let place = self.places[user as usize]
-            .iter()
-            .find(|place| place.conversation == send.conversation)?;
-        Some(send.slot as usize + place.position as usize)
+    /// The index of a conversation among a user's places, where the user is a member of it.
+    pub fn place(&self, user: u32, conversation: u32) -> Option<usize> {
+        self.places[user as usize]
+            .binary_search_by_key(&conversation, |place| place.conversation)
+            .ok()
     }
 
-    /// Deliveries to others that the whole plan makes.
+    /// The ledger slot of a message and a user, where that user is a member of its conversation.
+    pub fn slot(&self, send: &Send, user: u32) -> Option<usize> {
+        let place = self.place(user, send.conversation)?;
+        let position = self.places[user as usize][place].position;
+        Some(send.slot as usize + position as usize)
+    }
+
+    /// The phase of a message.
+    pub fn phase_of(&self, send: &Send) -> &PlannedPhase {
+        &self.phases[usize::from(send.phase)]
+    }
+
+    /// Deliveries to others that the whole plan makes, if everybody is there all the time.
     pub fn expected_deliveries(&self) -> u64 {
         self.slots as u64 - self.sends.len() as u64
+    }
+
+    /// Whether it is known before the run what will be sent and who will be there to get it.
+    pub fn is_certain(&self) -> bool {
+        self.actions.is_empty()
+            && self.connected.iter().all(|connected| *connected)
+            && self.places.iter().flatten().all(|place| place.joined)
+            && !self.phases.iter().any(|phase| phase.closed)
     }
 
     /// The end of the last phase.
@@ -186,85 +278,18 @@ impl Plan {
     }
 }
 
-/// 12 random bytes as 24 hexadecimal digits.
-fn object_id(rng: &mut impl Rng) -> String {
-    let bytes: [u8; 12] = rng.random();
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn conversations(
-    population: &Population,
-    ids: &mut impl Rng,
-    rng: &mut impl Rng,
-) -> Vec<Conversation> {
-    let mut pairs = Pairs::new(population.users);
-    let rooms = (0..population.rooms).map(|_| (Kind::Room, pairs.next(rng).to_vec()));
-    let mut conversations: Vec<(Kind, Vec<u32>)> = rooms.collect();
-    for group in &population.channels {
-        for _ in 0..group.count {
-            let ChannelSize::Fixed(size) = group.members else {
-                continue;
-            };
-            let members = rand::seq::index::sample(rng, population.users as usize, size as usize);
-            let mut members: Vec<u32> = members.iter().map(|user| user as u32).collect();
-            members.sort_unstable();
-            conversations.push((Kind::Channel, members));
+fn users(scenario: &Scenario, ids: &mut ChaCha8Rng) -> Vec<String> {
+    let count = scenario.population.users as usize;
+    match &scenario.connections.token {
+        Token::Known(known) => known
+            .iter()
+            .take(count)
+            .map(|user| user.id.clone())
+            .collect(),
+        Token::UserId | Token::Template(_) | Token::Signed(_) => {
+            (0..count).map(|_| object_id(ids)).collect()
         }
     }
-    conversations
-        .into_iter()
-        .map(|(kind, members)| Conversation {
-            kind,
-            id: object_id(ids),
-            members,
-        })
-        .collect()
-}
-
-/// Pairs of users, none twice, everybody used once before anybody is used again where the numbers allow it.
-struct Pairs {
-    shuffled: Vec<u32>,
-    next: usize,
-    used: std::collections::HashSet<[u32; 2]>,
-}
-
-impl Pairs {
-    fn new(users: u32) -> Self {
-        Self {
-            shuffled: (0..users).collect(),
-            next: usize::MAX,
-            used: std::collections::HashSet::new(),
-        }
-    }
-
-    /// The caller asks for no more pairs than there are (checked with the scenario).
-    fn next(&mut self, rng: &mut impl Rng) -> [u32; 2] {
-        loop {
-            if self.next.saturating_add(2) > self.shuffled.len() {
-                self.shuffled.shuffle(rng);
-                self.next = 0;
-            }
-            let (a, b) = (self.shuffled[self.next], self.shuffled[self.next + 1]);
-            self.next += 2;
-            let pair = [a.min(b), a.max(b)];
-            if self.used.insert(pair) {
-                return pair;
-            }
-        }
-    }
-}
-
-fn places(users: usize, conversations: &[Conversation]) -> Vec<Vec<Place>> {
-    let mut places = vec![Vec::new(); users];
-    for (conversation, members) in conversations.iter().map(|c| &c.members).enumerate() {
-        for (position, &user) in members.iter().enumerate() {
-            places[user as usize].push(Place {
-                conversation: conversation as u32,
-                position: position as u32,
-            });
-        }
-    }
-    places
 }
 
 fn phases(scenario: &Scenario) -> Vec<PlannedPhase> {
@@ -279,6 +304,7 @@ fn phases(scenario: &Scenario) -> Vec<PlannedPhase> {
                 start,
                 end,
                 measured: phase.measured,
+                closed: matches!(phase.load, Load::Closed { .. }),
             };
             start = end;
             planned
@@ -286,95 +312,5 @@ fn phases(scenario: &Scenario) -> Vec<PlannedPhase> {
         .collect()
 }
 
-fn sends(
-    scenario: &Scenario,
-    phases: &[PlannedPhase],
-    conversations: &[Conversation],
-    arrivals: &mut ChaCha8Rng,
-    choices: &mut ChaCha8Rng,
-) -> Vec<Send> {
-    let mut sends = Vec::new();
-    for (index, (phase, planned)) in scenario.phases.iter().zip(phases).enumerate() {
-        let Load::Open(open) = &phase.load else {
-            continue;
-        };
-        let times = arrivals::times(open, phase.duration, arrivals);
-        let Sizes::Range(size) = scenario.messages.size else {
-            continue;
-        };
-        sends.extend(times.into_iter().map(|at| {
-            let conversation = choices.random_range(0..conversations.len());
-            let members = &conversations[conversation].members;
-            Send {
-                at: planned.start + at,
-                sender: members[choices.random_range(0..members.len())],
-                conversation: conversation as u32,
-                bytes: choices.random_range(size.low.0..=size.high.0),
-                slot: 0,
-                phase: index as u16,
-            }
-        }));
-    }
-    sends
-}
-
 #[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn plan(population: &str, seed: u64) -> Plan {
-        let text = format!(
-            "version = 1\nname = \"t\"\nquestion = \"?\"\nseed = {seed}\n{population}\n\
-             [[phases]]\nname = \"steady\"\nduration = \"2s\"\nrate = \"500/s\"\n"
-        );
-        Plan::new(&Scenario::parse(Path::new("t.toml"), &text).unwrap()).unwrap()
-    }
-
-    #[test]
-    fn the_same_seed_gives_the_same_plan_and_another_one_does_not() {
-        let population =
-            "[population]\nusers = 20\nrooms = 10\nchannels = [{ count = 2, members = 7 }]";
-        assert_eq!(plan(population, 5), plan(population, 5));
-        assert_ne!(plan(population, 5), plan(population, 6));
-    }
-
-    #[test]
-    fn enough_users_for_the_rooms_are_each_in_one() {
-        let plan = plan("[population]\nusers = 100\nrooms = 50", 1);
-        assert!(plan.places.iter().all(|places| places.len() == 1));
-    }
-
-    proptest! {
-        #[test]
-        fn every_send_has_its_own_slots_and_its_sender_is_a_member(
-            users in 4u32..40, rooms in 1u32..6, members in 2u32..4, seed in 0u64..1_000_000,
-        ) {
-            let plan = plan(
-                &format!("[population]\nusers = {users}\nrooms = {rooms}\nchannels = [{{ count = 2, members = {members} }}]"),
-                seed,
-            );
-            prop_assert!(plan.sends.is_sorted_by_key(|send| send.at));
-            let mut next = 0;
-            for send in &plan.sends {
-                let conversation = plan.conversation_of(send);
-                prop_assert_eq!(send.slot, next);
-                prop_assert!(conversation.members.contains(&send.sender));
-                for (position, &member) in conversation.members.iter().enumerate() {
-                    prop_assert_eq!(plan.slot(send, member), Some(next as usize + position));
-                }
-                next += conversation.members.len() as u32;
-            }
-            prop_assert_eq!(plan.slots, next as usize);
-            for conversation in &plan.conversations {
-                let mut members = conversation.members.clone();
-                members.sort_unstable();
-                members.dedup();
-                prop_assert_eq!(members.len(), conversation.members.len());
-            }
-        }
-    }
-}
+mod tests;

@@ -83,6 +83,8 @@ pub struct Recorder {
     pub clamped: u64,
     /// Receipts before the intended time: these make a run invalid.
     pub negative: u64,
+    /// Deliveries to members that did not read at the time: late by their own doing, and no samples.
+    pub unread: u64,
 }
 
 impl Recorder {
@@ -98,6 +100,7 @@ impl Recorder {
             limits,
             clamped: 0,
             negative: 0,
+            unread: 0,
         }
     }
 
@@ -146,6 +149,7 @@ impl Recorder {
             windows: self.windows.finish(),
             clamped: self.clamped,
             negative: self.negative,
+            unread: self.unread,
         }
     }
 }
@@ -162,6 +166,8 @@ pub struct Recorded {
     pub clamped: u64,
     /// Receipts before the intended time.
     pub negative: u64,
+    /// Deliveries to members that did not read at the time.
+    pub unread: u64,
 }
 
 impl Recorded {
@@ -206,6 +212,7 @@ impl Recorded {
         }
         self.clamped += other.clamped;
         self.negative += other.negative;
+        self.unread += other.unread;
     }
 }
 

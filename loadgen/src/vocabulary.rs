@@ -15,6 +15,10 @@ pub struct Vocabulary {
     pub acknowledges_joins: bool,
     /// Whether a message is acknowledged to its sender.
     pub acknowledges_messages: bool,
+    /// Whether an acknowledgement says `success: true` or `false`; if not, any acknowledgement is a success.
+    pub answers_success: bool,
+    /// Whether the sender gets a copy of its own message, by `received` or by `sent`.
+    pub echoes: bool,
 }
 
 /// Where in a payload things are: a field, or a path of fields with dots (`message.text`).
@@ -104,7 +108,16 @@ impl Vocabulary {
             fields: Fields::default(),
             acknowledges_joins: true,
             acknowledges_messages: true,
+            answers_success: true,
+            echoes: true,
         }
+    }
+
+    /// Whether payloads have their parts elsewhere than the system's own have.
+    pub fn is_mapped(&self) -> bool {
+        self.fields != Fields::default()
+            || self.room.id_field != "roomId"
+            || self.channel.id_field != "channelId"
     }
 
     /// Whether each message ends in Confirmed or Failed.

@@ -96,21 +96,17 @@ impl<'a> Findings<'a> {
     }
 
     pub(super) fn add(&mut self, check: Check, case: Case) {
-        let example = || Example {
-            message: Some(case.message),
-            sender: Some(self.plan.users[case.send.sender as usize].clone()),
-            recipient: Some(self.plan.users[case.member as usize].clone()),
-            at: Some(case.send.at),
-            note: case.note.clone(),
-        };
-        let finding = self.by_check.entry(check).or_insert_with(|| Finding {
-            check,
-            count: 0,
-            examples: Vec::new(),
-        });
+        let plan = self.plan;
+        let finding = self.of(check);
         finding.count += 1;
         if finding.examples.len() < EXAMPLES {
-            finding.examples.push(example());
+            finding.examples.push(Example {
+                message: Some(case.message),
+                sender: Some(plan.users[case.send.sender as usize].clone()),
+                recipient: Some(plan.users[case.member as usize].clone()),
+                at: Some(case.send.at),
+                note: case.note,
+            });
         }
     }
 
@@ -120,14 +116,21 @@ impl<'a> Findings<'a> {
         count: u64,
         examples: impl Iterator<Item = Example>,
     ) {
-        if count > 0 {
-            let finding = Finding {
-                check,
-                count,
-                examples: examples.take(EXAMPLES).collect(),
-            };
-            self.by_check.insert(check, finding);
+        if count == 0 {
+            return;
         }
+        let finding = self.of(check);
+        finding.count += count;
+        let room = EXAMPLES.saturating_sub(finding.examples.len());
+        finding.examples.extend(examples.take(room));
+    }
+
+    fn of(&mut self, check: Check) -> &mut Finding {
+        self.by_check.entry(check).or_insert_with(|| Finding {
+            check,
+            count: 0,
+            examples: Vec::new(),
+        })
     }
 
     pub(super) fn into_sorted(self) -> Vec<Finding> {

@@ -3,10 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Case, Check, Evidence, Findings};
-use crate::{
-    plan::{Conversation, Send},
-    scenario::Dialect,
-};
+use crate::plan::{Conversation, Send};
 
 pub(super) fn check(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
     let by_conversation = messages_by_conversation(evidence);
@@ -32,7 +29,7 @@ fn check_senders(
     findings: &mut Findings<'_>,
 ) {
     let mut seen: Vec<(u32, u32)> = Vec::new();
-    let mut last: HashMap<u32, u32> = HashMap::new();
+    let mut last: HashMap<(u32, usize), u32> = HashMap::new();
     for (user, places) in evidence.plan.places.iter().enumerate() {
         seen.clear();
         last.clear();
@@ -51,7 +48,10 @@ fn check_senders(
         seen.sort_unstable();
         for &(message, arrival) in &seen {
             let send = &evidence.plan.sends[message as usize];
-            let previous = last.entry(send.sender).or_insert(arrival);
+            // Between two connections of a sender no order is promised.
+            let sent = evidence.ledger.sent_at(message).unwrap_or_default();
+            let connection = evidence.presence.connection(send.sender, sent);
+            let previous = last.entry((send.sender, connection)).or_insert(arrival);
             if arrival < *previous {
                 findings.add(Check::Reordered, Case::of(message, send, user as u32));
             }
@@ -67,20 +67,25 @@ fn check_conversation(
     messages: &[u32],
     findings: &mut Findings<'_>,
 ) {
-    // In the reference dialect a sender is answered apart, so that its own messages have no common order: those of
-    // the first member are compared by a second one.
-    let references = match evidence.dialect {
-        Dialect::Readme => 1,
-        Dialect::Reference => 2,
-    };
     let seen_by = |position: usize| sequence(evidence, conversation, messages, position);
-    for reference in 0..references {
+    // Where a sender is answered apart, its own messages have no place in its order: those of the first member of
+    // reference are compared by a second one.
+    let references = if evidence.promises.answered_apart {
+        2
+    } else {
+        1
+    };
+    let references = most_seen(evidence, conversation, messages, references);
+    for (index, &reference) in references.iter().enumerate() {
         let rank: HashMap<u32, usize> = seen_by(reference)
             .into_iter()
             .enumerate()
             .map(|(rank, message)| (message, rank))
             .collect();
-        for (position, &member) in conversation.members.iter().enumerate().skip(reference + 1) {
+        for (position, &member) in conversation.members.iter().enumerate() {
+            if references[..=index].contains(&position) {
+                continue;
+            }
             let mut highest = 0;
             for message in seen_by(position) {
                 let Some(&rank) = rank.get(&message) else {
@@ -96,6 +101,29 @@ fn check_conversation(
     }
 }
 
+/// The first members: of those who come and go, the ones that saw most, since a message that the member of reference
+/// missed is compared with nothing.
+fn most_seen(
+    evidence: &Evidence<'_>,
+    conversation: &Conversation,
+    messages: &[u32],
+    how_many: usize,
+) -> Vec<usize> {
+    let mut positions: Vec<usize> = (0..conversation.members.len()).collect();
+    if !evidence.presence.is_constant() {
+        let seen = |position: &usize| {
+            let arrived = messages.iter().filter(|&&message| {
+                let send = &evidence.plan.sends[message as usize];
+                arrival(evidence, send, *position as u32).is_some()
+            });
+            std::cmp::Reverse(arrived.count())
+        };
+        positions.sort_by_cached_key(seen);
+    }
+    positions.truncate(how_many);
+    positions
+}
+
 /// The messages of a conversation in the order in which one member saw them.
 fn sequence(
     evidence: &Evidence<'_>,
@@ -108,7 +136,7 @@ fn sequence(
         .iter()
         .filter_map(|&message| {
             let send = &evidence.plan.sends[message as usize];
-            let answered_apart = evidence.dialect == Dialect::Reference && send.sender == own;
+            let answered_apart = evidence.promises.answered_apart && send.sender == own;
             let arrival = arrival(evidence, send, position as u32)?;
             (!answered_apart).then_some((arrival, message))
         })

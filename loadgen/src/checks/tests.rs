@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use super::*;
-use crate::scenario::Scenario;
+use crate::{
+    presence::{Entry, Step},
+    scenario::{Dialect, Scenario},
+};
 
 const MEMBERS: usize = 3;
 
@@ -13,7 +16,8 @@ struct Run {
     ledger: Ledger,
     stored: Stored,
     strays: Strays,
-    delivery: Delivery,
+    promises: Promises,
+    log: Vec<Entry>,
 }
 
 impl Run {
@@ -26,7 +30,8 @@ impl Run {
             ledger: Ledger::new(plan.sends.len(), plan.slots),
             stored: Stored::new(plan.sends.len()),
             strays: Strays::default(),
-            delivery: Delivery::Optimistic,
+            promises: Promises::of(&Vocabulary::of(Dialect::Readme), Delivery::Optimistic),
+            log: Vec::new(),
             plan,
         };
         for message in 0..run.plan.sends.len() as u32 {
@@ -63,7 +68,7 @@ impl Run {
 
     fn send(&self, message: u32) {
         let send = self.plan.sends[message as usize];
-        self.ledger.sent(message, 1_000);
+        self.ledger.sent(message, sent_at(message));
         self.ledger
             .acked(self.plan.slot(&send, send.sender).unwrap(), true);
     }
@@ -71,11 +76,12 @@ impl Run {
     fn deliver(&self, message: u32, position: usize, arrival: u32) {
         self.ledger
             .delivered(self.slot(message, position), arrival, false);
+        self.ledger.received_after(message, 1_600);
     }
 
     fn confirm(&self, message: u32, position: usize) {
         self.ledger
-            .confirmed(message, self.slot(message, position), id(message));
+            .confirmed(self.slot(message, position), id(message));
     }
 
     fn all_well(&self, but: impl Fn(usize) -> bool) {
@@ -90,8 +96,8 @@ impl Run {
         account(&Evidence {
             plan: &self.plan,
             ledger: &self.ledger,
-            delivery: self.delivery,
-            dialect: Dialect::Readme,
+            promises: self.promises,
+            presence: &Presence::new(&self.plan, &self.log),
             strays: &self.strays,
             broken: (0, &[]),
             stored: Some(&self.stored),
@@ -106,6 +112,11 @@ impl Run {
             .find(|&position| self.plan.conversations[0].members[position] != sender)
             .unwrap()
     }
+}
+
+/// A second apart, so that the grey zones of two messages don't meet.
+fn sent_at(message: u32) -> u64 {
+    u64::from(message) * 1_000_000_000
 }
 
 fn id(message: u32) -> u64 {
@@ -285,8 +296,8 @@ fn what_is_left_on_the_server_and_broken_connections_are_findings() {
     let account = account(&Evidence {
         plan: &run.plan,
         ledger: &run.ledger,
-        delivery: run.delivery,
-        dialect: Dialect::Readme,
+        promises: run.promises,
+        presence: &Presence::default(),
         strays: &run.strays,
         broken: (2, &[]),
         stored: None,
@@ -297,4 +308,95 @@ fn what_is_left_on_the_server_and_broken_connections_are_findings() {
         [(Check::ConnectionLost, 2), (Check::StateLeft, 4)]
     );
     assert_eq!(account.totals.stored, None);
+}
+
+/// The account in which a recipient of message 5 did `steps` at times relative to its send, and got it or not.
+fn with_steps(steps: &[(i64, Step)], delivered: bool) -> Account {
+    Run::with(|run| {
+        let recipient = run.recipient();
+        let user = run.plan.conversations[0].members[recipient];
+        run.log = steps
+            .iter()
+            .map(|&(after, step)| Entry {
+                user,
+                at: sent_at(5).saturating_add_signed(after),
+                step,
+            })
+            .collect();
+        run.all_well(|position| position == recipient);
+        if delivered {
+            run.deliver(5, recipient, 51);
+        }
+    })
+}
+
+/// What a member missed of all messages but the fifth says nothing here.
+fn about_message_5(account: &Account) -> Vec<Check> {
+    let of_5 = |finding: &&Finding| {
+        finding
+            .examples
+            .iter()
+            .any(|example| example.message == Some(5))
+    };
+    account
+        .findings
+        .iter()
+        .filter(of_5)
+        .map(|finding| finding.check)
+        .collect()
+}
+
+#[test]
+fn rule_13_in_the_grey_zone_a_delivery_is_neither_owed_nor_wrong() {
+    let leaving = [(500, Step::Leaving(0)), (900, Step::Left(0))];
+    for delivered in [false, true] {
+        let account = with_steps(&leaving, delivered);
+        assert_eq!(about_message_5(&account), [], "delivered: {delivered}");
+        assert_eq!(account.grey, 1);
+        // One of the others' two is not counted as expected.
+        assert_eq!(account.phases[0].expected, account.totals.expected);
+    }
+}
+
+#[test]
+fn rule_13_a_delivery_to_somebody_who_had_left_is_cross_delivered() {
+    let left = [(-900, Step::Leaving(0)), (-500, Step::Left(0))];
+    assert_eq!(about_message_5(&with_steps(&left, false)), []);
+    assert_eq!(
+        about_message_5(&with_steps(&left, true)),
+        [Check::CrossDelivered]
+    );
+}
+
+#[test]
+fn rule_13_a_member_that_goes_soon_after_is_owed_the_delivery_and_not_its_end() {
+    let soon = [(3_000_000_000, Step::Gone)];
+    assert_eq!(about_message_5(&with_steps(&soon, true)), []);
+    assert_eq!(about_message_5(&with_steps(&soon, false)), [Check::Lost]);
+    assert_eq!(about_message_5(&with_steps(&[], true)), [Check::EndMissing]);
+}
+
+#[test]
+fn a_server_without_ends_acknowledgements_and_echo_owes_deliveries_alone() {
+    let account = Run::with(|run| {
+        run.promises = Promises {
+            ends: false,
+            acks: false,
+            echo: false,
+            answered_apart: false,
+        };
+        let sender = run.plan.sends[5].sender;
+        run.ledger.sent(5, sent_at(5));
+        for position in 0..MEMBERS {
+            if run.plan.conversations[0].members[position] != sender {
+                run.deliver(5, position, 51);
+            }
+        }
+        run.stored = Stored::new(run.plan.sends.len());
+        for message in (0..20).filter(|&message| message != 5) {
+            run.stored.add(message, id(message));
+        }
+    });
+    assert_eq!(broken(&account), []);
+    assert_eq!(account.totals.lost, 0);
 }

@@ -41,6 +41,9 @@ pub enum Closed {
     /// What came is not the protocol.
     #[error("protocol violation: {0}")]
     Protocol(String),
+    /// A user who came, or came back, in mid-run could not connect.
+    #[error("could not connect: {0}")]
+    NotConnected(String),
 }
 
 /// Why a user could not be connected.

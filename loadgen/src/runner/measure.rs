@@ -1,7 +1,10 @@
 //! The phases of one run against one server: connect, schedule, drain, goodbye.
 
 use std::{
-    sync::{Arc, Mutex, atomic::Ordering::Relaxed},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
@@ -10,17 +13,19 @@ use tokio::sync::mpsc;
 use super::{Event, Interrupt, RunError, Watcher, environment};
 use crate::{
     body::RunId,
+    checks::Promises,
     client::native::Endpoint,
     clock::{Clock, Nanos, nanos},
     ledger::Ledger,
     machine::{MachineSecond, Monitor},
     metric::Metric,
     plan::Plan,
+    presence::Entry,
     recorder::{self, Limits, Recorded},
     report::{Generator, ServerUse, UsageSecond},
-    scenario::{Delivery, Scenario},
+    scenario::Scenario,
     target::{ResourceSampler, RunningServer, ServerTimes, usage_of},
-    vocabulary::Vocabulary,
+    token::Tokens,
     worker::{Broken, Command, Job, Outcome, Progress, Report, Strays, Worker},
 };
 
@@ -28,11 +33,15 @@ use crate::{
 const RUN_UP: Duration = Duration::from_millis(200);
 /// How often progress is shown, and the drain looked at.
 const TICK: Duration = Duration::from_millis(250);
+/// After the last acknowledgement, what else is on its way comes soon.
+const QUIET: Duration = Duration::from_secs(1);
+/// Where nothing is acknowledged, nobody knows whether more will come.
+const QUIET_WITHOUT_ACKS: Duration = Duration::from_secs(3);
 
 /// What is to be run, and where.
 pub(super) struct Where<'a> {
     pub scenario: &'a Scenario,
-    pub delivery: Delivery,
+    pub promises: Promises,
     pub plan: &'a Arc<Plan>,
     pub ledger: &'a Arc<Ledger>,
     pub run: &'a RunId,
@@ -45,6 +54,7 @@ pub(super) struct Where<'a> {
 pub(super) struct Measurement {
     pub recorded: Recorded,
     pub strays: Strays,
+    pub log: Vec<Entry>,
     pub broken: Vec<Broken>,
     pub closed: u64,
     pub generator: Generator,
@@ -99,7 +109,7 @@ pub(super) async fn run(
         server,
         interrupt,
         watcher,
-        expected: Expected::of(&what),
+        awaited: Awaited::of(&what),
         machine_check: what.machine_check,
         monitor: None,
     };
@@ -136,10 +146,16 @@ pub(super) async fn run(
         stage = lookout.drain(&crew, what.scenario.drain).await;
     }
     let closed = crew.progress.closed.load(Relaxed);
-    let (recorded, strays, broken) = crew.finish(Limits::of(&what.scenario.thresholds)).await?;
+    let Gathered {
+        recorded,
+        strays,
+        log,
+        broken,
+    } = crew.finish(Limits::of(&what.scenario.thresholds)).await?;
     Ok(Measurement {
         recorded,
         strays,
+        log,
         broken,
         closed,
         generator,
@@ -240,7 +256,8 @@ impl Crew {
         });
         // Each worker says at most two things, so that none ever waits for room.
         let (reporting, reports) = mpsc::channel(2 * workers);
-        let vocabulary = Arc::new(Vocabulary::of(what.scenario.dialect));
+        let vocabulary = Arc::new(what.scenario.vocabulary());
+        let tokens = Arc::new(Tokens::new(&what.scenario.connections.token));
         let resident_before = own_usage().1;
         let started = (0..workers)
             .map(|worker| {
@@ -254,6 +271,9 @@ impl Crew {
                     run: what.run.clone(),
                     endpoint: endpoint.clone(),
                     vocabulary: Arc::clone(&vocabulary),
+                    ends: what.promises.ends,
+                    tokens: Arc::clone(&tokens),
+                    text: what.scenario.messages.text.clone(),
                     limits: Limits::of(&what.scenario.thresholds),
                     connect_rate: what
                         .scenario
@@ -286,46 +306,87 @@ impl Crew {
         }
     }
 
-    async fn finish(self, limits: Limits) -> Result<(Recorded, Strays, Vec<Broken>), RunError> {
+    async fn finish(self, limits: Limits) -> Result<Gathered, RunError> {
         self.tell(Command::Finish).await;
-        let mut recorded = Recorded::empty(limits);
-        let mut strays = Strays::default();
-        let mut broken = Vec::new();
+        let mut gathered = Gathered {
+            recorded: Recorded::empty(limits),
+            strays: Strays::default(),
+            log: Vec::new(),
+            broken: Vec::new(),
+        };
         for worker in self.workers {
             let outcome: Outcome = worker.outcome().await?;
-            recorded.merge(&outcome.recorded);
-            strays.merge(outcome.strays);
-            broken.extend(outcome.broken);
+            gathered.recorded.merge(&outcome.recorded);
+            gathered.strays.merge(outcome.strays);
+            gathered.log.extend(outcome.log);
+            gathered.broken.extend(outcome.broken);
         }
-        Ok((recorded, strays, broken))
+        Ok(gathered)
     }
 }
 
-/// What a run that goes well must see.
-struct Expected {
-    received: u64,
-    ended: u64,
-    acked: u64,
+/// What all workers have in the end.
+struct Gathered {
+    recorded: Recorded,
+    strays: Strays,
+    log: Vec<Entry>,
+    broken: Vec<Broken>,
 }
 
-impl Expected {
+/// When nothing more is to be waited for.
+enum Awaited {
+    /// It is known what a run that goes well must see.
+    Counts {
+        received: u64,
+        ended: u64,
+        acked: u64,
+    },
+    /// Who comes and goes, or sends as soon as it may, makes that uncertain: all acknowledgements that can still come,
+    /// and then so long nothing new.
+    Quiet { acks: bool, time: Duration },
+}
+
+impl Awaited {
     fn of(what: &Where<'_>) -> Self {
-        let slots = what.plan.slots as u64;
-        Self {
-            received: slots,
-            ended: match what.delivery {
-                Delivery::Optimistic => slots,
-                Delivery::PersistFirst => 0,
-            },
-            acked: what.plan.sends.len() as u64,
+        let Promises {
+            ends, acks, echo, ..
+        } = what.promises;
+        let (slots, messages) = (what.plan.slots as u64, what.plan.sends.len() as u64);
+        if !what.plan.is_certain() {
+            let time = if acks { QUIET } else { QUIET_WITHOUT_ACKS };
+            return Awaited::Quiet { acks, time };
+        }
+        Awaited::Counts {
+            received: if echo { slots } else { slots - messages },
+            ended: if ends { slots } else { 0 },
+            acked: if acks { messages } else { 0 },
         }
     }
 
-    fn is_there(&self, progress: &Progress) -> bool {
-        progress.received.load(Relaxed) >= self.received
-            && progress.ended.load(Relaxed) >= self.ended
-            && progress.acked.load(Relaxed) >= self.acked
+    /// Whether all is there; `since`: the last change of what has come.
+    fn is_there(&self, progress: &Progress, since: tokio::time::Instant) -> bool {
+        let count = |counter: &AtomicU64| counter.load(Relaxed);
+        match *self {
+            Awaited::Counts {
+                received,
+                ended,
+                acked,
+            } => {
+                count(&progress.received) >= received
+                    && count(&progress.ended) >= ended
+                    && count(&progress.acked) >= acked
+            }
+            Awaited::Quiet { acks, time } => {
+                let answered = count(&progress.acked) + count(&progress.abandoned);
+                (!acks || answered >= count(&progress.sent)) && since.elapsed() >= time
+            }
+        }
     }
+}
+
+/// How much has come so far.
+fn come(progress: &Progress) -> [u64; 3] {
+    [&progress.received, &progress.ended, &progress.acked].map(|counter| counter.load(Relaxed))
 }
 
 /// Watches a run from outside the workers: shows it, and notices when the target dies or the user stops it.
@@ -333,7 +394,7 @@ struct Lookout<'a> {
     server: Option<&'a mut RunningServer>,
     interrupt: &'a Interrupt,
     watcher: &'a mut dyn Watcher,
-    expected: Expected,
+    awaited: Awaited,
     machine_check: bool,
     monitor: Option<Monitor>,
 }
@@ -415,7 +476,14 @@ impl Lookout<'_> {
     async fn drain(&mut self, crew: &Crew, patience: Duration) -> Stage {
         self.watcher.event(Event::Stage("drain"));
         let deadline = tokio::time::Instant::now() + patience;
-        while !self.expected.is_there(&crew.progress) && tokio::time::Instant::now() < deadline {
+        let (mut seen, mut since) = (come(&crew.progress), tokio::time::Instant::now());
+        while !self.awaited.is_there(&crew.progress, since)
+            && tokio::time::Instant::now() < deadline
+        {
+            let now = come(&crew.progress);
+            if now != seen {
+                (seen, since) = (now, tokio::time::Instant::now());
+            }
             tokio::select! {
                 why = died(&mut self.server) => return Stage::Died(why),
                 () = self.interrupt.nth(1) => return Stage::Interrupted,
@@ -449,8 +517,8 @@ async fn died(server: &mut Option<&mut RunningServer>) -> String {
 
 fn everybody_gone(crew: &Crew) -> Option<String> {
     let closed = crew.progress.closed.load(Relaxed);
-    (closed >= crew.plan.users.len() as u64)
-        .then(|| format!("{} closed all {closed} connections", crew.url))
+    let left = crew.progress.connected.load(Relaxed);
+    (closed > 0 && left == 0).then(|| format!("{} closed all {closed} connections", crew.url))
 }
 
 fn phase_at(plan: &Plan, elapsed: Nanos) -> String {

@@ -9,10 +9,11 @@ use std::{sync::Arc, time::Duration};
 pub use self::{interrupt::Interrupt, measure::Snapshot};
 use crate::{
     body::RunId,
-    checks::{self, Evidence, Stored},
+    checks::{self, Evidence, Promises, Stored},
     client::ConnectError,
     ledger::Ledger,
     plan::{Plan, PlanError},
+    presence::Presence,
     report::{self, Model, PhaseInfo, Report, Run, ScenarioInfo},
     scenario::{Delivery, Load, Phase, Scenario},
     target::{
@@ -171,7 +172,7 @@ fn info(scenario: &Scenario, plan: &Plan) -> ScenarioInfo {
         variables: scenario.variables.clone(),
         model: model(scenario),
         phases: phases(scenario, plan),
-        actions: 0,
+        actions: plan.actions.len(),
         users: scenario.population.users,
         rooms,
         channels: plan.conversations.len() - rooms,
@@ -359,7 +360,7 @@ impl Session<'_> {
         let mut measurement = measure::run(
             Where {
                 scenario: self.scenario,
-                delivery: place.delivery,
+                promises: self.promises(place),
                 plan: self.plan,
                 ledger: &ledger,
                 run: &place.run_id,
@@ -397,6 +398,10 @@ impl Session<'_> {
             ),
             died,
         ))
+    }
+
+    fn promises(&self, place: &Place<'_>) -> Promises {
+        Promises::of(&self.scenario.vocabulary(), place.delivery)
     }
 
     /// Looks up every stored message of the run. A store that died with its server can't be asked.
@@ -437,8 +442,8 @@ impl Session<'_> {
         let account = checks::account(&Evidence {
             plan: self.plan,
             ledger,
-            delivery: place.delivery,
-            dialect: self.scenario.dialect,
+            promises: self.promises(place),
+            presence: &Presence::new(self.plan, &measurement.log),
             strays: &measurement.strays,
             broken: (measurement.closed, &measurement.broken),
             stored,
@@ -476,8 +481,8 @@ impl Session<'_> {
             phases: Vec::new(),
             sizes: Vec::new(),
             floor: None,
-            unread: 0,
-            grey: 0,
+            unread: measurement.recorded.unread,
+            grey: account.grey,
             impossible_samples: measurement.recorded.clamped + measurement.recorded.negative,
             generator: measurement.generator,
             server: measurement.server,

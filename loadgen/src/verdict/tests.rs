@@ -25,7 +25,7 @@ fn account(n: u64) -> Account {
             delivered: n,
             ..Totals::default()
         },
-        findings: Vec::new(),
+        ..Account::default()
     }
 }
 

@@ -11,7 +11,10 @@ use crate::{
     clock::{Clock, Nanos},
     ledger::Ledger,
     plan::Plan,
+    presence::Entry,
     recorder::{Limits, Recorded},
+    scenario::BodyText,
+    token::Tokens,
     vocabulary::Vocabulary,
 };
 
@@ -36,6 +39,12 @@ pub struct Job {
     pub endpoint: Endpoint,
     /// The names that it speaks.
     pub vocabulary: Arc<Vocabulary>,
+    /// Whether each message ends in Confirmed or Failed.
+    pub ends: bool,
+    /// What users say to be let in.
+    pub tokens: Arc<Tokens>,
+    /// What bodies are made of.
+    pub text: BodyText,
     /// The limits that are counted exactly.
     pub limits: Limits,
     /// New connections per second of this worker; `None`: as fast as they are accepted.
@@ -45,7 +54,7 @@ pub struct Job {
 /// Counts of a run that goes on.
 #[derive(Default)]
 pub struct Progress {
-    /// Users connected and joined.
+    /// Users who are connected now.
     pub connected: AtomicU64,
     /// Messages sent.
     pub sent: AtomicU64,
@@ -59,6 +68,8 @@ pub struct Progress {
     pub ended: AtomicU64,
     /// Acknowledged messages.
     pub acked: AtomicU64,
+    /// Messages whose acknowledgement can't come any more, since their sender's connection is gone.
+    pub abandoned: AtomicU64,
     /// Connections that the server or the network ended.
     pub closed: AtomicU64,
     /// Each worker's deliveries so far.
@@ -95,6 +106,8 @@ pub struct Outcome {
     pub recorded: Recorded,
     /// What came and belongs nowhere.
     pub strays: Strays,
+    /// Who came and went in mid-run, each user's steps in the order of time.
+    pub log: Vec<Entry>,
     /// The first connections that broke.
     pub broken: Vec<Broken>,
 }

@@ -1,7 +1,6 @@
 //! What one worker's users receive: every event is matched with the plan and noted in ledger and recorder.
 
 use std::{
-    borrow::Cow,
     cell::{Cell, RefCell},
     collections::HashMap,
     hash::{DefaultHasher, Hash, Hasher},
@@ -10,13 +9,14 @@ use std::{
 
 use serde::Deserialize;
 
-use super::{Job, Progress};
+use super::{Job, Progress, payload::Payload};
 use crate::{
     body,
     clock::Nanos,
     ledger::Ledger,
     metric::Metric,
     plan::{Kind, Plan, Send},
+    presence::END_OWED,
     recorder::Recorder,
     vocabulary::Meaning,
 };
@@ -86,27 +86,6 @@ impl Strays {
     }
 }
 
-/// A message event, as much of it as is checked.
-#[derive(Deserialize)]
-struct MessagePayload<'a> {
-    #[serde(borrow, rename = "_id")]
-    id: Cow<'a, str>,
-    #[serde(borrow)]
-    body: Cow<'a, str>,
-    #[serde(borrow, default, rename = "tempId")]
-    temp_id: Option<Cow<'a, str>>,
-    #[serde(borrow, default, rename = "roomId")]
-    room: Option<Cow<'a, str>>,
-    #[serde(borrow, default, rename = "channelId")]
-    channel: Option<Cow<'a, str>>,
-}
-
-#[derive(Deserialize)]
-struct FailedPayload<'a> {
-    #[serde(borrow, rename = "tempId")]
-    temp_id: Cow<'a, str>,
-}
-
 #[derive(Deserialize)]
 struct AckPayload {
     success: bool,
@@ -118,17 +97,32 @@ pub struct Receipts {
     ledger: Arc<Ledger>,
     progress: Arc<Progress>,
     job: Job,
+    /// Whether payloads are read by the paths of an event map.
+    mapped: bool,
     /// When the schedule began, on the run's clock.
     start: Cell<Nanos>,
     recorder: RefCell<Recorder>,
     strays: RefCell<Strays>,
-    /// Events so far of each user: the order of arrival on its socket.
-    arrivals: RefCell<Vec<u32>>,
     /// Messages by temporary id, as long as local users wait for their end: Failed says no more than that id.
     open: RefCell<HashMap<u64, Open>>,
     /// When a (message, user) was delivered, until its end.
     delivered: RefCell<HashMap<(u32, u32), Nanos>>,
     expected_body: RefCell<String>,
+    /// By user of this worker.
+    members: RefCell<Vec<Member>>,
+}
+
+/// What the books know of a user's comings and goings; times on the run's clock.
+#[derive(Clone, Copy, Default)]
+struct Member {
+    /// Events so far: the order of arrival on its socket.
+    arrivals: u32,
+    /// Messages sent and not acknowledged on the connection that is in use.
+    unanswered: u32,
+    /// When it last joined anything in mid-run.
+    came: Nanos,
+    /// What was sent before is late by its own doing, since it did not read.
+    reads_since: Nanos,
 }
 
 /// A temporary id in use.
@@ -146,10 +140,14 @@ impl Receipts {
             start: Cell::new(0),
             recorder: RefCell::new(Recorder::new(job.limits.clone())),
             strays: RefCell::default(),
-            arrivals: RefCell::new(vec![0; job.plan.users.len().div_ceil(job.workers)]),
+            members: RefCell::new(vec![
+                Member::default();
+                job.plan.users.len().div_ceil(job.workers)
+            ]),
             open: RefCell::default(),
             delivered: RefCell::default(),
             expected_body: RefCell::default(),
+            mapped: job.vocabulary.is_mapped(),
             job: job.clone(),
         }
     }
@@ -166,28 +164,63 @@ impl Receipts {
         (self.recorder.into_inner(), self.strays.into_inner())
     }
 
-    /// When a message was meant to be sent, on the run's clock.
-    pub(super) fn intended(&self, send: &Send) -> Nanos {
-        self.start.get() + send.at
+    /// So long after the schedule's start.
+    pub(super) fn since_start(&self, at: Nanos) -> Nanos {
+        at.saturating_sub(self.start.get())
+    }
+
+    /// When a message that was sent then was meant to be sent, on the run's clock. In a closed phase that is when it was
+    /// sent: the plan has only the earliest possible time.
+    fn intended(&self, send: &Send, sent: Nanos) -> Nanos {
+        if self.plan.phase_of(send).closed {
+            sent
+        } else {
+            self.start.get() + send.at
+        }
+    }
+
+    fn member<T>(&self, user: u32, change: impl FnOnce(&mut Member) -> T) -> T {
+        change(&mut self.members.borrow_mut()[user as usize / self.job.workers])
+    }
+
+    /// A user sent a message.
+    pub(super) fn sent(&self, user: u32) {
+        self.member(user, |member| member.unanswered += 1);
+    }
+
+    /// A user joined something.
+    pub(super) fn came(&self, user: u32, at: Nanos) {
+        self.member(user, |member| member.came = at);
+    }
+
+    /// A user's connection is gone, and with it the acknowledgements that were still to come.
+    pub(super) fn gone(&self, user: u32) {
+        let unanswered = self.member(user, |member| std::mem::take(&mut member.unanswered));
+        self.progress
+            .abandoned
+            .fetch_add(unanswered.into(), Relaxed);
+    }
+
+    /// A user reads again: deliveries of what was sent until then are late by its own doing.
+    pub(super) fn reads_again(&self, user: u32, until: Nanos) {
+        self.member(user, |member| member.reads_since = until);
     }
 
     pub(super) fn measured(&self, send: &Send) -> bool {
-        self.plan.phases[send.phase as usize].measured
+        self.plan.phase_of(send).measured
     }
 
-    /// An event came.
-    pub(super) fn event(&self, user: u32, stamp: Nanos, name: &str, payload: &str) {
+    /// An event came. Where messages are not acknowledged, a sender's own copy answers the message of that number.
+    pub(super) fn event(&self, user: u32, stamp: Nanos, name: &str, payload: &str) -> Option<u32> {
         let parsing = self.job.clock.now();
         self.recorder().record(Metric::ReceiveWait, stamp, parsing);
-        let Some((kind, meaning)) = self.job.vocabulary.meaning(name) else {
-            return;
-        };
+        let (kind, meaning) = self.job.vocabulary.meaning(name)?;
         let understood = match meaning {
             Meaning::Received => self.received(user, stamp, kind, payload),
-            Meaning::Confirmed => self.confirmed(user, stamp, kind, payload),
-            Meaning::Failed => self.failed(user, stamp, payload),
+            Meaning::Confirmed => self.confirmed(user, stamp, kind, payload).map(|()| None),
+            Meaning::Failed => self.failed(user, stamp, payload).map(|()| None),
         };
-        if let Err(odd) = understood {
+        understood.unwrap_or_else(|odd| {
             let what = format!("{name}: {}", odd.what);
             self.strays.borrow_mut().add(Stray {
                 kind: odd.kind,
@@ -195,26 +228,35 @@ impl Receipts {
                 at: stamp,
                 what,
             });
-        }
+            None
+        })
     }
 
-    fn received(&self, user: u32, stamp: Nanos, kind: Kind, payload: &str) -> Result<(), Odd> {
-        let payload = parse::<MessagePayload<'_>>(payload)?;
+    fn received(
+        &self,
+        user: u32,
+        stamp: Nanos,
+        kind: Kind,
+        payload: &str,
+    ) -> Result<Option<u32>, Odd> {
+        let payload = Payload::parse(&self.job.vocabulary, self.mapped, kind, payload)?;
         let (message, send, slot) = self.locate(user, kind, &payload)?;
-        let Some(lateness) = self.ledger.lateness(message) else {
+        let Some(sent) = self.ledger.sent_at(message) else {
             return Err(Odd::unexpected(format!(
                 "message {message}, which was not sent yet"
             )));
         };
-        let changed = self.changed(message, &send, &payload.body);
+        let changed = self.changed(message, &send, payload.body()?);
         let arrival = self.next_arrival(user);
         if !self.ledger.delivered(slot, arrival, changed) {
-            return Ok(());
+            return Ok(None);
         }
-        if payload.id.starts_with("temp_") {
-            self.wait_for_end(user, stamp, message, &payload.id);
-        } else {
-            self.ledger.note_id(message, hash(&payload.id));
+        let after = stamp.saturating_sub(sent);
+        self.ledger.received_after(message, after);
+        match payload.id() {
+            Some(id) if self.job.ends => self.wait_for_end(user, stamp, message, id),
+            Some(id) => self.ledger.note_id(slot, hash(id)),
+            None => {}
         }
         self.progress.received.fetch_add(1, Relaxed);
         let own = send.sender == user;
@@ -222,18 +264,25 @@ impl Receipts {
             self.progress.delivered.fetch_add(1, Relaxed);
         }
         if self.measured(&send) {
-            let intended = self.intended(&send);
-            let mut recorder = self.recorder();
-            if own {
-                recorder.record(Metric::Echo, intended, stamp);
-            } else {
-                recorder.record_delivery(intended, self.start.get(), stamp);
-                let kept = self.ledger.latency(message, stamp.saturating_sub(intended));
-                recorder.clamped += u64::from(!kept);
-                recorder.record(Metric::DeliveryAsSent, intended + lateness, stamp);
-            }
+            self.record_receipt(user, stamp, message, &send, sent);
         }
-        Ok(())
+        let answers = own && !self.job.vocabulary.acknowledges_messages;
+        Ok(answers.then_some(message))
+    }
+
+    fn record_receipt(&self, user: u32, stamp: Nanos, message: u32, send: &Send, sent: Nanos) {
+        let intended = self.intended(send, sent);
+        let mut recorder = self.recorder();
+        if send.sender == user {
+            recorder.record(Metric::Echo, intended, stamp);
+        } else if sent < self.member(user, |member| member.reads_since) {
+            recorder.unread += 1;
+        } else {
+            recorder.record_delivery(intended, self.start.get(), stamp);
+            let kept = self.ledger.latency(message, stamp.saturating_sub(intended));
+            recorder.clamped += u64::from(!kept);
+            recorder.record(Metric::DeliveryAsSent, sent, stamp);
+        }
     }
 
     fn wait_for_end(&self, user: u32, stamp: Nanos, message: u32, temp_id: &str) {
@@ -247,16 +296,19 @@ impl Receipts {
     }
 
     fn confirmed(&self, user: u32, stamp: Nanos, kind: Kind, payload: &str) -> Result<(), Odd> {
-        let payload = parse::<MessagePayload<'_>>(payload)?;
+        let payload = Payload::parse(&self.job.vocabulary, self.mapped, kind, payload)?;
         let (message, send, slot) = self.locate(user, kind, &payload)?;
-        let temp_id = payload.temp_id.as_deref().map(hash);
+        let temp_id = payload.temp_id().map(hash);
         let known = temp_id.and_then(|id| self.message_under(id));
         self.next_arrival(user);
-        let first_end = self.ledger.confirmed(message, slot, hash(&payload.id));
+        let id = payload
+            .id()
+            .ok_or_else(|| Odd::unexpected("a confirmation without an id"))?;
+        let first_end = self.ledger.confirmed(slot, hash(id));
         if first_end {
             self.ended(user, stamp, message, &send, temp_id, true);
         }
-        if self.changed(message, &send, &payload.body) {
+        if self.changed(message, &send, payload.body()?) {
             self.ledger.changed(slot);
         }
         match known {
@@ -266,7 +318,7 @@ impl Receipts {
                 kind: StrayKind::OrphanedEnd,
                 what: format!(
                     "message {message} under tempId {:?}, which nobody was given",
-                    payload.temp_id.as_deref().unwrap_or("(none)")
+                    payload.temp_id().unwrap_or("(none)")
                 ),
             }),
             Some(other) if other != message => Err(Odd {
@@ -278,15 +330,22 @@ impl Receipts {
     }
 
     fn failed(&self, user: u32, stamp: Nanos, payload: &str) -> Result<(), Odd> {
-        let payload = parse::<FailedPayload<'_>>(payload)?;
+        let payload = Payload::parse(&self.job.vocabulary, self.mapped, Kind::Room, payload)?;
         let orphan = |what: String| Odd {
             kind: StrayKind::OrphanedEnd,
             what,
         };
-        let temp_id = hash(&payload.temp_id);
-        let message = self
-            .message_under(temp_id)
-            .ok_or_else(|| orphan(format!("unknown tempId {:?}", payload.temp_id)))?;
+        let temp_id = payload
+            .temp_id()
+            .ok_or_else(|| Odd::unexpected("a failure without a temporary id"))?;
+        let Some(message) = self.message_under(hash(temp_id)) else {
+            // Whoever has just come may hear the end of what was said before.
+            let came = self.member(user, |member| member.came);
+            if came > 0 && stamp < came + END_OWED {
+                return Ok(());
+            }
+            return Err(orphan(format!("unknown tempId {temp_id:?}")));
+        };
         let send = self.plan.sends[message as usize];
         let slot = self
             .plan
@@ -294,7 +353,7 @@ impl Receipts {
             .ok_or_else(|| orphan(format!("message {message} of another conversation")))?;
         self.next_arrival(user);
         if self.ledger.failed(slot) {
-            self.ended(user, stamp, message, &send, Some(temp_id), false);
+            self.ended(user, stamp, message, &send, Some(hash(temp_id)), false);
         }
         Ok(())
     }
@@ -319,30 +378,42 @@ impl Receipts {
             return;
         }
         if send.sender == user {
+            let sent = self.ledger.sent_at(message).unwrap_or_default();
             self.recorder()
-                .record(Metric::Confirm, self.intended(send), stamp);
+                .record(Metric::Confirm, self.intended(send, sent), stamp);
         } else if let Some(delivered) = delivered {
             self.recorder()
                 .record(Metric::ConfirmAfterDelivery, delivered, stamp);
         }
     }
 
-    /// The acknowledgement of a message came.
-    pub(super) fn message_ack(&self, user: u32, stamp: Nanos, message: u32, payload: &str) {
-        let Some(send) = self.plan.sends.get(message as usize).copied() else {
-            return self.odd_ack(user, stamp, message);
+    /// The acknowledgement of a message came. `true` for the first one.
+    pub(super) fn message_ack(&self, user: u32, stamp: Nanos, message: u32, payload: &str) -> bool {
+        let own = self
+            .plan
+            .sends
+            .get(message as usize)
+            .filter(|send| send.sender == user);
+        let Some(slot) = own.and_then(|send| self.plan.slot(send, user)) else {
+            self.odd_ack(user, stamp, message);
+            return false;
         };
-        let Some(slot) = self.plan.slot(&send, user).filter(|_| send.sender == user) else {
-            return self.odd_ack(user, stamp, message);
-        };
-        let accepted = serde_json::from_str::<AckPayload>(payload).is_ok_and(|ack| ack.success);
-        if self.ledger.acked(slot, accepted) {
+        let send = self.plan.sends[message as usize];
+        let accepted = !self.job.vocabulary.answers_success
+            || serde_json::from_str::<AckPayload>(payload).is_ok_and(|ack| ack.success);
+        let first = self.ledger.acked(slot, accepted);
+        if first {
             self.progress.acked.fetch_add(1, Relaxed);
+            self.member(user, |member| {
+                member.unanswered = member.unanswered.saturating_sub(1);
+            });
             if accepted && self.measured(&send) {
+                let sent = self.ledger.sent_at(message).unwrap_or_default();
                 self.recorder()
-                    .record(Metric::Ack, self.intended(&send), stamp);
+                    .record(Metric::Ack, self.intended(&send, sent), stamp);
             }
         }
+        first
     }
 
     fn odd_ack(&self, user: u32, stamp: Nanos, message: u32) {
@@ -359,12 +430,13 @@ impl Receipts {
         &self,
         user: u32,
         kind: Kind,
-        payload: &MessagePayload<'_>,
+        payload: &Payload<'_>,
     ) -> Result<(u32, Send, usize), Odd> {
-        let message = body::message_of(&self.job.run, &payload.body).ok_or_else(|| {
+        let body = payload.body()?;
+        let message = body::message_of(&self.job.run, body).ok_or_else(|| {
             Odd::unexpected(format!(
                 "a body that nobody sent: {:?}",
-                payload.body.chars().take(60).collect::<String>()
+                body.chars().take(60).collect::<String>()
             ))
         })?;
         let send =
@@ -372,10 +444,7 @@ impl Receipts {
                 Odd::unexpected(format!("message {message}, which is not planned"))
             })?;
         let conversation = self.plan.conversation_of(&send);
-        let named = match kind {
-            Kind::Room => payload.room.as_deref(),
-            Kind::Channel => payload.channel.as_deref(),
-        };
+        let named = payload.conversation();
         let cross = |what: String| Odd {
             kind: StrayKind::CrossDelivered,
             what,
@@ -396,7 +465,8 @@ impl Receipts {
     fn changed(&self, message: u32, send: &Send, body: &str) -> bool {
         let mut expected = self.expected_body.borrow_mut();
         expected.clear();
-        body::write(&mut expected, &self.job.run, message, send.bytes as usize);
+        let bytes = send.bytes as usize;
+        body::write(&mut expected, &self.job.run, message, bytes, &self.job.text);
         *expected != body
     }
 
@@ -417,36 +487,31 @@ impl Receipts {
     }
 
     fn next_arrival(&self, user: u32) -> u32 {
-        let mut arrivals = self.arrivals.borrow_mut();
-        let arrival = &mut arrivals[user as usize / self.job.workers];
-        *arrival += 1;
-        *arrival
+        self.member(user, |member| {
+            member.arrivals += 1;
+            member.arrivals
+        })
     }
 }
 
 /// An event that does not fit the plan.
-struct Odd {
+pub(super) struct Odd {
     kind: StrayKind,
     what: String,
 }
 
 impl Odd {
-    fn unexpected(what: String) -> Self {
+    pub(super) fn unexpected(what: impl Into<String>) -> Self {
         Self {
             kind: StrayKind::Unexpected,
-            what,
+            what: what.into(),
         }
     }
 }
 
-fn parse<'a, T: Deserialize<'a>>(payload: &'a str) -> Result<T, Odd> {
-    serde_json::from_str(payload)
-        .map_err(|error| Odd::unexpected(format!("its payload can't be read: {error}")))
-}
-
-/// A hash that is never zero, which in the ledger means "none".
+/// A hash of an id.
 pub fn hash(id: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     id.hash(&mut hasher);
-    hasher.finish().max(1)
+    hasher.finish()
 }

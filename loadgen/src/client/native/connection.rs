@@ -5,15 +5,19 @@ use std::{
     future::poll_fn,
     pin::Pin,
     rc::{Rc, Weak},
-    task::Poll,
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use rand::RngExt;
 use serde::Deserialize;
+use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, ReadBuf},
-    net::tcp::{OwnedReadHalf, OwnedWriteHalf},
+    net::{
+        TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
 };
 
 use super::{
@@ -58,8 +62,19 @@ pub struct Connection {
     /// What the kernel did not take yet; a task flushes it while it is not empty.
     unsent: RefCell<Vec<u8>>,
     closing: Cell<bool>,
+    reading: Cell<Reading>,
+    /// Whoever reads, so that a change of `reading` is noticed.
+    reader: RefCell<Option<Waker>>,
     heartbeat: Cell<Duration>,
     last_ping: Cell<Nanos>,
+}
+
+/// What the reading side does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    On,
+    Paused,
+    Over,
 }
 
 /// The half of a connection that [`Connection::run`] consumes.
@@ -93,7 +108,7 @@ impl Connection {
         auth: &str,
         shared: Rc<Shared>,
     ) -> Result<(Rc<Self>, Incoming), ConnectError> {
-        let (stream, early) = endpoint.open().await?;
+        let (stream, early) = endpoint.open(user).await?;
         let (read, write) = stream.into_split();
         let now = shared.clock.now();
         let connection = Rc::new_cyclic(|me| Self {
@@ -103,6 +118,8 @@ impl Connection {
             write,
             unsent: RefCell::default(),
             closing: Cell::new(false),
+            reading: Cell::new(Reading::On),
+            reader: RefCell::default(),
             heartbeat: Cell::new(Duration::MAX),
             last_ping: Cell::new(now),
         });
@@ -129,7 +146,7 @@ impl Connection {
                 return Ok((connection, incoming));
             }
             let bytes = incoming
-                .read(&connection.shared, |stamp, frame| {
+                .read(&connection, |stamp, frame| {
                     progress.frame(&connection, stamp, frame);
                 })
                 .await
@@ -143,26 +160,25 @@ impl Connection {
     }
 
     /// Reads until the connection ends and hands everything to the observer.
-    pub async fn run<O: Observer>(self: Rc<Self>, mut incoming: Incoming, observer: Rc<O>) {
+    pub async fn run(self: Rc<Self>, mut incoming: Incoming, observer: impl Observer) {
         let early = std::mem::take(&mut incoming.early);
         let mut ended = early
             .iter()
-            .find_map(|(stamp, text)| self.on_frame(*stamp, Frame::Text(text), &*observer));
+            .find_map(|(stamp, text)| self.on_frame(*stamp, Frame::Text(text), &observer));
         let why = loop {
             let read = incoming
-                .read(&self.shared, |stamp, frame| {
+                .read(&self, |stamp, frame| {
                     if ended.is_none() {
-                        ended = self.on_frame(stamp, frame, &*observer);
+                        ended = self.on_frame(stamp, frame, &observer);
                     }
                 })
                 .await;
+            // After the own goodbye the rest is read and forgotten until the server closes too: a socket that is closed
+            // with unread data in it resets the connection, and the goodbye might be lost with it.
             match (read, ended.take()) {
                 (_, Some(why)) | (Err(why), None) => break why,
                 (Ok(0), None) => break Closed::Transport("by the other side".into()),
                 (Ok(_), None) => {}
-            }
-            if self.closing.get() {
-                return;
             }
         };
         if !self.closing.replace(true) {
@@ -210,8 +226,46 @@ impl Connection {
     /// Ends the connection if the server's heartbeat is overdue at `now`: to be called now and then.
     pub fn check_heartbeat(&self, now: Nanos, observer: &impl Observer) {
         let silent = Duration::from_nanos(now.saturating_sub(self.last_ping.get()));
-        if silent > self.heartbeat.get() && !self.closing.replace(true) {
+        let listens = self.reading.get() == Reading::On;
+        if listens && silent > self.heartbeat.get() && !self.closing.replace(true) {
             observer.closed(self.user, now, Closed::Silent(silent));
+        }
+    }
+
+    /// Stops reading: what comes waits in the kernel, and then at the server.
+    pub fn pause(&self) {
+        self.read_from_now_on(Reading::Paused);
+    }
+
+    /// Reads again, from where it stopped.
+    pub fn resume(&self) {
+        // The server's heartbeats waited with everything else.
+        self.last_ping.set(self.shared.clock.now());
+        self.read_from_now_on(Reading::On);
+    }
+
+    /// Cuts the TCP connection without a goodbye: with no time to linger, the kernel sends a reset.
+    pub fn cut(&self) {
+        self.closing.set(true);
+        let stream: &TcpStream = self.write.as_ref();
+        // Without it the server would see an end instead of a reset, no more.
+        let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
+        self.unsent.borrow_mut().clear();
+        self.read_from_now_on(Reading::Over);
+    }
+
+    fn read_from_now_on(&self, reading: Reading) {
+        self.reading.set(reading);
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+    }
+
+    fn expect_wake(&self, cx: &Context<'_>) {
+        let mut reader = self.reader.borrow_mut();
+        match &*reader {
+            Some(waker) if waker.will_wake(cx.waker()) => {}
+            _ => *reader = Some(cx.waker().clone()),
         }
     }
 
@@ -282,15 +336,29 @@ impl Incoming {
     /// Reads once into the worker's buffer and decodes there; returns how many bytes came.
     async fn read(
         &mut self,
-        shared: &Shared,
+        connection: &Connection,
         mut each: impl FnMut(Nanos, Frame<'_>),
     ) -> Result<usize, Closed> {
+        let shared = &connection.shared;
         poll_fn(|cx| {
+            match connection.reading.get() {
+                Reading::On => {}
+                Reading::Paused => {
+                    connection.expect_wake(cx);
+                    return Poll::Pending;
+                }
+                Reading::Over => {
+                    return Poll::Ready(Err(Closed::Transport("cut by its own user".into())));
+                }
+            }
             // Borrowed within one poll only: no other connection can read meanwhile.
             let mut input = shared.input.borrow_mut();
             let mut buffer = ReadBuf::new(&mut input);
             match Pin::new(&mut self.read).poll_read(cx, &mut buffer) {
-                Poll::Pending => Poll::Pending,
+                Poll::Pending => {
+                    connection.expect_wake(cx);
+                    Poll::Pending
+                }
                 Poll::Ready(Err(error)) => Poll::Ready(Err(Closed::Transport(error.to_string()))),
                 Poll::Ready(Ok(())) => {
                     let stamp = shared.clock.now();

@@ -1,10 +1,13 @@
 //! The way from a URL to an open WebSocket: address, TCP connect, HTTP upgrade.
 
-use std::{io, net::SocketAddr};
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{self, TcpStream},
+    net::{self, TcpSocket, TcpStream},
 };
 use tungstenite::handshake::{client::generate_key, derive_accept_key};
 
@@ -12,6 +15,8 @@ use crate::client::ConnectError;
 
 /// More than this before the end of the headers is no answer to an upgrade.
 const MOST_HEADER_BYTES: usize = 16 << 10;
+/// Connections to one server from one source address.
+const USERS_OF_ONE_ADDRESS: u32 = 10_000;
 
 /// Where a Socket.IO server is, resolved once for all users.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,12 +63,12 @@ impl Endpoint {
         })
     }
 
-    /// Connects and upgrades. Also returns what the server sent behind its answer: often the Engine.IO handshake.
+    /// Connects a user and upgrades. Also returns what the server sent behind its answer: often the Engine.IO handshake.
     ///
     /// # Errors
     /// [`ConnectError`] says whether nothing listens there or whether it is no Socket.IO server.
-    pub async fn open(&self) -> Result<(TcpStream, Vec<u8>), ConnectError> {
-        let mut stream = TcpStream::connect(self.address).await?;
+    pub async fn open(&self, user: u32) -> Result<(TcpStream, Vec<u8>), ConnectError> {
+        let mut stream = self.connect(user).await?;
         // Nagle's algorithm holds small frames back until the last one is acknowledged.
         stream.set_nodelay(true)?;
         let key = generate_key();
@@ -85,6 +90,24 @@ impl Endpoint {
                 return Ok((stream, answer));
             }
         }
+    }
+}
+
+impl Endpoint {
+    /// From one of several source addresses where the server is on this machine: each has some 28,000 ports for one
+    /// server, and those of earlier runs are not free again at once.
+    async fn connect(&self, user: u32) -> io::Result<TcpStream> {
+        let socket = match self.address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        if let IpAddr::V4(Ipv4Addr::LOCALHOST) = self.address.ip() {
+            let source = u8::try_from(user / USERS_OF_ONE_ADDRESS).unwrap_or(u8::MAX - 1);
+            if source > 0 {
+                socket.bind((Ipv4Addr::new(127, 0, 0, 1 + source), 0).into())?;
+            }
+        }
+        socket.connect(self.address).await
     }
 }
 

@@ -1,0 +1,545 @@
+//! The walk through time: who sends what where, who comes and goes, drawn so that everybody who acts is there.
+
+use std::{cmp::Reverse, collections::BinaryHeap};
+
+use rand::{
+    Rng, RngExt,
+    distr::{Distribution, weighted::WeightedIndex},
+    seq::SliceRandom,
+};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::LogNormal;
+
+use super::{
+    Action, Conversation, Deed, Place, PlanError, PlannedPhase, Send, Stream, population::portion,
+};
+use crate::{
+    arrivals, body,
+    clock::{Nanos, nanos},
+    scenario::{BodyText, Load, Phase, Range, Scenario, Size, Sizes, Span},
+};
+
+/// Somebody who has just come, or come back, is given so long before the plan counts on it: to connect and to join.
+const SETTLING: Nanos = 1_000_000_000;
+/// Draws of somebody who can act before all are gone through.
+const DRAWS: usize = 64;
+/// The 99th percentile of a normal distribution lies so many standard deviations above its median.
+const P99_DEVIATIONS: f64 = 2.326_347_874;
+
+/// What the walk makes.
+pub(super) struct Walked {
+    pub sends: Vec<Send>,
+    pub actions: Vec<Action>,
+}
+
+/// Who is where before the first phase.
+pub(super) struct Start<'a> {
+    pub conversations: &'a [Conversation],
+    pub places: &'a [Vec<Place>],
+    pub connected: &'a [bool],
+}
+
+/// Walks through all phases.
+pub(super) fn walk(
+    scenario: &Scenario,
+    phases: &[PlannedPhase],
+    start: &Start<'_>,
+    rng: impl Fn(Stream) -> ChaCha8Rng,
+) -> Result<Walked, PlanError> {
+    let mut walk = Walk::new(scenario, start, &rng);
+    for (index, (phase, planned)) in scenario.phases.iter().zip(phases).enumerate() {
+        walk.phase(index as u16, phase, planned)?;
+    }
+    Ok(walk.finish(phases.last().map_or(0, |phase| phase.end)))
+}
+
+/// What is due at a moment of a phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    Connect,
+    Join,
+    Leave,
+    Rejoin,
+    Reconnect,
+    Cut,
+    Stall,
+    Send,
+}
+
+/// Somebody's return, on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Return {
+    at: Nanos,
+    user: u32,
+    what: Coming,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Coming {
+    Back,
+    ToReading,
+    Into(u32),
+}
+
+/// A user as the plan knows it.
+#[derive(Clone)]
+struct Person {
+    online: bool,
+    reading: bool,
+    /// When it can be counted on again.
+    settled: Nanos,
+    /// By place: joined, and since when for sure.
+    joined: Vec<(bool, Nanos)>,
+}
+
+struct Walk<'a> {
+    scenario: &'a Scenario,
+    start: &'a Start<'a>,
+    people: Vec<Person>,
+    /// Each user's rank: in a phase with a share of silent ones, those of the first ranks don't send.
+    quietness: Vec<u32>,
+    /// Users who were not connected yet, the next one last.
+    to_come: Vec<u32>,
+    /// Conversations in the order of their popularity.
+    popularity: Vec<u32>,
+    returns: BinaryHeap<Reverse<Return>>,
+    arrivals: ChaCha8Rng,
+    churn: ChaCha8Rng,
+    choices: ChaCha8Rng,
+    sizes: ChaCha8Rng,
+    body_sizes: BodySizes,
+    made: Walked,
+}
+
+impl<'a> Walk<'a> {
+    fn new(
+        scenario: &'a Scenario,
+        start: &'a Start<'a>,
+        rng: &impl Fn(Stream) -> ChaCha8Rng,
+    ) -> Self {
+        let users = start.places.len();
+        let people = start
+            .places
+            .iter()
+            .zip(start.connected)
+            .map(|(places, &online)| Person {
+                online,
+                reading: true,
+                settled: 0,
+                joined: places.iter().map(|place| (place.joined, 0)).collect(),
+            })
+            .collect();
+        let mut people_rng = rng(Stream::People);
+        let mut quietness: Vec<u32> = (0..users as u32).collect();
+        quietness.shuffle(&mut people_rng);
+        let mut to_come: Vec<u32> = (0..users as u32)
+            .filter(|&user| !start.connected[user as usize])
+            .collect();
+        to_come.shuffle(&mut people_rng);
+        let mut popularity: Vec<u32> = (0..start.conversations.len() as u32).collect();
+        popularity.shuffle(&mut people_rng);
+        Self {
+            scenario,
+            start,
+            people,
+            quietness,
+            to_come,
+            popularity,
+            returns: BinaryHeap::new(),
+            arrivals: rng(Stream::Arrivals),
+            churn: rng(Stream::Churn),
+            choices: rng(Stream::Choices),
+            sizes: rng(Stream::Sizes),
+            body_sizes: BodySizes::new(&scenario.messages.size),
+            made: Walked {
+                sends: Vec::new(),
+                actions: Vec::new(),
+            },
+        }
+    }
+
+    fn phase(
+        &mut self,
+        index: u16,
+        phase: &Phase,
+        planned: &PlannedPhase,
+    ) -> Result<(), PlanError> {
+        let mut due = self.churn_of(phase);
+        if let Load::Open(open) = &phase.load {
+            let times = arrivals::times(open, phase.duration, &mut self.arrivals);
+            due.extend(times.into_iter().map(|at| (at, Due::Send)));
+        }
+        due.sort_unstable();
+        let talk = Talk {
+            phase: index,
+            silent: portion(
+                phase.silent.unwrap_or(self.scenario.population.silent),
+                self.people.len(),
+            ),
+            popularity: Popularity::new(phase.skew, self.popularity.len()),
+        };
+        if let Load::Closed { think_time } = &phase.load {
+            self.converse(&talk, *think_time, planned);
+        }
+        for (at, due) in due {
+            let at = planned.start + at;
+            self.welcome(at);
+            match due {
+                Due::Send => self.send(&talk, at).ok_or_else(|| PlanError::NobodySends {
+                    phase: phase.name.clone(),
+                    seconds: at as f64 / 1e9,
+                })?,
+                other => self.churn(other, at),
+            }
+        }
+        Ok(())
+    }
+
+    /// When somebody comes or goes in a phase. One kind after the other from one stream: a phase without any of it
+    /// draws nothing.
+    fn churn_of(&mut self, phase: &Phase) -> Vec<(Nanos, Due)> {
+        let churn = &phase.churn;
+        [
+            (churn.connects, Due::Connect),
+            (churn.joins, Due::Join),
+            (churn.leaves, Due::Leave),
+            (churn.rejoins, Due::Rejoin),
+            (churn.reconnects, Due::Reconnect),
+            (churn.cuts, Due::Cut),
+            (churn.stalls, Due::Stall),
+        ]
+        .into_iter()
+        .filter(|(rate, _)| *rate > 0.0)
+        .flat_map(|(rate, due)| {
+            let times = arrivals::constant(rate, phase.duration, &mut self.churn);
+            times.into_iter().map(move |at| (at, due))
+        })
+        .collect()
+    }
+
+    /// Everybody whose return is due by now is there again.
+    fn welcome(&mut self, now: Nanos) {
+        while let Some(Reverse(next)) = self.returns.peek().copied()
+            && next.at <= now
+        {
+            self.returns.pop();
+            self.come(next);
+        }
+    }
+
+    fn come(&mut self, coming: Return) {
+        let Return { at, user, what } = coming;
+        let person = &mut self.people[user as usize];
+        let deed = match what {
+            Coming::Back => {
+                person.online = true;
+                person.settled = at + SETTLING;
+                Deed::Connect
+            }
+            Coming::ToReading => {
+                person.reading = true;
+                person.settled = at + SETTLING;
+                Deed::Resume
+            }
+            Coming::Into(place) => {
+                person.joined[place as usize] = (true, at + SETTLING);
+                Deed::Join(place)
+            }
+        };
+        self.act(at, user, deed);
+    }
+
+    fn act(&mut self, at: Nanos, user: u32, deed: Deed) {
+        self.made.actions.push(Action { at, user, deed });
+    }
+
+    /// Does what is due, if there is anybody who can.
+    fn churn(&mut self, due: Due, at: Nanos) {
+        match due {
+            Due::Connect => {
+                if let Some(user) = self.to_come.pop() {
+                    self.come(Return {
+                        at,
+                        user,
+                        what: Coming::Back,
+                    });
+                }
+            }
+            Due::Join => {
+                if let Some((user, place)) = self.anybody(at, |person, place| {
+                    let (joined, since) = person.joined[place];
+                    !joined && since <= at
+                }) {
+                    self.come(Return {
+                        at,
+                        user,
+                        what: Coming::Into(place),
+                    });
+                }
+            }
+            Due::Leave | Due::Rejoin => {
+                let member = |person: &Person, place: usize| {
+                    let (joined, since) = person.joined[place];
+                    joined && since <= at
+                };
+                if let Some((user, place)) = self.anybody(at, member) {
+                    self.act(at, user, Deed::Leave(place));
+                    let comes = due == Due::Rejoin;
+                    let back = self.draw(self.scenario.behaviour.away, at);
+                    // Who is on the way back is not to be joined by somebody else's turn.
+                    let until = if comes { back } else { at } + SETTLING;
+                    self.people[user as usize].joined[place as usize] = (false, until);
+                    if comes {
+                        self.come_later(back, user, Coming::Into(place));
+                    }
+                }
+            }
+            Due::Reconnect | Due::Cut => {
+                if let Some((user, _)) = self.anybody(at, |_, _| true) {
+                    self.act(
+                        at,
+                        user,
+                        if due == Due::Cut {
+                            Deed::Cut
+                        } else {
+                            Deed::Disconnect
+                        },
+                    );
+                    self.people[user as usize].online = false;
+                    let back = self.draw(self.scenario.behaviour.away, at);
+                    self.come_later(back, user, Coming::Back);
+                }
+            }
+            Due::Stall => {
+                if let Some((user, _)) = self.anybody(at, |_, _| true) {
+                    self.act(at, user, Deed::StopReading);
+                    self.people[user as usize].reading = false;
+                    let again = self.draw(self.scenario.behaviour.stall, at);
+                    self.come_later(again, user, Coming::ToReading);
+                }
+            }
+            Due::Send => {}
+        }
+    }
+
+    fn come_later(&mut self, at: Nanos, user: u32, what: Coming) {
+        self.returns.push(Reverse(Return { at, user, what }));
+    }
+
+    fn draw(&mut self, time: Range<Span>, from: Nanos) -> Nanos {
+        from + draw(time, &mut self.churn)
+    }
+
+    /// Somebody who is there, with one of its places, that fits.
+    fn anybody(&mut self, now: Nanos, fits: impl Fn(&Person, usize) -> bool) -> Option<(u32, u32)> {
+        let there = |person: &Person| person.online && person.reading && person.settled <= now;
+        for _ in 0..DRAWS {
+            let user = self.churn.random_range(0..self.people.len());
+            let person = &self.people[user];
+            if person.joined.is_empty() {
+                continue;
+            }
+            let place = self.churn.random_range(0..person.joined.len());
+            if there(person) && fits(person, place) {
+                return Some((user as u32, place as u32));
+            }
+        }
+        self.people.iter().enumerate().find_map(|(user, person)| {
+            let place =
+                (0..person.joined.len()).find(|&place| there(person) && fits(person, place))?;
+            Some((user as u32, place as u32))
+        })
+    }
+
+    /// Plans one message of an open phase; `None`: nobody can send.
+    fn send(&mut self, talk: &Talk, at: Nanos) -> Option<()> {
+        let drawn = (0..DRAWS).find_map(|_| {
+            let rank = talk.popularity.draw(&mut self.choices);
+            let conversation = self.popularity[rank] as usize;
+            let members = &self.start.conversations[conversation].members;
+            let position = self.choices.random_range(0..members.len());
+            self.can_send(talk, at, conversation, position)
+                .then_some((conversation, position))
+        });
+        let (conversation, position) = match drawn {
+            Some(drawn) => drawn,
+            None => self.first_who_can_send(talk, at)?,
+        };
+        let sender = self.start.conversations[conversation].members[position];
+        self.plan(talk.phase, at, sender, conversation);
+        Some(())
+    }
+
+    fn can_send(&self, talk: &Talk, at: Nanos, conversation: usize, position: usize) -> bool {
+        let user = self.start.conversations[conversation].members[position] as usize;
+        let person = &self.people[user];
+        if self.quietness[user] < talk.silent
+            || !person.online
+            || !person.reading
+            || person.settled > at
+        {
+            return false;
+        }
+        let places = &self.start.places[user];
+        // Places are in the order of their conversations.
+        let place = places.partition_point(|place| (place.conversation as usize) < conversation);
+        let (joined, since) = person.joined[place];
+        joined && since <= at
+    }
+
+    /// By popularity, from a conversation drawn at random.
+    fn first_who_can_send(&mut self, talk: &Talk, at: Nanos) -> Option<(usize, usize)> {
+        let from = talk.popularity.draw(&mut self.choices);
+        let (before, after) = self.popularity.split_at(from);
+        after.iter().chain(before).find_map(|&conversation| {
+            let conversation = conversation as usize;
+            let members = self.start.conversations[conversation].members.len();
+            let position =
+                (0..members).find(|&position| self.can_send(talk, at, conversation, position))?;
+            Some((conversation, position))
+        })
+    }
+
+    /// Plans the most that each user can say in a closed phase: as if every acknowledgement came at once.
+    fn converse(&mut self, talk: &Talk, think_time: Range<Span>, planned: &PlannedPhase) {
+        self.welcome(planned.start);
+        for user in 0..self.people.len() {
+            let person = &self.people[user];
+            if self.quietness[user] < talk.silent || !person.online || !person.reading {
+                continue;
+            }
+            let places: Vec<u32> = person
+                .joined
+                .iter()
+                .zip(&self.start.places[user])
+                .filter(|((joined, _), _)| *joined)
+                .map(|(_, place)| place.conversation)
+                .collect();
+            if places.is_empty() {
+                continue;
+            }
+            // The first thought began before the phase, so that not all speak at once.
+            let first = nanos(think_time.high.0).max(1);
+            let mut at = planned.start + self.choices.random_range(0..first);
+            while at < planned.end {
+                let conversation = places[self.choices.random_range(0..places.len())];
+                self.plan(talk.phase, at, user as u32, conversation as usize);
+                at += draw(think_time, &mut self.choices).max(1);
+            }
+        }
+    }
+
+    fn plan(&mut self, phase: u16, at: Nanos, sender: u32, conversation: usize) {
+        let bytes = self.body_sizes.draw(&mut self.sizes);
+        self.made.sends.push(Send {
+            at,
+            sender,
+            conversation: conversation as u32,
+            bytes,
+            slot: 0,
+            phase,
+        });
+    }
+
+    fn finish(mut self, end: Nanos) -> Walked {
+        // Who is away when the schedule ends stays away. Who does not read then reads again, or it would look as if
+        // what waits for it were lost.
+        for Reverse(Return { user, what, .. }) in std::mem::take(&mut self.returns) {
+            if what == Coming::ToReading {
+                self.act(end, user, Deed::Resume);
+            }
+        }
+        let Walked { sends, actions } = &mut self.made;
+        // Closed phases are planned user by user. Stable: what is due at one moment stays in the order of planning.
+        sends.sort_by_key(|send| send.at);
+        actions.sort_by_key(|action| action.at);
+        if let BodyText::Lines(lines) = &self.scenario.messages.text {
+            for (message, send) in sends.iter_mut().enumerate() {
+                send.bytes = body::line_bytes(lines, message as u32);
+            }
+        }
+        self.made
+    }
+}
+
+/// Who talks in a phase, and where.
+struct Talk {
+    phase: u16,
+    /// So many of the quietest say nothing.
+    silent: u32,
+    popularity: Popularity,
+}
+
+/// Zipf's law over conversations: the k-th is chosen with a weight of 1 / k^exponent.
+enum Popularity {
+    Even(usize),
+    Zipf(WeightedIndex<f64>),
+}
+
+impl Popularity {
+    fn new(exponent: f64, count: usize) -> Self {
+        let weights = (1..=count).map(|rank| (rank as f64).powf(-exponent));
+        match WeightedIndex::new(weights) {
+            Ok(weighted) if exponent != 0.0 => Popularity::Zipf(weighted),
+            _ => Popularity::Even(count),
+        }
+    }
+
+    fn draw(&self, rng: &mut impl Rng) -> usize {
+        match self {
+            Popularity::Even(count) => rng.random_range(0..*count),
+            Popularity::Zipf(weighted) => weighted.sample(rng),
+        }
+    }
+}
+
+fn draw(time: Range<Span>, rng: &mut impl Rng) -> Nanos {
+    rng.random_range(nanos(time.low.0)..=nanos(time.high.0))
+}
+
+/// How long bodies are, ready to be drawn.
+enum BodySizes {
+    Range(Range<Size>),
+    LogNormal(LogNormal<f64>),
+    Weighted(WeightedIndex<f64>, Vec<Range<Size>>),
+}
+
+impl BodySizes {
+    fn new(sizes: &Sizes) -> Self {
+        let shortest = Range {
+            low: Size(body::LEAST_BYTES as u32),
+            high: Size(body::LEAST_BYTES as u32),
+        };
+        match sizes {
+            Sizes::Range(range) => BodySizes::Range(*range),
+            Sizes::LogNormal { median, p99 } => {
+                let mean = f64::from(median.0).ln();
+                let deviation = (f64::from(p99.0).ln() - mean) / P99_DEVIATIONS;
+                // Only a scenario that nobody checked has sizes without a distribution.
+                LogNormal::new(mean, deviation)
+                    .map_or(BodySizes::Range(shortest), BodySizes::LogNormal)
+            }
+            Sizes::Weighted(ranges) => {
+                let weights = ranges.iter().map(|(_, weight)| weight);
+                WeightedIndex::new(weights).map_or(BodySizes::Range(shortest), |weighted| {
+                    let ranges = ranges.iter().map(|(range, _)| *range).collect();
+                    BodySizes::Weighted(weighted, ranges)
+                })
+            }
+        }
+    }
+
+    fn draw(&self, rng: &mut impl Rng) -> u32 {
+        match self {
+            BodySizes::Range(range) => rng.random_range(range.low.0..=range.high.0),
+            BodySizes::LogNormal(lengths) => {
+                let bytes = lengths.sample(rng).round() as u32;
+                bytes.clamp(body::LEAST_BYTES as u32, body::MOST_BYTES as u32)
+            }
+            BodySizes::Weighted(weighted, ranges) => {
+                let range = ranges[weighted.sample(rng)];
+                rng.random_range(range.low.0..=range.high.0)
+            }
+        }
+    }
+}
