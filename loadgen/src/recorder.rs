@@ -1,12 +1,21 @@
-//! Latencies of one worker: a histogram for each metric, exact counts within limits, and one-second windows.
+//! Latencies of one worker: a histogram for each metric, exact counts within limits, by phase, by size and by second.
+
+mod layout;
+mod recorded;
+mod windows;
+
+use std::sync::Arc;
 
 use hdrhistogram::Histogram;
 
-use crate::{
-    clock::Nanos,
-    metric::Metric,
-    scenario::{Subject, Threshold},
+use crate::{clock::Nanos, metric::Metric};
+
+pub use self::{
+    layout::{Layout, Limits, SIZES, SizeClass, Watched},
+    recorded::Recorded,
+    windows::{Sends, Window},
 };
+use windows::Windows;
 
 /// Largest sample that is kept as it is: one hour. Anything longer is counted as clamped.
 const MOST_NANOS: u64 = 3_600_000_000_000;
@@ -17,37 +26,8 @@ pub const PROMISE: Nanos = 5_000_000;
 /// The length of a window.
 pub const WINDOW: Nanos = 1_000_000_000;
 
-/// The durations whose "share within" is counted exactly: the promise, and those that thresholds name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits(Vec<Nanos>);
-
-impl Limits {
-    /// The promise and the limits of these thresholds.
-    pub fn of(thresholds: &[Threshold]) -> Self {
-        let mut limits = vec![PROMISE];
-        for threshold in thresholds {
-            if let Subject::Within(_, limit) = threshold.subject {
-                let limit = crate::clock::nanos(limit);
-                if !limits.contains(&limit) {
-                    limits.push(limit);
-                }
-            }
-        }
-        Self(limits)
-    }
-
-    /// The place of a limit, where it is counted.
-    pub fn place(&self, limit: Nanos) -> Option<usize> {
-        self.0.iter().position(|&known| known == limit)
-    }
-
-    /// All of them, the promise first.
-    pub fn all(&self) -> &[Nanos] {
-        &self.0
-    }
-}
-
-/// An empty histogram with the bounds that all share, so that counts can be added.
+/// An empty histogram with the bounds that all share, so that counts can be added. It has some 270 KB of counters, of
+/// which only those that are used take memory.
 pub fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, MOST_NANOS, DIGITS).unwrap_or_else(|error| {
         unreachable!("the bounds are constants that a test builds: {error}")
@@ -63,22 +43,29 @@ pub struct Samples {
     pub within: Vec<u64>,
 }
 
-/// The deliveries to others whose intended times lie in one second of the schedule.
-#[derive(Debug, Clone)]
-pub struct Window {
-    /// How many came.
-    pub deliveries: u64,
-    /// How many of them were over each limit.
-    pub over: Vec<u64>,
-    /// Their latencies, as an HdrHistogram V2 without compression: a few hundred bytes.
-    pub encoded: Vec<u8>,
+/// A message that came to another than its sender.
+#[derive(Debug, Clone, Copy)]
+pub struct DeliverySample {
+    /// When it was meant to be sent, on the run's clock.
+    pub intended: Nanos,
+    /// When its bytes were read, on the run's clock.
+    pub received: Nanos,
+    /// Index of its phase.
+    pub phase: u16,
+    /// Members of its conversation.
+    pub members: usize,
 }
 
 /// What one worker records. Merged by adding counts, never by averaging.
+///
+/// Memory for a kind of sample is taken when the first of its kind comes, and for none after it.
 pub struct Recorder {
-    limits: Limits,
-    samples: Vec<Samples>,
-    windows: Windows,
+    layout: Arc<Layout>,
+    /// When the schedule began; before it, no sample has a window.
+    began: Option<Nanos>,
+    kinds: Vec<Option<Box<Kind>>>,
+    sizes: [Option<Box<Samples>>; SIZES.len()],
+    sends: Vec<Sends>,
     /// Samples that had to be cut to the largest that a histogram keeps: these make a run invalid.
     pub clamped: u64,
     /// Receipts before the intended time: these make a run invalid.
@@ -87,42 +74,88 @@ pub struct Recorder {
     pub unread: u64,
 }
 
+/// All that is kept of one metric.
+#[derive(Debug, Clone)]
+struct Kind {
+    all: Samples,
+    phases: Vec<(u16, Samples)>,
+    windows: Option<Windows>,
+}
+
 impl Recorder {
     /// An empty one.
-    pub fn new(limits: Limits) -> Self {
-        let samples = Samples {
-            histogram: histogram(),
-            within: vec![0; limits.all().len()],
-        };
+    pub fn new(layout: Arc<Layout>) -> Self {
         Self {
-            samples: vec![samples; Metric::ALL.len()],
-            windows: Windows::new(limits.all().len()),
-            limits,
+            layout,
+            began: None,
+            kinds: Metric::ALL.map(|_| None).into(),
+            sizes: SIZES.map(|_| None),
+            sends: Vec::new(),
             clamped: 0,
             negative: 0,
             unread: 0,
         }
     }
 
-    /// Records `end - start` under a metric.
+    /// The schedule begins at this time of the run's clock: windows are counted from here.
+    pub fn begin(&mut self, start: Nanos) {
+        self.began = Some(start);
+    }
+
+    /// Records `end - start` under a metric that belongs to no phase.
     pub fn record(&mut self, metric: Metric, start: Nanos, end: Nanos) {
-        let Some(value) = self.difference(start, end) else {
-            return;
-        };
-        let samples = &mut self.samples[metric.index()];
-        samples.histogram.saturating_record(value);
-        for (within, &limit) in samples.within.iter_mut().zip(self.limits.all()) {
-            *within += u64::from(value <= limit);
+        self.add(metric, None, start, end);
+    }
+
+    /// Records `end - start` under a metric, for a message of a phase.
+    pub fn record_in(&mut self, phase: u16, metric: Metric, start: Nanos, end: Nanos) {
+        self.add(metric, Some(phase), start, end);
+    }
+
+    /// Records a delivery to another than the sender, also under the size of its conversation.
+    pub fn record_delivery(&mut self, sample: DeliverySample) {
+        let (start, end) = (sample.intended, sample.received);
+        if let Some(value) = self.add(Metric::Delivery, Some(sample.phase), start, end) {
+            let limits = self.layout.limits();
+            self.sizes[SizeClass::place(sample.members)]
+                .get_or_insert_with(|| Box::new(Samples::new(limits)))
+                .record(value, limits);
         }
     }
 
-    /// Records a delivery to another than the sender, also in the window of its intended time, which is counted
-    /// from the start of the schedule.
-    pub fn record_delivery(&mut self, intended: Nanos, schedule_start: Nanos, received: Nanos) {
-        self.record(Metric::Delivery, intended, received);
-        let window = (intended.saturating_sub(schedule_start) / WINDOW) as usize;
-        let value = received.saturating_sub(intended).min(MOST_NANOS);
-        self.windows.record(window, value, self.limits.all());
+    /// Counts a message of a measured phase in the window of its intended time: sent at `sent`, or not at all.
+    pub fn record_send(&mut self, intended: Nanos, sent: Option<Nanos>) {
+        let Some(second) = self.second(intended) else {
+            return;
+        };
+        if self.sends.len() <= second {
+            self.sends.resize(second + 1, Sends::default());
+        }
+        self.sends[second].add(sent.map(|sent| sent.saturating_sub(intended)));
+    }
+
+    fn add(
+        &mut self,
+        metric: Metric,
+        phase: Option<u16>,
+        start: Nanos,
+        end: Nanos,
+    ) -> Option<Nanos> {
+        let value = self.difference(start, end)?;
+        let second = self.second(start);
+        let layout = &*self.layout;
+        let kind =
+            self.kinds[metric.index()].get_or_insert_with(|| Box::new(Kind::new(metric, layout)));
+        kind.all.record(value, layout.limits());
+        if let Some(phase) = phase
+            && layout.keeps(phase, metric)
+        {
+            kind.phase(phase, layout).record(value, layout.limits());
+        }
+        if let (Some(second), Some(windows)) = (second, &mut kind.windows) {
+            windows.record(second, value, layout.limits().all());
+        }
+        Some(value)
     }
 
     fn difference(&mut self, start: Nanos, end: Nanos) -> Option<Nanos> {
@@ -136,98 +169,85 @@ impl Recorder {
         Some(value.min(MOST_NANOS))
     }
 
-    /// The deliveries so far, to be shown while the run goes on.
-    pub fn deliveries(&self) -> &Histogram<u64> {
-        &self.samples[Metric::Delivery.index()].histogram
+    /// The window of a time; none before the schedule.
+    fn second(&self, at: Nanos) -> Option<usize> {
+        Some((at.checked_sub(self.began?)? / WINDOW) as usize)
+    }
+
+    /// Shows others what the layout says is watched while the run goes on, in the order of [`Layout::watched`].
+    pub fn publish(&self, shown: &mut Vec<Samples>) {
+        let limits = self.layout.limits();
+        shown.clear();
+        shown.extend(self.layout.watched().iter().map(|watched| {
+            let kind = self.kinds[watched.metric.index()].as_deref();
+            kind.and_then(|kind| match watched.phase {
+                None => Some(&kind.all),
+                Some(phase) => kind.of_phase(phase),
+            })
+            .cloned()
+            .unwrap_or_else(|| Samples::new(limits))
+        }));
     }
 
     /// Ends recording.
     pub fn finish(self) -> Recorded {
-        Recorded {
-            limits: self.limits,
-            samples: self.samples,
-            windows: self.windows.finish(),
-            clamped: self.clamped,
-            negative: self.negative,
-            unread: self.unread,
+        Recorded::of(self)
+    }
+}
+
+impl Kind {
+    fn new(metric: Metric, layout: &Layout) -> Self {
+        Self {
+            all: Samples::new(layout.limits()),
+            phases: Vec::new(),
+            windows: layout
+                .has_windows(metric)
+                .then(|| Windows::new(layout.limits().all().len())),
         }
     }
-}
 
-/// What one worker, or by merging all of them, recorded.
-#[derive(Debug, Clone)]
-pub struct Recorded {
-    /// The limits that were counted.
-    pub limits: Limits,
-    samples: Vec<Samples>,
-    /// By second of the schedule.
-    pub windows: Vec<Window>,
-    /// Samples cut to the largest that a histogram keeps.
-    pub clamped: u64,
-    /// Receipts before the intended time.
-    pub negative: u64,
-    /// Deliveries to members that did not read at the time.
-    pub unread: u64,
-}
-
-impl Recorded {
-    /// Nothing.
-    pub fn empty(limits: Limits) -> Self {
-        Recorder::new(limits).finish()
+    fn phase(&mut self, phase: u16, layout: &Layout) -> &mut Samples {
+        let place = self.phases.iter().position(|(known, _)| *known == phase);
+        let place = place.unwrap_or_else(|| {
+            self.phases.push((phase, Samples::new(layout.limits())));
+            self.phases.len() - 1
+        });
+        &mut self.phases[place].1
     }
 
-    /// The samples of a metric.
-    pub fn samples(&self, metric: Metric) -> &Samples {
-        &self.samples[metric.index()]
+    fn of_phase(&self, phase: u16) -> Option<&Samples> {
+        let found = self.phases.iter().find(|(known, _)| *known == phase);
+        found.map(|(_, samples)| samples)
+    }
+}
+
+impl Samples {
+    /// None.
+    pub fn new(limits: &Limits) -> Self {
+        Self {
+            histogram: histogram(),
+            within: vec![0; limits.all().len()],
+        }
     }
 
-    /// Takes over what the server timed itself, whose histogram may have other bounds. Its counts within limits are as
-    /// exact as a histogram of three digits.
-    pub fn adopt(&mut self, metric: Metric, histogram: &Histogram<u64>) {
-        let samples = &mut self.samples[metric.index()];
-        for recorded in histogram.iter_recorded() {
-            let value = recorded.value_iterated_to();
-            let count = recorded.count_at_value();
-            samples.histogram.saturating_record_n(value, count);
-            for (within, &limit) in samples.within.iter_mut().zip(self.limits.all()) {
-                if value <= limit {
-                    *within += count;
-                }
+    fn record(&mut self, value: Nanos, limits: &Limits) {
+        self.record_n(value, 1, limits);
+    }
+
+    fn record_n(&mut self, value: Nanos, count: u64, limits: &Limits) {
+        self.histogram.saturating_record_n(value, count);
+        for (within, &limit) in self.within.iter_mut().zip(limits.all()) {
+            if value <= limit {
+                *within += count;
             }
         }
     }
 
-    /// Adds another worker's counts.
-    pub fn merge(&mut self, other: &Recorded) {
-        for (mine, theirs) in self.samples.iter_mut().zip(&other.samples) {
-            // Same bounds by construction: adding can't fail.
-            let _ = mine.histogram.add(&theirs.histogram);
-            add(&mut mine.within, &theirs.within);
-        }
-        for (index, theirs) in other.windows.iter().enumerate() {
-            match self.windows.get_mut(index) {
-                Some(mine) => mine.merge(theirs),
-                None => self.windows.push(theirs.clone()),
-            }
-        }
-        self.clamped += other.clamped;
-        self.negative += other.negative;
-        self.unread += other.unread;
-    }
-}
-
-impl Window {
-    /// Its latencies.
-    pub fn histogram(&self) -> Histogram<u64> {
-        windows::decode(&self.encoded)
-    }
-
-    fn merge(&mut self, other: &Window) {
-        self.deliveries += other.deliveries;
-        add(&mut self.over, &other.over);
-        let mut histogram = self.histogram();
-        let _ = histogram.add(other.histogram());
-        self.encoded = windows::encode(&histogram);
+    /// Adds the counts of samples under the same limits.
+    pub fn merge(&mut self, other: &Samples) {
+        // Same bounds by construction: adding can't fail.
+        let _ = self.histogram.add(&other.histogram);
+        add(&mut self.within, &other.within);
     }
 }
 
@@ -237,152 +257,5 @@ fn add(mine: &mut [u64], theirs: &[u64]) {
     }
 }
 
-use windows::Windows;
-
-/// The window that is being filled, the finished ones, and what came too late for its own.
-mod windows {
-    use hdrhistogram::{
-        Histogram,
-        serialization::{Deserializer, Serializer, V2Serializer},
-    };
-
-    use super::{Nanos, Window, histogram};
-
-    pub(super) struct Windows {
-        current: usize,
-        histogram: Histogram<u64>,
-        done: Vec<Window>,
-        late: Vec<(usize, Nanos)>,
-        limits: usize,
-    }
-
-    impl Windows {
-        pub(super) fn new(limits: usize) -> Self {
-            Self {
-                current: 0,
-                histogram: histogram(),
-                done: Vec::new(),
-                late: Vec::new(),
-                limits,
-            }
-        }
-
-        pub(super) fn record(&mut self, window: usize, value: Nanos, limits: &[Nanos]) {
-            while window >= self.done.len() {
-                self.done.push(Window {
-                    deliveries: 0,
-                    over: vec![0; self.limits],
-                    encoded: Vec::new(),
-                });
-            }
-            let counts = &mut self.done[window];
-            counts.deliveries += 1;
-            for (over, &limit) in counts.over.iter_mut().zip(limits) {
-                *over += u64::from(value > limit);
-            }
-            if window > self.current {
-                self.close();
-                self.current = window;
-            }
-            if window == self.current {
-                self.histogram.saturating_record(value);
-            } else {
-                self.late.push((window, value));
-            }
-        }
-
-        fn close(&mut self) {
-            if let Some(window) = self.done.get_mut(self.current) {
-                window.encoded = encode(&self.histogram);
-            }
-            self.histogram.reset();
-        }
-
-        pub(super) fn finish(mut self) -> Vec<Window> {
-            self.close();
-            self.late.sort_unstable();
-            for late in self.late.chunk_by(|a, b| a.0 == b.0) {
-                let window = &mut self.done[late[0].0];
-                let mut histogram = decode(&window.encoded);
-                for (_, value) in late {
-                    histogram.saturating_record(*value);
-                }
-                window.encoded = encode(&histogram);
-            }
-            self.done
-        }
-    }
-
-    pub(super) fn encode(histogram: &Histogram<u64>) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        if !histogram.is_empty() {
-            // Writing to a vector can't fail.
-            let _ = V2Serializer::new().serialize(histogram, &mut bytes);
-        }
-        bytes
-    }
-
-    /// Bytes that `encode` made; none for an empty histogram.
-    pub(super) fn decode(bytes: &[u8]) -> Histogram<u64> {
-        Deserializer::new()
-            .deserialize(&mut &*bytes)
-            .unwrap_or_else(|_| histogram())
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn recorded(samples: &[(Nanos, Nanos)]) -> Recorded {
-        let mut recorder = Recorder::new(Limits::of(&[]));
-        for &(intended, latency) in samples {
-            recorder.record_delivery(intended, 0, intended + latency);
-        }
-        recorder.finish()
-    }
-
-    #[test]
-    fn a_sample_at_the_limit_is_within_it() {
-        let recorded = recorded(&[(0, PROMISE), (0, PROMISE + 1)]);
-        assert_eq!(recorded.samples(Metric::Delivery).within, [1]);
-        assert_eq!(recorded.windows[0].over, [1]);
-    }
-
-    #[test]
-    fn a_receipt_before_its_send_is_counted_and_not_recorded() {
-        let mut recorder = Recorder::new(Limits::of(&[]));
-        recorder.record(Metric::Echo, 10, 9);
-        assert_eq!(recorder.negative, 1);
-        assert!(recorder.finish().samples(Metric::Echo).histogram.is_empty());
-    }
-
-    #[test]
-    fn a_sample_of_hours_is_counted_as_clamped() {
-        let mut recorder = Recorder::new(Limits::of(&[]));
-        recorder.record(Metric::Echo, 0, 2 * MOST_NANOS);
-        assert_eq!(recorder.clamped, 1);
-    }
-
-    proptest! {
-        /// However the samples fall on workers, and however late they come, the merged result is the same.
-        #[test]
-        fn merging_adds_counts(samples in prop::collection::vec((0u64..5 * WINDOW, 1u64..20_000_000, any::<bool>()), 1..200)) {
-            let all: Vec<_> = samples.iter().map(|s| (s.0, s.1)).collect();
-            let (left, right): (Vec<_>, Vec<_>) = samples.iter().partition(|s| s.2);
-            let side = |side: Vec<&(u64, u64, bool)>| recorded(&side.iter().map(|s| (s.0, s.1)).collect::<Vec<_>>());
-            let whole = recorded(&all);
-            let mut merged = side(left);
-            merged.merge(&side(right));
-            prop_assert_eq!(&merged.samples(Metric::Delivery).histogram, &whole.samples(Metric::Delivery).histogram);
-            for (a, b) in merged.windows.iter().zip(&whole.windows) {
-                prop_assert_eq!(a.deliveries, b.deliveries);
-                prop_assert_eq!(&a.over, &b.over);
-                prop_assert_eq!(a.histogram(), b.histogram());
-                prop_assert_eq!(a.histogram().len(), a.deliveries);
-            }
-        }
-    }
-}
+mod tests;

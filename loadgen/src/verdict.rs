@@ -229,8 +229,8 @@ fn disturbance(result: &Measured<'_>, thresholds: &[Threshold]) -> Option<(Verdi
 
 /// The windows that hold deliveries, with their seconds.
 fn delivering<'a>(result: &'a Measured<'_>) -> impl Iterator<Item = (usize, &'a Window)> {
-    let windows = result.recorded.windows.iter().enumerate();
-    windows.filter(|(_, window)| window.deliveries > 0)
+    let windows = result.recorded.windows(Metric::Delivery).iter().enumerate();
+    windows.filter(|(_, window)| window.n > 0)
 }
 
 /// Those of them that may be judged. A second that nobody watched counts as undisturbed.
@@ -336,7 +336,12 @@ fn judge_share(
     let samples = result.recorded.samples(metric);
     let n = samples.histogram.len();
     let needed = percentile::needed(threshold.bound.min(0.9999) * 100.0);
-    let Some(place) = result.recorded.limits.place(limit).filter(|_| n >= needed) else {
+    let Some(place) = result
+        .recorded
+        .limits()
+        .place(limit)
+        .filter(|_| n >= needed)
+    else {
         return too_few(n, needed);
     };
     let share = samples.within[place] as f64 / n as f64;
@@ -354,15 +359,20 @@ fn judge_delivery_share(
     bound: f64,
 ) -> (Verdict, String) {
     let judged: Vec<&Window> = undisturbed(result).collect();
-    let came: u64 = judged.iter().map(|window| window.deliveries).sum();
+    let came: u64 = judged.iter().map(|window| window.n).sum();
     let n = came + result.account.totals.lost;
     let needed = percentile::needed(bound.min(0.9999) * 100.0);
-    let Some(place) = result.recorded.limits.place(limit).filter(|_| n >= needed) else {
+    let Some(place) = result
+        .recorded
+        .limits()
+        .place(limit)
+        .filter(|_| n >= needed)
+    else {
         return too_few(n, needed);
     };
     let windows: Vec<(u64, u64)> = judged
         .iter()
-        .map(|window| (window.deliveries - window.over[place], window.deliveries))
+        .map(|window| (window.n - window.over[place], window.n))
         .collect();
     let interval = share_interval(&windows, result.account.totals.lost);
     let holds = |share: f64| threshold.comparison.holds(share, bound);

@@ -23,7 +23,7 @@ use crate::{
     machine::MachineSecond,
     metric::Metric,
     percentile,
-    recorder::{Recorded, Samples},
+    recorder::{Recorded, Samples, Window},
     scenario::{Delivery, Dialect},
     verdict::{Judgement, Verdict},
 };
@@ -408,7 +408,7 @@ impl Report {
 pub fn metrics(recorded: &Recorded) -> Vec<MetricResult> {
     Metric::ALL
         .into_iter()
-        .map(|metric| metric_result(metric, recorded.samples(metric), recorded.limits.all()))
+        .map(|metric| metric_result(metric, recorded.samples(metric), recorded.limits().all()))
         .collect()
 }
 
@@ -449,23 +449,27 @@ fn encode(histogram: &hdrhistogram::Histogram<u64>) -> String {
 
 /// The windows of a run that hold deliveries.
 pub fn windows(recorded: &Recorded, machine: &[MachineSecond]) -> Vec<WindowResult> {
-    recorded
-        .windows
-        .iter()
-        .enumerate()
-        .filter(|(_, window)| window.deliveries > 0)
-        .map(|(second, window)| {
+    let none = Window::default();
+    let deliveries = recorded.windows(Metric::Delivery);
+    (0..deliveries.len().max(recorded.sends.len()))
+        .map(|second| {
+            let window = deliveries.get(second).unwrap_or(&none);
+            let sends = recorded.sends.get(second).copied().unwrap_or_default();
+            (second, window, sends)
+        })
+        .filter(|(_, window, sends)| window.n > 0 || sends.scheduled > 0)
+        .map(|(second, window, sends)| {
             let histogram = window.histogram();
             WindowResult {
                 second,
-                deliveries: window.deliveries,
+                deliveries: window.n,
                 over: window.over.first().copied().unwrap_or(0),
                 p50: percentile::of(&histogram, 50.0).ok(),
                 p99: percentile::of(&histogram, 99.0).ok(),
                 max: (!histogram.is_empty()).then(|| histogram.max()),
-                scheduled: 0,
-                sent: 0,
-                lateness_max: None,
+                scheduled: sends.scheduled,
+                sent: sends.sent,
+                lateness_max: sends.lateness_max,
                 hiccup_max: None,
                 machine: machine.get(second).copied(),
                 histogram: encode(&histogram),

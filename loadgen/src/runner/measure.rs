@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
@@ -21,7 +21,7 @@ use crate::{
     metric::Metric,
     plan::Plan,
     presence::Entry,
-    recorder::{self, Limits, Recorded},
+    recorder::{self, Layout, Recorded, Samples},
     report::{Generator, ServerUse, UsageSecond},
     scenario::Scenario,
     target::{ResourceSampler, RunningServer, ServerTimes, usage_of},
@@ -151,7 +151,9 @@ pub(super) async fn run(
         strays,
         log,
         broken,
-    } = crew.finish(Limits::of(&what.scenario.thresholds)).await?;
+        worker_cpu,
+    } = crew.finish().await?;
+    generator.worker_cpu = worker_cpu;
     Ok(Measurement {
         recorded,
         strays,
@@ -212,12 +214,14 @@ impl Measurement {
 
     /// Adds the metric that only the whole ledger knows: of each measured message, its slowest delivery.
     pub(super) fn record_slowest(&mut self, plan: &Plan, ledger: &Ledger) {
-        let mut slowest = recorder::Recorder::new(self.recorded.limits.clone());
+        let mut slowest = recorder::Recorder::new(Arc::clone(self.recorded.layout()));
+        slowest.begin(0);
         for (message, send) in plan.sends.iter().enumerate() {
             if plan.phases[send.phase as usize].measured
                 && let Some(latency) = ledger.slowest(message as u32)
             {
-                slowest.record(Metric::DeliverySlowest, 0, latency);
+                let metric = Metric::DeliverySlowest;
+                slowest.record_in(send.phase, metric, send.at, send.at + latency);
             }
         }
         self.recorded.merge(&slowest.finish());
@@ -232,6 +236,7 @@ struct Crew {
     clock: Clock,
     started: Nanos,
     resident_before: u64,
+    layout: Arc<Layout>,
     plan: Arc<Plan>,
     url: String,
 }
@@ -251,12 +256,15 @@ impl Crew {
             .min(what.plan.users.len());
         let clock = Clock::start();
         let progress = Arc::new(Progress {
-            deliveries: Mutex::new(vec![recorder::histogram(); workers]),
+            live: std::iter::repeat_with(Mutex::default)
+                .take(workers)
+                .collect(),
             ..Progress::default()
         });
         // Each worker says at most two things, so that none ever waits for room.
         let (reporting, reports) = mpsc::channel(2 * workers);
         let vocabulary = Arc::new(what.scenario.vocabulary());
+        let layout = Arc::new(Layout::of(what.scenario));
         let tokens = Arc::new(Tokens::new(&what.scenario.connections.token));
         let resident_before = own_usage().1;
         let started = (0..workers)
@@ -274,7 +282,7 @@ impl Crew {
                     ends: what.promises.ends,
                     tokens: Arc::clone(&tokens),
                     text: what.scenario.messages.text.clone(),
-                    limits: Limits::of(&what.scenario.thresholds),
+                    layout: Arc::clone(&layout),
                     connect_rate: what
                         .scenario
                         .population
@@ -291,6 +299,7 @@ impl Crew {
             clock,
             started: clock.now(),
             resident_before,
+            layout,
             plan: Arc::clone(what.plan),
             url: what.url.to_owned(),
         })
@@ -300,26 +309,47 @@ impl Crew {
         Duration::from_nanos(self.clock.now() - self.started).as_secs_f64()
     }
 
+    /// What the workers showed last, in the order of [`Layout::watched`].
+    fn live(&self) -> Vec<Samples> {
+        let mut all: Vec<Samples> = Vec::new();
+        for worker in &self.progress.live {
+            let shown = worker.lock().unwrap_or_else(PoisonError::into_inner);
+            if all.is_empty() {
+                all.clone_from(&shown);
+            } else {
+                for (all, one) in all.iter_mut().zip(shown.iter()) {
+                    all.merge(one);
+                }
+            }
+        }
+        all
+    }
+
     async fn tell(&self, command: Command) {
         for worker in &self.workers {
             worker.tell(command).await;
         }
     }
 
-    async fn finish(self, limits: Limits) -> Result<Gathered, RunError> {
+    async fn finish(self) -> Result<Gathered, RunError> {
         self.tell(Command::Finish).await;
+        let seconds = self.plan.end().div_ceil(recorder::WINDOW) as usize;
         let mut gathered = Gathered {
-            recorded: Recorded::empty(limits),
+            recorded: Recorded::empty(self.layout),
             strays: Strays::default(),
             log: Vec::new(),
             broken: Vec::new(),
+            worker_cpu: Vec::new(),
         };
         for worker in self.workers {
-            let outcome: Outcome = worker.outcome().await?;
+            let mut outcome: Outcome = worker.outcome().await?;
             gathered.recorded.merge(&outcome.recorded);
             gathered.strays.merge(outcome.strays);
             gathered.log.extend(outcome.log);
             gathered.broken.extend(outcome.broken);
+            // It goes on counting while the run drains.
+            outcome.cpu.truncate(seconds);
+            gathered.worker_cpu.push(outcome.cpu);
         }
         Ok(gathered)
     }
@@ -331,6 +361,7 @@ struct Gathered {
     strays: Strays,
     log: Vec<Entry>,
     broken: Vec<Broken>,
+    worker_cpu: Vec<Vec<f64>>,
 }
 
 /// When nothing more is to be waited for.
@@ -547,14 +578,10 @@ impl View {
             (sent - before) as f64 / Duration::from_nanos((elapsed - at).max(1)).as_secs_f64()
         });
         self.last = Some((elapsed, sent));
-        let mut deliveries = recorder::histogram();
-        if let Ok(shown) = crew.progress.deliveries.lock() {
-            for worker in shown.iter() {
-                // Same bounds by construction: adding can't fail.
-                let _ = deliveries.add(worker);
-            }
-        }
-        let at = |percentile| crate::percentile::of(&deliveries, percentile).ok();
+        let live = crew.live();
+        // All deliveries are the first that is watched.
+        let deliveries = live.first().map(|samples| &samples.histogram);
+        let at = |percentile| crate::percentile::of(deliveries?, percentile).ok();
         Snapshot {
             phase,
             elapsed: Duration::from_nanos(elapsed),

@@ -1,17 +1,25 @@
 //! Verdicts on small results, each decided by one thing.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::{
     checks::{Check, Totals},
-    recorder::{Limits, Recorder},
+    recorder::{DeliverySample, Layout, Recorder},
     scenario::{parse_condition, parse_subject},
 };
 
 fn recorded(latencies: impl IntoIterator<Item = Nanos>) -> Recorded {
-    let mut recorder = Recorder::new(Limits::of(&[]));
+    let mut recorder = Recorder::new(Arc::new(Layout::new(&[], &[])));
+    recorder.begin(0);
     for (index, latency) in latencies.into_iter().enumerate() {
         let intended = index as u64 * 10_000_000;
-        recorder.record_delivery(intended, 0, intended + latency);
+        recorder.record_delivery(DeliverySample {
+            intended,
+            received: intended + latency,
+            phase: 0,
+            members: 2,
+        });
     }
     recorder.finish()
 }

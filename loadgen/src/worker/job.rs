@@ -2,8 +2,6 @@
 
 use std::sync::{Arc, Mutex, atomic::AtomicU64};
 
-use hdrhistogram::Histogram;
-
 use super::Strays;
 use crate::{
     body::RunId,
@@ -12,7 +10,7 @@ use crate::{
     ledger::Ledger,
     plan::Plan,
     presence::Entry,
-    recorder::{Limits, Recorded},
+    recorder::{Layout, Recorded, Samples},
     scenario::BodyText,
     token::Tokens,
     vocabulary::Vocabulary,
@@ -45,8 +43,8 @@ pub struct Job {
     pub tokens: Arc<Tokens>,
     /// What bodies are made of.
     pub text: BodyText,
-    /// The limits that are counted exactly.
-    pub limits: Limits,
+    /// What the recorders keep apart.
+    pub layout: Arc<Layout>,
     /// New connections per second of this worker; `None`: as fast as they are accepted.
     pub connect_rate: Option<f64>,
 }
@@ -72,8 +70,12 @@ pub struct Progress {
     pub abandoned: AtomicU64,
     /// Connections that the server or the network ended.
     pub closed: AtomicU64,
-    /// Each worker's deliveries so far.
-    pub deliveries: Mutex<Vec<Histogram<u64>>>,
+    /// Deliveries beyond the first of the same message to the same user.
+    pub duplicated: AtomicU64,
+    /// Messages that the server told their sender it could not save.
+    pub failed: AtomicU64,
+    /// Of each worker, what the layout says is watched, as it was half a second ago at most.
+    pub live: Vec<Mutex<Vec<Samples>>>,
 }
 
 /// What the runner tells a worker.
@@ -110,6 +112,8 @@ pub struct Outcome {
     pub log: Vec<Entry>,
     /// The first connections that broke.
     pub broken: Vec<Broken>,
+    /// CPU seconds of its thread, by second of the schedule.
+    pub cpu: Vec<f64>,
 }
 
 /// A connection that nobody here closed, and that ended.

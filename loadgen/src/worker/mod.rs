@@ -1,6 +1,7 @@
 //! One worker thread with a runtime of its own: its [`users`] connect, its [`schedule`] is performed, and [`receipt`]
 //! notes what comes back.
 
+mod cpu;
 mod job;
 mod payload;
 mod receipt;
@@ -79,6 +80,7 @@ async fn run(
     };
     let mut performing = None;
     while let Some(Command::Start(at)) = inbox.recv().await {
+        tokio::task::spawn_local(Rc::clone(&users).watch_cpu(at));
         let (users, dialogue, reports) = (Rc::clone(&users), Rc::clone(&dialogue), reports.clone());
         performing = Some(tokio::task::spawn_local(async move {
             schedule::perform(users, dialogue, at).await?;

@@ -17,7 +17,7 @@ use crate::{
     metric::Metric,
     plan::{Kind, Plan, Send},
     presence::END_OWED,
-    recorder::Recorder,
+    recorder::{DeliverySample, Recorder},
     vocabulary::Meaning,
 };
 
@@ -138,7 +138,7 @@ impl Receipts {
             ledger: Arc::clone(&job.ledger),
             progress: Arc::clone(&job.progress),
             start: Cell::new(0),
-            recorder: RefCell::new(Recorder::new(job.limits.clone())),
+            recorder: RefCell::new(Recorder::new(Arc::clone(&job.layout))),
             strays: RefCell::default(),
             members: RefCell::new(vec![
                 Member::default();
@@ -154,6 +154,7 @@ impl Receipts {
 
     pub(super) fn begin(&self, start: Nanos) {
         self.start.set(start);
+        self.recorder().begin(start);
     }
 
     pub(super) fn recorder(&self) -> std::cell::RefMut<'_, Recorder> {
@@ -210,6 +211,18 @@ impl Receipts {
         self.plan.phase_of(send).measured
     }
 
+    /// A message was due, and was sent or dropped.
+    pub(super) fn scheduled(&self, send: &Send, due: Nanos, sent: Option<Nanos>) {
+        if !self.measured(send) {
+            return;
+        }
+        let mut recorder = self.recorder();
+        recorder.record_send(due, sent);
+        if let Some(sent) = sent {
+            recorder.record_in(send.phase, Metric::SendLateness, due, sent);
+        }
+    }
+
     /// An event came. Where messages are not acknowledged, a sender's own copy answers the message of that number.
     pub(super) fn event(&self, user: u32, stamp: Nanos, name: &str, payload: &str) -> Option<u32> {
         let parsing = self.job.clock.now();
@@ -249,6 +262,7 @@ impl Receipts {
         let changed = self.changed(message, &send, payload.body()?);
         let arrival = self.next_arrival(user);
         if !self.ledger.delivered(slot, arrival, changed) {
+            self.progress.duplicated.fetch_add(1, Relaxed);
             return Ok(None);
         }
         let after = stamp.saturating_sub(sent);
@@ -274,14 +288,19 @@ impl Receipts {
         let intended = self.intended(send, sent);
         let mut recorder = self.recorder();
         if send.sender == user {
-            recorder.record(Metric::Echo, intended, stamp);
+            recorder.record_in(send.phase, Metric::Echo, intended, stamp);
         } else if sent < self.member(user, |member| member.reads_since) {
             recorder.unread += 1;
         } else {
-            recorder.record_delivery(intended, self.start.get(), stamp);
+            recorder.record_delivery(DeliverySample {
+                intended,
+                received: stamp,
+                phase: send.phase,
+                members: self.plan.conversation_of(send).members.len(),
+            });
             let kept = self.ledger.latency(message, stamp.saturating_sub(intended));
             recorder.clamped += u64::from(!kept);
-            recorder.record(Metric::DeliveryAsSent, sent, stamp);
+            recorder.record_in(send.phase, Metric::DeliveryAsSent, sent, stamp);
         }
     }
 
@@ -374,16 +393,21 @@ impl Receipts {
         {
             self.forget_one(temp_id);
         }
+        if !confirmed {
+            let own = send.sender == user;
+            self.progress.failed.fetch_add(u64::from(own), Relaxed);
+        }
         if !confirmed || !self.measured(send) {
             return;
         }
         if send.sender == user {
             let sent = self.ledger.sent_at(message).unwrap_or_default();
+            let intended = self.intended(send, sent);
             self.recorder()
-                .record(Metric::Confirm, self.intended(send, sent), stamp);
+                .record_in(send.phase, Metric::Confirm, intended, stamp);
         } else if let Some(delivered) = delivered {
             self.recorder()
-                .record(Metric::ConfirmAfterDelivery, delivered, stamp);
+                .record_in(send.phase, Metric::ConfirmAfterDelivery, delivered, stamp);
         }
     }
 
@@ -409,8 +433,9 @@ impl Receipts {
             });
             if accepted && self.measured(&send) {
                 let sent = self.ledger.sent_at(message).unwrap_or_default();
+                let intended = self.intended(&send, sent);
                 self.recorder()
-                    .record(Metric::Ack, self.intended(&send, sent), stamp);
+                    .record_in(send.phase, Metric::Ack, intended, stamp);
             }
         }
         first

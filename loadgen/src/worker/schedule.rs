@@ -13,7 +13,7 @@ use std::{
 use tokio::sync::Notify;
 
 use super::{timer::Timer, users::Users};
-use crate::{body, client::Client, clock::Nanos, metric::Metric, plan::Plan};
+use crate::{body, client::Client, clock::Nanos, plan::Plan};
 
 /// Sends in a row before the readers get a turn, when the schedule has fallen behind.
 const SENDS_IN_A_ROW: usize = 16;
@@ -113,6 +113,8 @@ impl Sender<'_> {
         let send = &job.plan.sends[message as usize];
         let Some(connection) = self.users.connection(send.sender) else {
             job.progress.dropped.fetch_add(1, Relaxed);
+            self.users
+                .with_receipts(|receipts| receipts.scheduled(send, due, None));
             return;
         };
         let conversation = job.plan.conversation_of(send);
@@ -138,9 +140,7 @@ impl Sender<'_> {
         job.progress.sent.fetch_add(1, Relaxed);
         self.users.with_receipts(|receipts| {
             receipts.sent(send.sender);
-            if receipts.measured(send) {
-                receipts.recorder().record(Metric::SendLateness, due, now);
-            }
+            receipts.scheduled(send, due, Some(now));
         });
     }
 }

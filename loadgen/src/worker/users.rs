@@ -3,14 +3,14 @@
 use std::{
     cell::{Cell, RefCell},
     rc::Rc,
-    sync::atomic::Ordering::Relaxed,
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
 use futures::{StreamExt, stream};
 use tokio::sync::{Mutex, Notify};
 
-use super::{Broken, Job, Outcome, Strays, receipt::Receipts, schedule::Dialogue};
+use super::{Broken, Job, Outcome, Strays, cpu::Cpu, receipt::Receipts, schedule::Dialogue};
 use crate::{
     client::{
         Client, Closed, ConnectError, Observer,
@@ -46,6 +46,7 @@ pub(super) struct Users {
     next_request: Cell<u64>,
     log: RefCell<Vec<Entry>>,
     broken: RefCell<Vec<Broken>>,
+    cpu: Cpu,
 }
 
 struct User {
@@ -114,6 +115,7 @@ impl Users {
             next_request: Cell::new(REQUESTS),
             log: RefCell::default(),
             broken: RefCell::default(),
+            cpu: Cpu::default(),
             job,
         }
     }
@@ -420,13 +422,18 @@ impl Users {
             }
             self.with_receipts(|receipts| {
                 // Measuring never waits for showing: when the reader is there, this turn is skipped.
-                if let Ok(mut shown) = self.job.progress.deliveries.try_lock()
-                    && let Some(mine) = shown.get_mut(self.job.worker)
+                if let Some(mine) = self.job.progress.live.get(self.job.worker)
+                    && let Ok(mut shown) = mine.try_lock()
                 {
-                    mine.clone_from(receipts.recorder().deliveries());
+                    receipts.recorder().publish(&mut shown);
                 }
             });
         }
+    }
+
+    /// Notes the CPU time of this thread by second of the schedule.
+    pub(super) async fn watch_cpu(self: Rc<Self>, start: Nanos) {
+        self.cpu.watch(self.job.clock, start).await;
     }
 
     /// Closes every connection and lets the goodbyes go out.
@@ -445,13 +452,17 @@ impl Users {
                 let (recorder, strays) = receipts.finish();
                 (recorder.finish(), strays)
             }
-            None => (Recorded::empty(self.job.limits.clone()), Strays::default()),
+            None => (
+                Recorded::empty(Arc::clone(&self.job.layout)),
+                Strays::default(),
+            ),
         };
         Outcome {
             recorded,
             strays,
             log: self.log.take(),
             broken: self.broken.take(),
+            cpu: self.cpu.take(),
         }
     }
 }
