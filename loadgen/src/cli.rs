@@ -5,7 +5,7 @@ use std::{ffi::OsString, path::PathBuf};
 use clap::{Parser, Subcommand};
 
 use crate::{
-    scenario::{Delivery, Dialect},
+    scenario::{Delivery, Dialect, Setting},
     target::StoreChoice,
 };
 
@@ -35,6 +35,12 @@ Exit codes of `run`:
 pub enum Command {
     /// Run scenario files: start store and server, measure, judge, clean up.
     Run(Box<Run>),
+    /// Check scenario files and print their plans, without connecting to anything.
+    Check(Check),
+    /// List the scenarios below a folder.
+    List(List),
+    /// Print the JSON Schema of scenario files.
+    Schema,
     /// Be the server: the same as the `server` program.
     Serve(Box<server::config::Args>),
     /// Remove what another process leaves behind when it is killed.
@@ -77,6 +83,9 @@ pub struct Run {
     /// The seed, instead of the scenario's.
     #[arg(long)]
     pub seed: Option<u64>,
+    /// The value of a variable of the scenarios, instead of its default; can be given again for others.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
+    pub set: Vec<Setting>,
     /// Worker threads of the generator [default: one for every two cores].
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: Option<u16>,
@@ -86,6 +95,32 @@ pub struct Run {
     /// The folder for the JSON report of each scenario.
     #[arg(long, default_value = "reports/latest")]
     pub out: PathBuf,
+}
+
+/// Flags of `check`.
+#[derive(Debug, clap::Args)]
+pub struct Check {
+    /// Scenario files.
+    #[arg(required = true, value_name = "SCENARIO")]
+    pub scenarios: Vec<PathBuf>,
+    /// The value of a variable of the scenarios, instead of its default; can be given again for others.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
+    pub set: Vec<Setting>,
+}
+
+/// Flags of `list`.
+#[derive(Debug, clap::Args)]
+pub struct List {
+    /// The folder.
+    #[arg(default_value = "scenarios")]
+    pub folder: PathBuf,
+}
+
+/// A variable's name and value.
+fn setting(text: &str) -> Result<Setting, String> {
+    text.split_once('=')
+        .map(|(name, value)| (name.trim().to_owned(), value.to_owned()))
+        .ok_or_else(|| "expected name=value".to_owned())
 }
 
 /// A connection string with its database.

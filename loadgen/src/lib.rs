@@ -2,6 +2,7 @@
 
 pub mod arrivals;
 pub mod body;
+pub mod catalogue;
 pub mod checks;
 pub mod cli;
 pub mod client;
@@ -13,6 +14,7 @@ pub mod metric;
 pub mod percentile;
 pub mod plan;
 pub mod presence;
+pub mod preview;
 pub mod progress;
 pub mod recorder;
 pub mod report;

@@ -3,23 +3,30 @@
 use std::{
     env,
     io::{self, IsTerminal, Write},
+    path::Path,
     process::{self, ExitCode},
 };
 
 use clap::Parser;
 use loadgen::{
+    catalogue,
     cli::{self, Cli, Command},
     exit_code::Exit,
+    plan::Plan,
+    preview,
     progress::Progress,
     report::{self, Report},
     runner::{self, Interrupt, Options},
-    scenario::Scenario,
+    scenario::{self, Scenario, Setting},
     target::guard,
 };
 
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(run) => ExitCode::from(run_scenarios(&run)),
+        Command::Check(check) => ExitCode::from(check_scenarios(&check)),
+        Command::List(list) => ExitCode::from(list_scenarios(&list)),
+        Command::Schema => ExitCode::from(print_schema()),
         Command::Serve(args) => done(server::serve(*args)),
         Command::Guard => done(guard::serve()),
     }
@@ -36,12 +43,65 @@ fn done<E: std::fmt::Display>(result: Result<(), E>) -> ExitCode {
     }
 }
 
+fn check_scenarios(check: &cli::Check) -> Exit {
+    let mut exit = Exit::Pass;
+    for path in &check.scenarios {
+        match checked(path, &check.set) {
+            Ok(text) => print(&text),
+            Err(error) => {
+                eprintln!("error: {error}");
+                exit = Exit::Usage;
+            }
+        }
+    }
+    exit
+}
+
+/// The plan of a scenario in words, or why there is none.
+fn checked(path: &Path, settings: &[Setting]) -> Result<String, String> {
+    let scenario = Scenario::load(path, settings).map_err(|error| error.to_string())?;
+    let plan = Plan::new(&scenario).map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(preview::render(&scenario, &plan))
+}
+
+fn list_scenarios(list: &cli::List) -> Exit {
+    match catalogue::read(&list.folder) {
+        Ok(catalogue) => {
+            print(&catalogue.text);
+            for error in &catalogue.errors {
+                eprintln!("error: {error}");
+            }
+            match catalogue.errors.is_empty() {
+                true => Exit::Pass,
+                false => Exit::Usage,
+            }
+        }
+        Err(error) => {
+            eprintln!("error: {}: {error}", list.folder.display());
+            Exit::Usage
+        }
+    }
+}
+
+fn print_schema() -> Exit {
+    match serde_json::to_string_pretty(&scenario::schema()) {
+        Ok(text) => {
+            print(&(text + "\n"));
+            Exit::Pass
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            Exit::Usage
+        }
+    }
+}
+
 fn run_scenarios(run: &cli::Run) -> Exit {
     // All files are checked before the first is run: a mistake in the last one is not found an hour later.
     let scenarios: Result<Vec<Scenario>, _> = run
         .scenarios
         .iter()
-        .map(|path| Scenario::load(path).map(|scenario| with_flags(scenario, run)))
+        .map(|path| Scenario::load(path, &run.set).map(|scenario| with_flags(scenario, run)))
         .collect();
     let scenarios = match scenarios {
         Ok(scenarios) => scenarios,

@@ -14,7 +14,7 @@ use hdrhistogram::serialization::{Serializer, V2DeflateSerializer};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    numbers::{duration, share},
+    numbers::{count, duration, share},
     terminal::{render, summary},
 };
 use crate::{

@@ -84,6 +84,11 @@ pub enum RunError {
         /// Why.
         error: ConnectError,
     },
+    /// The server of this program speaks its dialects alone.
+    #[error(
+        "this scenario speaks another server's events: name that server with --target http://host:port"
+    )]
+    NeedsTarget,
     /// Not enough open files for the users.
     #[error(
         "{users} users need {needed} open files and {limit} are allowed; raise `ulimit -n` or lower `users`"
@@ -123,6 +128,9 @@ pub async fn run(
     interrupt: &Interrupt,
     watcher: &mut dyn Watcher,
 ) -> Result<Finished, RunError> {
+    if scenario.events.is_some() && options.target.is_none() {
+        return Err(RunError::NeedsTarget);
+    }
     let plan = Arc::new(Plan::new(scenario)?);
     environment::allow_open_files(scenario.population.users)?;
     let started = humantime::format_rfc3339_millis(std::time::SystemTime::now()).to_string();

@@ -1,5 +1,6 @@
 //! How users connect, and the tokens that say who they are.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How users connect.
@@ -12,7 +13,9 @@ pub struct Connections {
 }
 
 /// A transport of Engine.IO.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
     /// A WebSocket from the first byte on.

@@ -1,8 +1,8 @@
-//! Errors in a scenario file, told with file, line, column and the line itself.
+//! Errors in a scenario, told with file, line, column and the line itself.
 
 use std::{fmt, ops::Range, path::PathBuf};
 
-/// Why a scenario file can't be run.
+/// Why a scenario can't be run.
 #[derive(Debug, thiserror::Error)]
 pub enum ScenarioError {
     /// The file could not be read.
@@ -13,12 +13,22 @@ pub enum ScenarioError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// Something in the file is wrong.
+    /// Something in the file, or in a file that belongs to it, is wrong.
     #[error("{0}")]
     Wrong(#[from] Located),
+    /// A variable can't be set as the command line wants it.
+    #[error("--set {setting}: {message} ({})", path.display())]
+    Setting {
+        /// The file whose variable it would be.
+        path: PathBuf,
+        /// `name=value` as it was typed.
+        setting: String,
+        /// What is wrong and what would be right.
+        message: String,
+    },
 }
 
-/// A mistake at a place of a scenario file.
+/// A mistake at a place of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Located {
     /// The file's name, as it was given.
@@ -33,25 +43,26 @@ pub struct Located {
     pub excerpt: String,
     /// How many characters of the line the mistake covers, at least 1.
     pub width: usize,
+    /// What one must know beside the place: the values of variables, and where they come from.
+    pub notes: Vec<String>,
 }
 
 impl Located {
     /// Finds the place of a byte range in a file's text.
     pub fn at(file: &str, text: &str, span: Range<usize>, message: impl Into<String>) -> Self {
-        let start = span.start.min(text.len());
+        let start = text.floor_char_boundary(span.start);
         let line_start = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
         let excerpt = text[line_start..].lines().next().unwrap_or_default();
         let line_end = line_start + excerpt.len();
+        let end = text.floor_char_boundary(span.end.clamp(start, line_end.max(start)));
         Self {
             file: file.to_owned(),
             line: text[..start].matches('\n').count() + 1,
             column: text[line_start..start].chars().count() + 1,
             message: message.into(),
             excerpt: excerpt.to_owned(),
-            width: text[start..span.end.clamp(start, line_end.max(start))]
-                .chars()
-                .count()
-                .max(1),
+            width: text[start..end].chars().count().max(1),
+            notes: Vec::new(),
         }
     }
 }
@@ -72,8 +83,18 @@ impl fmt::Display for Located {
             f,
             "{:gutter$} | {}{}",
             "",
-            " ".repeat(self.column - 1),
+            // A tab stays one, so that the mark stands below its text wherever tabs stop.
+            self.excerpt
+                .chars()
+                .chain(std::iter::repeat(' '))
+                .take(self.column - 1)
+                .map(|c| if c == '\t' { '\t' } else { ' ' })
+                .collect::<String>(),
             "^".repeat(self.width)
-        )
+        )?;
+        for note in &self.notes {
+            write!(f, "\n{:gutter$} = {note}", "")?;
+        }
+        Ok(())
     }
 }

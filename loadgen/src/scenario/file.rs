@@ -1,88 +1,77 @@
-//! The scenario file as TOML writes it, and the checks that turn it into a [`Scenario`].
+//! The scenario file as TOML writes it: every key with its type and its default, and what editors are told of it.
 
-use std::{collections::BTreeMap, ops::Range as ByteRange, path::Path, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, fmt, time::Duration};
 
-use serde::Deserialize;
-use toml::Spanned;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, MapAccess},
+};
 
 use super::{
-    Arrivals, Behaviour, BodyText, ChannelGroup, ChannelSize, Churn, Connections, Delivery,
-    Dialect, Load, Located, Messages, Open, Phase, Population, Scenario, Sizes, Threshold, hash,
-    parse_condition, parse_subject,
-    units::{Range, Rate, Size, Span},
+    Arrivals, Delivery, Dialect, Transport,
+    units::{Range, Rate, Share, Span},
+    written::{Condition, Members, Placed, Sizes},
 };
-use crate::body;
+use crate::{
+    metric::{Count, Metric},
+    vocabulary::Fields,
+};
 
-/// The version of the file format that this program reads.
-const VERSION: u32 = 1;
-/// Message numbers have 32 bits; so many fit, and no run of one machine comes near.
-const MOST_MESSAGES: f64 = 1e9;
-
-#[derive(Deserialize)]
+/// A load scenario for `loadgen`.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct File {
-    version: Spanned<u32>,
-    name: Spanned<String>,
-    question: String,
+#[schemars(title = "Scenario of loadgen")]
+pub(super) struct File {
+    /// The version of the file format: 1.
+    #[schemars(extend("const" = 1))]
+    #[expect(
+        dead_code,
+        reason = "checked file by file, before they are merged; it is here to be required and described"
+    )]
+    pub version: u32,
+    /// A short name of letters, digits, - and _; result files are named after it.
+    #[schemars(regex(pattern = r"^[A-Za-z0-9_-]+$"))]
+    pub name: Placed<String>,
+    /// The question that a run of this file answers, in one sentence.
+    pub question: String,
+    /// The seed of everything that is drawn at random: the same seed gives the same plan.
     #[serde(default = "default_seed")]
-    seed: u64,
-    #[serde(default)]
-    server: Server,
-    population: FilePopulation,
-    #[serde(default)]
-    messages: FileMessages,
-    phases: Spanned<Vec<FilePhase>>,
+    pub seed: u64,
+    /// How long to wait for what is still under way after the last send.
     #[serde(default = "default_drain")]
-    drain: Span,
+    pub drain: Span,
+    /// Files whose keys are defaults for this one, relative to it. Later ones win over earlier ones, this file over all.
+    #[expect(
+        dead_code,
+        reason = "read before this is; it is here to be known and described"
+    )]
+    pub include: Option<Vec<String>>,
+    /// Names with default values, used as `"${name}"` and set with `--set name=value`.
+    #[expect(
+        dead_code,
+        reason = "read before this is; it is here to be known and described"
+    )]
+    pub variables: Option<BTreeMap<String, Scalar>>,
+    /// What the measured server speaks, and how the one that this program starts behaves.
     #[serde(default)]
-    thresholds: BTreeMap<Spanned<String>, Spanned<String>>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
-struct Server {
+    pub server: FileServer,
+    /// Who is there and where they talk.
+    pub population: FilePopulation,
+    /// How users connect, and who they say they are.
     #[serde(default)]
-    dialect: Dialect,
-    delivery: Option<Spanned<Vec<Delivery>>>,
-    save_time: Option<Range<Span>>,
-    read_time: Option<Range<Span>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FilePopulation {
-    users: Spanned<u32>,
+    pub connections: FileConnections,
+    /// What is said.
     #[serde(default)]
-    rooms: Option<Spanned<u32>>,
+    pub messages: FileMessages,
+    /// How long people are away, and how long they don't read.
     #[serde(default)]
-    channels: Vec<FileChannels>,
-    connect_rate: Option<Spanned<Rate>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FileChannels {
-    count: u32,
-    members: Spanned<u32>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
-struct FileMessages {
-    size: Option<Spanned<Range<Size>>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FilePhase {
-    name: String,
-    duration: Spanned<Span>,
-    rate: Spanned<Rate>,
-    ramp_to: Option<Rate>,
+    pub behaviour: FileBehaviour,
+    /// What happens, stretch by stretch.
+    pub phases: Placed<Vec<FilePhase>>,
+    /// The conditions of the verdict, beside the correctness checks, which always hold.
     #[serde(default)]
-    arrivals: Arrivals,
-    #[serde(default = "measured")]
-    measured: bool,
+    pub thresholds: Thresholds,
 }
 
 fn default_seed() -> u64 {
@@ -94,244 +83,322 @@ fn default_drain() -> Span {
     Span(Duration::from_secs(15))
 }
 
-fn measured() -> bool {
+/// A text, a number, true or false.
+#[derive(Deserialize)]
+pub(super) struct Scalar(de::IgnoredAny);
+
+impl JsonSchema for Scalar {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Scalar".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["string", "integer", "number", "boolean"] })
+    }
+}
+
+/// What the measured server speaks, and how the one that this program starts behaves.
+#[derive(Deserialize, Default, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FileServer {
+    /// The names of events: those of the documentation (`readme`, the default) or of the running service (`reference`).
+    pub dialect: Option<Placed<Dialect>>,
+    /// The events of another server, instead of a dialect.
+    pub events: Option<Placed<FileEvents>>,
+    /// The delivery modes to run one after another; limits judge the last, earlier ones are its baselines.
+    pub delivery: Option<Placed<Vec<Delivery>>>,
+    /// How long the simulated database takes to save; default "50ms-200ms".
+    pub save_time: Option<Range<Span>>,
+    /// How long the simulated database takes to read; default "20ms-50ms".
+    pub read_time: Option<Range<Span>>,
+}
+
+/// The events of a server that speaks none of the dialects.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FileEvents {
+    /// The events of rooms of two.
+    pub room: Option<Placed<FileNames>>,
+    /// The events of channels.
+    pub channel: Option<Placed<FileNames>>,
+    /// Where in a payload things are.
+    #[serde(default)]
+    pub fields: FileFields,
+    /// Whether a join and a leave are acknowledged; if not, they count as done when they are sent.
+    #[serde(default = "yes")]
+    pub acknowledges_joins: bool,
+    /// Whether a message is acknowledged to its sender.
+    #[serde(default = "yes")]
+    pub acknowledges_messages: bool,
+    /// Whether an acknowledgement says `success: true` or `false`; if not, any acknowledgement is a success.
+    #[serde(default = "yes")]
+    pub answers_success: bool,
+    /// Whether the sender gets a copy of its own message, by `received` or by `sent`.
+    #[serde(default = "yes")]
+    pub echoes: bool,
+}
+
+fn yes() -> bool {
     true
 }
 
-pub(super) fn parse(path: &Path, text: &str) -> Result<Scenario, Located> {
-    let checker = Checker {
-        file: path.display().to_string(),
-        text,
-    };
-    let file: File = toml::from_str(text)
-        .map_err(|error| checker.wrong(error.span().unwrap_or(0..0), error.message().to_owned()))?;
-    if *file.version.get_ref() != VERSION {
-        return Err(checker.wrong(
-            file.version.span(),
-            format!("this program reads scenario files of version {VERSION}"),
-        ));
-    }
-    Ok(Scenario {
-        path: path.to_owned(),
-        hash: hash(text),
-        name: checker.name(file.name)?,
-        question: file.question,
-        seed: file.seed,
-        dialect: file.server.dialect,
-        events: None,
-        variables: BTreeMap::new(),
-        delivery: checker.delivery(file.server.delivery)?,
-        save_time: file.server.save_time.unwrap_or(milliseconds(50, 200)),
-        read_time: file.server.read_time.unwrap_or(milliseconds(20, 50)),
-        population: checker.population(file.population)?,
-        connections: Connections::default(),
-        messages: Messages {
-            size: Sizes::Range(checker.message_size(file.messages.size)?),
-            text: BodyText::default(),
-        },
-        behaviour: Behaviour {
-            away: seconds(1, 3),
-            stall: seconds(5, 10),
-        },
-        phases: checker.phases(file.phases)?,
-        drain: file.drain.0,
-        thresholds: checker.thresholds(file.thresholds)?,
-    })
+/// The events of one kind of conversation.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FileNames {
+    /// Client to server: join.
+    pub join: Placed<String>,
+    /// Client to server: leave. Without it nobody can leave.
+    pub leave: Option<Placed<String>>,
+    /// Client to server: send a message.
+    pub send: Placed<String>,
+    /// Server to client: the message is here.
+    pub received: Placed<String>,
+    /// Server to the sender, where it gets another event than the others.
+    pub sent: Option<Placed<String>>,
+    /// Server to client: the message is stored. Without it nobody is told.
+    pub confirmed: Option<Placed<String>>,
+    /// Server to client: the message could not be stored. Without it nobody is told.
+    pub failed: Option<Placed<String>>,
+    /// The field of a payload that holds the conversation's id.
+    pub id_field: Placed<String>,
 }
 
-fn milliseconds(low: u64, high: u64) -> Range<Span> {
-    Range {
-        low: Span(Duration::from_millis(low)),
-        high: Span(Duration::from_millis(high)),
+/// Where in a payload things are: a field, or a path of fields with dots.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct FileFields {
+    /// The message's id, in what the server sends; may be missing there.
+    pub id: String,
+    /// The text; a plain field, since clients send it too.
+    pub body: Placed<String>,
+    /// The temporary id, in a confirmation or a failure.
+    pub temp_id: String,
+    /// The sender, in what clients send; empty: not sent.
+    pub sender: Placed<String>,
+}
+
+impl Default for FileFields {
+    fn default() -> Self {
+        let Fields {
+            id,
+            body,
+            temp_id,
+            sender,
+        } = Fields::default();
+        let placed = |value| Placed { value, span: 0..0 };
+        Self {
+            id,
+            body: placed(body),
+            temp_id,
+            sender: placed(sender),
+        }
     }
 }
 
-fn seconds(low: u64, high: u64) -> Range<Span> {
-    milliseconds(low * 1_000, high * 1_000)
+/// Who is there and where they talk.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FilePopulation {
+    /// How many users.
+    #[schemars(range(min = 2))]
+    pub users: Placed<u32>,
+    /// How many rooms of two. More than half the users put users into several of them.
+    pub rooms: Option<Placed<u32>>,
+    /// Groups of channels.
+    #[serde(default)]
+    pub channels: Vec<FileChannels>,
+    /// The share of users who never send, as in "90%"; default "0%".
+    pub silent: Option<Placed<Share>>,
+    /// The share of users who are connected before the first phase; default "100%". The others come by `connects`.
+    pub connected: Option<Placed<Share>>,
+    /// The share of memberships that are joined when their users connect; default "100%". The others by `joins`.
+    pub joined: Option<Placed<Share>>,
+    /// New connections a second before the first phase; default: as fast as they are accepted.
+    pub connect_rate: Option<Placed<Rate>>,
 }
 
-/// Knows where a value stands, so that every mistake can be shown in place.
-struct Checker<'a> {
-    file: String,
-    text: &'a str,
+/// Channels whose sizes follow one rule.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FileChannels {
+    /// How many channels.
+    pub count: u32,
+    /// Members of each: a number, a range, or Zipf's law.
+    pub members: Placed<Members>,
 }
 
-impl Checker<'_> {
-    fn wrong(&self, span: ByteRange<usize>, message: impl Into<String>) -> Located {
-        Located::at(&self.file, self.text, span, message)
-    }
+/// How users connect, and who they say they are.
+#[derive(Deserialize, Default, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FileConnections {
+    /// The transport: "websocket" (the default), "polling", or "upgraded" from polling to a WebSocket.
+    #[serde(default)]
+    pub transport: Transport,
+    /// Where a user's token comes from; default: the user's id.
+    pub token: Option<Placed<FileToken>>,
+}
 
-    fn name(&self, name: Spanned<String>) -> Result<String, Located> {
-        let valid = !name.get_ref().is_empty()
-            && name
-                .get_ref()
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
-        if valid {
-            Ok(name.into_inner())
-        } else {
-            Err(self.wrong(
-                name.span(),
-                "a name has letters, digits, - and _ only: result files are named after it",
-            ))
-        }
-    }
+/// Where a user's token comes from: one of the three.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("minProperties" = 1, "maxProperties" = 1))]
+pub(super) struct FileToken {
+    /// A text in which {id} stands for the user's id and {index} for its number.
+    pub template: Option<Placed<String>>,
+    /// A file of users that the server knows, one `id,token` a line; relative to this file.
+    pub file: Option<Placed<String>>,
+    /// The secret that signs JSON Web Tokens (HS256) with the user's id in the claim `id`.
+    pub secret: Option<Placed<String>>,
+}
 
-    fn delivery(&self, delivery: Option<Spanned<Vec<Delivery>>>) -> Result<Vec<Delivery>, Located> {
-        match delivery {
-            None => Ok(vec![Delivery::Optimistic]),
-            Some(modes) if modes.get_ref().is_empty() => Err(self.wrong(
-                modes.span(),
-                "name at least one delivery: \"optimistic\" or \"persist-first\"",
-            )),
-            Some(modes) => Ok(modes.into_inner()),
-        }
-    }
+/// What is said.
+#[derive(Deserialize, Default, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FileMessages {
+    /// Bytes of a body; default "120B".
+    pub size: Option<Placed<Sizes>>,
+    /// The text: of characters of one to four bytes ("mixed", the default) or of one ("ascii").
+    pub text: Option<Placed<Text>>,
+    /// A file of bodies, one a line, taken in turn; relative to this file.
+    pub file: Option<Placed<String>>,
+}
 
-    fn population(&self, file: FilePopulation) -> Result<Population, Located> {
-        let users = *file.users.get_ref();
-        if users < 2 {
-            return Err(self.wrong(
-                file.users.span(),
-                "at least 2 users: a delivery needs a sender and a recipient",
-            ));
-        }
-        let rooms = file.rooms.as_ref().map_or(0, |rooms| *rooms.get_ref());
-        let pairs = u64::from(users) * u64::from(users - 1) / 2;
-        if let Some(rooms) = &file.rooms
-            && u64::from(*rooms.get_ref()) > pairs
-        {
-            return Err(self.wrong(
-                rooms.span(),
-                format!("{users} users make at most {pairs} different rooms of two"),
-            ));
-        }
-        let channels = file
-            .channels
-            .into_iter()
-            .map(|group| self.channel_group(group, users))
-            .collect::<Result<Vec<_>, _>>()?;
-        if rooms == 0 && channels.iter().all(|group| group.count == 0) {
-            return Err(self.wrong(
-                file.users.span(),
-                "nobody can talk: add `rooms = 1` or more, or `channels = [{ count = 1, members = 10 }]`",
-            ));
-        }
-        let connect_rate = match file.connect_rate {
-            Some(rate) if rate.get_ref().0 == 0.0 => {
-                return Err(self.wrong(rate.span(), "nobody would ever connect: more than \"0/s\""));
+/// The text of bodies.
+#[derive(Deserialize, Clone, Copy, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Text {
+    /// Characters of one to four bytes, quotes and a backslash.
+    Mixed,
+    /// Letters, digits, blanks and plain punctuation.
+    Ascii,
+}
+
+/// How long people are away, and how long they don't read.
+#[derive(Deserialize, Default, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FileBehaviour {
+    /// From leaving or going to coming back; default "1s-3s".
+    pub away: Option<Range<Span>>,
+    /// How long somebody who stops reading does so; default "5s-10s".
+    pub stall: Option<Range<Span>>,
+}
+
+/// A stretch of time with one kind of load.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FilePhase {
+    /// Its name in reports.
+    pub name: String,
+    /// How long it lasts.
+    pub duration: Placed<Span>,
+    /// false for a warm-up: its messages are accounted for, its latencies are not recorded.
+    #[serde(default = "yes")]
+    pub measured: bool,
+    /// The Zipf exponent with which conversations are chosen: 0 (the default) chooses all alike.
+    #[schemars(range(min = 0))]
+    pub skew: Option<Placed<f64>>,
+    /// The share of users who don't send in this phase, instead of the population's.
+    pub silent: Option<Placed<Share>>,
+    /// Messages a second (open model); default "0/s", a pause.
+    pub rate: Option<Placed<Rate>>,
+    /// Messages a second at the phase's end: the rate changes linearly, or in `steps`.
+    pub ramp_to: Option<Placed<Rate>>,
+    /// In so many equal steps to `ramp_to`, the first at `rate`.
+    #[schemars(range(min = 2))]
+    pub steps: Option<Placed<u32>>,
+    /// Another rate for a part of the phase.
+    pub spike: Option<Placed<FileSpike>>,
+    /// Messages at once, again and again, on top of the rate.
+    pub burst: Option<Placed<FileBurst>>,
+    /// How sends are spaced: "poisson" (the default) or "uniform".
+    pub arrivals: Option<Placed<Arrivals>>,
+    /// Closed model instead: each user thinks so long, sends, waits for the acknowledgement, thinks again.
+    pub think_time: Option<Placed<Range<Span>>>,
+    /// How often a membership that is not joined is joined.
+    pub joins: Option<Placed<Rate>>,
+    /// How often a joined membership is left.
+    pub leaves: Option<Placed<Rate>>,
+    /// How often a joined membership is left and, after `away`, joined again.
+    pub rejoins: Option<Placed<Rate>>,
+    /// How often a user says goodbye and, after `away`, connects again.
+    pub reconnects: Option<Placed<Rate>>,
+    /// How often a TCP connection is cut without a goodbye; the user connects again after `away`.
+    pub cuts: Option<Placed<Rate>>,
+    /// How often a user who was not connected yet connects.
+    pub connects: Option<Placed<Rate>>,
+    /// How often a user stops reading for `stall`.
+    pub stalls: Option<Placed<Rate>>,
+    /// Conditions on this phase alone.
+    #[serde(default)]
+    pub thresholds: Thresholds,
+}
+
+/// Another rate for a part of a phase.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FileSpike {
+    /// Messages a second in it.
+    pub rate: Rate,
+    /// When it begins, from the phase's start.
+    pub after: Span,
+    /// How long it lasts.
+    pub lasts: Span,
+}
+
+/// Messages that are all due at one moment.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FileBurst {
+    /// How many messages.
+    #[schemars(range(min = 1))]
+    pub messages: u32,
+    /// From one burst to the next; the first is at the phase's start.
+    pub every: Span,
+}
+
+/// Conditions on numbers of the result, as in `"delivery.p99" = "< 5ms"`.
+#[derive(Default)]
+pub(super) struct Thresholds(pub Vec<(Placed<String>, Placed<Condition>)>);
+
+impl<'de> Deserialize<'de> for Thresholds {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Table;
+        impl<'de> de::Visitor<'de> for Table {
+            type Value = Thresholds;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("conditions, as in { \"delivery.p99\" = \"< 5ms\" }")
             }
-            rate => rate.map(Spanned::into_inner),
-        };
-        Ok(Population {
-            users,
-            rooms,
-            channels,
-            silent: 0.0,
-            connected: 1.0,
-            joined: 1.0,
-            connect_rate,
-        })
-    }
-
-    fn channel_group(&self, group: FileChannels, users: u32) -> Result<ChannelGroup, Located> {
-        let members = *group.members.get_ref();
-        if !(2..=users).contains(&members) {
-            return Err(self.wrong(
-                group.members.span(),
-                format!("a channel has 2 to {users} members (`users`)"),
-            ));
-        }
-        Ok(ChannelGroup {
-            count: group.count,
-            members: ChannelSize::Fixed(members),
-        })
-    }
-
-    fn message_size(&self, size: Option<Spanned<Range<Size>>>) -> Result<Range<Size>, Located> {
-        let Some(size) = size else {
-            return Ok(Range {
-                low: Size(120),
-                high: Size(120),
-            });
-        };
-        let (least, most) = (body::LEAST_BYTES, body::MOST_BYTES);
-        if (size.get_ref().low.0 as usize) < least || size.get_ref().high.0 as usize > most {
-            return Err(self.wrong(
-                size.span(),
-                format!(
-                    "a body has {least}B to {most}B: its first {least} bytes say which message it is"
-                ),
-            ));
-        }
-        Ok(size.into_inner())
-    }
-
-    fn phases(&self, phases: Spanned<Vec<FilePhase>>) -> Result<Vec<Phase>, Located> {
-        let span = phases.span();
-        let phases = phases.into_inner();
-        if !phases.iter().any(|phase| phase.measured) {
-            return Err(self.wrong(
-                span,
-                "nothing would be measured: at least one phase without `measured = false`",
-            ));
-        }
-        let mut messages = 0.0;
-        phases
-            .into_iter()
-            .map(|phase| {
-                let duration = phase.duration.get_ref().0;
-                if duration.is_zero() {
-                    return Err(self.wrong(phase.duration.span(), "a phase lasts longer than 0s"));
+            fn visit_map<A: MapAccess<'de>>(self, mut table: A) -> Result<Thresholds, A::Error> {
+                let mut all = Vec::new();
+                while let Some(entry) = table.next_entry()? {
+                    all.push(entry);
                 }
-                let rate = phase.rate.get_ref().0;
-                let ramp_to = phase.ramp_to.map_or(rate, |rate| rate.0);
-                messages += (rate + ramp_to) / 2.0 * duration.as_secs_f64();
-                if messages > MOST_MESSAGES {
-                    return Err(self.wrong(
-                        phase.rate.span(),
-                        format!(
-                            "{messages:.0} messages by the end of this phase; at most {MOST_MESSAGES:.0} fit a run"
-                        ),
-                    ));
-                }
-                Ok(Phase {
-                    name: phase.name,
-                    duration,
-                    load: Load::Open(Open {
-                        rate,
-                        ramp_to,
-                        arrivals: phase.arrivals,
-                        ..Open::default()
-                    }),
-                    skew: 0.0,
-                    silent: None,
-                    churn: Churn::default(),
-                    measured: phase.measured,
-                    thresholds: Vec::new(),
-                })
-            })
-            .collect()
+                Ok(Thresholds(all))
+            }
+        }
+        deserializer.deserialize_map(Table)
+    }
+}
+
+impl JsonSchema for Thresholds {
+    fn schema_name() -> Cow<'static, str> {
+        "Thresholds".into()
     }
 
-    fn thresholds(
-        &self,
-        file: BTreeMap<Spanned<String>, Spanned<String>>,
-    ) -> Result<Vec<Threshold>, Located> {
-        let mut thresholds = file
-            .into_iter()
-            .map(|(key, condition)| {
-                let subject = parse_subject(key.get_ref())
-                    .map_err(|message| self.wrong(key.span(), message))?;
-                let threshold = parse_condition(subject, condition.get_ref())
-                    .map_err(|message| self.wrong(condition.span(), message))?;
-                Ok((key.span().start, threshold))
-            })
-            .collect::<Result<Vec<_>, Located>>()?;
-        thresholds.sort_by_key(|(place, _)| *place);
-        Ok(thresholds
-            .into_iter()
-            .map(|(_, threshold)| threshold)
-            .collect())
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let counts = Count::ALL.map(Count::key).join("|");
+        let metrics = Metric::ALL.map(|metric| metric.definition().key).join("|");
+        json_schema!({
+            "type": "object",
+            "propertyNames": {
+                "pattern": format!(r"^({counts}|({metrics})\.(p[0-9]+(\.[0-9]+)?|max|mean|within_.+))$"),
+            },
+            "additionalProperties": generator.subschema_for::<Condition>(),
+        })
     }
 }

@@ -1,13 +1,20 @@
 //! What a scenario file says, checked: the question, the population, the phases and the thresholds.
 
+mod check;
 mod connections;
 mod error;
 mod file;
 mod message;
 mod phase;
 mod population;
+mod schema;
+mod sources;
+#[cfg(test)]
+mod tests;
 mod threshold;
 mod units;
+mod variables;
+mod written;
 
 use std::{
     collections::BTreeMap,
@@ -16,9 +23,10 @@ use std::{
     time::Duration,
 };
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
+use self::{file::File, sources::Sources, variables::Variables};
 use crate::vocabulary::Vocabulary;
 
 pub use self::{
@@ -27,8 +35,10 @@ pub use self::{
     message::{BodyText, Messages, Sizes},
     phase::{Arrivals, Behaviour, Burst, Churn, Load, Open, Phase, Spike},
     population::{ChannelGroup, ChannelSize, Population},
+    schema::schema,
     threshold::{Comparison, Subject, Threshold, parse_condition, parse_subject},
     units::{Range, Rate, Share, Size, Span},
+    variables::Setting,
 };
 
 /// A checked scenario: everything in it can be run.
@@ -74,7 +84,9 @@ pub struct Scenario {
 }
 
 /// The names that a server speaks (`docs/SOCKET_EVENTS.md`).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Dialect {
     /// As the documentation of the system writes them; the sender gets the delivery too.
@@ -86,7 +98,17 @@ pub enum Dialect {
 
 /// When a message is delivered.
 #[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum,
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    clap::ValueEnum,
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Delivery {
@@ -118,24 +140,34 @@ impl Dialect {
 }
 
 impl Scenario {
-    /// Reads and checks a scenario file.
+    /// Reads and checks a scenario file, with these values for its variables.
     ///
     /// # Errors
     /// [`ScenarioError`] names the file, the line and the column, and what would be right.
-    pub fn load(path: &Path) -> Result<Self, ScenarioError> {
+    pub fn load(path: &Path, settings: &[Setting]) -> Result<Self, ScenarioError> {
         let text = fs::read_to_string(path).map_err(|source| ScenarioError::Unreadable {
             path: path.to_owned(),
             source,
         })?;
-        Ok(Self::parse(path, &text)?)
+        Self::parse_with(path, &text, settings)
     }
 
-    /// Checks the text of a scenario file; `path` serves its errors and its report.
+    /// Checks the text of a scenario file; `path` serves its errors, its report, and to find the files that it names.
     ///
     /// # Errors
-    /// [`Located`] names the file, the line and the column, and what would be right.
-    pub fn parse(path: &Path, text: &str) -> Result<Self, Located> {
-        file::parse(path, text)
+    /// [`ScenarioError`] names the file, the line and the column, and what would be right.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ScenarioError> {
+        Self::parse_with(path, text, &[])
+    }
+
+    fn parse_with(path: &Path, text: &str, settings: &[Setting]) -> Result<Self, ScenarioError> {
+        let sources = Sources::read(path, text)?;
+        let mut table = sources.merged()?;
+        let variables = Variables::take(table.get_mut(), &sources, path, settings)?;
+        let table = variables.substitute(table, &sources, path)?;
+        let file = File::deserialize(toml::de::Deserializer::from(table))
+            .map_err(|error| sources.wrong(error.span().unwrap_or(0..0), error.message()))?;
+        Ok(check::check(file, path, &sources, &variables)?)
     }
 
     /// The names that are spoken: the file's own, or those of its dialect.
@@ -149,11 +181,4 @@ impl Scenario {
     pub fn duration(&self) -> Duration {
         self.phases.iter().map(|phase| phase.duration).sum()
     }
-}
-
-fn hash(text: &str) -> String {
-    Sha256::digest(text.as_bytes())
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
 }

@@ -1,7 +1,8 @@
 //! Values with units, as a scenario file writes them: `"10s"`, `"200/s"`, `"1KiB"`, `"99%"`.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{borrow::Cow, fmt, str::FromStr, time::Duration};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 
 /// A duration with its unit: `"10s"`, `"1m 30s"`, `"250ms"`, `"5us"`.
@@ -167,7 +168,7 @@ impl<T: fmt::Display + PartialEq> fmt::Display for Range<T> {
 
 /// Deserializes through `FromStr`, and says what to write where a bare number stands.
 macro_rules! deserialize_from_text {
-    ($($type:ty => $example:literal),* $(,)?) => {$(
+    ($($type:ty => $example:literal, $name:literal, $pattern:expr;)*) => {$(
         impl<'de> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 struct Text;
@@ -183,16 +184,45 @@ macro_rules! deserialize_from_text {
                 deserializer.deserialize_any(Text)
             }
         }
+
+        impl JsonSchema for $type {
+            fn inline_schema() -> bool {
+                true
+            }
+            fn schema_name() -> Cow<'static, str> {
+                $name.into()
+            }
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                // A variable can stand anywhere in it; what comes out is known when the file is read.
+                json_schema!({
+                    "type": "string",
+                    "pattern": concat!(r"^\s*(", $pattern, r")\s*$|\$\{"),
+                })
+            }
+        }
     )*};
 }
 
+/// One or more numbers with units, as humantime reads them.
+macro_rules! span_pattern {
+    () => {
+        r"[0-9][0-9a-zµ ]*[a-z]"
+    };
+}
+
+macro_rules! size_pattern {
+    () => {
+        r"[0-9][0-9_]*\s*(B|KiB|MiB)"
+    };
+}
+
 deserialize_from_text! {
-    Span => "\"10s\"",
-    Rate => "\"200/s\"",
-    Size => "\"120B\"",
-    Share => "\"20%\"",
-    Range<Size> => "\"120B\" or \"40B-2KiB\"",
-    Range<Span> => "\"10s\" or \"1s-5s\"",
+    Span => "\"10s\"", "Span", span_pattern!();
+    Rate => "\"200/s\"", "Rate", r"[0-9][0-9_]*(\.[0-9_]+)?\s*/\s*(s|sec|m|min|h)";
+    Size => "\"120B\"", "Size", size_pattern!();
+    Share => "\"20%\"", "Share", r"[0-9]+(\.[0-9]+)?\s*%";
+    Range<Size> => "\"120B\" or \"40B-2KiB\"", "Sizes", concat!(size_pattern!(), r"(\s*-\s*", size_pattern!(), ")?");
+    Range<Span> => "\"10s\" or \"1s-5s\"", "Spans", concat!(span_pattern!(), r"(\s*-\s*", span_pattern!(), ")?");
 }
 
 #[cfg(test)]

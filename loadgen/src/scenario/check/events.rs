@@ -1,0 +1,139 @@
+//! Checks of another server's own event names: every kind of conversation has them, and none means two things.
+
+use super::Checker;
+use crate::{
+    scenario::{
+        Located, Population,
+        file::{FileEvents, FileNames},
+        written::Placed,
+    },
+    vocabulary::{Fields, Names, Vocabulary},
+};
+
+impl Checker<'_> {
+    pub(super) fn events(
+        &self,
+        events: Placed<FileEvents>,
+        population: &Population,
+    ) -> Result<Vocabulary, Located> {
+        let span = events.span;
+        let events = events.value;
+        let missing = |kind: &str, has: bool, there: bool| {
+            match has && !there {
+            true => Err(self.wrong(
+                &span,
+                format!(
+                    "the population has {kind}s, and [server.events.{kind}] is missing: {{ join, send, received, id_field }} and what else there is"
+                ),
+            )),
+            false => Ok(()),
+        }
+        };
+        missing("room", population.rooms > 0, events.room.is_some())?;
+        missing(
+            "channel",
+            population.channels.iter().any(|group| group.count > 0),
+            events.channel.is_some(),
+        )?;
+        self.distinct(&events)?;
+        let fields = events.fields;
+        for (key, field) in [("body", &fields.body), ("sender", &fields.sender)] {
+            if field.value.contains('.') {
+                return Err(self.wrong(
+                    &field.span,
+                    format!("`{key}` is a plain field, no path: clients send it too"),
+                ));
+            }
+        }
+        if fields.body.value.is_empty() {
+            return Err(self.wrong(
+                &fields.body.span,
+                "`body` has a name: the text says which message it is",
+            ));
+        }
+        Ok(Vocabulary {
+            room: names(events.room),
+            channel: names(events.channel),
+            fields: Fields {
+                id: fields.id,
+                body: fields.body.value,
+                temp_id: fields.temp_id,
+                sender: fields.sender.value,
+            },
+            acknowledges_joins: events.acknowledges_joins,
+            acknowledges_messages: events.acknowledges_messages,
+            answers_success: events.answers_success,
+            echoes: events.echoes,
+        })
+    }
+
+    /// An event from the server must mean one thing.
+    fn distinct(&self, events: &FileEvents) -> Result<(), Located> {
+        let all: Vec<(&str, &Placed<String>)> = [&events.room, &events.channel]
+            .into_iter()
+            .flatten()
+            .flat_map(|names| {
+                let names = &names.value;
+                [
+                    ("received", Some(&names.received)),
+                    // A sender's own copy is a message too.
+                    ("received", names.sent.as_ref()),
+                    ("confirmed", names.confirmed.as_ref()),
+                    ("failed", names.failed.as_ref()),
+                ]
+            })
+            .filter_map(|(meaning, name)| Some((meaning, name?)))
+            .collect();
+        for (index, (meaning, name)) in all.iter().enumerate() {
+            let twice = all[..index]
+                .iter()
+                .find(|(other, earlier)| earlier.value == name.value && other != meaning);
+            if let Some((other, _)) = twice {
+                return Err(self.wrong(
+                    &name.span,
+                    format!(
+                        "{:?} is the event of `{other}` already: one event can't mean two things",
+                        name.value
+                    ),
+                ));
+            }
+        }
+        for (_, name) in all {
+            if name.value.is_empty() {
+                return Err(self.wrong(
+                    &name.span,
+                    "an event has a name; leave out what there is not",
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Names that no event has stand for a kind of conversation that there is not.
+fn names(names: Option<Placed<FileNames>>) -> Names {
+    let Some(names) = names else {
+        return Names {
+            join: String::new(),
+            leave: None,
+            send: String::new(),
+            received: String::new(),
+            sent: None,
+            confirmed: None,
+            failed: None,
+            id_field: String::new(),
+        };
+    };
+    let names = names.value;
+    let optional = |name: Option<Placed<String>>| name.map(|name| name.value);
+    Names {
+        join: names.join.value,
+        leave: optional(names.leave),
+        send: names.send.value,
+        received: names.received.value,
+        sent: optional(names.sent),
+        confirmed: optional(names.confirmed),
+        failed: optional(names.failed),
+        id_field: names.id_field.value,
+    }
+}

@@ -1,0 +1,292 @@
+//! Checks of what happens: loads that can be planned, and people who can do what they are to do.
+
+use std::{ops::Range as ByteRange, time::Duration};
+
+use super::Checker;
+use crate::{
+    arrivals,
+    scenario::{
+        Burst, Churn, Load, Located, Open, Phase, Population, Rate, Spike, file::FilePhase,
+        written::Placed,
+    },
+    vocabulary::Vocabulary,
+};
+
+/// Message numbers have 32 bits; so many fit, and no run of one machine comes near.
+const MOST_MESSAGES: f64 = 1e9;
+/// So many comings and goings likewise.
+const MOST_ACTIONS: f64 = 1e8;
+
+impl Checker<'_> {
+    pub(super) fn phases(
+        &self,
+        phases: Placed<Vec<FilePhase>>,
+        population: &Population,
+        vocabulary: &Vocabulary,
+    ) -> Result<Vec<Phase>, Located> {
+        let span = phases.span;
+        let phases = phases.value;
+        if !phases.iter().any(|phase| phase.measured) {
+            return Err(self.wrong(
+                &span,
+                "nothing would be measured: at least one phase without `measured = false`",
+            ));
+        }
+        if phases.len() > usize::from(u16::MAX) {
+            return Err(self.wrong(&span, format!("at most {} phases", u16::MAX)));
+        }
+        let somebody_leaves = phases
+            .iter()
+            .any(|phase| phase.leaves.as_ref().is_some_and(|rate| rate.value.0 > 0.0));
+        let mut messages = 0.0;
+        phases
+            .into_iter()
+            .map(|phase| {
+                self.can_happen(&phase, population, vocabulary, somebody_leaves)?;
+                self.phase(phase, population, vocabulary, &mut messages)
+            })
+            .collect()
+    }
+
+    fn phase(
+        &self,
+        file: FilePhase,
+        population: &Population,
+        vocabulary: &Vocabulary,
+        messages: &mut f64,
+    ) -> Result<Phase, Located> {
+        let duration = file.duration.value.0;
+        if duration.is_zero() {
+            return Err(self.wrong(&file.duration.span, "a phase lasts longer than 0s"));
+        }
+        let skew = file.skew.as_ref().map_or(0.0, |skew| skew.value);
+        if let Some(skew) = file.skew.as_ref()
+            && !(0.0..=10.0).contains(&skew.value)
+        {
+            return Err(self.wrong(&skew.span, "`skew` is an exponent from 0 to 10"));
+        }
+        let load = self.load(&file, duration, vocabulary)?;
+        let (due, span) = match &load {
+            Load::Open(open) => {
+                let span = [
+                    file.rate.as_ref().map(|rate| &rate.span),
+                    file.burst.as_ref().map(|burst| &burst.span),
+                    file.ramp_to.as_ref().map(|rate| &rate.span),
+                ];
+                let span = span.into_iter().flatten().next();
+                (arrivals::expected(open, duration), span)
+            }
+            Load::Closed { think_time } => {
+                let each = duration.as_secs_f64() / think_time.low.0.as_secs_f64();
+                let span = file.think_time.as_ref().map(|think| &think.span);
+                (each * f64::from(population.users), span)
+            }
+        };
+        *messages += due;
+        if *messages > MOST_MESSAGES {
+            return Err(self.wrong(
+                span.unwrap_or(&file.duration.span),
+                format!(
+                    "{messages:.0} messages by the end of this phase; at most {MOST_MESSAGES:.0} fit a run"
+                ),
+            ));
+        }
+        let churn = self.churn(&file, duration)?;
+        Ok(Phase {
+            name: file.name,
+            duration,
+            load,
+            skew,
+            silent: self.silent(&file.silent)?,
+            churn,
+            measured: file.measured,
+            thresholds: self.phase_thresholds(file.thresholds, file.measured, vocabulary)?,
+        })
+    }
+
+    fn load(
+        &self,
+        file: &FilePhase,
+        duration: Duration,
+        vocabulary: &Vocabulary,
+    ) -> Result<Load, Located> {
+        let Some(think_time) = &file.think_time else {
+            return self.open(file, duration).map(Load::Open);
+        };
+        let open_key = [
+            ("rate", file.rate.as_ref().map(|key| &key.span)),
+            ("ramp_to", file.ramp_to.as_ref().map(|key| &key.span)),
+            ("steps", file.steps.as_ref().map(|key| &key.span)),
+            ("spike", file.spike.as_ref().map(|key| &key.span)),
+            ("burst", file.burst.as_ref().map(|key| &key.span)),
+            ("arrivals", file.arrivals.as_ref().map(|key| &key.span)),
+        ]
+        .into_iter()
+        .find_map(|(key, span)| Some((key, span?)));
+        if let Some((key, span)) = open_key {
+            return Err(self.wrong(
+                span,
+                format!(
+                    "`{key}` belongs to an open load, and `think_time` makes this phase a closed one: leave one of the two out"
+                ),
+            ));
+        }
+        if think_time.value.low.0.is_zero() {
+            return Err(self.wrong(
+                &think_time.span,
+                "people think longer than 0s: else there is no end to what they could send",
+            ));
+        }
+        if !vocabulary.acknowledges_messages {
+            return Err(self.wrong(
+                &think_time.span,
+                "a closed load waits for acknowledgements, and this server gives none (`acknowledges_messages = false`)",
+            ));
+        }
+        Ok(Load::Closed {
+            think_time: think_time.value,
+        })
+    }
+
+    fn open(&self, file: &FilePhase, duration: Duration) -> Result<Open, Located> {
+        let rate = file.rate.as_ref().map_or(0.0, |rate| rate.value.0);
+        if let Some(steps) = &file.steps {
+            if file.ramp_to.is_none() {
+                return Err(self.wrong(
+                    &steps.span,
+                    "`steps` lead somewhere: say where with `ramp_to`",
+                ));
+            }
+            if !(2..=10_000).contains(&steps.value) {
+                return Err(self.wrong(
+                    &steps.span,
+                    "2 to 10000 steps, the first at `rate`, the last at `ramp_to`",
+                ));
+            }
+        }
+        Ok(Open {
+            rate,
+            ramp_to: file.ramp_to.as_ref().map_or(rate, |rate| rate.value.0),
+            steps: file.steps.as_ref().map(|steps| steps.value),
+            spike: self.spike(file, duration)?,
+            burst: self.burst(file)?,
+            arrivals: file
+                .arrivals
+                .as_ref()
+                .map_or_else(Default::default, |arrivals| arrivals.value),
+        })
+    }
+
+    fn spike(&self, file: &FilePhase, duration: Duration) -> Result<Option<Spike>, Located> {
+        let Some(Placed { value: spike, span }) = &file.spike else {
+            return Ok(None);
+        };
+        let (after, lasts) = (spike.after.0, spike.lasts.0);
+        if lasts.is_zero() {
+            return Err(self.wrong(span, "a spike lasts longer than 0s"));
+        }
+        if after.checked_add(lasts).is_none_or(|end| end > duration) {
+            return Err(self.wrong(
+                span,
+                format!(
+                    "the spike is not over when the phase is: {} + {} is more than {}",
+                    spike.after, spike.lasts, file.duration.value
+                ),
+            ));
+        }
+        Ok(Some(Spike {
+            rate: spike.rate.0,
+            after,
+            lasts,
+        }))
+    }
+
+    fn burst(&self, file: &FilePhase) -> Result<Option<Burst>, Located> {
+        let Some(Placed { value: burst, span }) = &file.burst else {
+            return Ok(None);
+        };
+        if burst.messages == 0 || burst.every.0.is_zero() {
+            return Err(self.wrong(
+                span,
+                "a burst has a message or more, and comes every 1ns or more",
+            ));
+        }
+        Ok(Some(Burst {
+            messages: burst.messages,
+            every: burst.every.0,
+        }))
+    }
+
+    fn churn(&self, file: &FilePhase, duration: Duration) -> Result<Churn, Located> {
+        let rate = |rate: &Option<Placed<Rate>>| match rate {
+            None => Ok(0.0),
+            Some(rate) if rate.value.0 * duration.as_secs_f64() > MOST_ACTIONS => Err(self.wrong(
+                &rate.span,
+                format!("at most {MOST_ACTIONS:.0} of these fit a phase"),
+            )),
+            Some(rate) => Ok(rate.value.0),
+        };
+        Ok(Churn {
+            joins: rate(&file.joins)?,
+            leaves: rate(&file.leaves)?,
+            rejoins: rate(&file.rejoins)?,
+            reconnects: rate(&file.reconnects)?,
+            cuts: rate(&file.cuts)?,
+            connects: rate(&file.connects)?,
+            stalls: rate(&file.stalls)?,
+        })
+    }
+
+    /// Who comes or goes must be able to.
+    fn can_happen(
+        &self,
+        phase: &FilePhase,
+        population: &Population,
+        vocabulary: &Vocabulary,
+        somebody_leaves: bool,
+    ) -> Result<(), Located> {
+        let wanted = |rate: &Option<Placed<Rate>>| -> Option<ByteRange<usize>> {
+            rate.as_ref()
+                .filter(|rate| rate.value.0 > 0.0)
+                .map(|rate| rate.span.clone())
+        };
+        if let Some(span) = wanted(&phase.connects)
+            && population.connected >= 1.0
+        {
+            return Err(self.wrong(
+                &span,
+                "everybody is connected already: leave somebody to come with `connected = \"50%\"` in [population]",
+            ));
+        }
+        if let Some(span) = wanted(&phase.joins)
+            && population.joined >= 1.0
+            && !somebody_leaves
+        {
+            return Err(self.wrong(
+                &span,
+                "everything is joined already: leave something with `joined = \"50%\"` in [population], or by `leaves`",
+            ));
+        }
+        for (key, rate) in [("leaves", &phase.leaves), ("rejoins", &phase.rejoins)] {
+            let kind = without_leave(population, vocabulary);
+            if let (Some(span), Some(kind)) = (wanted(rate), kind) {
+                return Err(self.wrong(
+                    &span,
+                    format!("`{key}` need an event: [server.events.{kind}] has no `leave`"),
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A kind of conversation in the population that nobody can leave.
+fn without_leave(population: &Population, vocabulary: &Vocabulary) -> Option<&'static str> {
+    let channels = population.channels.iter().any(|group| group.count > 0);
+    [
+        ("room", population.rooms > 0, &vocabulary.room),
+        ("channel", channels, &vocabulary.channel),
+    ]
+    .into_iter()
+    .find_map(|(kind, has, names)| (has && names.leave.is_none()).then_some(kind))
+}

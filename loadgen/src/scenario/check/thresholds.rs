@@ -1,0 +1,152 @@
+//! Checks of thresholds: on numbers that the run, the phase and the measured server will have.
+
+use std::ops::Range as ByteRange;
+
+use super::Checker;
+use crate::{
+    metric::{Count, Metric},
+    scenario::{
+        Located, Subject, Threshold,
+        file::Thresholds,
+        parse_condition, parse_subject,
+        written::{Condition, Placed},
+    },
+    vocabulary::Vocabulary,
+};
+
+/// Not known by phase: they belong to connections, to the process, or to the server as a whole.
+const WHOLE_RUN: [Metric; 6] = [
+    Metric::Connect,
+    Metric::Join,
+    Metric::ReceiveWait,
+    Metric::Hiccup,
+    Metric::ServerEmit,
+    Metric::ServerSave,
+];
+
+/// Asked of the server after the run.
+const AT_THE_END: [Metric; 2] = [Metric::ServerEmit, Metric::ServerSave];
+
+impl Checker<'_> {
+    pub(super) fn thresholds(
+        &self,
+        file: Thresholds,
+        vocabulary: &Vocabulary,
+    ) -> Result<Vec<Threshold>, Located> {
+        let mut placed = file.0;
+        placed.sort_by_key(|(key, _)| key.span.start);
+        placed
+            .iter()
+            .map(|(key, condition)| self.threshold(key, condition, vocabulary))
+            .collect()
+    }
+
+    /// Thresholds of one phase.
+    pub(super) fn phase_thresholds(
+        &self,
+        file: Thresholds,
+        measured: bool,
+        vocabulary: &Vocabulary,
+    ) -> Result<Vec<Threshold>, Located> {
+        if let (false, Some((key, _))) = (measured, file.0.first()) {
+            return Err(self.wrong(
+                &key.span,
+                "nothing of this phase is measured (`measured = false`): no threshold can judge it",
+            ));
+        }
+        for (key, _) in &file.0 {
+            let subject = self.subject(key)?;
+            if let Some(metric) = metric(subject)
+                && WHOLE_RUN.contains(&metric)
+            {
+                let metric = metric.definition().key;
+                return Err(self.wrong(
+                    &key.span,
+                    format!("{metric} is known for the whole run only: put this into [thresholds]"),
+                ));
+            }
+        }
+        self.thresholds(file, vocabulary)
+    }
+
+    fn subject(&self, key: &Placed<String>) -> Result<Subject, Located> {
+        parse_subject(&key.value).map_err(|message| self.wrong(&key.span, message))
+    }
+
+    fn threshold(
+        &self,
+        key: &Placed<String>,
+        condition: &Placed<Condition>,
+        vocabulary: &Vocabulary,
+    ) -> Result<Threshold, Located> {
+        let subject = self.subject(key)?;
+        self.has_samples(subject, &key.span, vocabulary)?;
+        let Condition {
+            text,
+            span,
+            abort_after,
+        } = &condition.value;
+        let mut threshold = parse_condition(subject, text)
+            .map_err(|message| self.wrong(span.as_ref().unwrap_or(&condition.span), message))?;
+        if let Some(after) = abort_after {
+            let late = match subject {
+                Subject::Count(Count::Lost) => true,
+                _ => metric(subject).is_some_and(|metric| AT_THE_END.contains(&metric)),
+            };
+            if late {
+                return Err(self.wrong(
+                    &after.span,
+                    format!(
+                        "{} is known at the end only: it can't end the run early",
+                        key.value
+                    ),
+                ));
+            }
+            threshold.abort_after = Some(after.value.0);
+        }
+        Ok(threshold)
+    }
+
+    /// A condition on what this server never says would hold, or be inconclusive, forever.
+    fn has_samples(
+        &self,
+        subject: Subject,
+        span: &ByteRange<usize>,
+        vocabulary: &Vocabulary,
+    ) -> Result<(), Located> {
+        let named = |name: fn(&crate::vocabulary::Names) -> bool| {
+            name(&vocabulary.room) || name(&vocabulary.channel)
+        };
+        let missing = match subject {
+            Subject::Count(Count::Failed) if !named(|names| names.failed.is_some()) => {
+                "[server.events] has no `failed`"
+            }
+            Subject::Count(_) => return Ok(()),
+            _ => match metric(subject) {
+                Some(Metric::Confirm | Metric::ConfirmAfterDelivery)
+                    if !named(|names| names.confirmed.is_some()) =>
+                {
+                    "[server.events] has no `confirmed`"
+                }
+                Some(Metric::Ack) if !vocabulary.acknowledges_messages => {
+                    "`acknowledges_messages = false` in [server.events]"
+                }
+                Some(Metric::Join) if !vocabulary.acknowledges_joins => {
+                    "`acknowledges_joins = false` in [server.events]"
+                }
+                _ => return Ok(()),
+            },
+        };
+        Err(self.wrong(span, format!("there will be no such number: {missing}")))
+    }
+}
+
+fn metric(subject: Subject) -> Option<Metric> {
+    match subject {
+        Subject::Percentile(metric, _)
+        | Subject::Max(metric)
+        | Subject::Mean(metric)
+        | Subject::Within(metric, _) => Some(metric),
+        Subject::Count(_) => None,
+    }
+}

@@ -1,0 +1,179 @@
+//! The JSON Schema of scenario files: what editors complete, explain and underline. It is made from the types that read
+//! a file, so that it can't say anything else than they do.
+
+use schemars::generate::SchemaSettings;
+use serde_json::{Map, Value, json};
+
+use super::file::File;
+
+/// A value that is a variable's as a whole.
+const VARIABLE: &str = r"^\$\{[A-Za-z0-9_-]+\}$";
+
+/// Keys of a file that are read before variables are known.
+const BEFORE_VARIABLES: [&str; 3] = ["version", "include", "variables"];
+
+/// The JSON Schema (draft 7) of a scenario file.
+pub fn schema() -> Value {
+    let mut generator = SchemaSettings::draft07()
+        .with(|settings| settings.inline_subschemas = true)
+        .into_generator();
+    let mut schema = generator.root_schema_for::<File>().to_value();
+    plain(&mut schema);
+    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+        for (key, property) in properties {
+            if !BEFORE_VARIABLES.contains(&key.as_str()) {
+                admit_variables(property);
+            }
+        }
+    }
+    let required = take_required(&mut schema);
+    if let Value::Object(schema) = &mut schema {
+        // What an including file leaves out, the included one can give.
+        schema.insert(
+            "anyOf".to_owned(),
+            json!([{ "required": ["include"] }, required]),
+        );
+    }
+    schema
+}
+
+/// TOML has no null, and formats like `uint32` are no standard's.
+fn plain(schema: &mut Value) {
+    each_schema(schema, &mut plain);
+    let Value::Object(object) = schema else {
+        return;
+    };
+    object.remove("format");
+    if object.get("default") == Some(&Value::Null) {
+        object.remove("default");
+    }
+    if let Some(Value::Array(types)) = object.get_mut("type") {
+        types.retain(|name| name != "null");
+        if let [one] = &types[..] {
+            let one = one.clone();
+            object.insert("type".to_owned(), one);
+        }
+    }
+    if let Some(Value::Array(values)) = object.get_mut("enum") {
+        values.retain(|value| !value.is_null());
+    }
+    for key in ["anyOf", "oneOf"] {
+        let Some(Value::Array(alternatives)) = object.get_mut(key) else {
+            continue;
+        };
+        alternatives.retain(|schema| schema["type"] != "null");
+        if let [Value::Object(only)] = &mut alternatives[..] {
+            let only = std::mem::take(only);
+            object.remove(key);
+            // The description of the key says more than that of its type.
+            for (key, value) in only {
+                object.entry(key).or_insert(value);
+            }
+        }
+    }
+}
+
+/// Numbers, booleans and names can also be a variable's; any other text is checked when the value is in its place.
+fn admit_variables(schema: &mut Value) {
+    each_schema(schema, &mut admit_variables);
+    let Value::Object(object) = schema else {
+        return;
+    };
+    let one_of_names = object
+        .get("oneOf")
+        .and_then(Value::as_array)
+        .is_some_and(|all| all.iter().all(|schema| schema.get("const").is_some()));
+    let typed = object
+        .get("type")
+        .is_some_and(|name| ["integer", "number", "boolean"].iter().any(|t| name == t));
+    if !(typed || one_of_names || object.contains_key("enum")) {
+        return;
+    }
+    let said = ["title", "description", "default"];
+    let (outside, inside): (Map<String, Value>, Map<String, Value>) = std::mem::take(object)
+        .into_iter()
+        .partition(|(key, _)| said.contains(&key.as_str()));
+    *object = outside;
+    object.insert(
+        "anyOf".to_owned(),
+        json!([inside, { "type": "string", "pattern": VARIABLE }]),
+    );
+}
+
+/// Moves `required` out of all tables that an included file can complete, into a schema of its own.
+fn take_required(schema: &mut Value) -> Value {
+    let Value::Object(object) = schema else {
+        return json!({});
+    };
+    let mut required = Map::new();
+    if let Some(keys) = object.remove("required") {
+        required.insert("required".to_owned(), keys);
+    }
+    if let Some(Value::Object(properties)) = object.get_mut("properties") {
+        let below: Map<String, Value> = properties
+            .iter_mut()
+            .map(|(key, property)| (key.clone(), take_required(property)))
+            .filter(|(_, required)| *required != json!({}))
+            .collect();
+        if !below.is_empty() {
+            required.insert("properties".to_owned(), Value::Object(below));
+        }
+    }
+    Value::Object(required)
+}
+
+/// Applies to all schemas directly below a schema.
+fn each_schema(schema: &mut Value, apply: &mut dyn FnMut(&mut Value)) {
+    let Value::Object(object) = schema else {
+        return;
+    };
+    for (key, value) in object {
+        match (key.as_str(), value) {
+            ("properties", Value::Object(properties)) => {
+                properties.values_mut().for_each(&mut *apply);
+            }
+            ("anyOf" | "oneOf" | "allOf", Value::Array(schemas)) => {
+                schemas.iter_mut().for_each(&mut *apply);
+            }
+            ("items" | "additionalProperties", value) => apply(value),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_admit_a_variable_and_nothing_admits_null() {
+        let schema = schema();
+        let users = &schema["properties"]["population"]["properties"]["users"]["anyOf"];
+        assert_eq!(users[0]["type"], "integer");
+        assert_eq!(users[0]["minimum"], 2);
+        assert_eq!(users[1]["pattern"], VARIABLE);
+        assert_eq!(schema["properties"]["version"]["const"], 1);
+        assert!(!schema.to_string().contains("null"));
+    }
+
+    #[test]
+    fn every_key_is_described() {
+        fn walk(path: &str, schema: &Value, undescribed: &mut Vec<String>) {
+            for (key, property) in schema["properties"].as_object().into_iter().flatten() {
+                let path = format!("{path}.{key}");
+                if property["description"].as_str().is_none_or(str::is_empty) {
+                    undescribed.push(path.clone());
+                }
+                walk(&path, property, undescribed);
+                walk(&path, &property["items"], undescribed);
+                for alternative in property["anyOf"].as_array().into_iter().flatten() {
+                    walk(&path, alternative, undescribed);
+                    walk(&path, &alternative["items"], undescribed);
+                }
+            }
+        }
+        let mut undescribed = Vec::new();
+        walk("", &schema(), &mut undescribed);
+        assert_eq!(undescribed, Vec::<String>::new());
+    }
+}

@@ -1,0 +1,321 @@
+//! The files that a scenario is made of: the one that was named and all that it includes, as one merged table whose
+//! every value still knows where it was written.
+
+use std::{
+    cell::RefCell,
+    collections::BTreeSet,
+    fs,
+    ops::Range,
+    path::{Path, PathBuf},
+};
+
+use toml::{
+    Spanned,
+    de::{DeArray, DeTable, DeValue},
+};
+
+use super::{Located, variables};
+
+/// The version of the file format that this program reads.
+pub(super) const VERSION: &str = "1";
+
+/// A table whose keys and values carry their places, as byte ranges over all files one after another.
+pub(super) type Table<'a> = DeTable<'a>;
+/// A value with its place.
+pub(super) type Value<'a> = Spanned<DeValue<'a>>;
+
+/// These tables are merged key by key; any other value is replaced whole.
+const MERGED: [&str; 11] = [
+    "variables",
+    "server",
+    "server.events",
+    "server.events.room",
+    "server.events.channel",
+    "server.events.fields",
+    "population",
+    "connections",
+    "messages",
+    "behaviour",
+    "thresholds",
+];
+
+/// Of these keys of a table only one can be given: an including file that gives one does without the included other.
+const ALTERNATIVES: [(&str, &str, &str); 3] = [
+    ("server", "dialect", "events"),
+    ("messages", "size", "file"),
+    ("messages", "text", "file"),
+];
+
+/// All files of a scenario, the named one first.
+#[derive(Debug, Default)]
+pub(super) struct Sources {
+    files: Vec<Source>,
+    notes: RefCell<Vec<(Range<usize>, String)>>,
+}
+
+#[derive(Debug)]
+struct Source {
+    path: PathBuf,
+    text: String,
+    /// The offset of its first byte among all files.
+    start: usize,
+    /// Indices of the files that it includes.
+    includes: Vec<usize>,
+}
+
+impl Sources {
+    /// Reads a file's text and all that it includes.
+    pub(super) fn read(path: &Path, text: &str) -> Result<Self, Located> {
+        let mut sources = Self::default();
+        sources.add(path, text.to_owned(), &mut Vec::new())?;
+        Ok(sources)
+    }
+
+    fn add(
+        &mut self,
+        path: &Path,
+        text: String,
+        including: &mut Vec<PathBuf>,
+    ) -> Result<usize, Located> {
+        let index = self.files.len();
+        self.files.push(Source {
+            path: path.to_owned(),
+            text,
+            // One more, so that the end of a file is not the beginning of the next.
+            start: self
+                .files
+                .last()
+                .map_or(0, |last| last.start + last.text.len() + 1),
+            includes: Vec::new(),
+        });
+        let table = self.parsed(index)?;
+        self.check_version(table.get_ref())?;
+        let names = self.include_names(table.get_ref())?;
+        including.push(resolved(path));
+        for name in names {
+            let included = self.include(path, &name, including)?;
+            self.files[index].includes.push(included);
+        }
+        including.pop();
+        Ok(index)
+    }
+
+    /// One file's own table.
+    fn parsed(&self, index: usize) -> Result<Spanned<Table<'_>>, Located> {
+        let Source { text, start, .. } = &self.files[index];
+        match DeTable::parse(text) {
+            Ok(table) => {
+                let span = shifted(table.span(), *start);
+                Ok(Spanned::new(span, shift_table(table.into_inner(), *start)))
+            }
+            Err(error) => {
+                let span = shifted(error.span().unwrap_or(0..0), *start);
+                Err(self.wrong(span, error.message()))
+            }
+        }
+    }
+
+    /// The table of all files, merged: later included files win over earlier ones, the including file over all.
+    pub(super) fn merged(&self) -> Result<Spanned<Table<'_>>, Located> {
+        self.merged_at(0)
+    }
+
+    fn merged_at(&self, index: usize) -> Result<Spanned<Table<'_>>, Located> {
+        let table = self.parsed(index)?;
+        let span = table.span();
+        let mut base = Table::new();
+        for &included in &self.files[index].includes {
+            base = merge(base, self.merged_at(included)?.into_inner(), "");
+        }
+        let mut table = merge(base, table.into_inner(), "");
+        table.remove("include");
+        Ok(Spanned::new(span, table))
+    }
+
+    fn check_version(&self, table: &Table<'_>) -> Result<(), Located> {
+        match table.get("version") {
+            Some(version) => match version.get_ref().as_integer() {
+                Some(number) if number.as_str() == VERSION => Ok(()),
+                _ => Err(self.wrong(
+                    version.span(),
+                    format!("this program reads scenario files of version {VERSION}"),
+                )),
+            },
+            None => Ok(()),
+        }
+    }
+
+    fn include_names(&self, table: &Table<'_>) -> Result<Vec<Spanned<String>>, Located> {
+        let Some(list) = table.get("include") else {
+            return Ok(Vec::new());
+        };
+        let wrong = |span| {
+            self.wrong(
+                span,
+                "`include` is a list of files: include = [\"base.toml\"]",
+            )
+        };
+        let DeValue::Array(files) = list.get_ref() else {
+            return Err(wrong(list.span()));
+        };
+        files
+            .iter()
+            .map(|file| match file.get_ref() {
+                DeValue::String(name) => Ok(Spanned::new(file.span(), name.to_string())),
+                _ => Err(wrong(file.span())),
+            })
+            .collect()
+    }
+
+    fn include(
+        &mut self,
+        from: &Path,
+        file: &Spanned<String>,
+        including: &mut Vec<PathBuf>,
+    ) -> Result<usize, Located> {
+        let path = beside(from, file.get_ref());
+        let text = fs::read_to_string(&path)
+            .map_err(|error| self.wrong(file.span(), format!("{}: {error}", path.display())))?;
+        let place = resolved(&path);
+        if let Some(first) = including.iter().position(|earlier| *earlier == place) {
+            let circle: Vec<String> = including[first..]
+                .iter()
+                .chain([&place])
+                .map(|path| file_name(path))
+                .collect();
+            return Err(self.wrong(
+                file.span(),
+                format!("a file can't include itself: {}", circle.join(" → ")),
+            ));
+        }
+        self.add(&path, text, including)
+    }
+
+    /// A mistake at a place.
+    pub(super) fn wrong(&self, span: Range<usize>, message: impl Into<String>) -> Located {
+        let Some(source) = self.source(&span) else {
+            return Located::at("", "", 0..0, message);
+        };
+        let local = span.start - source.start..span.end.max(span.start) - source.start;
+        let name = source.path.display().to_string();
+        let mut located = Located::at(&name, &source.text, local, message);
+        located.notes = self
+            .notes
+            .borrow()
+            .iter()
+            .filter(|(noted, _)| noted.start <= span.start && span.end <= noted.end)
+            .map(|(_, note)| note.clone())
+            .collect();
+        located
+    }
+
+    /// Remembers what must be said of any mistake at a place.
+    pub(super) fn note(&self, span: Range<usize>, note: String) {
+        self.notes.borrow_mut().push((span, note));
+    }
+
+    /// The path of a file that is named at a place: relative to the file that names it.
+    pub(super) fn beside(&self, span: &Range<usize>, name: &str) -> PathBuf {
+        self.source(span)
+            .map_or_else(|| PathBuf::from(name), |source| beside(&source.path, name))
+    }
+
+    /// `file:line` of a place.
+    pub(super) fn line(&self, span: Range<usize>) -> String {
+        let located = self.wrong(span, "");
+        format!("{}:{}", located.file, located.line)
+    }
+
+    /// The variables that any of the files uses, overruled or not.
+    pub(super) fn uses(&self) -> Result<BTreeSet<String>, Located> {
+        let mut uses = BTreeSet::new();
+        for index in 0..self.files.len() {
+            variables::collect_uses(self.parsed(index)?.get_ref(), &mut uses);
+        }
+        Ok(uses)
+    }
+
+    /// The texts of all files, the named one first.
+    pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().map(|file| file.text.as_str())
+    }
+
+    fn source(&self, span: &Range<usize>) -> Option<&Source> {
+        let after = self.files.partition_point(|file| file.start <= span.start);
+        self.files.get(after.checked_sub(1)?)
+    }
+}
+
+fn beside(file: &Path, name: &str) -> PathBuf {
+    file.parent().unwrap_or(Path::new("")).join(name)
+}
+
+/// The same for all ways to write a path, so that a circle is seen.
+fn resolved(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(
+        || path.display().to_string(),
+        |name| name.to_string_lossy().into_owned(),
+    )
+}
+
+/// `over` wins over `base`; `at` is the path of both.
+fn merge<'a>(mut base: Table<'a>, over: Table<'a>, at: &str) -> Table<'a> {
+    for (_, given, other) in ALTERNATIVES
+        .into_iter()
+        .flat_map(|(table, one, other)| [(table, one, other), (table, other, one)])
+        .filter(|(table, ..)| *table == at)
+    {
+        if over.contains_key(given) && !over.contains_key(other) {
+            base.remove(other);
+        }
+    }
+    for (key, value) in over {
+        let path = match at {
+            "" => key.get_ref().to_string(),
+            _ => format!("{at}.{}", key.get_ref()),
+        };
+        let earlier = base.remove(key.get_ref().as_ref()).map(Spanned::into_inner);
+        let span = value.span();
+        let value = match (earlier, value.into_inner()) {
+            (Some(DeValue::Table(earlier)), DeValue::Table(value))
+                if MERGED.contains(&path.as_str()) =>
+            {
+                DeValue::Table(merge(earlier, value, &path))
+            }
+            (_, value) => value,
+        };
+        base.insert(key, Spanned::new(span, value));
+    }
+    base
+}
+
+fn shifted(span: Range<usize>, by: usize) -> Range<usize> {
+    span.start + by..span.end + by
+}
+
+fn shift_table(table: Table<'_>, by: usize) -> Table<'_> {
+    table
+        .into_iter()
+        .map(|(key, value)| {
+            let key = Spanned::new(shifted(key.span(), by), key.into_inner());
+            (key, shift(value, by))
+        })
+        .collect()
+}
+
+fn shift(value: Value<'_>, by: usize) -> Value<'_> {
+    let span = shifted(value.span(), by);
+    let value = match value.into_inner() {
+        DeValue::Table(table) => DeValue::Table(shift_table(table, by)),
+        DeValue::Array(values) => {
+            let values: DeArray<'_> = values.into_iter().map(|value| shift(value, by)).collect();
+            DeValue::Array(values)
+        }
+        scalar => scalar,
+    };
+    Spanned::new(span, value)
+}

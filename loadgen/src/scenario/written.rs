@@ -1,0 +1,297 @@
+//! Values that a file can write in more than one way, and values that remember where they were written.
+
+use std::{borrow::Cow, fmt, marker::PhantomData, ops::Range as ByteRange};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, MapAccess, SeqAccess, value::MapAccessDeserializer, value::SeqAccessDeserializer},
+};
+use toml::Spanned;
+
+use super::units::{Range, Size, Span};
+
+/// A value and its place.
+#[derive(Debug, Clone)]
+pub(super) struct Placed<T> {
+    /// The value.
+    pub value: T,
+    /// Its place among the bytes of all files.
+    pub span: ByteRange<usize>,
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Placed<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let spanned = Spanned::<T>::deserialize(deserializer)?;
+        Ok(Self {
+            span: spanned.span(),
+            value: spanned.into_inner(),
+        })
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Placed<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::json_schema(generator)
+    }
+}
+
+/// A value of several forms; those that it does not have are refused with [`Forms::EXPECTED`].
+trait Forms<'de>: Sized {
+    /// What the forms are, for an error.
+    const EXPECTED: &'static str;
+
+    fn number(number: u64) -> Result<Self, Cow<'static, str>> {
+        Err(format!("{number}: expected {}", Self::EXPECTED).into())
+    }
+
+    fn text(text: &str) -> Result<Self, Cow<'static, str>>;
+
+    fn table<A: MapAccess<'de>>(table: A) -> Result<Self, A::Error>;
+
+    fn list<A: SeqAccess<'de>>(_: A) -> Result<Self, A::Error> {
+        Err(de::Error::custom(format_args!(
+            "expected {}",
+            Self::EXPECTED
+        )))
+    }
+}
+
+struct FormsVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Forms<'de>> de::Visitor<'de> for FormsVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(T::EXPECTED)
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<T, E> {
+        T::number(number).map_err(E::custom)
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<T, E> {
+        let unsigned = u64::try_from(number)
+            .map_err(|_| E::invalid_value(de::Unexpected::Signed(number), &self))?;
+        self.visit_u64(unsigned)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        T::text(text).map_err(E::custom)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<T, A::Error> {
+        T::table(table)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<T, A::Error> {
+        T::list(list)
+    }
+}
+
+macro_rules! deserialize_forms {
+    ($($type:ty),* $(,)?) => {$(
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_any(FormsVisitor(PhantomData))
+            }
+        }
+    )*};
+}
+
+deserialize_forms!(Members, Sizes, Condition);
+
+/// Members of a channel: `50`, `"10-200"`, or `{ most = 500, least = 5, zipf = 1.1 }`.
+#[derive(Debug, Clone)]
+pub(super) enum Members {
+    Fixed(u32),
+    Range(u32, u32),
+    Zipf(ZipfMembers),
+}
+
+/// Zipf's law: the channel of rank k has `most / k^zipf` members, and not fewer than `least`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ZipfMembers {
+    /// Members of the largest channel.
+    #[schemars(range(min = 2))]
+    pub most: u32,
+    /// No channel has fewer members.
+    #[serde(default = "two")]
+    #[schemars(range(min = 2))]
+    pub least: u32,
+    /// The exponent: 0 makes all channels equal, 1 is Zipf's own law.
+    #[serde(default = "one")]
+    #[schemars(range(min = 0))]
+    pub zipf: f64,
+}
+
+fn two() -> u32 {
+    2
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+impl<'de> Forms<'de> for Members {
+    const EXPECTED: &'static str =
+        "a number of members: 50, \"10-200\", or { most = 500, least = 5, zipf = 1.1 }";
+
+    fn number(number: u64) -> Result<Self, Cow<'static, str>> {
+        u32::try_from(number)
+            .map(Members::Fixed)
+            .map_err(|_| format!("{number} members are too many").into())
+    }
+
+    fn text(text: &str) -> Result<Self, Cow<'static, str>> {
+        let number = |text: &str| text.trim().replace('_', "").parse().ok();
+        text.split_once('-')
+            .and_then(|(least, most)| Some(Members::Range(number(least)?, number(most)?)))
+            .ok_or_else(|| format!("{text:?}: expected {}", <Self as Forms>::EXPECTED).into())
+    }
+
+    fn table<A: MapAccess<'de>>(table: A) -> Result<Self, A::Error> {
+        ZipfMembers::deserialize(MapAccessDeserializer::new(table)).map(Members::Zipf)
+    }
+}
+
+impl JsonSchema for Members {
+    fn schema_name() -> Cow<'static, str> {
+        "Members".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [
+            { "type": "integer", "minimum": 2, "description": "All channels have as many." },
+            { "type": "string", "pattern": r"^\s*[0-9_]+\s*-\s*[0-9_]+\s*$|\$\{", "description": "Drawn evenly from a range, as in \"10-200\"." },
+            generator.subschema_for::<ZipfMembers>(),
+        ]})
+    }
+}
+
+/// Sizes of bodies: `"120B"`, `"40B-2KiB"`, `{ median = "120B", p99 = "2KiB" }`, or ranges with weights.
+#[derive(Debug, Clone)]
+pub(super) enum Sizes {
+    Range(Range<Size>),
+    LogNormal(LogNormalSizes),
+    Weighted(Vec<WeightedSize>),
+}
+
+/// Log-normal, as the lengths of what people write are.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LogNormalSizes {
+    /// Half of the bodies are shorter.
+    pub median: Placed<Size>,
+    /// One body in a hundred is longer.
+    pub p99: Placed<Size>,
+}
+
+/// A size or a range of sizes, and how often it is taken.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WeightedSize {
+    /// A size, or a range from which it is drawn evenly.
+    pub size: Placed<Range<Size>>,
+    /// How often, in relation to the other weights, which need no common sum.
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub weight: Placed<f64>,
+}
+
+impl<'de> Forms<'de> for Sizes {
+    const EXPECTED: &'static str = "text with a unit, as in \"120B\" or \"40B-2KiB\", or { median = \"120B\", p99 = \"2KiB\" }, or [{ size = \"40B\", weight = 7 }, …]";
+
+    fn text(text: &str) -> Result<Self, Cow<'static, str>> {
+        Ok(Sizes::Range(text.parse()?))
+    }
+
+    fn table<A: MapAccess<'de>>(table: A) -> Result<Self, A::Error> {
+        LogNormalSizes::deserialize(MapAccessDeserializer::new(table)).map(Sizes::LogNormal)
+    }
+
+    fn list<A: SeqAccess<'de>>(list: A) -> Result<Self, A::Error> {
+        Vec::deserialize(SeqAccessDeserializer::new(list)).map(Sizes::Weighted)
+    }
+}
+
+impl JsonSchema for Sizes {
+    fn schema_name() -> Cow<'static, str> {
+        "Sizes".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [
+            generator.subschema_for::<Range<Size>>(),
+            generator.subschema_for::<LogNormalSizes>(),
+            {
+                "type": "array",
+                "minItems": 1,
+                "items": generator.subschema_for::<WeightedSize>(),
+                "description": "Ranges of sizes, each taken as often as its weight says.",
+            },
+        ]})
+    }
+}
+
+/// The right side of a threshold: `"< 5ms"`, or `{ condition = "< 5ms", abort_after = "10s" }`.
+#[derive(Debug, Clone)]
+pub(super) struct Condition {
+    pub text: String,
+    /// The place of the text, where it is in a table of its own.
+    pub span: Option<ByteRange<usize>>,
+    pub abort_after: Option<Placed<Span>>,
+}
+
+/// A condition that ends the run when it is missed.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ConditionTable {
+    /// The condition, as in `"< 5ms"`, `">= 99%"` or `"== 0"`.
+    condition: Placed<String>,
+    /// So long after the first measured message, a missed condition ends the run.
+    abort_after: Option<Placed<Span>>,
+}
+
+impl<'de> Forms<'de> for Condition {
+    const EXPECTED: &'static str =
+        "a condition, as in \"< 5ms\", or { condition = \"< 5ms\", abort_after = \"10s\" }";
+
+    fn text(text: &str) -> Result<Self, Cow<'static, str>> {
+        Ok(Condition {
+            text: text.to_owned(),
+            span: None,
+            abort_after: None,
+        })
+    }
+
+    fn table<A: MapAccess<'de>>(table: A) -> Result<Self, A::Error> {
+        let table = ConditionTable::deserialize(MapAccessDeserializer::new(table))?;
+        Ok(Condition {
+            text: table.condition.value,
+            span: Some(table.condition.span),
+            abort_after: table.abort_after,
+        })
+    }
+}
+
+impl JsonSchema for Condition {
+    fn schema_name() -> Cow<'static, str> {
+        "Condition".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [
+            { "type": "string", "pattern": r"^\s*(<=?|>=?|==)|\$\{" },
+            generator.subschema_for::<ConditionTable>(),
+        ]})
+    }
+}
