@@ -39,6 +39,8 @@ pub enum Step {
     Leaving(u32),
     /// The leave was acknowledged.
     Left(u32),
+    /// The user stopped reading here, and the server ended its connection before it read again.
+    Deaf,
     /// The connection is gone, by the user's own doing: out of all places.
     Gone,
 }
@@ -150,13 +152,15 @@ impl Presence {
             }
             Step::Leaving(place) => self.end(user, place, |stay| stay.leaving = at),
             Step::Left(place) => self.end(user, place, |stay| stay.left = at),
-            Step::Gone => {
+            Step::Deaf | Step::Gone => {
                 self.gone.entry(user).or_default().push(at);
                 for place in 0..plan.places[user as usize].len() as u32 {
                     self.end(user, place, |stay| {
                         stay.leaving = stay.leaving.min(at);
-                        stay.left = at;
                         stay.gone = true;
+                        if step == Step::Gone {
+                            stay.left = at;
+                        }
                     });
                 }
             }
@@ -317,6 +321,14 @@ mod tests {
         assert!(!presence.owes_ack(0, shortly) && presence.owes_ack(0, 6 * SECOND));
         assert_eq!(presence.connection(0, SECOND), 0);
         assert_eq!(presence.connection(0, 6 * SECOND), 1);
+    }
+
+    #[test]
+    fn rule_13_who_did_not_read_and_was_cut_off_is_owed_nothing_from_then_on() {
+        let presence = presence(&[(5 * SECOND, Step::Deaf), (20 * SECOND, Step::Gone)]);
+        assert_eq!(at(&presence, 6 * SECOND, 7 * SECOND), Standing::Grey);
+        assert_eq!(at(&presence, 20 * SECOND, 21 * SECOND), Standing::Out);
+        assert!(!presence.owes_ack(0, 4 * SECOND));
     }
 
     #[test]

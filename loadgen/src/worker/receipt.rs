@@ -284,13 +284,19 @@ impl Receipts {
         Ok(answers.then_some(message))
     }
 
+    /// Whether what was sent then comes late to a user by its own doing.
+    fn did_not_read(&self, user: u32, sent: Nanos) -> bool {
+        sent < self.member(user, |member| member.reads_since)
+    }
+
     fn record_receipt(&self, user: u32, stamp: Nanos, message: u32, send: &Send, sent: Nanos) {
         let intended = self.intended(send, sent);
+        let own = send.sender == user;
         let mut recorder = self.recorder();
-        if send.sender == user {
+        if self.did_not_read(user, sent) {
+            recorder.unread += u64::from(!own);
+        } else if own {
             recorder.record_in(send.phase, Metric::Echo, intended, stamp);
-        } else if sent < self.member(user, |member| member.reads_since) {
-            recorder.unread += 1;
         } else {
             recorder.record_delivery(DeliverySample {
                 intended,
@@ -397,11 +403,11 @@ impl Receipts {
             let own = send.sender == user;
             self.progress.failed.fetch_add(u64::from(own), Relaxed);
         }
-        if !confirmed || !self.measured(send) {
+        let sent = self.ledger.sent_at(message).unwrap_or_default();
+        if !confirmed || !self.measured(send) || self.did_not_read(user, sent) {
             return;
         }
         if send.sender == user {
-            let sent = self.ledger.sent_at(message).unwrap_or_default();
             let intended = self.intended(send, sent);
             self.recorder()
                 .record_in(send.phase, Metric::Confirm, intended, stamp);
@@ -431,8 +437,8 @@ impl Receipts {
             self.member(user, |member| {
                 member.unanswered = member.unanswered.saturating_sub(1);
             });
-            if accepted && self.measured(&send) {
-                let sent = self.ledger.sent_at(message).unwrap_or_default();
+            let sent = self.ledger.sent_at(message).unwrap_or_default();
+            if accepted && self.measured(&send) && !self.did_not_read(user, sent) {
                 let intended = self.intended(&send, sent);
                 self.recorder()
                     .record_in(send.phase, Metric::Ack, intended, stamp);

@@ -79,7 +79,13 @@ pub(super) async fn perform(
             }
             Some((at, Next::Reply)) => {
                 if let Some(message) = dialogue.take() {
-                    sender.send(message, start + at);
+                    let send = &plan.sends[message as usize];
+                    if users.can_send(send.sender, send.conversation) {
+                        sender.send(message, start + at);
+                    } else {
+                        // Away, or out of that conversation: it thinks of something else.
+                        dialogue.acknowledged(message, at);
+                    }
                 }
             }
             // The last closed phase is over, whoever still waits for an acknowledgement.

@@ -128,6 +128,15 @@ impl Users {
         self.user(user).connection.borrow().clone()
     }
 
+    /// Whether a user is connected and belongs to a conversation, as far as it has said itself.
+    pub(super) fn can_send(&self, user: u32, conversation: u32) -> bool {
+        let state = self.user(user);
+        let place = self.job.plan.place(user, conversation);
+        state.connection.borrow().is_some()
+            && !matches!(state.stalled.get(), Stalled::Since(_))
+            && place.is_some_and(|place| state.member_of.borrow()[place])
+    }
+
     pub(super) fn with_receipts<T>(&self, each: impl FnOnce(&Receipts) -> T) -> Option<T> {
         self.receipts.borrow().as_ref().map(each)
     }
@@ -502,9 +511,7 @@ impl Observer for Rc<Users> {
         match self.did_not_read(user, stamp) {
             // The server may end the connection of one who does not read; what was on its way is lost with it.
             Some(since) => {
-                for place in 0..self.job.plan.places[user as usize].len() as u32 {
-                    self.note(user, since, Step::Leaving(place));
-                }
+                self.note(user, since, Step::Deaf);
                 self.gone(user, stamp);
                 state.stalled.set(Stalled::Never);
                 tokio::task::spawn_local(Rc::clone(self).act(user, Deed::Connect));
