@@ -165,7 +165,12 @@ impl Account {
                     | Check::StateLeft
             )
         });
-        self.totals.lost = 0;
+        for totals in self.phases.iter_mut().chain([&mut self.totals]) {
+            totals.lost = 0;
+            // What was not reached any more was not due.
+            totals.scheduled = totals.sent;
+            totals.dropped = 0;
+        }
         self
     }
 }

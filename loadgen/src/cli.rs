@@ -1,16 +1,19 @@
 //! What the user types.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{ffi::OsString, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Parser, Subcommand};
 
 use crate::{
-    scenario::{Delivery, Dialect, Setting},
+    client::Driver,
+    scenario::{Delivery, Dialect, Setting, Span},
     target::StoreChoice,
 };
 
 /// The MongoDB image of a store in a container.
 const MONGO_IMAGE: &str = "mongo:8.0";
+/// A shorter floor has no second of its own.
+const SHORTEST_FLOOR: Duration = Duration::from_secs(1);
 
 /// Measures the delivery latency of a Socket.IO chat server and accounts for every message.
 #[derive(Debug, Parser)]
@@ -46,6 +49,9 @@ pub enum Command {
     /// Remove what another process leaves behind when it is killed.
     #[command(hide = true)]
     Guard,
+    /// Be a bare relay, which tells what the machine alone takes.
+    #[command(hide = true)]
+    Floor,
 }
 
 /// Flags of `run`.
@@ -86,12 +92,23 @@ pub struct Run {
     /// The value of a variable of the scenarios, instead of its default; can be given again for others.
     #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
     pub set: Vec<Setting>,
+    /// The client that connects users: native, or the rust_socketio crate [default: native where it can].
+    #[arg(long)]
+    pub client: Option<Driver>,
     /// Worker threads of the generator [default: one for every two cores].
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: Option<u16>,
     /// Judge every second, also those in which other processes or the hypervisor had the machine.
     #[arg(long)]
     pub no_machine_check: bool,
+    /// How long the same load goes against a bare relay, before and after each run, or `off`.
+    ///
+    /// What the relay takes is the machine's and the generator's own part: the floor under the server's numbers.
+    #[arg(long, value_name = "DURATION", default_value = "3s")]
+    pub floor: Floor,
+    /// The same as `--floor off`.
+    #[arg(long, conflicts_with = "floor")]
+    pub no_floor: bool,
     /// The folder for the JSON report of each scenario.
     #[arg(long, default_value = "reports/latest")]
     pub out: PathBuf,
@@ -121,6 +138,33 @@ fn setting(text: &str) -> Result<Setting, String> {
     text.split_once('=')
         .map(|(name, value)| (name.trim().to_owned(), value.to_owned()))
         .ok_or_else(|| "expected name=value".to_owned())
+}
+
+/// How long a floor lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Floor(Option<Duration>);
+
+impl Run {
+    /// How long a floor lasts before and after each run; `None`: there is none.
+    pub fn floor(&self) -> Option<Duration> {
+        self.floor.0.filter(|_| !self.no_floor)
+    }
+}
+
+impl FromStr for Floor {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "off" {
+            return Ok(Self(None));
+        }
+        match text.parse::<Span>()?.0 {
+            length if length < SHORTEST_FLOOR => {
+                Err(format!("write at least {SHORTEST_FLOOR:?}, or \"off\""))
+            }
+            length => Ok(Self(Some(length))),
+        }
+    }
 }
 
 /// A connection string with its database.
@@ -165,6 +209,14 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_floor_has_a_length_or_is_off() {
+        assert_eq!("off".parse(), Ok(Floor(None)));
+        assert_eq!("2s".parse(), Ok(Floor(Some(Duration::from_secs(2)))));
+        assert!("10ms".parse::<Floor>().unwrap_err().contains("off"));
+        assert!("3".parse::<Floor>().is_err());
     }
 
     #[test]

@@ -3,16 +3,19 @@
 //! A window that is called disturbed says nothing about the server. It is called so by this evidence alone, never by
 //! the latencies in it (`docs/MEASUREMENT.md`, rule 10).
 
+mod hiccup;
+
 use std::{
     collections::BTreeMap,
     fs,
-    sync::mpsc,
+    sync::{Arc, Mutex, PoisonError, mpsc},
     thread,
     time::{Duration, Instant},
 };
 
 use serde::{Deserialize, Serialize};
 
+pub use self::hiccup::{HiccupMonitor, Hiccups};
 use crate::target::cpu_ticks;
 
 /// The length of a window.
@@ -41,7 +44,8 @@ pub struct MachineSecond {
 /// Watches the machine on a thread of its own.
 pub struct Monitor {
     stop: mpsc::Sender<()>,
-    thread: thread::JoinHandle<Vec<MachineSecond>>,
+    thread: thread::JoinHandle<()>,
+    seconds: Arc<Mutex<Vec<MachineSecond>>>,
 }
 
 impl Monitor {
@@ -52,39 +56,59 @@ impl Monitor {
     /// When the system gives no thread.
     pub fn start(start: Instant, own: Option<Vec<u32>>) -> std::io::Result<Self> {
         let (stop, stopped) = mpsc::channel();
+        let seconds = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&seconds);
         let thread = thread::Builder::new()
             .name("machine".to_owned())
-            .spawn(move || watch(start, own.as_deref(), &stopped))?;
-        Ok(Self { stop, thread })
+            .spawn(move || watch(start, own.as_deref(), &stopped, &seen))?;
+        Ok(Self {
+            stop,
+            thread,
+            seconds,
+        })
+    }
+
+    /// The seconds that have passed until now.
+    pub fn so_far(&self) -> Vec<MachineSecond> {
+        let seconds = self.seconds.lock();
+        seconds.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The seconds that have passed, the last one too if most of it has.
     pub fn finish(self) -> Vec<MachineSecond> {
         drop(self.stop);
-        self.thread.join().unwrap_or_default()
+        // Should it have panicked, what it saw before is there all the same.
+        let _ = self.thread.join();
+        let mut seconds = self.seconds.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut seconds)
     }
 }
 
-fn watch(start: Instant, own: Option<&[u32]>, stopped: &mpsc::Receiver<()>) -> Vec<MachineSecond> {
-    let mut seconds = Vec::new();
+fn watch(
+    start: Instant,
+    own: Option<&[u32]>,
+    stopped: &mpsc::Receiver<()>,
+    seen: &Mutex<Vec<MachineSecond>>,
+) {
     let until = |at: Instant| {
         stopped.recv_timeout(at.saturating_duration_since(Instant::now()))
             == Err(mpsc::RecvTimeoutError::Timeout)
     };
     if !until(start) {
-        return seconds;
+        return;
     }
     let mut before = Counted::now(own);
-    loop {
-        let due = start + SECOND * (seconds.len() as u32 + 1);
+    for second in 1.. {
+        let due = start + SECOND * second;
         let goes_on = until(due);
         let after = Counted::now(own);
         let most_of_it = Instant::now() + SECOND / 2 >= due;
         if goes_on || most_of_it {
-            seconds.push(after.since(&before));
+            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+            seen.push(after.since(&before));
         }
         if !goes_on {
-            return seconds;
+            return;
         }
         before = after;
     }
@@ -198,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_run_itself_uses_is_not_foreign() {
+    fn rule_10_what_the_run_itself_uses_is_not_foreign() {
         let before = counted(1_000, 5_000, 0, &[(1, 100), (2, 50)]);
         let second = counted(1_180, 5_020, 0, &[(1, 200), (2, 130)]).since(&before);
         assert_eq!((second.busy, second.foreign), (0.9, 0.0));
@@ -206,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn strangers_and_the_hypervisor_disturb() {
+    fn rule_10_strangers_and_the_hypervisor_disturb() {
         let before = counted(1_000, 5_000, 0, &[(1, 100)]);
         let strangers = counted(1_200, 5_000, 0, &[(1, 200)]).since(&before);
         assert!(strangers.disturbed && strangers.foreign == 0.5);
@@ -215,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nobody_knows_the_server_nobody_is_a_stranger() {
+    fn rule_10_where_nobody_knows_the_server_nobody_is_a_stranger() {
         let before = Counted {
             own: None,
             ..counted(0, 0, 0, &[])
@@ -236,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn this_machine_is_watched_by_the_second() {
+    fn rule_10_this_machine_is_watched_by_the_second() {
         let monitor = Monitor::start(Instant::now(), Some(vec![std::process::id()])).unwrap();
         thread::sleep(Duration::from_millis(2_100));
         let seconds = monitor.finish();

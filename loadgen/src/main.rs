@@ -18,7 +18,7 @@ use loadgen::{
     report::{self, Report},
     runner::{self, Interrupt, Options},
     scenario::{self, Scenario, Setting},
-    target::guard,
+    target::{floor, guard},
 };
 
 fn main() -> ExitCode {
@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         Command::Schema => ExitCode::from(print_schema()),
         Command::Serve(args) => done(server::serve(*args)),
         Command::Guard => done(guard::serve()),
+        Command::Floor => done(floor::serve()),
     }
 }
 
@@ -168,8 +169,10 @@ async fn run_all(scenarios: &[Scenario], run: &cli::Run, interrupt: &Interrupt) 
         mongo_image: run.mongo_image.clone(),
         target: run.target.clone(),
         audit: run.audit.clone(),
+        client: run.client,
         workers: run.workers.map(usize::from),
         machine_check: !run.no_machine_check,
+        floor: run.floor(),
         command: cli::typed(env::args_os()),
     };
     let mut exit = Exit::Pass;
@@ -177,11 +180,8 @@ async fn run_all(scenarios: &[Scenario], run: &cli::Run, interrupt: &Interrupt) 
     for scenario in scenarios {
         let (one, report) = run_one(scenario, &options, run, interrupt).await;
         exit = exit.worse(one);
-        let interrupted = report
-            .as_ref()
-            .is_some_and(|report| report.runs.iter().any(|run| !run.complete));
         reports.extend(report);
-        if matches!(one, Exit::Setup) || interrupted {
+        if matches!(one, Exit::Setup) || interrupt.has_come() {
             break;
         }
     }

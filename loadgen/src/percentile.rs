@@ -35,7 +35,7 @@ mod tests {
     use crate::recorder;
 
     #[test]
-    fn a_percentile_needs_ten_samples_beyond_it() {
+    fn rule_07_a_percentile_needs_ten_samples_beyond_it() {
         assert_eq!(needed(50.0), 20);
         assert_eq!(needed(99.0), 1_000);
         assert_eq!(needed(99.9), 10_000);
@@ -43,7 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn one_sample_too_few_is_refused_with_the_number() {
+    fn rule_07_one_sample_too_few_is_refused_with_the_number() {
         let mut histogram = recorder::histogram();
         for value in 1..=999 {
             histogram.saturating_record(value);

@@ -7,7 +7,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use crate::{
     ledger::Ledger,
     metric::Metric,
-    plan::{Kind, Plan},
+    plan::{Deed, Kind, Place, Plan},
     recorder,
     report::count,
     scenario::{
@@ -34,7 +34,7 @@ pub fn render(scenario: &Scenario, plan: &Plan) -> String {
         ("conversations", conversations(plan)),
         ("each user is in", memberships(plan)),
         ("messages", messages(scenario, plan)),
-        ("actions", actions(scenario)),
+        ("comings, goings", actions(plan)),
         ("duration", duration(scenario)),
         ("memory", memory(plan)),
         ("variables", variables(scenario)),
@@ -173,33 +173,44 @@ fn messages(scenario: &Scenario, plan: &Plan) -> String {
             sizes.join(", ")
         }
     };
-    let closed = scenario
-        .phases
-        .iter()
-        .any(|phase| matches!(phase.load, Load::Closed { .. }));
+    let closed = plan.phases.iter().any(|phase| phase.closed);
     format!(
-        "{}{} ({bodies}), {} deliveries to others expected",
+        "{}{} ({bodies}), {}{} deliveries to others",
         if closed { "up to " } else { "" },
         count(plan.sends.len() as u64),
+        // Who is away when a message comes is owed none; the run knows how many these are.
+        if plan.is_certain() { "" } else { "up to " },
         count(plan.expected_deliveries()),
     )
 }
 
 /// What people do beside sending, over all phases.
-fn actions(scenario: &Scenario) -> String {
-    let totals: Vec<String> = kinds(&Churn::default())
-        .into_iter()
-        .enumerate()
-        .filter_map(|(kind, (name, _))| {
-            let total: f64 = scenario
-                .phases
-                .iter()
-                .map(|phase| kinds(&phase.churn)[kind].1 * phase.duration.as_secs_f64())
-                .sum();
-            (total > 0.0).then(|| format!("about {} {name}", count(total.round() as u64)))
-        })
-        .collect();
-    totals.join(", ")
+fn actions(plan: &Plan) -> String {
+    let mut numbers = [
+        ("connect", 0),
+        ("goodbye", 0),
+        ("cut", 0),
+        ("join", 0),
+        ("leave", 0),
+        ("stall", 0),
+    ];
+    for action in &plan.actions {
+        let kind = match action.deed {
+            Deed::Connect => 0,
+            Deed::Disconnect => 1,
+            Deed::Cut => 2,
+            Deed::Join(_) => 3,
+            Deed::Leave(_) => 4,
+            Deed::StopReading => 5,
+            // The end of a stall that is counted already.
+            Deed::Resume => continue,
+        };
+        numbers[kind].1 += 1;
+    }
+    let done = numbers.iter().filter(|(_, number)| *number > 0);
+    done.map(|(name, number)| counted(*number, name))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn kinds(churn: &Churn) -> [(&'static str, f64); 7] {
@@ -232,8 +243,9 @@ fn memory(plan: &Plan) -> String {
     let members: usize = plan.conversations.iter().map(|c| c.members.len()).sum();
     let id = size_of::<String>() + 24;
     let plan_bytes = size_of_val(&plan.sends[..])
+        + size_of_val(&plan.actions[..])
         + (plan.users.len() + plan.conversations.len()) * (id + size_of::<Vec<u32>>())
-        + members * (size_of::<u32>() + 2 * size_of::<u32>());
+        + members * (size_of::<u32>() + size_of::<Place>());
     let connections = plan.users.len() * CONNECTION_BYTES;
     let workers = std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1));
     // One set for each worker and one for their sum.
@@ -289,32 +301,23 @@ fn limits(scenario: &Scenario) -> String {
 fn phases(scenario: &Scenario, plan: &Plan) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    table.set_header([
-        "  phase",
-        "from",
-        "for",
-        "load",
-        "messages",
-        "deliveries",
-        "",
-    ]);
+    table.set_header(["phase", "from", "for", "load", "messages", "deliveries", ""]);
     for column in [1, 2, 4, 5] {
         if let Some(column) = table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
+    let mut planned = vec![(0, 0); scenario.phases.len()];
+    for send in &plan.sends {
+        if let Some((messages, deliveries)) = planned.get_mut(usize::from(send.phase)) {
+            *messages += 1;
+            *deliveries += plan.conversation_of(send).members.len() as u64 - 1;
+        }
+    }
     let mut from = Duration::ZERO;
-    for (index, phase) in scenario.phases.iter().enumerate() {
-        let of_phase = plan
-            .sends
-            .iter()
-            .filter(|send| usize::from(send.phase) == index);
-        let (messages, deliveries) = of_phase.fold((0, 0), |(messages, deliveries), send| {
-            let members = plan.conversation_of(send).members.len() as u64;
-            (messages + 1, deliveries + members - 1)
-        });
+    for (phase, (messages, deliveries)) in scenario.phases.iter().zip(planned) {
         table.add_row([
-            format!("  {}", phase.name),
+            phase.name.clone(),
             Span(from).to_string(),
             Span(phase.duration).to_string(),
             happening(phase),
@@ -326,7 +329,7 @@ fn phases(scenario: &Scenario, plan: &Plan) -> String {
     }
     table
         .lines()
-        .map(|line| line.trim_end().to_owned() + "\n")
+        .map(|line| format!(" {}\n", line.trim_end()))
         .collect()
 }
 

@@ -243,6 +243,17 @@ impl Samples {
         }
     }
 
+    /// What came after an earlier look at the same samples.
+    pub fn since(&self, earlier: &Samples) -> Self {
+        let mut since = self.clone();
+        // A part of the same counts, with the same bounds: subtracting can't fail.
+        let _ = since.histogram.subtract(&earlier.histogram);
+        for (mine, theirs) in since.within.iter_mut().zip(&earlier.within) {
+            *mine -= theirs;
+        }
+        since
+    }
+
     /// Adds the counts of samples under the same limits.
     pub fn merge(&mut self, other: &Samples) {
         // Same bounds by construction: adding can't fail.
@@ -258,4 +269,4 @@ fn add(mine: &mut [u64], theirs: &[u64]) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

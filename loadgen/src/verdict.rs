@@ -1,19 +1,25 @@
 //! From the recorded result to one of four verdicts, each with its reasons in plain words.
 
 mod interval;
+mod scope;
+mod threshold;
+mod validity;
 
-use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
-pub use self::interval::{Interval, share_interval};
+pub use self::{
+    interval::{Interval, share_interval},
+    validity::{FloorSecond, floor_seconds},
+};
+use self::{scope::Scope, threshold::judge_threshold};
 use crate::{
     checks::{Account, Finding},
-    clock::{Nanos, nanos},
+    clock::Nanos,
     machine::MachineSecond,
-    metric::{Count, Metric},
-    percentile,
-    recorder::{self, PROMISE, Recorded, Window},
-    scenario::{Comparison, Subject, Threshold},
+    metric::Metric,
+    plan::Plan,
+    recorder::{PROMISE, Recorded},
+    scenario::{Comparison, Load, Scenario, Subject, Threshold},
 };
 
 /// What a run says about the server.
@@ -72,66 +78,78 @@ pub struct Measured<'a> {
     pub account: &'a Account,
     /// Why the run did not go to its end, if so.
     pub incomplete: Option<&'a str>,
-    /// The scenario's conditions.
+    /// The threshold that ended the run, and why, if one did.
+    pub aborted: Option<&'a str>,
+    /// The scenario's conditions on the whole run.
     pub thresholds: &'a [Threshold],
+    /// The phases in order, with the conditions on each alone.
+    pub phases: &'a [JudgedPhase<'a>],
     /// The seconds of the schedule in which others had the machine.
     pub machine: &'a [MachineSecond],
+    /// The same load against a bare relay, by second; empty where there was none.
+    pub floor: &'a [FloorSecond],
+    /// CPU seconds of each worker thread, by second of the schedule.
+    pub worker_cpu: &'a [Vec<f64>],
     /// The store should have been looked up and could not be.
     pub audit_failed: bool,
+}
+
+/// A phase, as far as a verdict needs it.
+#[derive(Debug, Clone, Copy)]
+pub struct JudgedPhase<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Nanoseconds from the schedule's start.
+    pub start: Nanos,
+    /// Nanoseconds from the schedule's start.
+    pub end: Nanos,
+    /// Whether its latencies are recorded.
+    pub measured: bool,
+    /// Closed model: its latencies are service times.
+    pub closed: bool,
+    /// The conditions on it alone.
+    pub thresholds: &'a [Threshold],
+}
+
+/// The phases of a scenario, for its verdict.
+pub fn phases<'a>(scenario: &'a Scenario, plan: &'a Plan) -> Vec<JudgedPhase<'a>> {
+    let phases = scenario.phases.iter().zip(&plan.phases);
+    phases
+        .map(|(phase, planned)| JudgedPhase {
+            name: &planned.name,
+            start: planned.start,
+            end: planned.end,
+            measured: planned.measured,
+            closed: matches!(phase.load, Load::Closed { .. }),
+            thresholds: &phase.thresholds,
+        })
+        .collect()
 }
 
 /// Judges a run. Without thresholds of its own, the promise is judged: 99 % of the deliveries within 5 ms.
 pub fn judge(result: &Measured<'_>) -> Judgement {
     let promise = [promise()];
-    let thresholds = if result.thresholds.is_empty() {
-        &promise
-    } else {
-        result.thresholds
-    };
-    let judged: Vec<Judged> = thresholds
+    let conditions = conditions(result, &promise);
+    let judged: Vec<Judged> = conditions
         .iter()
-        .map(|threshold| judge_threshold(result, threshold))
+        .map(|(scope, threshold)| judge_threshold(scope, threshold))
         .collect();
-    let mut said = Vec::new();
-    said.extend(validity(result));
-    said.extend(disturbance(result, thresholds));
-    said.extend(
-        result
-            .account
-            .findings
-            .iter()
-            .map(|finding| (Verdict::Fail, broken(finding))),
-    );
-    if let Some(why) = result.incomplete {
-        said.push((
-            Verdict::Inconclusive,
-            format!("the run did not go to its end: {why}"),
-        ));
-    }
-    if result.audit_failed && result.incomplete.is_none() {
-        said.push((
-            Verdict::Inconclusive,
-            "confirmed messages could not be looked up in the store".into(),
-        ));
-    }
-    if result.account.totals.dropped > 0 && result.incomplete.is_none() {
-        said.push((
-            Verdict::Inconclusive,
-            format!(
-                "{} of {} scheduled messages could not be sent",
-                result.account.totals.dropped, result.account.totals.scheduled
-            ),
-        ));
-    }
-    for judged in judged
+    let on_times = conditions
         .iter()
-        .filter(|judged| judged.verdict != Verdict::Pass)
-    {
-        said.push((
-            judged.verdict,
-            format!("{}: {}", judged.threshold, judged.measured),
-        ));
+        .any(|(_, threshold)| !matches!(threshold.subject, Subject::Count(_)));
+    let saturation = validity::saturation(result).filter(|_| on_times);
+    let mut said = validity::impossible_samples(result);
+    if on_times {
+        said.extend(validity::disturbance(result));
     }
+    if let Some(saturation) = saturation.as_ref().filter(|one| one.decides) {
+        said.push((Verdict::Invalid, saturation.reason.clone()));
+    }
+    said.extend(broken_promises(result));
+    said.extend(judged.iter().filter_map(|judged| {
+        let missed = judged.verdict != Verdict::Pass;
+        missed.then(|| (judged.verdict, judged.sentence()))
+    }));
     // A message that is lost on a busy machine is lost all the same: only numbers of time can be invalid.
     if !result.account.findings.is_empty()
         && result.recorded.negative + result.recorded.clamped == 0
@@ -146,16 +164,73 @@ pub fn judge(result: &Measured<'_>) -> Judgement {
     said.sort_by_key(|(verdict, _)| std::cmp::Reverse(weight(*verdict)));
     let mut reasons: Vec<String> = said.into_iter().map(|(_, reason)| reason).collect();
     if verdict == Verdict::Pass {
-        reasons = judged
-            .iter()
-            .map(|judged| format!("{}: {}", judged.threshold, judged.measured))
-            .collect();
+        reasons = judged.iter().map(Judged::sentence).collect();
+    }
+    // It excuses nothing, and whoever reads of a failure should know it.
+    if verdict == Verdict::Fail
+        && let Some(saturation) = saturation.filter(|one| !one.decides)
+    {
+        reasons.push(saturation.reason);
     }
     Judgement {
         verdict,
         reasons,
         thresholds: judged,
     }
+}
+
+/// The conditions on the whole run, then those on each phase.
+fn conditions<'a>(
+    result: &'a Measured<'a>,
+    promise: &'a [Threshold],
+) -> Vec<(Scope<'a>, &'a Threshold)> {
+    let phases = result.phases.iter().zip(0..);
+    let of_phases: Vec<_> = phases
+        .flat_map(|(phase, index)| {
+            let scope = Scope::phase(result, index, phase);
+            phase.thresholds.iter().map(move |one| (scope, one))
+        })
+        .collect();
+    let whole = if result.thresholds.is_empty() && of_phases.is_empty() {
+        promise
+    } else {
+        result.thresholds
+    };
+    let whole = whole.iter().map(|one| (Scope::whole(result), one));
+    whole.chain(of_phases).collect()
+}
+
+/// All that went wrong apart from numbers of time.
+fn broken_promises(result: &Measured<'_>) -> Vec<(Verdict, String)> {
+    let findings = result.account.findings.iter();
+    let mut said: Vec<_> = findings
+        .map(|finding| (Verdict::Fail, broken(finding)))
+        .collect();
+    match (result.aborted, result.incomplete) {
+        (Some(aborted), _) => said.push((Verdict::Fail, aborted.to_owned())),
+        (None, Some(why)) => said.push((
+            Verdict::Inconclusive,
+            format!("the run did not go to its end: {why}"),
+        )),
+        (None, None) => {
+            if result.audit_failed {
+                said.push((
+                    Verdict::Inconclusive,
+                    "confirmed messages could not be looked up in the store".into(),
+                ));
+            }
+            if result.account.totals.dropped > 0 {
+                said.push((
+                    Verdict::Inconclusive,
+                    format!(
+                        "{} of {} scheduled messages could not be sent",
+                        result.account.totals.dropped, result.account.totals.scheduled
+                    ),
+                ));
+            }
+        }
+    }
+    said
 }
 
 /// A run that proves nothing comes before a broken promise, and that before a run that proves too little.
@@ -183,228 +258,10 @@ fn broken(finding: &Finding) -> String {
     format!("{}: {}", finding.check.title(), finding.count)
 }
 
-/// Samples that can't be are the generator's mistake, never the server's.
-fn validity(result: &Measured<'_>) -> Vec<(Verdict, String)> {
-    let mut said = Vec::new();
-    if result.recorded.negative > 0 {
-        said.push((
-            Verdict::Invalid,
-            format!(
-                "{} receipts before their send: the generator's clock is wrong",
-                result.recorded.negative
-            ),
-        ));
+impl Judged {
+    fn sentence(&self) -> String {
+        format!("{}: {}", self.threshold, self.measured)
     }
-    if result.recorded.clamped > 0 {
-        said.push((
-            Verdict::Invalid,
-            format!(
-                "{} samples are longer than can be kept",
-                result.recorded.clamped
-            ),
-        ));
-    }
-    said
-}
-
-/// Too many seconds in which others had the machine, for thresholds on times; counts don't mind.
-fn disturbance(result: &Measured<'_>, thresholds: &[Threshold]) -> Option<(Verdict, String)> {
-    if thresholds
-        .iter()
-        .all(|threshold| matches!(threshold.subject, Subject::Count(_)))
-    {
-        return None;
-    }
-    let windows = delivering(result).count();
-    let disturbed = windows - undisturbed(result).count();
-    (2 * disturbed > windows).then(|| {
-        (
-            Verdict::Invalid,
-            format!(
-                "in {disturbed} of {windows} seconds other processes or the hypervisor had the machine: these numbers say nothing about the server"
-            ),
-        )
-    })
-}
-
-/// The windows that hold deliveries, with their seconds.
-fn delivering<'a>(result: &'a Measured<'_>) -> impl Iterator<Item = (usize, &'a Window)> {
-    let windows = result.recorded.windows(Metric::Delivery).iter().enumerate();
-    windows.filter(|(_, window)| window.n > 0)
-}
-
-/// Those of them that may be judged. A second that nobody watched counts as undisturbed.
-fn undisturbed<'a>(result: &'a Measured<'_>) -> impl Iterator<Item = &'a Window> {
-    delivering(result)
-        .filter(|(second, _)| {
-            !result
-                .machine
-                .get(*second)
-                .is_some_and(|second| second.disturbed)
-        })
-        .map(|(_, window)| window)
-}
-
-fn judge_threshold(result: &Measured<'_>, threshold: &Threshold) -> Judged {
-    let (verdict, measured) = match threshold.subject {
-        Subject::Count(count) => judge_count(result, threshold, count),
-        Subject::Within(Metric::Delivery, limit) => {
-            judge_delivery_share(result, threshold, nanos(limit), threshold.bound)
-        }
-        Subject::Within(metric, limit) => judge_share(result, threshold, metric, nanos(limit)),
-        Subject::Percentile(metric, p) => {
-            let histogram = &judged_histogram(result, metric);
-            match percentile::of(histogram, p) {
-                Ok(value) => judge_number(threshold, value as f64, histogram.len()),
-                Err(needed) => too_few(histogram.len(), needed),
-            }
-        }
-        Subject::Max(metric) | Subject::Mean(metric) => {
-            let histogram = &judged_histogram(result, metric);
-            let number = match threshold.subject {
-                Subject::Mean(_) => histogram.mean(),
-                _ => histogram.max() as f64,
-            };
-            match histogram.len() {
-                0 => too_few(0, 1),
-                n => judge_number(threshold, number, n),
-            }
-        }
-    };
-    Judged {
-        threshold: threshold.to_string(),
-        verdict,
-        measured,
-    }
-}
-
-/// The samples that a verdict may rest on: of deliveries, those in undisturbed seconds.
-fn judged_histogram(result: &Measured<'_>, metric: Metric) -> Histogram<u64> {
-    if metric != Metric::Delivery {
-        return result.recorded.samples(metric).histogram.clone();
-    }
-    let mut histogram = recorder::histogram();
-    for window in undisturbed(result) {
-        // Same bounds by construction: adding can't fail.
-        let _ = histogram.add(window.histogram());
-    }
-    histogram
-}
-
-fn judge_count(result: &Measured<'_>, threshold: &Threshold, count: Count) -> (Verdict, String) {
-    let totals = &result.account.totals;
-    if totals.sent == 0 {
-        return too_few(0, 1);
-    }
-    let counted = match count {
-        Count::Lost => totals.lost,
-        Count::Duplicated => totals.duplicated,
-        Count::Dropped => totals.dropped,
-        Count::Failed => totals.failed,
-    };
-    (kept(threshold, counted as f64), counted.to_string())
-}
-
-fn judge_number(threshold: &Threshold, number: f64, n: u64) -> (Verdict, String) {
-    (
-        kept(threshold, number),
-        format!("{} (n = {n})", crate::report::duration(number as Nanos)),
-    )
-}
-
-fn kept(threshold: &Threshold, number: f64) -> Verdict {
-    if threshold.comparison.holds(number, threshold.bound) {
-        Verdict::Pass
-    } else {
-        Verdict::Fail
-    }
-}
-
-fn too_few(n: u64, needed: u64) -> (Verdict, String) {
-    (
-        Verdict::Inconclusive,
-        format!("{n} samples, needs {needed}"),
-    )
-}
-
-fn judge_share(
-    result: &Measured<'_>,
-    threshold: &Threshold,
-    metric: Metric,
-    limit: Nanos,
-) -> (Verdict, String) {
-    let samples = result.recorded.samples(metric);
-    let n = samples.histogram.len();
-    let needed = percentile::needed(threshold.bound.min(0.9999) * 100.0);
-    let Some(place) = result
-        .recorded
-        .limits()
-        .place(limit)
-        .filter(|_| n >= needed)
-    else {
-        return too_few(n, needed);
-    };
-    let share = samples.within[place] as f64 / n as f64;
-    (
-        kept(threshold, share),
-        format!("{} (n = {n})", crate::report::share(share)),
-    )
-}
-
-/// The share of deliveries within a limit, judged by its interval; a lost delivery counts as over the limit.
-fn judge_delivery_share(
-    result: &Measured<'_>,
-    threshold: &Threshold,
-    limit: Nanos,
-    bound: f64,
-) -> (Verdict, String) {
-    let judged: Vec<&Window> = undisturbed(result).collect();
-    let came: u64 = judged.iter().map(|window| window.n).sum();
-    let n = came + result.account.totals.lost;
-    let needed = percentile::needed(bound.min(0.9999) * 100.0);
-    let Some(place) = result
-        .recorded
-        .limits()
-        .place(limit)
-        .filter(|_| n >= needed)
-    else {
-        return too_few(n, needed);
-    };
-    let windows: Vec<(u64, u64)> = judged
-        .iter()
-        .map(|window| (window.n - window.over[place], window.n))
-        .collect();
-    let interval = share_interval(&windows, result.account.totals.lost);
-    let holds = |share: f64| threshold.comparison.holds(share, bound);
-    let verdict = match (holds(interval.low), holds(interval.high)) {
-        (true, true) => Verdict::Pass,
-        (false, false) => Verdict::Fail,
-        _ => Verdict::Inconclusive,
-    };
-    let all = delivering(result).count();
-    let left_out = match all - judged.len() {
-        0 => String::new(),
-        disturbed => format!(
-            ", {disturbed} of {all} seconds left out as disturbed; {} with them",
-            crate::report::share(whole_share(result, place)),
-        ),
-    };
-    (
-        verdict,
-        format!(
-            "{} (95 % interval {} to {}, n = {n}{left_out})",
-            crate::report::share(interval.estimate),
-            crate::report::share(interval.low),
-            crate::report::share(interval.high),
-        ),
-    )
-}
-
-/// The share within a limit over all seconds, disturbed ones too.
-fn whole_share(result: &Measured<'_>, place: usize) -> f64 {
-    let samples = result.recorded.samples(Metric::Delivery);
-    let n = samples.histogram.len() + result.account.totals.lost;
-    samples.within[place] as f64 / n.max(1) as f64
 }
 
 #[cfg(test)]

@@ -176,6 +176,20 @@ fn a_message_that_was_not_sent_is_dropped_and_not_lost() {
 }
 
 #[test]
+fn what_a_cut_run_did_not_reach_was_neither_due_nor_lost() {
+    for cut_short in [
+        Run::with(|_| {}).of_a_cut_run(),
+        Run::with(|run| run.send(5)).of_a_cut_run(),
+    ] {
+        for totals in cut_short.phases.iter().chain([&cut_short.totals]) {
+            assert_eq!((totals.dropped, totals.lost), (0, 0));
+            assert_eq!(totals.scheduled, totals.sent);
+        }
+        assert_eq!(broken(&cut_short), []);
+    }
+}
+
+#[test]
 fn a_changed_body_is_found() {
     let account = Run::with(|run| {
         run.all_well(|_| false);

@@ -1,8 +1,13 @@
 //! A connected chat user, as the worker drives it: what every client driver must offer and report.
 
+mod driver;
 pub mod native;
+#[cfg(feature = "rust-socketio")]
+pub mod rust_socketio;
 
 use std::{io, time::Duration};
+
+pub use self::driver::{Connection, Driver, DriverError, Incoming};
 
 use crate::clock::Nanos;
 

@@ -19,7 +19,10 @@ use crate::{
     scenario::{BodyText, Load, Phase, Range, Scenario, Size, Sizes, Span},
 };
 
-/// Somebody who has just come, or come back, is given so long before the plan counts on it: to connect and to join.
+/// Somebody who connects is given so long to be connected and to have joined before the plan counts on it: in a storm
+/// of connects that takes its time, and a message that nobody can send is dropped.
+const CONNECTING: Nanos = 3_000_000_000;
+/// The same for somebody who is connected and joins, or reads again.
 const SETTLING: Nanos = 1_000_000_000;
 /// Draws of somebody who can act before all are gone through.
 const DRAWS: usize = 64;
@@ -233,7 +236,7 @@ impl<'a> Walk<'a> {
         let deed = match what {
             Coming::Back => {
                 person.online = true;
-                person.settled = at + SETTLING;
+                person.settled = at + CONNECTING;
                 Deed::Connect
             }
             Coming::ToReading => {

@@ -57,3 +57,143 @@ proptest! {
         }
     }
 }
+
+/// Everything that a plan can hold, in one scenario.
+fn busy(seed: u64) -> Plan {
+    let text = format!(
+        "version = 1\nname = \"t\"\nquestion = \"?\"\nseed = {seed}\n\
+         population = {{ users = 40, rooms = 30, connected = \"60%\", joined = \"70%\", silent = \"20%\", \
+         channels = [{{ count = 4, members = {{ most = 20, least = 3, zipf = 1.0 }} }}, {{ count = 2, members = \"5-9\" }}] }}\n\
+         messages = {{ size = {{ median = \"100B\", p99 = \"2KiB\" }} }}\n\
+         behaviour = {{ away = \"500ms-2s\", stall = \"500ms-1s\" }}\n\
+         [[phases]]\nname = \"come\"\nduration = \"4s\"\nrate = \"50/s\"\nconnects = \"5/s\"\njoins = \"5/s\"\n\
+         [[phases]]\nname = \"churn\"\nduration = \"6s\"\nrate = \"80/s\"\nskew = 1.2\nleaves = \"2/s\"\njoins = \"1/s\"\n\
+         rejoins = \"3/s\"\nreconnects = \"1/s\"\ncuts = \"1/s\"\nstalls = \"2/s\"\n\
+         [[phases]]\nname = \"talk\"\nduration = \"4s\"\nthink_time = \"200ms-1s\"\nsilent = \"50%\"\n"
+    );
+    Plan::new(&Scenario::parse(Path::new("t.toml"), &text).unwrap()).unwrap()
+}
+
+#[test]
+fn rule_16_the_same_seed_gives_the_same_comings_and_goings_byte_for_byte() {
+    assert_eq!(format!("{:?}", busy(9)), format!("{:?}", busy(9)));
+    assert_ne!(busy(9).actions, busy(10).actions);
+}
+
+#[test]
+fn channel_sizes_follow_their_laws() {
+    let plan = busy(1);
+    let sizes: Vec<usize> = plan
+        .conversations
+        .iter()
+        .filter(|one| one.kind == Kind::Channel)
+        .map(|one| one.members.len())
+        .collect();
+    assert_eq!(sizes[..4], [20, 10, 7, 5]);
+    assert!(sizes[4..].iter().all(|size| (5..=9).contains(size)));
+}
+
+#[test]
+fn skew_gives_the_most_popular_conversation_its_share() {
+    let text = "version = 1\nname = \"t\"\nquestion = \"?\"\npopulation = { users = 20, rooms = 10 }\n\
+                [[phases]]\nname = \"p\"\nduration = \"100s\"\nrate = \"100/s\"\nskew = 1.0\n";
+    let plan = Plan::new(&Scenario::parse(Path::new("t.toml"), text).unwrap()).unwrap();
+    let mut counts = vec![0_usize; 10];
+    for send in &plan.sends {
+        counts[send.conversation as usize] += 1;
+    }
+    counts.sort_unstable();
+    // Of the harmonic sum of ten, 2.929, the first has 1 and the tenth 0.1.
+    let share = |count: usize| count as f64 / plan.sends.len() as f64;
+    assert!((share(counts[9]) - 0.341).abs() < 0.02, "{counts:?}");
+    assert!((share(counts[0]) - 0.034).abs() < 0.01, "{counts:?}");
+}
+
+#[test]
+fn a_slice_has_the_load_of_the_first_measured_open_phase_and_everybody_there() {
+    let plan = busy(3);
+    let slice = plan.slice(2_000_000_000).unwrap();
+    assert!(slice.is_certain() && slice.actions.is_empty());
+    assert!(slice.sends.iter().all(|send| send.at < 2_000_000_000));
+    let first: Vec<_> = plan.sends.iter().take(slice.sends.len()).collect();
+    assert!(slice.sends.iter().zip(first).all(|(a, b)| {
+        (a.at, a.sender, a.conversation, a.bytes) == (b.at, b.sender, b.conversation, b.bytes)
+    }));
+}
+
+/// Goes through a plan as a server would see it, and says where everybody is.
+struct Walker<'a> {
+    plan: &'a Plan,
+    online: Vec<bool>,
+    reading: Vec<bool>,
+    joined: Vec<Vec<bool>>,
+}
+
+impl<'a> Walker<'a> {
+    fn new(plan: &'a Plan) -> Self {
+        Self {
+            plan,
+            online: plan.connected.clone(),
+            reading: vec![true; plan.users.len()],
+            joined: plan
+                .places
+                .iter()
+                .map(|places| places.iter().map(|place| place.joined).collect())
+                .collect(),
+        }
+    }
+
+    /// Whether the deed is possible at all, after which it is done.
+    fn act(&mut self, action: &Action) -> bool {
+        let user = action.user as usize;
+        let there = self.online[user] && self.reading[user];
+        match action.deed {
+            Deed::Connect => !std::mem::replace(&mut self.online[user], true),
+            Deed::Disconnect | Deed::Cut => {
+                self.online[user] = false;
+                there
+            }
+            Deed::Join(place) => {
+                // Who goes while on the way back into a conversation joins it on connecting.
+                !std::mem::replace(&mut self.joined[user][place as usize], true)
+            }
+            Deed::Leave(place) => {
+                there && std::mem::replace(&mut self.joined[user][place as usize], false)
+            }
+            Deed::StopReading => {
+                self.reading[user] = false;
+                there
+            }
+            Deed::Resume => !std::mem::replace(&mut self.reading[user], true),
+        }
+    }
+
+    fn can_send(&self, send: &Send) -> bool {
+        let user = send.sender as usize;
+        let place = self.plan.place(send.sender, send.conversation).unwrap();
+        self.online[user] && self.reading[user] && self.joined[user][place]
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn whoever_acts_or_sends_is_there(seed in 0u64..1_000_000) {
+        let plan = busy(seed);
+        prop_assert!(plan.actions.is_sorted_by_key(|action| action.at));
+        prop_assert!(plan.sends.is_sorted_by_key(|send| send.at));
+        let mut walker = Walker::new(&plan);
+        let mut actions = plan.actions.iter().peekable();
+        for send in plan.sends.iter().filter(|send| !plan.phase_of(send).closed) {
+            while let Some(action) = actions.next_if(|action| action.at <= send.at) {
+                prop_assert!(walker.act(action), "{action:?}");
+            }
+            prop_assert!(walker.can_send(send), "{send:?}");
+        }
+        for action in actions {
+            prop_assert!(walker.act(action), "{action:?}");
+        }
+        prop_assert!(walker.reading.iter().all(|reading| *reading), "somebody never reads again");
+    }
+}

@@ -56,8 +56,8 @@ pub struct Watched {
 }
 
 impl Layout {
-    /// What the report and the thresholds of a scenario need: windows of deliveries and of every metric that a
-    /// threshold names; of each measured phase the deliveries and what its own thresholds name.
+    /// What the report and the thresholds of a scenario need: windows of deliveries, of lateness and of every metric
+    /// that a threshold names; of each measured phase the deliveries and what its own thresholds name.
     pub fn of(scenario: &Scenario) -> Self {
         Self::new(&scenario.thresholds, &scenario.phases)
     }
@@ -67,7 +67,9 @@ impl Layout {
         let of_phases = phases.iter().flat_map(|phase| &phase.thresholds);
         let all = || thresholds.iter().chain(of_phases.clone());
         let mut windowed = Metrics::default();
+        // The verdict on the generator itself rests on the second.
         windowed.insert(Metric::Delivery);
+        windowed.insert(Metric::SendLateness);
         for metric in all().filter_map(metric_of) {
             windowed.insert(metric);
         }

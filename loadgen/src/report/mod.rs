@@ -1,6 +1,7 @@
 //! The recorded result of a scenario, versioned and complete: every other format is made from it alone.
 
 mod numbers;
+mod results;
 mod terminal;
 
 use std::{
@@ -9,12 +10,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use base64::{Engine, engine::general_purpose::STANDARD};
-use hdrhistogram::serialization::{Serializer, V2DeflateSerializer};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
     numbers::{count, duration, share},
+    results::{metric, metrics, phases, sizes, windows},
     terminal::{render, summary},
 };
 use crate::{
@@ -22,8 +22,6 @@ use crate::{
     clock::Nanos,
     machine::MachineSecond,
     metric::Metric,
-    percentile,
-    recorder::{Recorded, Samples, Window},
     scenario::{Delivery, Dialect},
     verdict::{Judgement, Verdict},
 };
@@ -229,7 +227,7 @@ pub struct PhaseResult {
 pub struct SizeResult {
     /// Members at least.
     pub least: u32,
-    /// Members at most.
+    /// Members at most; of the largest class, `u32::MAX`.
     pub most: u32,
     /// Their deliveries.
     pub delivery: MetricResult,
@@ -402,78 +400,4 @@ impl Report {
         fs::write(&path, json + "\n").map_err(fail)?;
         Ok(path)
     }
-}
-
-/// The metrics of a run, in the order of [`Metric::ALL`].
-pub fn metrics(recorded: &Recorded) -> Vec<MetricResult> {
-    Metric::ALL
-        .into_iter()
-        .map(|metric| metric_result(metric, recorded.samples(metric), recorded.limits().all()))
-        .collect()
-}
-
-fn metric_result(metric: Metric, samples: &Samples, limits: &[Nanos]) -> MetricResult {
-    let histogram = &samples.histogram;
-    let some = !histogram.is_empty();
-    let definition = metric.definition();
-    MetricResult {
-        metric,
-        measures: format!("{} → {}", definition.from, definition.to),
-        n: histogram.len(),
-        min: some.then(|| histogram.min()),
-        mean: some.then(|| histogram.mean()),
-        max: some.then(|| histogram.max()),
-        percentiles: PERCENTILES
-            .into_iter()
-            .map(|percentile| Percentile {
-                percentile,
-                value: percentile::of(histogram, percentile).ok(),
-                needs: percentile::needed(percentile),
-            })
-            .collect(),
-        within: limits
-            .iter()
-            .zip(&samples.within)
-            .map(|(&limit, &count)| Within { limit, count })
-            .collect(),
-        histogram: encode(histogram),
-    }
-}
-
-fn encode(histogram: &hdrhistogram::Histogram<u64>) -> String {
-    let mut bytes = Vec::new();
-    // Compressing into a vector can't fail.
-    let _ = V2DeflateSerializer::new().serialize(histogram, &mut bytes);
-    STANDARD.encode(bytes)
-}
-
-/// The windows of a run that hold deliveries.
-pub fn windows(recorded: &Recorded, machine: &[MachineSecond]) -> Vec<WindowResult> {
-    let none = Window::default();
-    let deliveries = recorded.windows(Metric::Delivery);
-    (0..deliveries.len().max(recorded.sends.len()))
-        .map(|second| {
-            let window = deliveries.get(second).unwrap_or(&none);
-            let sends = recorded.sends.get(second).copied().unwrap_or_default();
-            (second, window, sends)
-        })
-        .filter(|(_, window, sends)| window.n > 0 || sends.scheduled > 0)
-        .map(|(second, window, sends)| {
-            let histogram = window.histogram();
-            WindowResult {
-                second,
-                deliveries: window.n,
-                over: window.over.first().copied().unwrap_or(0),
-                p50: percentile::of(&histogram, 50.0).ok(),
-                p99: percentile::of(&histogram, 99.0).ok(),
-                max: (!histogram.is_empty()).then(|| histogram.max()),
-                scheduled: sends.scheduled,
-                sent: sends.sent,
-                lateness_max: sends.lateness_max,
-                hiccup_max: None,
-                machine: machine.get(second).copied(),
-                histogram: encode(&histogram),
-            }
-        })
-        .collect()
 }

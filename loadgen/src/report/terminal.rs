@@ -1,5 +1,7 @@
 //! The result on a terminal: the verdict and its reason first, then what was measured.
 
+mod parts;
+
 use std::fmt::Write as _;
 
 use comfy_table::{CellAlignment, Table, presets};
@@ -25,11 +27,15 @@ pub fn render(report: &Report, colour: bool) -> String {
     for reason in report.reasons.iter().skip(1) {
         let _ = writeln!(text, "  also: {reason}");
     }
+    parts::render_model(&mut text, &report.scenario);
     for (index, run) in report.runs.iter().enumerate() {
         let baseline = index + 1 < report.runs.len();
         render_run(&mut text, run, baseline);
     }
     let _ = writeln!(text, "\n{}", table(report));
+    for run in &report.runs {
+        parts::render_parts(&mut text, run);
+    }
     for run in &report.runs {
         render_findings(&mut text, run);
     }
@@ -176,6 +182,7 @@ fn render_run(text: &mut String, run: &Run, baseline: bool) {
             generator.cpu_seconds * 1e3 / totals.sent as f64,
         );
     }
+    parts::render_floor(text, run);
     render_machine(text, run);
 }
 

@@ -30,6 +30,11 @@ impl Interrupt {
         Ok(Self(receiver))
     }
 
+    /// Whether one has come.
+    pub fn has_come(&self) -> bool {
+        *self.0.borrow() > 0
+    }
+
     /// Waits for the `nth` signal, counted from 1; resolves at once if it has come.
     pub async fn nth(&self, nth: u32) {
         let mut count = self.0.clone();

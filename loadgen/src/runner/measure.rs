@@ -1,42 +1,36 @@
 //! The phases of one run against one server: connect, schedule, drain, goodbye.
 
 use std::{
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
 use tokio::sync::mpsc;
 
-use super::{Event, Interrupt, RunError, Watcher, environment};
+use super::{
+    Interrupt, RunError, Watcher,
+    awaited::Awaited,
+    environment,
+    live::Live,
+    lookout::{Lookout, Stage},
+};
 use crate::{
     body::RunId,
     checks::Promises,
-    client::native::Endpoint,
-    clock::{Clock, Nanos, nanos},
+    client::{Driver, native::Endpoint},
+    clock::{Clock, Nanos},
     ledger::Ledger,
-    machine::{MachineSecond, Monitor},
+    machine::{HiccupMonitor, Hiccups, MachineSecond, Monitor},
     metric::Metric,
     plan::Plan,
     presence::Entry,
     recorder::{self, Layout, Recorded, Samples},
     report::{Generator, ServerUse, UsageSecond},
     scenario::Scenario,
-    target::{ResourceSampler, RunningServer, ServerTimes, usage_of},
+    target::{QueueSampler, ResourceSampler, RunningServer, ServerTimes, usage_of},
     token::Tokens,
     worker::{Broken, Command, Job, Outcome, Progress, Report, Strays, Worker},
 };
-
-/// From "everybody is there" to the first intended send: time for all workers to hear of it.
-const RUN_UP: Duration = Duration::from_millis(200);
-/// How often progress is shown, and the drain looked at.
-const TICK: Duration = Duration::from_millis(250);
-/// After the last acknowledgement, what else is on its way comes soon.
-const QUIET: Duration = Duration::from_secs(1);
-/// Where nothing is acknowledged, nobody knows whether more will come.
-const QUIET_WITHOUT_ACKS: Duration = Duration::from_secs(3);
 
 /// What is to be run, and where.
 pub(super) struct Where<'a> {
@@ -46,8 +40,11 @@ pub(super) struct Where<'a> {
     pub ledger: &'a Arc<Ledger>,
     pub run: &'a RunId,
     pub url: &'a str,
+    pub driver: Driver,
     pub workers: Option<usize>,
     pub machine_check: bool,
+    /// Limits judge this run: a threshold may end it.
+    pub subject: bool,
 }
 
 /// What was measured, before anybody judges it.
@@ -60,40 +57,13 @@ pub(super) struct Measurement {
     pub generator: Generator,
     pub server: Option<ServerUse>,
     pub machine: Vec<MachineSecond>,
+    pub hiccups: Option<Hiccups>,
     /// Why the target was gone before the end.
     pub target_died: Option<String>,
     /// The user stopped it.
     pub interrupted: bool,
-}
-
-/// Where a run is.
-#[derive(Debug, Clone)]
-pub struct Snapshot {
-    /// The phase, or what is waited for.
-    pub phase: String,
-    /// Since the start of the schedule; before it, since the first connect.
-    pub elapsed: Duration,
-    /// The whole schedule; `None` while users connect.
-    pub total: Option<Duration>,
-    /// Users connected and joined.
-    pub connected: u64,
-    /// Users of the scenario.
-    pub users: u64,
-    /// Messages sent so far.
-    pub sent: u64,
-    /// Messages sent per second since the last snapshot.
-    pub rate: f64,
-    /// Of the deliveries so far, nanoseconds.
-    pub p50: Option<Nanos>,
-    /// Of the deliveries so far, nanoseconds.
-    pub p99: Option<Nanos>,
-}
-
-/// How a stage ended.
-enum Stage {
-    Done,
-    Died(String),
-    Interrupted,
+    /// A threshold ended it: which, and why.
+    pub aborted: Option<String>,
 }
 
 /// Runs the plan once.
@@ -111,11 +81,18 @@ pub(super) async fn run(
         watcher,
         awaited: Awaited::of(&what),
         machine_check: what.machine_check,
+        live: if what.subject {
+            Live::of(what.scenario, what.plan, what.ledger)
+        } else {
+            Live::nothing(what.scenario)
+        },
+        began: None,
         monitor: None,
+        hiccups: None,
     };
     let mut generator = Generator {
-        client: "native".to_owned(),
-        transport: "websocket".to_owned(),
+        client: what.driver.name().to_owned(),
+        transport: what.scenario.connections.transport.name().to_owned(),
         workers: crew.workers.len(),
         resident_before: crew.resident_before,
         connections: what.plan.users.len() as u64,
@@ -128,11 +105,15 @@ pub(super) async fn run(
     let server_before = pid.and_then(|pid| usage_of(pid).ok());
     let sampler = |pid| ResourceSampler::start(pid, Duration::from_secs(1)).ok();
     let samplers = (sampler(std::process::id()), pid.and_then(sampler));
+    let queue = pid.map(|_| QueueSampler::start(what.url));
     if matches!(stage, Stage::Done) {
         stage = lookout.schedule(&mut crew).await;
     }
-    generator.usage = series(samplers.0);
-    let server_usage = series(samplers.1);
+    generator.usage = series(samplers.0, lookout.began);
+    let mut server_usage = series(samplers.1, lookout.began);
+    if let (Some(queue), Some(began)) = (queue, lookout.began) {
+        add_queue(&mut server_usage, &queue.finish(), began);
+    }
     let machine = lookout
         .monitor
         .take()
@@ -146,14 +127,18 @@ pub(super) async fn run(
         stage = lookout.drain(&crew, what.scenario.drain).await;
     }
     let closed = crew.progress.closed.load(Relaxed);
+    let hiccups = lookout.hiccups.take().and_then(HiccupMonitor::finish);
     let Gathered {
-        recorded,
+        mut recorded,
         strays,
         log,
         broken,
         worker_cpu,
     } = crew.finish().await?;
     generator.worker_cpu = worker_cpu;
+    if let Some(hiccups) = &hiccups {
+        recorded.adopt(Metric::Hiccup, &hiccups.all);
+    }
     Ok(Measurement {
         recorded,
         strays,
@@ -169,27 +154,49 @@ pub(super) async fn run(
                 usage: server_usage,
             }),
         machine,
+        hiccups,
         interrupted: matches!(stage, Stage::Interrupted),
+        aborted: match &stage {
+            Stage::Aborted(why) => Some(why.clone()),
+            _ => None,
+        },
         target_died: match stage {
             Stage::Died(why) => Some(why),
-            Stage::Done | Stage::Interrupted => None,
+            _ => None,
         },
     })
 }
 
-fn series(sampler: Option<ResourceSampler>) -> Vec<UsageSecond> {
+/// What a process took, by the schedule's time; the first sample, taken just before it, stands for its beginning.
+fn series(sampler: Option<ResourceSampler>, began: Option<Instant>) -> Vec<UsageSecond> {
     let samples = sampler.map(ResourceSampler::finish).unwrap_or_default();
-    let began = samples.first().map(|first| first.at);
+    let Some(began) = began.or(samples.first().map(|first| first.at)) else {
+        return Vec::new();
+    };
     samples
         .iter()
-        .zip(began.iter().cycle())
-        .map(|(sample, began)| UsageSecond {
-            at: sample.at.duration_since(*began).as_secs_f64(),
+        .map(|sample| UsageSecond {
+            at: sample.at.saturating_duration_since(began).as_secs_f64(),
             cpu_seconds: sample.usage.cpu.as_secs_f64(),
             resident: sample.usage.resident,
             queue: None,
         })
         .collect()
+}
+
+/// Adds to each second what was in the queue at the time nearest to it, if that is less than a second away.
+fn add_queue(usage: &mut [UsageSecond], queue: &[(Instant, u64)], began: Instant) {
+    for second in usage {
+        let away = |at: &Instant| {
+            let at = at.saturating_duration_since(began).as_secs_f64();
+            (at - second.at).abs()
+        };
+        second.queue = queue
+            .iter()
+            .min_by(|(a, _), (b, _)| away(a).total_cmp(&away(b)))
+            .filter(|(at, _)| away(at) < 1.0)
+            .map(|(_, depth)| *depth);
+    }
 }
 
 /// CPU time and resident bytes of this process; zero where they can't be read.
@@ -200,7 +207,8 @@ fn own_usage() -> (Duration, u64) {
 impl Measurement {
     /// Why the run did not go to its end, if so.
     pub(super) fn incomplete(&self) -> Option<String> {
-        match &self.target_died {
+        let ended = self.target_died.as_ref().or(self.aborted.as_ref());
+        match ended {
             Some(why) => Some(why.clone()),
             None => self.interrupted.then(|| "interrupted".to_owned()),
         }
@@ -229,16 +237,16 @@ impl Measurement {
 }
 
 /// The workers of a run.
-struct Crew {
-    workers: Vec<Worker>,
-    reports: mpsc::Receiver<Report>,
-    progress: Arc<Progress>,
-    clock: Clock,
-    started: Nanos,
+pub(super) struct Crew {
+    pub(super) workers: Vec<Worker>,
+    pub(super) reports: mpsc::Receiver<Report>,
+    pub(super) progress: Arc<Progress>,
+    pub(super) clock: Clock,
+    pub(super) started: Nanos,
     resident_before: u64,
     layout: Arc<Layout>,
-    plan: Arc<Plan>,
-    url: String,
+    pub(super) plan: Arc<Plan>,
+    pub(super) url: String,
 }
 
 impl Crew {
@@ -264,8 +272,8 @@ impl Crew {
         // Each worker says at most two things, so that none ever waits for room.
         let (reporting, reports) = mpsc::channel(2 * workers);
         let vocabulary = Arc::new(what.scenario.vocabulary());
-        let layout = Arc::new(Layout::of(what.scenario));
         let tokens = Arc::new(Tokens::new(&what.scenario.connections.token));
+        let layout = Arc::new(Layout::of(what.scenario));
         let resident_before = own_usage().1;
         let started = (0..workers)
             .map(|worker| {
@@ -277,6 +285,8 @@ impl Crew {
                     progress: Arc::clone(&progress),
                     clock,
                     run: what.run.clone(),
+                    driver: what.driver,
+                    transport: what.scenario.connections.transport,
                     endpoint: endpoint.clone(),
                     vocabulary: Arc::clone(&vocabulary),
                     ends: what.promises.ends,
@@ -310,7 +320,7 @@ impl Crew {
     }
 
     /// What the workers showed last, in the order of [`Layout::watched`].
-    fn live(&self) -> Vec<Samples> {
+    pub(super) fn live(&self) -> Vec<Samples> {
         let mut all: Vec<Samples> = Vec::new();
         for worker in &self.progress.live {
             let shown = worker.lock().unwrap_or_else(PoisonError::into_inner);
@@ -325,7 +335,7 @@ impl Crew {
         all
     }
 
-    async fn tell(&self, command: Command) {
+    pub(super) async fn tell(&self, command: Command) {
         for worker in &self.workers {
             worker.tell(command).await;
         }
@@ -355,243 +365,11 @@ impl Crew {
     }
 }
 
-/// What all workers have in the end.
+/// What all workers of a run have in the end.
 struct Gathered {
     recorded: Recorded,
     strays: Strays,
     log: Vec<Entry>,
     broken: Vec<Broken>,
     worker_cpu: Vec<Vec<f64>>,
-}
-
-/// When nothing more is to be waited for.
-enum Awaited {
-    /// It is known what a run that goes well must see.
-    Counts {
-        received: u64,
-        ended: u64,
-        acked: u64,
-    },
-    /// Who comes and goes, or sends as soon as it may, makes that uncertain: all acknowledgements that can still come,
-    /// and then so long nothing new.
-    Quiet { acks: bool, time: Duration },
-}
-
-impl Awaited {
-    fn of(what: &Where<'_>) -> Self {
-        let Promises {
-            ends, acks, echo, ..
-        } = what.promises;
-        let (slots, messages) = (what.plan.slots as u64, what.plan.sends.len() as u64);
-        if !what.plan.is_certain() {
-            let time = if acks { QUIET } else { QUIET_WITHOUT_ACKS };
-            return Awaited::Quiet { acks, time };
-        }
-        Awaited::Counts {
-            received: if echo { slots } else { slots - messages },
-            ended: if ends { slots } else { 0 },
-            acked: if acks { messages } else { 0 },
-        }
-    }
-
-    /// Whether all is there; `since`: the last change of what has come.
-    fn is_there(&self, progress: &Progress, since: tokio::time::Instant) -> bool {
-        let count = |counter: &AtomicU64| counter.load(Relaxed);
-        match *self {
-            Awaited::Counts {
-                received,
-                ended,
-                acked,
-            } => {
-                count(&progress.received) >= received
-                    && count(&progress.ended) >= ended
-                    && count(&progress.acked) >= acked
-            }
-            Awaited::Quiet { acks, time } => {
-                let answered = count(&progress.acked) + count(&progress.abandoned);
-                (!acks || answered >= count(&progress.sent)) && since.elapsed() >= time
-            }
-        }
-    }
-}
-
-/// How much has come so far.
-fn come(progress: &Progress) -> [u64; 3] {
-    [&progress.received, &progress.ended, &progress.acked].map(|counter| counter.load(Relaxed))
-}
-
-/// Watches a run from outside the workers: shows it, and notices when the target dies or the user stops it.
-struct Lookout<'a> {
-    server: Option<&'a mut RunningServer>,
-    interrupt: &'a Interrupt,
-    watcher: &'a mut dyn Watcher,
-    awaited: Awaited,
-    machine_check: bool,
-    monitor: Option<Monitor>,
-}
-
-impl Lookout<'_> {
-    async fn connect(&mut self, crew: &mut Crew) -> Result<Stage, RunError> {
-        self.watcher.event(Event::Stage("connect"));
-        let mut ready = 0;
-        let mut view = View::default();
-        while ready < crew.workers.len() {
-            tokio::select! {
-                report = crew.reports.recv() => match report {
-                    Some(Report::Ready) => ready += 1,
-                    Some(Report::CannotConnect { user, error }) => {
-                        return match self.death(Duration::from_millis(500)).await {
-                            Some(why) => Ok(Stage::Died(why)),
-                            None => Err(RunError::Connect { user, url: crew.url.clone(), error }),
-                        };
-                    }
-                    Some(Report::Sent) => {}
-                    None => return Ok(Stage::Died("all workers ended".into())),
-                },
-                why = died(&mut self.server) => return Ok(Stage::Died(why)),
-                () = self.interrupt.nth(1) => return Err(RunError::Interrupted),
-                () = tokio::time::sleep(TICK) => {
-                    let elapsed = crew.clock.now() - crew.started;
-                    let snapshot = view.snapshot(crew, "connecting".into(), elapsed, None);
-                    self.watcher.event(Event::Progress(&snapshot));
-                }
-            }
-        }
-        Ok(Stage::Done)
-    }
-
-    async fn schedule(&mut self, crew: &mut Crew) -> Stage {
-        self.watcher.event(Event::Stage("schedule"));
-        let start = crew.clock.now() + nanos(RUN_UP);
-        if self.machine_check {
-            self.watch_machine(crew.clock.instant(start));
-        }
-        crew.tell(Command::Start(start)).await;
-        let mut sent = 0;
-        let mut view = View::default();
-        while sent < crew.workers.len() {
-            tokio::select! {
-                report = crew.reports.recv() => match report {
-                    Some(Report::Sent) => sent += 1,
-                    Some(_) => {}
-                    None => return Stage::Died("all workers ended".into()),
-                },
-                why = died(&mut self.server) => return Stage::Died(why),
-                () = self.interrupt.nth(1) => return Stage::Interrupted,
-                () = tokio::time::sleep(TICK) => {
-                    if let Some(why) = everybody_gone(crew) {
-                        return Stage::Died(self.death(TICK).await.unwrap_or(why));
-                    }
-                    let elapsed = crew.clock.now().saturating_sub(start);
-                    let phase = phase_at(&crew.plan, elapsed);
-                    let snapshot = view.snapshot(crew, phase, elapsed, Some(crew.plan.end()));
-                    self.watcher.event(Event::Progress(&snapshot));
-                }
-            }
-        }
-        Stage::Done
-    }
-
-    /// Only of a server that was started here is known which process it is.
-    fn watch_machine(&mut self, start: Instant) {
-        let own = self
-            .server
-            .as_ref()
-            .map(|server| vec![std::process::id(), server.pid()]);
-        self.monitor = Monitor::start(start, own)
-            .inspect_err(|error| tracing::warn!(%error, "the machine is not watched"))
-            .ok();
-    }
-
-    /// Waits until everything that is due has come, or the scenario's patience ends.
-    async fn drain(&mut self, crew: &Crew, patience: Duration) -> Stage {
-        self.watcher.event(Event::Stage("drain"));
-        let deadline = tokio::time::Instant::now() + patience;
-        let (mut seen, mut since) = (come(&crew.progress), tokio::time::Instant::now());
-        while !self.awaited.is_there(&crew.progress, since)
-            && tokio::time::Instant::now() < deadline
-        {
-            let now = come(&crew.progress);
-            if now != seen {
-                (seen, since) = (now, tokio::time::Instant::now());
-            }
-            tokio::select! {
-                why = died(&mut self.server) => return Stage::Died(why),
-                () = self.interrupt.nth(1) => return Stage::Interrupted,
-                () = tokio::time::sleep(Duration::from_millis(20)) => {
-                    if let Some(why) = everybody_gone(crew) {
-                        return Stage::Died(self.death(TICK).await.unwrap_or(why));
-                    }
-                }
-            }
-        }
-        // What is doubled comes behind what was awaited.
-        tokio::time::sleep(RUN_UP).await;
-        Stage::Done
-    }
-
-    /// Why the server process died, if it does within that time: its connections break before it is gone.
-    async fn death(&mut self, within: Duration) -> Option<String> {
-        tokio::time::timeout(within, died(&mut self.server))
-            .await
-            .ok()
-    }
-}
-
-/// Resolves when the server process of this run has ended.
-async fn died(server: &mut Option<&mut RunningServer>) -> String {
-    match server {
-        Some(server) => format!("the server died: {}", server.exited().await),
-        None => std::future::pending().await,
-    }
-}
-
-fn everybody_gone(crew: &Crew) -> Option<String> {
-    let closed = crew.progress.closed.load(Relaxed);
-    let left = crew.progress.connected.load(Relaxed);
-    (closed > 0 && left == 0).then(|| format!("{} closed all {closed} connections", crew.url))
-}
-
-fn phase_at(plan: &Plan, elapsed: Nanos) -> String {
-    plan.phases
-        .iter()
-        .find(|phase| elapsed < phase.end)
-        .map_or_else(|| "draining".to_owned(), |phase| phase.name.clone())
-}
-
-/// Remembers the last snapshot, for the rate between two.
-#[derive(Default)]
-struct View {
-    last: Option<(Nanos, u64)>,
-}
-
-impl View {
-    fn snapshot(
-        &mut self,
-        crew: &Crew,
-        phase: String,
-        elapsed: Nanos,
-        total: Option<Nanos>,
-    ) -> Snapshot {
-        let sent = crew.progress.sent.load(Relaxed);
-        let rate = self.last.map_or(0.0, |(at, before)| {
-            (sent - before) as f64 / Duration::from_nanos((elapsed - at).max(1)).as_secs_f64()
-        });
-        self.last = Some((elapsed, sent));
-        let live = crew.live();
-        // All deliveries are the first that is watched.
-        let deliveries = live.first().map(|samples| &samples.histogram);
-        let at = |percentile| crate::percentile::of(deliveries?, percentile).ok();
-        Snapshot {
-            phase,
-            elapsed: Duration::from_nanos(elapsed),
-            total: total.map(Duration::from_nanos),
-            connected: crew.progress.connected.load(Relaxed),
-            users: crew.plan.users.len() as u64,
-            sent,
-            rate,
-            p50: at(50.0),
-            p99: at(99.0),
-        }
-    }
 }

@@ -1,21 +1,26 @@
 //! One scenario from its file to its report: store, server, users, schedule, drain, audit, verdict.
 
+mod awaited;
 mod environment;
+mod floor;
+mod info;
 mod interrupt;
+mod live;
+mod lookout;
 mod measure;
 
 use std::{sync::Arc, time::Duration};
 
-pub use self::{interrupt::Interrupt, measure::Snapshot};
+pub use self::{interrupt::Interrupt, lookout::Snapshot};
 use crate::{
     body::RunId,
     checks::{self, Evidence, Promises, Stored},
-    client::ConnectError,
+    client::{ConnectError, Driver, DriverError},
     ledger::Ledger,
     plan::{Plan, PlanError},
     presence::Presence,
-    report::{self, Model, PhaseInfo, Report, Run, ScenarioInfo},
-    scenario::{Delivery, Load, Phase, Scenario},
+    report::{self, Report, Run},
+    scenario::{Delivery, Scenario},
     target::{
         Audit, Present, RunningServer, RunningStore, StoreChoice, TargetError, durability,
         lists_messages, present, probe, server_times,
@@ -23,6 +28,7 @@ use crate::{
     verdict::{self, Measured},
     worker::hash,
 };
+use floor::{Floors, Part};
 use measure::{Measurement, Where};
 
 /// How long the server may take to listen, and to end after its last message.
@@ -41,10 +47,14 @@ pub struct Options {
     pub target: Option<String>,
     /// The MongoDB database of a running target, to look its messages up.
     pub audit: Option<(String, String)>,
+    /// The client to drive; `None`: the native one, where it can do what the scenario asks for.
+    pub client: Option<Driver>,
     /// Worker threads; `None`: one for every two cores, since the server needs the others.
     pub workers: Option<usize>,
     /// Leave out of the verdict the seconds in which others had the machine.
     pub machine_check: bool,
+    /// How long the same load goes against a bare relay before and after each run; `None`: not at all.
+    pub floor: Option<Duration>,
     /// The command line, for the report.
     pub command: Vec<String>,
 }
@@ -71,6 +81,9 @@ pub enum RunError {
     /// The plan does not fit.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// No client can do what the scenario asks for.
+    #[error(transparent)]
+    Driver(#[from] DriverError),
     /// The store or the server could not be had.
     #[error(transparent)]
     Target(#[from] TargetError),
@@ -104,6 +117,9 @@ pub enum RunError {
     /// The machine refused a thread, a timer or a socket.
     #[error("the load generator could not work: {0}")]
     Machine(#[from] std::io::Error),
+    /// The same load against a bare relay did not come through.
+    #[error("{0}")]
+    Floor(String),
     /// Told to stop before anything was measured.
     #[error("interrupted before anything was measured")]
     Interrupted,
@@ -132,6 +148,7 @@ pub async fn run(
         return Err(RunError::NeedsTarget);
     }
     let plan = Arc::new(Plan::new(scenario)?);
+    let driver = Driver::choose(options.client, scenario.connections.transport, &plan)?;
     environment::allow_open_files(scenario.population.users)?;
     let started = humantime::format_rfc3339_millis(std::time::SystemTime::now()).to_string();
     let environment = environment::read();
@@ -140,10 +157,13 @@ pub async fn run(
         scenario,
         options,
         plan: &plan,
+        driver,
         interrupt,
         watcher,
         run_id: &run_id,
+        floor: None,
     };
+    session.plan_floor();
     let (runs, target_died) = match &options.target {
         Some(url) => session.measure_running(url).await?,
         None => session.measure_own().await?,
@@ -157,7 +177,7 @@ pub async fn run(
             version: report::VERSION,
             verdict,
             reasons,
-            scenario: info(scenario, &plan),
+            scenario: info::of(scenario, &plan),
             command: options.command.clone(),
             run_id: run_id.as_str().to_owned(),
             started,
@@ -169,62 +189,16 @@ pub async fn run(
     })
 }
 
-fn info(scenario: &Scenario, plan: &Plan) -> ScenarioInfo {
-    let rooms = scenario.population.rooms as usize;
-    ScenarioInfo {
-        name: scenario.name.clone(),
-        question: scenario.question.clone(),
-        file: scenario.path.display().to_string(),
-        sha256: scenario.hash.clone(),
-        seed: scenario.seed,
-        variables: scenario.variables.clone(),
-        model: model(scenario),
-        phases: phases(scenario, plan),
-        actions: plan.actions.len(),
-        users: scenario.population.users,
-        rooms,
-        channels: plan.conversations.len() - rooms,
-        messages: plan.sends.len(),
-        deliveries: plan.expected_deliveries(),
-    }
-}
-
-fn phases(scenario: &Scenario, plan: &Plan) -> Vec<PhaseInfo> {
-    let phases = scenario.phases.iter().zip(&plan.phases);
-    phases
-        .map(|(phase, planned)| PhaseInfo {
-            name: planned.name.clone(),
-            start: planned.start,
-            end: planned.end,
-            measured: planned.measured,
-            model: match phase.load {
-                Load::Open(_) => Model::Open,
-                Load::Closed { .. } => Model::Closed,
-            },
-        })
-        .collect()
-}
-
-fn model(scenario: &Scenario) -> Model {
-    let closed = |phase: &Phase| matches!(phase.load, Load::Closed { .. });
-    match (
-        scenario.phases.iter().any(closed),
-        scenario.phases.iter().all(closed),
-    ) {
-        (false, _) => Model::Open,
-        (true, true) => Model::Closed,
-        (true, false) => Model::Mixed,
-    }
-}
-
 /// What all runs of one scenario share.
 struct Session<'a> {
     scenario: &'a Scenario,
     options: &'a Options,
     plan: &'a Arc<Plan>,
+    driver: Driver,
     interrupt: &'a Interrupt,
     watcher: &'a mut dyn Watcher,
     run_id: &'a RunId,
+    floor: Option<Floors>,
 }
 
 /// Runs so far, and why the target died, if it did.
@@ -363,6 +337,7 @@ impl Session<'_> {
             place.store
         )));
         let durability = durability(place.url).await;
+        let floor_before = self.floor_before().await?;
         let before = present(place.url).await;
         let ledger = Arc::new(Ledger::new(self.plan.sends.len(), self.plan.slots));
         let mut measurement = measure::run(
@@ -373,8 +348,10 @@ impl Session<'_> {
                 ledger: &ledger,
                 run: &place.run_id,
                 url: place.url,
+                driver: self.driver,
                 workers: self.options.workers,
                 machine_check: self.options.machine_check,
+                subject: self.scenario.delivery.last() == Some(&place.delivery),
             },
             server,
             self.interrupt,
@@ -394,18 +371,18 @@ impl Session<'_> {
             None => None,
             Some(_) => None,
         };
-        let stored = self.audit(place, died.is_some()).await;
-        Ok((
-            self.judge(
-                place,
-                durability,
-                &ledger,
-                measurement,
-                left,
-                stored.as_ref(),
-            ),
-            died,
-        ))
+        let floor_after = match measurement.incomplete() {
+            None => self.floor_after().await,
+            Some(_) => None,
+        };
+        let floor = floor_before.into_iter().chain(floor_after).collect();
+        let around = Around {
+            durability,
+            left,
+            stored: self.audit(place, died.is_some()).await,
+            floor,
+        };
+        Ok((self.judge(place, &ledger, measurement, around), died))
     }
 
     fn promises(&self, place: &Place<'_>) -> Promises {
@@ -440,12 +417,16 @@ impl Session<'_> {
     fn judge(
         &self,
         place: &Place<'_>,
-        durability: Option<String>,
         ledger: &Ledger,
         mut measurement: Measurement,
-        left: Option<Present>,
-        stored: Option<&Stored>,
+        around: Around,
     ) -> Run {
+        let Around {
+            durability,
+            left,
+            stored,
+            floor,
+        } = around;
         measurement.record_slowest(self.plan, ledger);
         let account = checks::account(&Evidence {
             plan: self.plan,
@@ -454,7 +435,7 @@ impl Session<'_> {
             presence: &Presence::new(self.plan, &measurement.log),
             strays: &measurement.strays,
             broken: (measurement.closed, &measurement.broken),
-            stored,
+            stored: stored.as_ref(),
             left: left.map(|left| [left.total_users, left.total_rooms, left.total_sockets]),
         });
         let incomplete = measurement.incomplete();
@@ -468,10 +449,18 @@ impl Session<'_> {
             recorded: &measurement.recorded,
             account: &account,
             incomplete: incomplete.as_deref(),
+            aborted: measurement.aborted.as_deref(),
             thresholds: &self.scenario.thresholds,
+            phases: &verdict::phases(self.scenario, self.plan),
             machine: &measurement.machine,
+            floor: &floor
+                .iter()
+                .flat_map(|part| part.seconds())
+                .collect::<Vec<_>>(),
+            worker_cpu: &measurement.generator.worker_cpu,
             audit_failed: place.audit.is_some() && stored.is_none(),
         });
+        let recorded = &measurement.recorded;
         Run {
             delivery: place.delivery,
             dialect: self.scenario.dialect,
@@ -481,17 +470,17 @@ impl Session<'_> {
             complete: incomplete.is_none(),
             incomplete_because: incomplete,
             judgement,
+            phases: report::phases(recorded, self.plan, &account),
+            sizes: report::sizes(recorded),
+            floor: self.floor_result(&floor, recorded),
             totals: account.totals,
             findings: account.findings,
             audited: stored.is_some(),
-            metrics: report::metrics(&measurement.recorded),
-            windows: report::windows(&measurement.recorded, &measurement.machine),
-            phases: Vec::new(),
-            sizes: Vec::new(),
-            floor: None,
-            unread: measurement.recorded.unread,
+            metrics: report::metrics(recorded),
+            windows: report::windows(recorded, &measurement.machine, measurement.hiccups.as_ref()),
+            unread: recorded.unread,
             grey: account.grey,
-            impossible_samples: measurement.recorded.clamped + measurement.recorded.negative,
+            impossible_samples: recorded.clamped + recorded.negative,
             generator: measurement.generator,
             server: measurement.server,
         }
@@ -508,6 +497,14 @@ async fn wait_until_left(url: &str) -> Option<Present> {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// What was found out around a run, before and after it.
+struct Around {
+    durability: Option<String>,
+    left: Option<Present>,
+    stored: Option<Stored>,
+    floor: Vec<Arc<Part>>,
 }
 
 /// One server to be measured.

@@ -27,6 +27,17 @@ pub enum Transport {
     Upgraded,
 }
 
+impl Transport {
+    /// Its name in files and reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Transport::Websocket => "websocket",
+            Transport::Polling => "polling",
+            Transport::Upgraded => "upgraded",
+        }
+    }
+}
+
 /// Where the token of a user comes from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Token {

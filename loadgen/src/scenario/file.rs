@@ -31,7 +31,7 @@ pub(super) struct File {
     )]
     pub version: u32,
     /// A short name of letters, digits, - and _; result files are named after it.
-    #[schemars(regex(pattern = r"^[A-Za-z0-9_-]+$"))]
+    #[schemars(regex(pattern = r"^[A-Za-z0-9_-]+$|\$\{"))]
     pub name: Placed<String>,
     /// The question that a run of this file answers, in one sentence.
     pub question: String,
@@ -299,7 +299,7 @@ pub(super) struct FilePhase {
     /// false for a warm-up: its messages are accounted for, its latencies are not recorded.
     #[serde(default = "yes")]
     pub measured: bool,
-    /// The Zipf exponent with which conversations are chosen: 0 (the default) chooses all alike.
+    /// The Zipf exponent with which conversations are chosen (open model): 0, the default, chooses all alike.
     #[schemars(range(min = 0))]
     pub skew: Option<Placed<f64>>,
     /// The share of users who don't send in this phase, instead of the population's.

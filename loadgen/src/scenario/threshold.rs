@@ -66,6 +66,13 @@ impl Comparison {
     }
 }
 
+impl Threshold {
+    /// The condition on one phase alone, as it is shown: `delivery.p99 < 5ms (phase steady)`.
+    pub fn in_phase(&self, phase: &str) -> String {
+        format!("{self} (phase {phase})")
+    }
+}
+
 impl fmt::Display for Threshold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.subject, self.text)

@@ -92,7 +92,11 @@ impl FromStr for Size {
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}B", self.0)
+        match self.0 {
+            bytes if bytes > 0 && bytes % (1 << 20) == 0 => write!(f, "{}MiB", bytes >> 20),
+            bytes if bytes > 0 && bytes % (1 << 10) == 0 => write!(f, "{}KiB", bytes >> 10),
+            bytes => write!(f, "{bytes}B"),
+        }
     }
 }
 
@@ -203,10 +207,10 @@ macro_rules! deserialize_from_text {
     )*};
 }
 
-/// One or more numbers with units, as humantime reads them.
+/// One or more numbers with units, of those that humantime reads.
 macro_rules! span_pattern {
     () => {
-        r"[0-9][0-9a-zµ ]*[a-z]"
+        r"([0-9]+(\.[0-9]+)?\s*(ns|us|µs|ms|s|sec|second|seconds|m|min|minute|minutes|h|hour|hours|d|day|days)\s*)+"
     };
 }
 
@@ -242,6 +246,13 @@ mod tests {
                 high: Size(2048)
             })
         );
+    }
+
+    #[test]
+    fn a_size_is_written_as_it_is_read() {
+        for text in ["120B", "2KiB", "1MiB", "1025B", "0B"] {
+            assert_eq!(text.parse::<Size>().unwrap().to_string(), text);
+        }
     }
 
     #[test]

@@ -59,11 +59,27 @@ impl RunningServer {
     /// If it cannot be started, ends, says something else first, or does not listen within `deadline`; it is not left
     /// running then.
     pub async fn start(args: &[String], deadline: Duration) -> Result<RunningServer, TargetError> {
+        RunningServer::start_self("serve", args, deadline).await
+    }
+
+    /// Starts this very program as a bare relay, `<program> floor`, and waits until it listens.
+    ///
+    /// # Errors
+    /// As [`RunningServer::start`].
+    pub async fn start_floor(deadline: Duration) -> Result<RunningServer, TargetError> {
+        RunningServer::start_self("floor", &[], deadline).await
+    }
+
+    async fn start_self(
+        command: &str,
+        args: &[String],
+        deadline: Duration,
+    ) -> Result<RunningServer, TargetError> {
         let program = std::env::current_exe().map_err(|source| TargetError::ServerSpawn {
             program: "this program".into(),
             source,
         })?;
-        let mut all = vec!["serve".to_owned()];
+        let mut all = vec![command.to_owned()];
         all.extend_from_slice(args);
         RunningServer::start_program(&program, &all, deadline).await
     }

@@ -55,6 +55,18 @@ pub async fn durability(url: &str) -> Option<String> {
         .map(|answer| answer.store.durability)
 }
 
+/// Asks how many messages wait for the store; `None` where the server does not say.
+pub async fn queue_depth(url: &str) -> Option<u64> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Answer {
+        queue_depth: u64,
+    }
+    get::<Answer>(url, "/health")
+        .await
+        .map(|answer| answer.queue_depth)
+}
+
 /// What the server timed itself, in nanoseconds since it started (`/debug/histograms`).
 #[derive(Debug, Clone)]
 pub struct ServerTimes {

@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn one_bad_second_among_many_widens_the_interval() {
+    fn rule_08_one_bad_second_among_many_widens_the_interval() {
         let mut windows = vec![(100, 100); 19];
         windows.push((60, 100));
         let interval = share_interval(&windows, 0);
@@ -83,7 +83,7 @@ mod tests {
 
     /// Over many simulated runs with correlated seconds, a 95 % interval holds the truth about 95 times in 100.
     #[test]
-    fn the_interval_covers_the_truth_as_often_as_it_says() {
+    fn rule_08_the_interval_covers_the_truth_as_often_as_it_says() {
         let mut rng = ChaCha8Rng::seed_from_u64(11);
         let (runs, windows, trials) = (300, 60, 100);
         let covered = (0..runs)

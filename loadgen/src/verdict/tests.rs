@@ -1,5 +1,8 @@
 //! Verdicts on small results, each decided by one thing.
 
+mod phases;
+mod validity;
+
 use std::sync::Arc;
 
 use super::*;
@@ -37,6 +40,22 @@ fn account(n: u64) -> Account {
     }
 }
 
+/// A run of which nothing else is known.
+fn measured<'a>(recorded: &'a Recorded, account: &'a Account) -> Measured<'a> {
+    Measured {
+        recorded,
+        account,
+        incomplete: None,
+        aborted: None,
+        thresholds: &[],
+        phases: &[],
+        machine: &[],
+        floor: &[],
+        worker_cpu: &[],
+        audit_failed: false,
+    }
+}
+
 fn judged(
     recorded: &Recorded,
     account: &Account,
@@ -48,17 +67,14 @@ fn judged(
         .map(|(key, condition)| parse_condition(parse_subject(key).unwrap(), condition).unwrap())
         .collect();
     judge(&Measured {
-        recorded,
-        account,
         incomplete,
         thresholds: &thresholds,
-        machine: &[],
-        audit_failed: false,
+        ..measured(recorded, account)
     })
 }
 
 #[test]
-fn fast_and_complete_passes_and_says_by_what() {
+fn rule_14_fast_and_complete_passes_and_says_by_what() {
     let judgement = judged(
         &recorded(vec![1_000_000; 2_000]),
         &account(2_000),
@@ -73,14 +89,14 @@ fn fast_and_complete_passes_and_says_by_what() {
 }
 
 #[test]
-fn two_in_a_hundred_over_the_limit_fail() {
+fn rule_14_two_in_a_hundred_over_the_limit_fail() {
     let latencies = (0..5_000).map(|i| if i % 50 == 0 { 9_000_000 } else { 1_000_000 });
     let judgement = judged(&recorded(latencies), &account(5_000), None, &[]);
     assert_eq!(judgement.verdict, Verdict::Fail);
 }
 
 #[test]
-fn a_share_whose_interval_holds_the_limit_is_inconclusive() {
+fn rule_14_a_share_whose_interval_holds_the_limit_is_inconclusive() {
     // One bad second of a hundred deliveries among twenty: 1 % over in all.
     let latencies = (0..2_000).map(|i| {
         if (700..720).contains(&i) {
@@ -94,7 +110,7 @@ fn a_share_whose_interval_holds_the_limit_is_inconclusive() {
 }
 
 #[test]
-fn no_data_never_passes() {
+fn rule_12_no_data_never_passes() {
     let judgement = judged(&recorded([]), &account(0), None, &[]);
     assert_eq!(judgement.verdict, Verdict::Inconclusive);
     let judgement = judged(&recorded([]), &account(0), None, &[("lost", "== 0")]);
@@ -113,7 +129,7 @@ fn no_data_never_passes() {
 }
 
 #[test]
-fn lost_deliveries_are_over_the_limit() {
+fn rule_13_lost_deliveries_are_over_the_limit() {
     let mut account = account(2_000);
     account.totals.lost = 200;
     let judgement = judged(&recorded(vec![1_000_000; 2_000]), &account, None, &[]);
@@ -121,7 +137,7 @@ fn lost_deliveries_are_over_the_limit() {
 }
 
 #[test]
-fn a_broken_promise_fails_however_fast() {
+fn rule_13_a_broken_promise_fails_however_fast() {
     let mut account = account(2_000);
     account.findings.push(Finding {
         check: Check::ConfirmedNotStored,
@@ -134,7 +150,7 @@ fn a_broken_promise_fails_however_fast() {
 }
 
 #[test]
-fn an_impossible_sample_makes_a_run_invalid_and_not_failed() {
+fn rule_03_an_impossible_sample_makes_a_run_invalid_and_not_failed() {
     let mut recorded = recorded(vec![9_000_000; 2_000]);
     recorded.negative = 1;
     let judgement = judged(&recorded, &account(2_000), None, &[]);
@@ -142,7 +158,7 @@ fn an_impossible_sample_makes_a_run_invalid_and_not_failed() {
 }
 
 #[test]
-fn an_incomplete_run_never_passes() {
+fn rule_14_an_incomplete_run_never_passes() {
     let judgement = judged(
         &recorded(vec![1_000_000; 2_000]),
         &account(2_000),
@@ -165,12 +181,8 @@ fn machine(disturbed: &[usize]) -> Vec<MachineSecond> {
 
 fn judged_on(machine: &[MachineSecond], recorded: &Recorded, account: &Account) -> Judgement {
     judge(&Measured {
-        recorded,
-        account,
-        incomplete: None,
-        thresholds: &[],
         machine,
-        audit_failed: false,
+        ..measured(recorded, account)
     })
 }
 
@@ -186,7 +198,7 @@ fn slow_in(seconds: &[u64]) -> Recorded {
 }
 
 #[test]
-fn a_disturbed_second_is_left_out_and_told() {
+fn rule_10_a_disturbed_second_is_left_out_and_told() {
     let recorded = slow_in(&[4]);
     let judgement = judged_on(&machine(&[4]), &recorded, &account(2_000));
     assert_eq!(judgement.verdict, Verdict::Pass, "{judgement:?}");
@@ -197,14 +209,14 @@ fn a_disturbed_second_is_left_out_and_told() {
 }
 
 #[test]
-fn a_slow_second_without_outside_evidence_stays_charged() {
+fn rule_10_a_slow_second_without_outside_evidence_stays_charged() {
     let recorded = slow_in(&[3, 4, 5, 6, 7, 8]);
     let judgement = judged_on(&machine(&[9]), &recorded, &account(2_000));
     assert_eq!(judgement.verdict, Verdict::Fail, "{judgement:?}");
 }
 
 #[test]
-fn a_machine_that_was_taken_most_of_the_time_makes_a_run_invalid() {
+fn rule_10_a_machine_that_was_taken_most_of_the_time_makes_a_run_invalid() {
     let recorded = slow_in(&(0..20).collect::<Vec<_>>());
     let judgement = judged_on(
         &machine(&(0..11).collect::<Vec<_>>()),
@@ -219,21 +231,18 @@ fn a_machine_that_was_taken_most_of_the_time_makes_a_run_invalid() {
 }
 
 #[test]
-fn a_count_minds_no_busy_machine() {
+fn rule_10_a_count_minds_no_busy_machine() {
     let lost = parse_condition(parse_subject("lost").unwrap(), "== 0").unwrap();
     let judgement = judge(&Measured {
-        recorded: &slow_in(&[]),
-        account: &account(2_000),
-        incomplete: None,
         thresholds: &[lost],
         machine: &machine(&(0..20).collect::<Vec<_>>()),
-        audit_failed: false,
+        ..measured(&slow_in(&[]), &account(2_000))
     });
     assert_eq!(judgement.verdict, Verdict::Pass, "{judgement:?}");
 }
 
 #[test]
-fn a_lost_message_on_a_busy_machine_is_lost_all_the_same() {
+fn rule_13_a_lost_message_on_a_busy_machine_is_lost_all_the_same() {
     let recorded = slow_in(&[]);
     let mut account = account(2_000);
     account.findings.push(Finding {

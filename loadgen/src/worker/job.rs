@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex, atomic::AtomicU64};
 use super::Strays;
 use crate::{
     body::RunId,
-    client::{Closed, ConnectError, native::Endpoint},
+    client::{Closed, ConnectError, Driver, native::Endpoint},
     clock::{Clock, Nanos},
     ledger::Ledger,
     plan::Plan,
     presence::Entry,
     recorder::{Layout, Recorded, Samples},
-    scenario::BodyText,
+    scenario::{BodyText, Transport},
     token::Tokens,
     vocabulary::Vocabulary,
 };
@@ -33,6 +33,10 @@ pub struct Job {
     pub clock: Clock,
     /// Whose messages these are.
     pub run: RunId,
+    /// The client that it drives.
+    pub driver: Driver,
+    /// Over which transport.
+    pub transport: Transport,
     /// The server.
     pub endpoint: Endpoint,
     /// The names that it speaks.

@@ -12,10 +12,7 @@ use tokio::sync::{Mutex, Notify};
 
 use super::{Broken, Job, Outcome, Strays, cpu::Cpu, receipt::Receipts, schedule::Dialogue};
 use crate::{
-    client::{
-        Client, Closed, ConnectError, Observer,
-        native::{Connection, Shared},
-    },
+    client::{Client, Closed, ConnectError, Connection, Observer, native::Shared},
     clock::{Nanos, nanos},
     metric::Metric,
     plan::{Deed, Place},
@@ -50,7 +47,7 @@ pub(super) struct Users {
 }
 
 struct User {
-    connection: RefCell<Option<Rc<Connection>>>,
+    connection: RefCell<Option<Connection>>,
     /// Comings and goings of one user wait for each other.
     turn: Mutex<()>,
     /// Whether it belongs to each of its places, connected or not.
@@ -124,7 +121,7 @@ impl Users {
         &self.users[user as usize / self.job.workers]
     }
 
-    pub(super) fn connection(&self, user: u32) -> Option<Rc<Connection>> {
+    pub(super) fn connection(&self, user: u32) -> Option<Connection> {
         self.user(user).connection.borrow().clone()
     }
 
@@ -185,18 +182,20 @@ impl Users {
             }
         }
         let (connection, incoming) = Connection::open(
+            self.job.driver,
             user,
             &self.job.endpoint,
             &auth,
+            self.job.transport,
             Rc::clone(&self.shared),
             PATIENCE,
         )
         .await?;
         self.record(Metric::Connect, asked);
         state.stalled.set(Stalled::Never);
-        state.connection.replace(Some(Rc::clone(&connection)));
+        state.connection.replace(Some(connection.clone()));
         self.job.progress.connected.fetch_add(1, Relaxed);
-        tokio::task::spawn_local(Rc::clone(&connection).run(incoming, Rc::clone(&self)));
+        tokio::task::spawn_local(connection.clone().run(incoming, Rc::clone(&self)));
         for place in places {
             self.ask(user, &connection, Asked::Join(place), logged);
         }

@@ -32,6 +32,40 @@ duration = "3s"
 rate = "400/s"
 "#;
 
+/// The same with people who come and go.
+const CHURN: &str = r#"version = 1
+name = "churn"
+question = "Is it found out among comings and goings?"
+seed = 5
+drain = "5s"
+population = { users = 16, rooms = 24, connected = "75%", joined = "80%" }
+behaviour = { away = "300ms-900ms", stall = "500ms-1s" }
+
+[[phases]]
+name = "come"
+duration = "3s"
+rate = "150/s"
+connects = "2/s"
+joins = "5/s"
+
+[[phases]]
+name = "churn"
+duration = "4s"
+rate = "150/s"
+leaves = "1/s"
+joins = "1/s"
+rejoins = "4/s"
+reconnects = "1/s"
+cuts = "1/s"
+stalls = "1/s"
+
+[[phases]]
+name = "talk"
+duration = "2s"
+think_time = "100ms-400ms"
+rejoins = "4/s"
+"#;
+
 struct Silent;
 
 impl Watcher for Silent {
@@ -39,13 +73,18 @@ impl Watcher for Silent {
 }
 
 async fn report(fault: Fault, thresholds: &str) -> Report {
+    report_of(SCENARIO, fault, thresholds).await
+}
+
+async fn report_of(scenario: &str, fault: Fault, thresholds: &str) -> Report {
     let cheat = Cheat::start(fault).await;
     let scenario = Scenario::parse(
         Path::new("cheats.toml"),
-        &format!("{SCENARIO}\n[thresholds]\n{thresholds}\n"),
+        &format!("{scenario}\n[thresholds]\n{thresholds}\n"),
     )
     .unwrap();
     let options = Options {
+        client: None,
         store: StoreChoice::Auto,
         mongo_image: String::new(),
         target: Some(cheat.url),
@@ -53,6 +92,7 @@ async fn report(fault: Fault, thresholds: &str) -> Report {
         workers: Some(1),
         // These machines are shared, and the faults are mechanisms, not speeds.
         machine_check: false,
+        floor: None,
         command: Vec::new(),
     };
     runner::run(
@@ -68,7 +108,11 @@ async fn report(fault: Fault, thresholds: &str) -> Report {
 
 /// The checks that a cheat fails. Latency is not judged: these machines are shared.
 async fn caught(fault: Fault) -> Vec<Check> {
-    let report = report(fault, "\"dropped\" = \"== 0\"").await;
+    caught_in(SCENARIO, fault).await
+}
+
+async fn caught_in(scenario: &str, fault: Fault) -> Vec<Check> {
+    let report = report_of(scenario, fault, "\"failed\" = \"== 0\"").await;
     let run = &report.runs[0];
     assert!(run.audited, "the store was not looked up");
     for finding in &run.findings {
@@ -114,6 +158,24 @@ each_is_caught_by! {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rule_13_a_correct_server_passes_while_people_come_and_go() {
+    assert_eq!(caught_in(CHURN, Fault::None).await, []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rule_13_who_has_left_and_still_gets_messages_is_cross_talk() {
+    assert_eq!(
+        caught_in(CHURN, Fault::KeepsWhoLeft).await,
+        [Check::CrossDelivered]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rule_13_a_lost_delivery_is_found_among_comings_and_goings() {
+    assert_eq!(caught_in(CHURN, Fault::Drops).await, [Check::Lost]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_that_is_cut_is_told_beside_what_it_missed() {
     let checks = caught(Fault::CutsAConnection).await;
     assert!(checks.contains(&Check::ConnectionLost), "{checks:?}");
@@ -123,7 +185,13 @@ async fn a_connection_that_is_cut_is_told_beside_what_it_missed() {
 /// The fault is a mechanism, not a speed: no delivery can be faster than the server's own delay.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_late_misses_the_limit() {
-    let report = report(Fault::IsLate, "\"delivery.within_5ms\" = \">= 99%\"").await;
+    let report = report(Fault::IsLate, "\"delivery.within_2ms\" = \">= 99%\"").await;
+    let within = report.runs[0].metrics[0].within.iter();
+    assert!(
+        within
+            .filter(|w| w.limit == 2_000_000)
+            .all(|w| w.count == 0)
+    );
     assert_eq!(report.verdict, Verdict::Fail, "{:?}", report.reasons);
     assert!(
         report.runs[0].findings.is_empty(),

@@ -57,8 +57,10 @@ pub enum Fault {
     CutsAConnection,
     /// Nothing moves for 50 ms, every 2 seconds.
     Stalls,
-    /// Every delivery is 12 ms late.
+    /// Every delivery is 2 ms late.
     IsLate,
+    /// Whoever leaves goes on getting messages.
+    KeepsWhoLeft,
 }
 
 /// Faults of one message hit every so many.
@@ -236,6 +238,12 @@ fn handle(me: u64, event: &str, state: &Shared, fault: Fault) {
             lock(state).rooms.entry(room).or_default().insert(me);
             send(&lock(state), me, format!("43{ack}[{{\"success\":true}}]"));
         }
+        Some("leaveRoom") => {
+            if fault != Fault::KeepsWhoLeft {
+                lock(state).rooms.entry(room).or_default().remove(&me);
+            }
+            send(&lock(state), me, format!("43{ack}[{{\"success\":true}}]"));
+        }
         Some("roomMessage") => message(me, &room, payload, &ack, state, fault),
         _ => {}
     }
@@ -303,7 +311,7 @@ fn message(me: u64, room: &str, payload: &Value, ack: &str, state: &Shared, faul
             end_soon(state, members, me, other, confirmed, ack, hit, fault);
         });
         if let Some(late) = &locked.late {
-            let _ = late.send((Instant::now() + Duration::from_millis(12), deliver));
+            let _ = late.send((Instant::now() + Duration::from_millis(2), deliver));
         }
         return;
     } else {

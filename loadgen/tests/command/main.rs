@@ -7,6 +7,8 @@
 
 mod bad_input;
 mod bad_target;
+mod floor;
+mod preview;
 mod scenario;
 
 use std::{
@@ -83,6 +85,8 @@ impl Bench {
             .arg("--out")
             .arg(self.path("out"))
             .args(flags)
+            // A few seconds in each test that does not ask for it.
+            .args((!flags.contains(&"--floor")).then_some("--no-floor"))
             .current_dir(self.folder.path());
         command
     }

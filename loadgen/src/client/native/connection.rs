@@ -85,6 +85,13 @@ pub struct Incoming {
     early: Vec<(Nanos, String)>,
 }
 
+impl Shared {
+    /// The run's clock.
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+}
+
 impl Connection {
     /// Opens the WebSocket, greets with `auth` (a JSON object) and waits for the server's CONNECT.
     ///

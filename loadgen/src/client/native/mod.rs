@@ -6,6 +6,29 @@ mod handshake;
 mod packet;
 
 pub use self::{
-    connection::{Connection, Shared},
+    connection::{Connection, Incoming, Shared},
     handshake::Endpoint,
 };
+use self::{
+    frame::{Decoder, Frame},
+    packet::Packet,
+};
+
+/// Reads whole frames of a server and hands over each event's name and payload: what a connection does with every read,
+/// without the connection.
+///
+/// # Errors
+/// What violates the protocol.
+pub fn read_events(input: &[u8], mut each: impl FnMut(&str, &str)) -> Result<(), String> {
+    let mut wrong = None;
+    Decoder::default().feed(input, |frame| {
+        if let Frame::Text(text) = frame {
+            match packet::parse(text) {
+                Ok(Packet::Event { name, payload }) => each(name, payload),
+                Ok(_) => {}
+                Err(violation) => wrong = Some(violation),
+            }
+        }
+    })?;
+    wrong.map_or(Ok(()), Err)
+}

@@ -36,6 +36,7 @@ impl Checker<'_> {
             events.channel.is_some(),
         )?;
         self.distinct(&events)?;
+        self.no_echo(&events)?;
         let fields = events.fields;
         for (key, field) in [("body", &fields.body), ("sender", &fields.sender)] {
             if field.value.contains('.') {
@@ -65,6 +66,21 @@ impl Checker<'_> {
             answers_success: events.answers_success,
             echoes: events.echoes,
         })
+    }
+
+    /// Without an echo there is no event for it.
+    fn no_echo(&self, events: &FileEvents) -> Result<(), Located> {
+        let sent = [&events.room, &events.channel]
+            .into_iter()
+            .flatten()
+            .find_map(|names| names.value.sent.as_ref());
+        match sent {
+            Some(sent) if !events.echoes => Err(self.wrong(
+                &sent.span,
+                "`sent` is the sender's own copy, and `echoes = false` says that there is none: leave one of the two out",
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// An event from the server must mean one thing.

@@ -120,6 +120,8 @@ impl Checker<'_> {
             ("spike", file.spike.as_ref().map(|key| &key.span)),
             ("burst", file.burst.as_ref().map(|key| &key.span)),
             ("arrivals", file.arrivals.as_ref().map(|key| &key.span)),
+            // Each user talks in its own conversations, one as often as another.
+            ("skew", file.skew.as_ref().map(|key| &key.span)),
         ]
         .into_iter()
         .find_map(|(key, span)| Some((key, span?)));

@@ -131,6 +131,7 @@ impl Checker<'_> {
                 Some(Metric::Ack) if !vocabulary.acknowledges_messages => {
                     "`acknowledges_messages = false` in [server.events]"
                 }
+                Some(Metric::Echo) if !vocabulary.echoes => "`echoes = false` in [server.events]",
                 Some(Metric::Join) if !vocabulary.acknowledges_joins => {
                     "`acknowledges_joins = false` in [server.events]"
                 }

@@ -1,0 +1,223 @@
+//! What a scenario is made of: included files, files of users and of bodies, variables; and the hash of it all.
+
+use proptest::prelude::*;
+use sha2::Digest as _;
+
+use super::*;
+
+#[test]
+fn users_and_bodies_come_from_files_beside_the_one_that_names_them() {
+    let folder = folder(&[
+        (
+            "main.toml",
+            &format!(
+                "include = [\"people/base.toml\"]\n{HEAD}[messages]\nfile = \"lines.txt\"\n{STEADY}"
+            ),
+        ),
+        (
+            "people/base.toml",
+            "[population]\nusers = 2\nrooms = 1\n[connections]\ntoken = { file = \"users.csv\" }\n",
+        ),
+        (
+            "people/users.csv",
+            "id,token\r\nann, t1\r\n\r\nbob,t2,x\r\ncid,t3\r\n",
+        ),
+        ("lines.txt", "Hello!\n\n  How are you?  \n最後\n"),
+    ]);
+    let scenario = load(&folder, &[]).unwrap();
+    let known = |id: &str, token: &str| KnownUser {
+        id: id.to_owned(),
+        token: token.to_owned(),
+    };
+    assert_eq!(
+        scenario.connections.token,
+        Token::Known(vec![
+            known("ann", "t1"),
+            known("bob", "t2,x"),
+            known("cid", "t3")
+        ])
+    );
+    let lines = ["Hello!", "  How are you?  ", "最後"].map(str::to_owned);
+    assert_eq!(scenario.messages.text, BodyText::Lines(lines.into()));
+
+    for (file, text, message) in [
+        (
+            "people/users.csv",
+            "ann,t1\nbob\n",
+            "people/users.csv:2:1: a line is a user's id",
+        ),
+        (
+            "people/users.csv",
+            "ann,t1\nann,t2\n",
+            "people/users.csv:2:1: \"ann\" is the user of line 1",
+        ),
+        ("people/users.csv", "ann,\n", "people/users.csv:1:1:"),
+        (
+            "people/users.csv",
+            &format!("{},t\n", "x".repeat(129)),
+            "at most 128 bytes",
+        ),
+        (
+            "people/users.csv",
+            "ann,t1\n",
+            "people/base.toml:5:18: the file has 1 users, and the population 2",
+        ),
+    ] {
+        fs::write(folder.path().join(file), text).unwrap();
+        let error = load(&folder, &[]).unwrap_err();
+        assert!(error.contains(message), "{message:?} is not in\n{error}");
+    }
+    fs::write(folder.path().join("people/users.csv"), "ann,t1\nbob,t2\n").unwrap();
+    for (text, message) in [
+        ("\n \n", "main.toml:6:8: the file has no line"),
+        (
+            &*format!("short\n{}\n", "é".repeat(40_000)),
+            "lines.txt:2:1: line 2 has 80000 bytes",
+        ),
+    ] {
+        fs::write(folder.path().join("lines.txt"), text).unwrap();
+        let error = load(&folder, &[]).unwrap_err();
+        assert!(error.contains(message), "{message:?} is not in\n{error}");
+    }
+}
+
+const BASE: &str = "version = 1\nseed = 7\nquestion = \"${what}?\"\n[variables]\nwhat = \"Base\"\nusers = 10\n\
+    [population]\nusers = \"${users}\"\nrooms = 5\n\
+    [messages]\nsize = \"40B\"\n[connections]\ntoken = { secret = \"s\" }\n\
+    [server]\ndialect = \"reference\"\n\
+    [thresholds]\n\"delivery.p99\" = \"< 5ms\"\n\"lost\" = \"== 0\"\n\
+    [[phases]]\nname = \"base\"\nduration = \"1s\"\nrate = \"10/s\"\n\
+    [[phases]]\nname = \"second\"\nduration = \"1s\"\n";
+
+#[test]
+fn an_including_file_wins_key_by_key_and_lists_are_replaced() {
+    let folder = folder(&[
+        ("base.toml", BASE),
+        (
+            "later.toml",
+            "seed = 8\n[population]\nrooms = 6\nsilent = \"10%\"\n",
+        ),
+        (
+            "main.toml",
+            "include = [\"base.toml\", \"later.toml\"]\nname = \"main\"\n\
+             [variables]\nwhat = \"Main\"\n[population]\nsilent = \"20%\"\n\
+             [messages]\nfile = \"lines.txt\"\n[connections]\ntoken = { template = \"{id}\" }\n\
+             [server.events.room]\njoin = \"j\"\nsend = \"s\"\nreceived = \"r\"\nid_field = \"i\"\n\
+             [thresholds]\n\"delivery.p99\" = \"< 9ms\"\n\
+             [[phases]]\nname = \"main\"\nduration = \"2s\"\nrate = \"1/s\"\n",
+        ),
+        ("lines.txt", "a line\n"),
+    ]);
+    let scenario = load(&folder, &[]).unwrap();
+    assert_eq!(scenario.seed, 8);
+    assert_eq!(scenario.question, "Main?");
+    let population = &scenario.population;
+    assert_eq!(
+        (population.users, population.rooms, population.silent),
+        (10, 6, 0.2)
+    );
+    assert_eq!(scenario.phases.len(), 1);
+    assert_eq!(scenario.connections.token, Token::Template("{id}".into()));
+    assert!(matches!(scenario.messages.text, BodyText::Lines(_)));
+    assert!(scenario.events.is_some());
+    let thresholds: Vec<String> = scenario.thresholds.iter().map(|t| t.to_string()).collect();
+    assert_eq!(thresholds, ["delivery.p99 < 9ms", "lost == 0"]);
+}
+
+#[test]
+fn a_variable_of_an_included_file_that_is_overruled_changes_nothing_and_says_so() {
+    let folder = folder(&[
+        ("base.toml", BASE),
+        (
+            "main.toml",
+            "include = [\"base.toml\"]\nname = \"main\"\n[population]\nusers = 20\n",
+        ),
+    ]);
+    assert_eq!(load(&folder, &[]).unwrap().population.users, 20);
+    let error = load(&folder, &[("users", "30")]).unwrap_err();
+    assert!(error.contains("it would change nothing"), "{error}");
+}
+
+#[test]
+fn the_hash_is_of_all_that_was_asked() {
+    let folder = folder(&[
+        ("base.toml", BASE),
+        (
+            "main.toml",
+            "include = [\"base.toml\"]\nname = \"main\"\n[messages]\nfile = \"lines.txt\"\n",
+        ),
+        ("lines.txt", "a line\n"),
+        ("alone.toml", &format!("{HEAD}{PEOPLE}{STEADY}")),
+    ]);
+    let hash = |settings: &[(&str, &str)]| load(&folder, settings).unwrap().hash;
+    let mut hashes = vec![hash(&[]), hash(&[("users", "20")])];
+    assert_eq!(hash(&[]), hashes[0]);
+    for (file, text) in [
+        ("lines.txt", "another line\n"),
+        ("base.toml", &*format!("{BASE}# a comment\n")),
+    ] {
+        fs::write(folder.path().join(file), text).unwrap();
+        hashes.push(hash(&[]));
+    }
+    hashes.sort();
+    hashes.dedup();
+    assert_eq!(hashes.len(), 4);
+
+    // A file that stands alone has the hash that sha256sum gives it.
+    let alone = folder.path().join("alone.toml");
+    let hex: String = sha2::Sha256::digest(fs::read(&alone).unwrap())
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    assert_eq!(Scenario::load(&alone, &[]).unwrap().hash, hex);
+}
+
+/// The tables of a file, each of which can stand in either of two files.
+const TABLES: [&str; 7] = [
+    "[population]\nusers = \"${users}\"\nrooms = 5\n",
+    "[messages]\nsize = \"40B-400B\"\n",
+    "[behaviour]\naway = \"2s\"\n",
+    "[connections]\ntransport = \"polling\"\ntoken = { template = \"{id}\" }\n",
+    "[server]\ndelivery = [\"persist-first\"]\n",
+    "[thresholds]\n\"delivery.p99\" = { condition = \"< ${limit}\", abort_after = \"1s\" }\n",
+    "[[phases]]\nname = \"p\"\nduration = \"1s\"\nrate = \"10/s\"\n[[phases]]\nname = \"q\"\nduration = \"1s\"\n",
+];
+const VARIABLES: &str = "[variables]\nusers = 10\nlimit = \"5ms\"\n";
+
+proptest! {
+    #[test]
+    fn a_scenario_is_the_same_however_it_is_split_into_files(split in 0u8..=255) {
+        let tables: Vec<&str> = TABLES.into_iter().chain([VARIABLES]).collect();
+        let half = |which: bool| -> String {
+            let mine = tables.iter().enumerate();
+            mine.filter(|(i, _)| (split >> i & 1 == 1) == which).map(|(_, table)| *table).collect()
+        };
+        let folder = folder(&[
+            ("main.toml", &format!("include = [\"base.toml\"]\n{HEAD}{}", half(false))),
+            ("base.toml", &half(true)),
+        ]);
+        let mut split = load(&folder, &[]).unwrap();
+        let mut whole = parse(&format!("{HEAD}{}", tables.concat()));
+        for scenario in [&mut split, &mut whole] {
+            scenario.path = PathBuf::new();
+            scenario.hash = String::new();
+        }
+        prop_assert_eq!(format!("{split:?}"), format!("{whole:?}"));
+    }
+
+    #[test]
+    fn no_damage_to_a_file_makes_the_reader_panic_or_point_beside_it(
+        at in 0usize..2_000, cut in 0usize..30, new in ".{0,8}",
+    ) {
+        let text = format!("{HEAD}{}{VARIABLES}", TABLES.concat());
+        let start = text.floor_char_boundary(at % text.len());
+        let end = text.ceil_char_boundary((start + cut).min(text.len()));
+        let damaged = format!("{}{new}{}", &text[..start], &text[end..]);
+        if let Err(ScenarioError::Wrong(located)) = Scenario::parse(Path::new("t.toml"), &damaged) {
+            let line = damaged.lines().nth(located.line - 1).unwrap_or_default();
+            prop_assert_eq!(&located.excerpt, line);
+            prop_assert!(located.column <= line.chars().count() + 1, "{}", located);
+            let _ = located.to_string();
+        }
+    }
+}
