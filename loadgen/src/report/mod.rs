@@ -313,7 +313,7 @@ pub struct Generator {
     pub workers: usize,
     /// CPU seconds of each worker thread, by second of the schedule.
     pub worker_cpu: Vec<Vec<f64>>,
-    /// Resident bytes before the first connection.
+    /// Resident bytes before the first connection of this process, be it to a floor or an earlier run.
     pub resident_before: u64,
     /// Resident bytes with everybody connected.
     pub resident_connected: u64,

@@ -323,7 +323,11 @@ impl Session<'_> {
             return Ok(None);
         };
         match floor.measure(self.interrupt, self.watcher).await {
-            Ok(part) => Ok(Some(Arc::new(part))),
+            Ok(part) => {
+                let resident_before = part.measurement.generator.resident_before;
+                self.resident_before.get_or_insert(resident_before);
+                Ok(Some(Arc::new(part)))
+            }
             Err(RunError::Interrupted) => Err(RunError::Interrupted),
             Err(error) => {
                 self.watcher

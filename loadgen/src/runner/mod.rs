@@ -162,6 +162,7 @@ pub async fn run(
         watcher,
         run_id: &run_id,
         floor: None,
+        resident_before: None,
     };
     session.plan_floor();
     let (runs, target_died) = match &options.target {
@@ -199,6 +200,8 @@ struct Session<'a> {
     watcher: &'a mut dyn Watcher,
     run_id: &'a RunId,
     floor: Option<Floors>,
+    /// Resident bytes before the first connection of all: later ones find memory that earlier ones have left.
+    resident_before: Option<u64>,
 }
 
 /// Runs so far, and why the target died, if it did.
@@ -358,6 +361,9 @@ impl Session<'_> {
             self.watcher,
         )
         .await?;
+        let resident_before = measurement.generator.resident_before;
+        measurement.generator.resident_before =
+            *self.resident_before.get_or_insert(resident_before);
         let died = measurement.target_died.clone();
         // Of a server that ran before, the times of other messages than ours would be among them.
         if self.options.target.is_none()
