@@ -98,6 +98,9 @@ pub struct Run {
     /// Worker threads of the generator [default: one for every two cores].
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub workers: Option<u16>,
+    /// Processors to bind the worker threads to, in turn, as in `1` or `2,3` [default: the system decides].
+    #[arg(long, value_name = "CPU[,CPU]", value_delimiter = ',')]
+    pub cpus: Vec<usize>,
     /// Judge every second, also those in which other processes or the hypervisor had the machine.
     #[arg(long)]
     pub no_machine_check: bool,

@@ -171,6 +171,7 @@ async fn run_all(scenarios: &[Scenario], run: &cli::Run, interrupt: &Interrupt) 
         audit: run.audit.clone(),
         client: run.client,
         workers: run.workers.map(usize::from),
+        cpus: run.cpus.clone(),
         machine_check: !run.no_machine_check,
         floor: run.floor(),
         command: cli::typed(env::args_os()),

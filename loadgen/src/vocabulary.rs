@@ -26,8 +26,10 @@ pub struct Vocabulary {
 pub struct Fields {
     /// The message's id, in what the server sends; may be missing.
     pub id: String,
-    /// The text; a plain field, no path, since clients send it too.
+    /// The text, in what the server sends.
     pub body: String,
+    /// The text, in what clients send; a plain field, no path.
+    pub sent_body: String,
     /// The temporary id, in a confirmation or a failure.
     pub temp_id: String,
     /// The sender, in what clients send; empty: not sent.
@@ -39,6 +41,7 @@ impl Default for Fields {
         Self {
             id: "_id".into(),
             body: "body".into(),
+            sent_body: "body".into(),
             temp_id: "tempId".into(),
             sender: "senderId".into(),
         }

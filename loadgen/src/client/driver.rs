@@ -75,6 +75,11 @@ impl Driver {
         }
     }
 
+    /// Whether it can ask for an acknowledgement of each message.
+    pub const fn asks_for_acks(self) -> bool {
+        matches!(self, Driver::Native)
+    }
+
     /// Its name on the command line and in reports.
     pub const fn name(self) -> &'static str {
         match self {

@@ -36,6 +36,7 @@ pub(super) struct Floor {
     /// Index of the phase whose beginning it is.
     pub(super) of_phase: u16,
     workers: Option<usize>,
+    cpus: Vec<usize>,
     machine_check: bool,
 }
 
@@ -74,6 +75,7 @@ impl Floor {
             plan: Arc::new(plan),
             of_phase: u16::try_from(of_phase).unwrap_or(u16::MAX),
             workers: session.options.workers,
+            cpus: session.options.cpus.clone(),
             machine_check: session.options.machine_check,
         })
     }
@@ -107,16 +109,15 @@ impl Floor {
             Where {
                 scenario: &self.scenario,
                 // Without ends: a relay confirms nothing.
-                promises: Promises {
-                    ends: false,
-                    ..Promises::of(&self.scenario.vocabulary(), Delivery::PersistFirst)
-                },
+                promises: Promises::of(&self.scenario.vocabulary(), Delivery::PersistFirst),
+                vocabulary: self.scenario.vocabulary(),
                 plan: &self.plan,
                 ledger: &ledger,
                 run: &RunId::new(rand::random()),
                 url: &url,
                 driver: Driver::Native,
                 workers: self.workers,
+                cpus: &self.cpus,
                 machine_check: self.machine_check,
                 subject: false,
             },

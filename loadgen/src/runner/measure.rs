@@ -29,12 +29,14 @@ use crate::{
     scenario::Scenario,
     target::{QueueSampler, ResourceSampler, RunningServer, ServerTimes, usage_of},
     token::Tokens,
+    vocabulary::Vocabulary,
     worker::{Broken, Command, Job, Outcome, Progress, Report, Strays, Worker},
 };
 
 /// What is to be run, and where.
 pub(super) struct Where<'a> {
     pub scenario: &'a Scenario,
+    pub vocabulary: Vocabulary,
     pub promises: Promises,
     pub plan: &'a Arc<Plan>,
     pub ledger: &'a Arc<Ledger>,
@@ -42,6 +44,7 @@ pub(super) struct Where<'a> {
     pub url: &'a str,
     pub driver: Driver,
     pub workers: Option<usize>,
+    pub cpus: &'a [usize],
     pub machine_check: bool,
     /// Limits judge this run: a threshold may end it.
     pub subject: bool,
@@ -271,7 +274,7 @@ impl Crew {
         });
         // Each worker says at most two things, so that none ever waits for room.
         let (reporting, reports) = mpsc::channel(2 * workers);
-        let vocabulary = Arc::new(what.scenario.vocabulary());
+        let vocabulary = Arc::new(what.vocabulary.clone());
         let tokens = Arc::new(Tokens::new(&what.scenario.connections.token));
         let layout = Arc::new(Layout::of(what.scenario));
         let resident_before = own_usage().1;
@@ -280,6 +283,7 @@ impl Crew {
                 let job = Job {
                     worker,
                     workers,
+                    cpu: what.cpus.get(worker % what.cpus.len().max(1)).copied(),
                     plan: Arc::clone(what.plan),
                     ledger: Arc::clone(what.ledger),
                     progress: Arc::clone(&progress),

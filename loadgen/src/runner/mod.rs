@@ -20,12 +20,13 @@ use crate::{
     plan::{Plan, PlanError},
     presence::Presence,
     report::{self, Report, Run},
-    scenario::{Delivery, Scenario},
+    scenario::{Delivery, Scenario, Token},
     target::{
         Audit, Present, RunningServer, RunningStore, StoreChoice, TargetError, durability,
         lists_messages, present, probe, server_times,
     },
     verdict::{self, Measured},
+    vocabulary::Vocabulary,
     worker::hash,
 };
 use floor::{Floors, Part};
@@ -51,6 +52,8 @@ pub struct Options {
     pub client: Option<Driver>,
     /// Worker threads; `None`: one for every two cores, since the server needs the others.
     pub workers: Option<usize>,
+    /// Processors that worker threads are bound to, in turn; none: the system decides.
+    pub cpus: Vec<usize>,
     /// Leave out of the verdict the seconds in which others had the machine.
     pub machine_check: bool,
     /// How long the same load goes against a bare relay before and after each run; `None`: not at all.
@@ -301,6 +304,9 @@ impl Session<'_> {
             .map(str::to_owned)
             .to_vec();
         arguments.extend(["--dialect", self.scenario.dialect.name()].map(str::to_owned));
+        if let Token::Signed(secret) = &self.scenario.connections.token {
+            arguments.extend(["--jwt-secret", secret].map(str::to_owned));
+        }
         arguments.extend(["--delivery", delivery.name()].map(str::to_owned));
         arguments.extend(store.server_args());
         if store.is_simulation() {
@@ -346,6 +352,7 @@ impl Session<'_> {
         let mut measurement = measure::run(
             Where {
                 scenario: self.scenario,
+                vocabulary: self.vocabulary(),
                 promises: self.promises(place),
                 plan: self.plan,
                 ledger: &ledger,
@@ -353,6 +360,7 @@ impl Session<'_> {
                 url: place.url,
                 driver: self.driver,
                 workers: self.options.workers,
+                cpus: &self.options.cpus,
                 machine_check: self.options.machine_check,
                 subject: self.scenario.delivery.last() == Some(&place.delivery),
             },
@@ -391,8 +399,17 @@ impl Session<'_> {
         Ok((self.judge(place, &ledger, measurement, around), died))
     }
 
+    /// The names that are spoken, by this client.
+    fn vocabulary(&self) -> Vocabulary {
+        let vocabulary = self.scenario.vocabulary();
+        Vocabulary {
+            acknowledges_messages: vocabulary.acknowledges_messages && self.driver.asks_for_acks(),
+            ..vocabulary
+        }
+    }
+
     fn promises(&self, place: &Place<'_>) -> Promises {
-        Promises::of(&self.scenario.vocabulary(), place.delivery)
+        Promises::of(&self.vocabulary(), place.delivery)
     }
 
     /// Looks up every stored message of the run. A store that died with its server can't be asked.

@@ -174,8 +174,10 @@ pub(super) struct FileNames {
 pub(super) struct FileFields {
     /// The message's id, in what the server sends; may be missing there.
     pub id: String,
-    /// The text; a plain field, since clients send it too.
+    /// The text, in what the server sends.
     pub body: Placed<String>,
+    /// The text, in what clients send: a field, no path. By default the last field of the path `body`.
+    pub sent_body: Option<Placed<String>>,
     /// The temporary id, in a confirmation or a failure.
     pub temp_id: String,
     /// The sender, in what clients send; empty: not sent.
@@ -187,6 +189,7 @@ impl Default for FileFields {
         let Fields {
             id,
             body,
+            sent_body: _,
             temp_id,
             sender,
         } = Fields::default();
@@ -194,6 +197,7 @@ impl Default for FileFields {
         Self {
             id,
             body: placed(body),
+            sent_body: None,
             temp_id,
             sender: placed(sender),
         }

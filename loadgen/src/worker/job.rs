@@ -23,6 +23,8 @@ pub struct Job {
     pub worker: usize,
     /// How many workers there are.
     pub workers: usize,
+    /// The processor that its thread is bound to, if it is to be.
+    pub cpu: Option<usize>,
     /// What is to be done.
     pub plan: Arc<Plan>,
     /// Where it is noted.

@@ -11,6 +11,7 @@ mod users;
 
 use std::{io, rc::Rc, thread};
 
+use rustix::thread::{CpuSet, sched_setaffinity};
 use tokio::{runtime, sync::mpsc, task::LocalSet};
 
 pub use self::{
@@ -35,6 +36,9 @@ impl Worker {
         let thread = thread::Builder::new()
             .name(format!("worker-{}", job.worker))
             .spawn(move || {
+                if let Some(cpu) = job.cpu {
+                    bind_to(cpu)?;
+                }
                 let runtime = runtime::Builder::new_current_thread()
                     .enable_all()
                     .build()?;
@@ -58,6 +62,17 @@ impl Worker {
             .map_err(io::Error::other)?
             .map_err(|_| io::Error::other("a worker thread panicked"))?
     }
+}
+
+/// Binds the calling thread to one processor.
+fn bind_to(cpu: usize) -> io::Result<()> {
+    let mut set = CpuSet::new();
+    if cpu >= CpuSet::MAX_CPU {
+        return Err(io::Error::other(format!("there is no processor {cpu}")));
+    }
+    set.set(cpu);
+    sched_setaffinity(None, &set)
+        .map_err(|error| io::Error::other(format!("can't be bound to processor {cpu}: {error}")))
 }
 
 async fn run(

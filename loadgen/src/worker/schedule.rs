@@ -132,7 +132,7 @@ impl Sender<'_> {
             self.text
                 .field(&fields.sender, &job.plan.users[send.sender as usize]);
         }
-        self.text.body(&fields.body, |body| {
+        self.text.body(&fields.sent_body, |body| {
             body::write(body, &job.run, message, send.bytes as usize, &job.text);
         });
         let now = job.clock.now();

@@ -5,6 +5,7 @@
     reason = "clippy knows test functions, but not the functions that they call"
 )]
 
+mod other;
 mod server;
 
 use std::path::Path;
@@ -78,6 +79,10 @@ async fn report(fault: Fault, thresholds: &str) -> Report {
 
 async fn report_of(scenario: &str, fault: Fault, thresholds: &str) -> Report {
     let cheat = Cheat::start(fault).await;
+    report_on(cheat.url, scenario, thresholds).await
+}
+
+async fn report_on(target: String, scenario: &str, thresholds: &str) -> Report {
     let scenario = Scenario::parse(
         Path::new("cheats.toml"),
         &format!("{scenario}\n[thresholds]\n{thresholds}\n"),
@@ -87,9 +92,10 @@ async fn report_of(scenario: &str, fault: Fault, thresholds: &str) -> Report {
         client: None,
         store: StoreChoice::Auto,
         mongo_image: String::new(),
-        target: Some(cheat.url),
+        target: Some(target),
         audit: None,
         workers: Some(1),
+        cpus: Vec::new(),
         // These machines are shared, and the faults are mechanisms, not speeds.
         machine_check: false,
         floor: None,
@@ -173,6 +179,41 @@ async fn rule_13_who_has_left_and_still_gets_messages_is_cross_talk() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rule_13_a_lost_delivery_is_found_among_comings_and_goings() {
     assert_eq!(caught_in(CHURN, Fault::Drops).await, [Check::Lost]);
+}
+
+/// Whoever says `dropped == 0` is never inconclusive for want of samples.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_servers_events_are_measured_by_a_map_of_them() {
+    let url = other::start("member-of-7").await;
+    let scenario = format!(
+        "{}{}",
+        SCENARIO.replace(
+            "population =",
+            "connections = { token = { template = \"member-of-7/{id}\" } }\npopulation ="
+        ),
+        r#"
+[server.events]
+acknowledges_joins = false
+acknowledges_messages = false
+echoes = false
+
+[server.events.room]
+join = "enter"
+send = "say"
+received = "said"
+id_field = "lobby"
+
+[server.events.fields]
+id = "msg.n"
+body = "msg.text"
+sender = ""
+"#
+    );
+    let report = report_on(url, &scenario, "\"lost\" = \"== 0\"").await;
+    let run = &report.runs[0];
+    assert_eq!(report.verdict, Verdict::Pass, "{:?}", report.reasons);
+    assert!(run.totals.delivered > 1_000, "{:?}", run.totals);
+    assert_eq!(run.totals.delivered, run.totals.expected);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

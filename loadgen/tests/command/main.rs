@@ -7,6 +7,7 @@
 
 mod bad_input;
 mod bad_target;
+mod clients;
 mod floor;
 mod preview;
 mod scenario;

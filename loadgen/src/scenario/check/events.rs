@@ -38,25 +38,40 @@ impl Checker<'_> {
         self.distinct(&events)?;
         self.no_echo(&events)?;
         let fields = events.fields;
-        for (key, field) in [("body", &fields.body), ("sender", &fields.sender)] {
+        let sent = [
+            ("sent_body", fields.sent_body.as_ref()),
+            ("sender", Some(&fields.sender)),
+        ];
+        for (key, field) in sent
+            .into_iter()
+            .filter_map(|(key, field)| Some((key, field?)))
+        {
             if field.value.contains('.') {
                 return Err(self.wrong(
                     &field.span,
-                    format!("`{key}` is a plain field, no path: clients send it too"),
+                    format!("`{key}` is a plain field, no path: clients send it"),
                 ));
             }
         }
-        if fields.body.value.is_empty() {
-            return Err(self.wrong(
-                &fields.body.span,
-                "`body` has a name: the text says which message it is",
-            ));
+        for body in [Some(&fields.body), fields.sent_body.as_ref()]
+            .into_iter()
+            .flatten()
+        {
+            if body.value.is_empty() {
+                return Err(self.wrong(
+                    &body.span,
+                    "the body has a name: the text says which message it is",
+                ));
+            }
         }
+        let last_field = || fields.body.value.rsplit('.').next().map(str::to_owned);
+        let sent_body = fields.sent_body.as_ref().map(|field| field.value.clone());
         Ok(Vocabulary {
             room: names(events.room),
             channel: names(events.channel),
             fields: Fields {
                 id: fields.id,
+                sent_body: sent_body.or_else(last_field).unwrap_or_default(),
                 body: fields.body.value,
                 temp_id: fields.temp_id,
                 sender: fields.sender.value,

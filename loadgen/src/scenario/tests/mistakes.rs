@@ -347,7 +347,7 @@ fn own_events_are_checked_against_what_is_done_with_them() {
             "`sent` is the sender's own copy",
         ),
         (
-            format!("[server.events]\nfields = {{ body = \"a.b\" }}\n{events}"),
+            format!("[server.events]\nfields = {{ sent_body = \"a.b\" }}\n{events}"),
             "",
             "a plain field",
         ),

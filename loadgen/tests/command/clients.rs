@@ -1,0 +1,117 @@
+//! The clients that can be driven: two that were written apart agree on a scenario, over every transport.
+
+use super::{Bench, SMALL};
+
+fn over(transport: &str) -> String {
+    format!("{SMALL}\n[connections]\ntransport = \"{transport}\"\n")
+}
+
+#[cfg(feature = "rust-socketio")]
+mod rust_socketio {
+    use serde_json::Value;
+
+    use super::*;
+
+    /// What a run counted, whatever its latencies were.
+    fn counted(scenario: &str, flags: &[&str], client: &str, transport: &str) -> Value {
+        let bench = Bench::new();
+        let flags = [&["--store", "memory"], flags].concat();
+        let ended = bench.run(&bench.scenario(scenario), &flags);
+        let run = &bench.report("small")["runs"][0];
+        assert_eq!(
+            run["findings"],
+            Value::Array(Vec::new()),
+            "{}",
+            ended.stdout
+        );
+        assert_eq!(run["generator"]["client"], client);
+        assert_eq!(run["generator"]["transport"], transport);
+        run["totals"].clone()
+    }
+
+    #[test]
+    fn rust_socketio_and_the_native_client_agree_on_a_small_scenario() {
+        let native = counted(SMALL, &["--client", "native"], "native", "websocket");
+        let other = counted(
+            SMALL,
+            &["--client", "rust_socketio"],
+            "rust_socketio",
+            "websocket",
+        );
+        assert_eq!(native, other);
+        assert!(native["delivered"].as_u64().unwrap() > 300);
+    }
+
+    #[test]
+    fn polling_and_an_upgraded_connection_deliver_what_a_websocket_delivers() {
+        let websocket = counted(SMALL, &[], "native", "websocket");
+        for transport in ["polling", "upgraded"] {
+            let other = counted(&over(transport), &[], "rust_socketio", transport);
+            assert_eq!(other, websocket, "{transport}");
+        }
+    }
+
+    #[test]
+    fn a_scenario_that_cuts_connections_needs_the_native_client() {
+        let bench = Bench::new();
+        let scenario =
+            bench.scenario(&SMALL.replace("rate = \"200/s\"", "rate = \"200/s\"\ncuts = \"5/s\""));
+        let ended = bench.run(&scenario, &["--client", "rust_socketio"]);
+        assert_eq!(ended.code, Some(5));
+        assert!(ended.stderr.contains("can't cut"), "{}", ended.stderr);
+    }
+}
+
+#[cfg(not(feature = "rust-socketio"))]
+#[test]
+fn a_build_without_the_library_says_how_to_get_it() {
+    for (scenario, flags) in [
+        (over("polling"), &[][..]),
+        (SMALL.to_owned(), &["--client", "rust_socketio"][..]),
+    ] {
+        let bench = Bench::new();
+        let ended = bench.run(&bench.scenario(&scenario), flags);
+        assert_eq!(ended.code, Some(5));
+        let how = "--features rust-socketio";
+        assert!(ended.stderr.contains(how), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn the_native_client_says_that_it_speaks_websocket_only() {
+    let bench = Bench::new();
+    let scenario = bench.scenario(&over("upgraded"));
+    let ended = bench.run(&scenario, &["--client", "native"]);
+    assert_eq!(ended.code, Some(5));
+    assert!(ended.stderr.contains("WebSocket only"), "{}", ended.stderr);
+}
+
+#[test]
+fn workers_are_bound_to_the_processors_that_are_named() {
+    let bench = Bench::new();
+    let scenario = bench.scenario(SMALL);
+    let ended = bench.run(&scenario, &["--store", "memory", "--cpus", "0"]);
+    assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
+    let ended = bench.run(&scenario, &["--store", "memory", "--cpus", "1000"]);
+    assert_eq!(ended.code, Some(5));
+    assert!(ended.stderr.contains("processor 1000"), "{}", ended.stderr);
+}
+
+#[test]
+fn users_sign_their_tokens_with_the_servers_secret() {
+    let bench = Bench::new();
+    let signed = format!("{SMALL}\n[connections]\ntoken = {{ secret = \"hush\" }}\n");
+    let ended = bench.run(&bench.scenario(&signed), &["--store", "memory"]);
+    assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
+}
+
+#[test]
+fn an_event_map_needs_a_target_that_speaks_it() {
+    let bench = Bench::new();
+    let scenario = format!(
+        "{SMALL}\n[server.events.room]\njoin = \"a\"\nsend = \"b\"\nreceived = \"c\"\nid_field = \"d\"\n"
+    );
+    let ended = bench.run(&bench.scenario(&scenario), &[]);
+    assert_eq!(ended.code, Some(5), "{}", ended.stderr);
+    assert!(ended.stderr.contains("--target"), "{}", ended.stderr);
+}
