@@ -13,7 +13,7 @@ pub use self::{
 };
 use self::{scope::Scope, threshold::judge_threshold};
 use crate::{
-    checks::{Account, Finding},
+    checks::{Account, Check, Finding},
     clock::Nanos,
     machine::MachineSecond,
     metric::Metric,
@@ -151,8 +151,10 @@ pub fn judge(result: &Measured<'_>) -> Judgement {
         missed.then(|| (judged.verdict, judged.sentence()))
     }));
     // A message that is lost on a busy machine is lost all the same: only numbers of time can be invalid.
+    let own_fault = saturation.as_ref().is_some_and(|one| one.decides) && thrown_out(result);
     if !result.account.findings.is_empty()
         && result.recorded.negative + result.recorded.clamped == 0
+        && !own_fault
     {
         said.retain(|(verdict, _)| *verdict != Verdict::Invalid);
     }
@@ -177,6 +179,21 @@ pub fn judge(result: &Measured<'_>) -> Judgement {
         reasons,
         thresholds: judged,
     }
+}
+
+/// Connections were lost, and nothing is wrong but what that explains: as when a generator without time to spare reads so
+/// slowly that the server must take it for dead.
+fn thrown_out(result: &Measured<'_>) -> bool {
+    let findings = &result.account.findings;
+    let lost = |finding: &Finding| finding.check == Check::ConnectionLost;
+    findings.iter().any(lost)
+        && findings.iter().all(|finding| {
+            lost(finding)
+                || matches!(
+                    finding.check,
+                    Check::Lost | Check::EndMissing | Check::AckWrong
+                )
+        })
 }
 
 /// The conditions on the whole run, then those on each phase.

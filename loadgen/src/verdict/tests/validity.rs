@@ -288,3 +288,28 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn rule_10_connections_lost_by_a_saturated_generator_are_not_the_servers_fault() {
+    let recorded = run_slow_in(&(0..20).collect::<Vec<_>>(), &[]);
+    let finding = |check| Finding {
+        check,
+        count: 1,
+        examples: Vec::new(),
+    };
+    let mut account = account(2_000);
+    account.findings = vec![finding(Check::Lost), finding(Check::ConnectionLost)];
+    let verdict = |account: &Account, worker_cpu: &[Vec<f64>]| {
+        judge(&Measured {
+            worker_cpu,
+            ..measured(&recorded, account)
+        })
+        .verdict
+    };
+    let busy = [vec![0.95; 20]];
+    assert_eq!(verdict(&account, &busy), Verdict::Invalid);
+    assert_eq!(verdict(&account, &[vec![0.4; 20]]), Verdict::Fail);
+    // What losing a connection does not explain stays the server's.
+    account.findings.push(finding(Check::Duplicated));
+    assert_eq!(verdict(&account, &busy), Verdict::Fail);
+}
