@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// The totals of a run.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Totals {
     /// Messages that were due: of an open phase, all in the plan; of a closed one, those that were sent.
     pub scheduled: u64,

@@ -2,10 +2,12 @@
 
 use std::{ffi::OsString, path::PathBuf, str::FromStr, time::Duration};
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::{
     client::Driver,
+    metric::Metric,
+    report::{Allowance, CompareFormat, Format},
     scenario::{Delivery, Dialect, Setting, Span},
     target::StoreChoice,
 };
@@ -44,6 +46,12 @@ pub enum Command {
     List(List),
     /// Print the JSON Schema of scenario files.
     Schema,
+    /// Show a recorded result again, in any format.
+    Report(Report),
+    /// Compare two results of one scenario.
+    Compare(Compare),
+    /// Make a static site of results: a page for each, and an index with their trends.
+    Publish(Publish),
     /// Be the server: the same as the `server` program.
     Serve(Box<server::config::Args>),
     /// Remove what another process leaves behind when it is killed.
@@ -112,9 +120,117 @@ pub struct Run {
     /// The same as `--floor off`.
     #[arg(long, conflicts_with = "floor")]
     pub no_floor: bool,
-    /// The folder for the JSON report of each scenario.
+    /// The folder for the result of each scenario, as JSON.
     #[arg(long, default_value = "reports/latest")]
     pub out: PathBuf,
+    /// A further format of the result; without a path, into the folder of `--out`.
+    #[arg(long, value_name = "FORMAT[=PATH]")]
+    pub report: Vec<Wanted>,
+    /// Print only the verdict and its reason.
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// Print the result as JSON instead of tables.
+    #[arg(long, conflicts_with = "quiet")]
+    pub json: bool,
+}
+
+/// A format, and where it goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Which.
+    pub format: Format,
+    /// The file; `None`: named after the scenario, in the folder of all.
+    pub path: Option<PathBuf>,
+}
+
+impl FromStr for Wanted {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (format, path) = match text.split_once('=') {
+            Some((_, "")) => return Err(format!("{text:?} lacks its path")),
+            Some((format, path)) => (format, Some(path.into())),
+            None => (text, None),
+        };
+        let format = Format::from_str(format, false).map_err(|_| {
+            let known: Vec<_> = Format::value_variants()
+                .iter()
+                .filter_map(|format| Some(format.to_possible_value()?.get_name().to_owned()))
+                .collect();
+            format!("unknown format {format:?}; there are {}", known.join(", "))
+        })?;
+        Ok(Self { format, path })
+    }
+}
+
+/// Flags of `report`.
+#[derive(Debug, clap::Args)]
+pub struct Report {
+    /// The result of a run: the JSON file that `run` wrote.
+    #[arg(required_unless_present = "schema")]
+    pub result: Option<PathBuf>,
+    /// What to make of it.
+    #[arg(long, short, default_value = "terminal")]
+    pub format: Format,
+    /// The file to write, instead of standard output.
+    #[arg(long, short)]
+    pub out: Option<PathBuf>,
+    /// The metric of a format that holds only one, as `hgrm` does.
+    #[arg(long, default_value = "delivery", value_parser = metric)]
+    pub metric: Metric,
+    /// Print the JSON Schema of results instead.
+    #[arg(long, conflicts_with_all = ["result", "format", "out", "metric"])]
+    pub schema: bool,
+}
+
+/// Flags of `publish`.
+#[derive(Debug, clap::Args)]
+pub struct Publish {
+    /// Results to add to the site: the JSON files that `run` wrote.
+    #[arg(required = true, value_name = "RESULT.json")]
+    pub results: Vec<PathBuf>,
+    /// The folder of the site. Results that it has already stay in it, and in its trends.
+    #[arg(long, default_value = "reports")]
+    pub to: PathBuf,
+}
+
+/// Flags of `compare`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = COMPARE_EXIT_CODES)]
+pub struct Compare {
+    /// The earlier result.
+    #[arg(value_name = "BEFORE.json")]
+    pub before: PathBuf,
+    /// The later result.
+    #[arg(value_name = "AFTER.json")]
+    pub after: PathBuf,
+    /// How much worse a number may be, as in delivery.p99=10%, delivery.p50=200us, delivery.within_5ms=0.5% or lost=0.
+    #[arg(long, value_name = "NUMBER=LIMIT")]
+    pub fail_on_regression: Vec<Allowance>,
+    /// Compare also results of different scenarios or delivery modes.
+    #[arg(long)]
+    pub anyway: bool,
+    /// What to make of it.
+    #[arg(long, short, default_value = "terminal")]
+    pub format: CompareFormat,
+    /// The file to write, instead of standard output.
+    #[arg(long, short)]
+    pub out: Option<PathBuf>,
+}
+
+const COMPARE_EXIT_CODES: &str = "\
+Exit codes of `compare`:
+  0  nothing got worse than --fail-on-regression allows, or it was not given
+  1  something did, and its whole interval
+  2  the command line or a result is wrong, or they answer different questions
+  3  the runs can't tell
+  4  one of the results is INVALID";
+
+fn metric(key: &str) -> Result<Metric, String> {
+    Metric::from_key(key).ok_or_else(|| {
+        let known = Metric::ALL.map(|metric| metric.definition().key);
+        format!("there are {}", known.join(", "))
+    })
 }
 
 /// Flags of `check`.

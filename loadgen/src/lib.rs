@@ -11,6 +11,7 @@ pub mod exit_code;
 pub mod ledger;
 pub mod machine;
 pub mod metric;
+pub mod output;
 pub mod percentile;
 pub mod plan;
 pub mod presence;

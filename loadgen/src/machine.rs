@@ -29,7 +29,7 @@ const FOREIGN: f64 = 0.15;
 const DATABASES: [&str; 2] = ["mongod", "mongos"];
 
 /// One second of the schedule, as the kernel counts it; fractions of all cores' time.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct MachineSecond {
     /// Used by anybody.
     pub busy: f64,

@@ -2,7 +2,6 @@
 
 use std::{
     env,
-    io::{self, IsTerminal, Write},
     path::Path,
     process::{self, ExitCode},
 };
@@ -12,11 +11,12 @@ use loadgen::{
     catalogue,
     cli::{self, Cli, Command},
     exit_code::Exit,
+    output::{self, print},
     plan::Plan,
     preview,
-    progress::Progress,
+    progress::{Progress, Silence},
     report::{self, Report},
-    runner::{self, Interrupt, Options},
+    runner::{self, Interrupt, Options, Watcher},
     scenario::{self, Scenario, Setting},
     target::{floor, guard},
 };
@@ -27,6 +27,9 @@ fn main() -> ExitCode {
         Command::Check(check) => ExitCode::from(check_scenarios(&check)),
         Command::List(list) => ExitCode::from(list_scenarios(&list)),
         Command::Schema => ExitCode::from(print_schema()),
+        Command::Report(report) => ExitCode::from(output::again(&report)),
+        Command::Compare(compare) => ExitCode::from(output::compared(&compare)),
+        Command::Publish(publish) => ExitCode::from(output::published(&publish)),
         Command::Serve(args) => done(server::serve(*args)),
         Command::Guard => done(guard::serve()),
         Command::Floor => done(floor::serve()),
@@ -186,7 +189,7 @@ async fn run_all(scenarios: &[Scenario], run: &cli::Run, interrupt: &Interrupt) 
             break;
         }
     }
-    if scenarios.len() > 1 {
+    if scenarios.len() > 1 && !run.quiet && !run.json {
         print(&format!("\n{}", report::summary(&reports)));
     }
     exit
@@ -198,9 +201,12 @@ async fn run_one(
     run: &cli::Run,
     interrupt: &Interrupt,
 ) -> (Exit, Option<Report>) {
-    let mut progress = Progress::on_stderr();
-    let finished = runner::run(scenario, options, interrupt, &mut progress).await;
-    drop(progress);
+    let mut watcher: Box<dyn Watcher> = match run.quiet {
+        true => Box::new(Silence),
+        false => Box::new(Progress::on_stderr()),
+    };
+    let finished = runner::run(scenario, options, interrupt, watcher.as_mut()).await;
+    drop(watcher);
     let finished = match finished {
         Ok(finished) => finished,
         Err(error) => {
@@ -209,14 +215,9 @@ async fn run_one(
         }
     };
     let report = finished.report;
-    let colour = io::stdout().is_terminal() && env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-    print(&report::render(&report, colour));
-    match report.write(&run.out) {
-        Ok(path) => eprintln!("report: {}", path.display()),
-        Err(error) => {
-            eprintln!("error: {error}");
-            return (Exit::Setup, Some(report));
-        }
+    if let Err(error) = output::of_run(&report, run) {
+        eprintln!("error: {error}");
+        return (Exit::Setup, Some(report));
     }
     let exit = match finished.target_died {
         Some(why) => {
@@ -228,9 +229,4 @@ async fn run_one(
         None => report.verdict.into(),
     };
     (exit, Some(report))
-}
-
-/// Whoever closed the pipe does not want the rest; the report file is written all the same.
-fn print(text: &str) {
-    let _ = io::stdout().write_all(text.as_bytes());
 }

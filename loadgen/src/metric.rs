@@ -3,7 +3,19 @@
 use serde::{Deserialize, Serialize};
 
 /// One kind of sample. Kinds are never mixed in a histogram (`docs/MEASUREMENT.md`, rule 2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Metric {
     /// A message to a recipient other than its sender, charged from the intended time.
@@ -36,6 +48,13 @@ pub enum Metric {
     ServerSave,
 }
 
+/// What the numbers of a metric count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Nanoseconds; shown with the prefix that fits.
+    Nanoseconds,
+}
+
 /// What a reader must know of a metric to read its numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Definition {
@@ -47,6 +66,8 @@ pub struct Definition {
     pub from: &'static str,
     /// The clock point that a sample ends at.
     pub to: &'static str,
+    /// What its numbers count.
+    pub unit: Unit,
 }
 
 impl Metric {
@@ -156,6 +177,8 @@ impl Metric {
             title,
             from,
             to,
+            // Every kind of sample is a time so far.
+            unit: Unit::Nanoseconds,
         }
     }
 

@@ -26,7 +26,9 @@ pub fn of(histogram: &Histogram<u64>, percentile: f64) -> Result<u64, u64> {
     if histogram.len() < needed {
         return Err(needed);
     }
-    Ok(histogram.value_at_quantile(percentile / 100.0))
+    // 99.9 / 100 is a hair above 0.999, which would make the 29,971st of 30,000 samples out of the 29,970th. The other
+    // implementations of HdrHistogram round this hair away, too.
+    Ok(histogram.value_at_quantile((percentile / 100.0).next_down()))
 }
 
 #[cfg(test)]
@@ -40,6 +42,14 @@ mod tests {
         assert_eq!(needed(99.0), 1_000);
         assert_eq!(needed(99.9), 10_000);
         assert_eq!(needed(99.99), 100_000);
+    }
+
+    #[test]
+    fn rule_07_a_percentile_is_the_sample_of_its_rank() {
+        let mut histogram = recorder::histogram();
+        histogram.saturating_record_n(1, 29_970);
+        histogram.saturating_record_n(1_000, 30);
+        assert_eq!(of(&histogram, 99.9), Ok(1));
     }
 
     #[test]

@@ -29,6 +29,13 @@ impl Progress {
     }
 }
 
+/// Shows nothing.
+pub struct Silence;
+
+impl Watcher for Silence {
+    fn event(&mut self, _: Event<'_>) {}
+}
+
 impl Watcher for Progress {
     fn event(&mut self, event: Event<'_>) {
         match (&self.line, event) {

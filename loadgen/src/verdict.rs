@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// What a run says about the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Verdict {
     /// The promises and the limits were kept.
@@ -49,7 +49,7 @@ impl Verdict {
 }
 
 /// A verdict and why.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Judgement {
     /// The verdict.
     pub verdict: Verdict,
@@ -60,7 +60,7 @@ pub struct Judgement {
 }
 
 /// One threshold and how it was judged.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Judged {
     /// The threshold, as in `delivery.within_5ms >= 99%`.
     pub threshold: String,

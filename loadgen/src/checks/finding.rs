@@ -14,7 +14,7 @@ use crate::{
 const EXAMPLES: usize = 10;
 
 /// A broken promise: how often, and the first few cases.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Finding {
     /// Which promise.
     pub check: Check,
@@ -25,7 +25,7 @@ pub struct Finding {
 }
 
 /// One case of a finding.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Example {
     /// The message's number in the plan.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,18 +1,36 @@
 //! The recorded result of a scenario, versioned and complete: every other format is made from it alone.
 
+mod benchmark;
+mod chart;
+mod compare;
+mod csv;
+mod document;
+mod format;
+pub mod histogram;
+mod histogram_log;
+mod html;
+mod junit;
+mod markdown;
 mod numbers;
+mod openmetrics;
+pub mod publish;
 mod results;
+mod statements;
 mod terminal;
+mod upgrade;
+mod usage;
 
-use std::{
-    collections::BTreeMap,
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    chart::ChartError,
+    compare::{Allowance, CompareError, CompareFormat, Comparison, compare},
+    document::{Document, ParseError, ReadError, WriteError, append, schema, write},
+    format::{Choice, Format, RenderError},
+    histogram_log::LogError,
     numbers::{count, duration, share},
     results::{metric, metrics, phases, sizes, windows},
     terminal::{render, summary},
@@ -26,14 +44,14 @@ use crate::{
     verdict::{Judgement, Verdict},
 };
 
-/// The version of the result's schema; readers refuse a newer one.
-pub const VERSION: u32 = 1;
+/// The version of the result's schema. Older ones are brought up to it when they are read, newer ones are refused.
+pub const VERSION: u32 = 2;
 
 /// The percentiles of every table.
 pub const PERCENTILES: [f64; 5] = [50.0, 90.0, 95.0, 99.0, 99.9];
 
 /// One scenario, run once in each of its delivery modes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
     /// [`VERSION`].
     pub version: u32,
@@ -58,7 +76,7 @@ pub struct Report {
 }
 
 /// What was asked.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ScenarioInfo {
     /// Its name.
     pub name: String,
@@ -91,7 +109,7 @@ pub struct ScenarioInfo {
 }
 
 /// How sends follow from each other in a scenario.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Model {
     /// Sends at planned times: latencies are charged from the plan.
@@ -104,7 +122,7 @@ pub enum Model {
 }
 
 /// A phase of the schedule.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PhaseInfo {
     /// Its name.
     pub name: String,
@@ -119,7 +137,7 @@ pub struct PhaseInfo {
 }
 
 /// Where and with what it was measured.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Environment {
     /// This program's version.
     pub loadgen: String,
@@ -142,7 +160,7 @@ pub struct Environment {
 }
 
 /// One run of the scenario.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Run {
     /// When messages were delivered: before or after the save.
     pub delivery: Delivery,
@@ -189,7 +207,7 @@ pub struct Run {
 }
 
 /// All samples of one metric.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MetricResult {
     /// Which.
     pub metric: Metric,
@@ -212,7 +230,7 @@ pub struct MetricResult {
 }
 
 /// A measured phase by itself.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PhaseResult {
     /// Its name.
     pub name: String,
@@ -223,7 +241,7 @@ pub struct PhaseResult {
 }
 
 /// The deliveries of conversations of about one size.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SizeResult {
     /// Members at least.
     pub least: u32,
@@ -235,7 +253,7 @@ pub struct SizeResult {
 
 /// What the machine and the generator alone take: the same users, schedule and payloads against a relay that only
 /// passes frames on (`docs/MEASUREMENT.md`, rule 9).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FloorResult {
     /// Seconds of load before and after the run.
     pub seconds: f64,
@@ -254,7 +272,7 @@ pub struct FloorResult {
 }
 
 /// A percentile, or how many samples it needs.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Percentile {
     /// 0 to 100.
     pub percentile: f64,
@@ -265,7 +283,7 @@ pub struct Percentile {
 }
 
 /// An exact count of samples at or under a limit.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Within {
     /// Nanoseconds.
     pub limit: Nanos,
@@ -274,7 +292,7 @@ pub struct Within {
 }
 
 /// The deliveries whose intended times lie in one second of the schedule.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WindowResult {
     /// The second, from the start of the schedule.
     pub second: usize,
@@ -303,7 +321,7 @@ pub struct WindowResult {
 }
 
 /// What the generator itself took.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Generator {
     /// Which client it drove: `native` or `rust_socketio`.
     pub client: String,
@@ -330,7 +348,7 @@ pub struct Generator {
 }
 
 /// What a process had taken at a moment.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct UsageSecond {
     /// Seconds from the start of the schedule.
     pub at: f64,
@@ -343,7 +361,7 @@ pub struct UsageSecond {
 }
 
 /// What the server took while messages were sent.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ServerUse {
     /// CPU seconds.
     pub cpu_seconds: f64,
@@ -373,31 +391,5 @@ impl Generator {
         self.resident_connected
             .saturating_sub(self.resident_before)
             .checked_div(self.connections)
-    }
-}
-
-/// Why a report could not be written.
-#[derive(Debug, thiserror::Error)]
-#[error("the report {} could not be written: {source}", path.display())]
-pub struct WriteError {
-    path: PathBuf,
-    source: io::Error,
-}
-
-impl Report {
-    /// Writes the report as `<name>.json` into a folder, which is made where it is missing.
-    ///
-    /// # Errors
-    /// [`WriteError`] with the path.
-    pub fn write(&self, folder: &Path) -> Result<PathBuf, WriteError> {
-        let path = folder.join(format!("{}.json", self.scenario.name));
-        let fail = |source| WriteError {
-            path: path.clone(),
-            source,
-        };
-        let json = serde_json::to_string_pretty(self).map_err(|error| fail(error.into()))?;
-        fs::create_dir_all(folder).map_err(fail)?;
-        fs::write(&path, json + "\n").map_err(fail)?;
-        Ok(path)
     }
 }

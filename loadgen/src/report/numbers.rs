@@ -19,6 +19,18 @@ pub fn duration(nanos: Nanos) -> String {
     format!("{number:.digits$} {unit}")
 }
 
+/// Nanoseconds that somebody chose, without the zeros: `5 ms`, not `5.00 ms`.
+pub fn limit(nanos: Nanos) -> String {
+    let text = duration(nanos);
+    match text.split_once(' ') {
+        Some((number, unit)) if number.contains('.') => {
+            let number = number.trim_end_matches('0').trim_end_matches('.');
+            format!("{number} {unit}")
+        }
+        _ => text,
+    }
+}
+
 /// A fraction as a percentage that never rounds up to 100: `100 %`, `99.98 %`, `99.9996 %`.
 pub fn share(share: f64) -> String {
     let percent = share * 100.0;
@@ -47,6 +59,19 @@ pub fn count(count: u64) -> String {
     text
 }
 
+/// Bytes with the binary unit that fits: `1.7 KiB`, `23.5 GiB`.
+pub fn bytes(bytes: u64) -> String {
+    let mut number = bytes as f64;
+    for unit in ["B", "KiB", "MiB", "GiB"] {
+        if number < 1024.0 {
+            let digits = usize::from(unit != "B" && number < 99.95);
+            return format!("{number:.digits$} {unit}");
+        }
+        number /= 1024.0;
+    }
+    format!("{number:.1} TiB")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,11 +94,25 @@ mod tests {
     }
 
     #[test]
+    fn a_limit_has_no_more_digits_than_it_needs() {
+        assert_eq!(limit(5_000_000), "5 ms");
+        assert_eq!(limit(2_500_000), "2.5 ms");
+        assert_eq!(limit(100_000_000), "100 ms");
+    }
+
+    #[test]
     fn a_share_below_one_never_reads_as_a_hundred_percent() {
         assert_eq!(share(1.0), "100 %");
         assert_eq!(share(0.9998), "99.98 %");
         assert_eq!(share(0.999_996), "99.9996 %");
         assert_eq!(share(0.0), "0.00 %");
+    }
+
+    #[test]
+    fn bytes_have_a_fitting_unit() {
+        assert_eq!(bytes(512), "512 B");
+        assert_eq!(bytes(1_740), "1.7 KiB");
+        assert_eq!(bytes(25_276_502_016), "23.5 GiB");
     }
 
     #[test]

@@ -1,12 +1,9 @@
 //! From what was recorded to what the report says: metrics, phases, sizes, seconds.
 
-use base64::{Engine, engine::general_purpose::STANDARD};
-use hdrhistogram::{
-    Histogram,
-    serialization::{Serializer, V2DeflateSerializer},
+use super::{
+    MetricResult, PERCENTILES, Percentile, PhaseResult, SizeResult, WindowResult, Within,
+    histogram::encode,
 };
-
-use super::{MetricResult, PERCENTILES, Percentile, PhaseResult, SizeResult, WindowResult, Within};
 use crate::{
     checks::Account,
     clock::Nanos,
@@ -89,13 +86,6 @@ fn metric_result(metric: Metric, samples: &Samples, limits: &[Nanos]) -> MetricR
             .collect(),
         histogram: encode(histogram),
     }
-}
-
-fn encode(histogram: &Histogram<u64>) -> String {
-    let mut bytes = Vec::new();
-    // Compressing into a vector can't fail.
-    let _ = V2DeflateSerializer::new().serialize(histogram, &mut bytes);
-    STANDARD.encode(bytes)
 }
 
 /// The seconds of a run in which messages of measured phases were due or delivered.

@@ -6,13 +6,16 @@ use std::fmt::Write as _;
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::{MetricResult, Report, Run, duration, numbers::count, share};
-use crate::{
-    clock::Nanos, machine::MachineSecond, metric::Metric, recorder::PROMISE, verdict::Verdict,
+use super::{
+    MetricResult, Report, Run, duration,
+    numbers::count,
+    statements::{self, within},
 };
+use crate::{machine::MachineSecond, metric::Metric, recorder::PROMISE, verdict::Verdict};
 
 /// Percentiles of the table; the others are in the JSON.
 const SHOWN: [f64; 4] = [50.0, 90.0, 99.0, 99.9];
+
 /// The whole result as text; `colour` marks the verdict.
 pub fn render(report: &Report, colour: bool) -> String {
     let mut text = String::new();
@@ -66,13 +69,7 @@ pub fn summary(reports: &[Report]) -> String {
             .find(|result| result.metric == Metric::Delivery);
         let percentile = |wanted: f64| {
             delivery
-                .and_then(|result| {
-                    result
-                        .percentiles
-                        .iter()
-                        .find(|p| p.percentile == wanted)?
-                        .value
-                })
+                .and_then(|result| statements::percentile_value(result, wanted))
                 .map_or_else(|| "-".into(), duration)
         };
         let per_message = |cpu_seconds: f64| match run.totals.sent {
@@ -256,27 +253,10 @@ fn align_numbers(table: &mut Table, first: usize) {
 
 fn numbers(result: &MetricResult) -> Vec<String> {
     let mut row = vec![count(result.n)];
-    for shown in SHOWN {
-        let percentile = result
-            .percentiles
-            .iter()
-            .find(|percentile| percentile.percentile == shown);
-        row.push(match percentile {
-            Some(percentile) => match percentile.value {
-                Some(value) => duration(value),
-                None => format!("needs {}", count(percentile.needs)),
-            },
-            None => "-".into(),
-        });
-    }
+    row.extend(SHOWN.map(|shown| statements::percentile(result, shown)));
     row.push(result.max.map_or_else(|| "-".into(), duration));
     row.push(within(result, PROMISE).unwrap_or_else(|| "-".into()));
     row
-}
-
-fn within(result: &MetricResult, limit: Nanos) -> Option<String> {
-    let within = result.within.iter().find(|within| within.limit == limit)?;
-    (result.n > 0).then(|| share(within.count as f64 / result.n as f64))
 }
 
 fn render_findings(text: &mut String, run: &Run) {
@@ -288,21 +268,7 @@ fn render_findings(text: &mut String, run: &Run) {
             count(finding.count)
         );
         for example in &finding.examples {
-            let mut parts = Vec::new();
-            if let Some(message) = example.message {
-                parts.push(format!("message {message}"));
-            }
-            if let Some(at) = example.at {
-                parts.push(format!("at {:.3} s", at as f64 / 1e9));
-            }
-            if let Some(sender) = &example.sender {
-                parts.push(format!("from {sender}"));
-            }
-            if let Some(recipient) = &example.recipient {
-                parts.push(format!("to {recipient}"));
-            }
-            parts.extend(example.note.clone());
-            let _ = writeln!(text, "  {}", parts.join(", "));
+            let _ = writeln!(text, "  {}", statements::example(example));
         }
     }
 }

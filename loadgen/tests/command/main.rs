@@ -9,6 +9,7 @@ mod bad_input;
 mod bad_target;
 mod clients;
 mod floor;
+mod output;
 mod preview;
 mod scenario;
 

@@ -1,0 +1,110 @@
+// The pages in headless Chromium: no script errors, no network, no label that is cut or on top of another, in light and
+// dark, on a wide screen and on a phone. REPORT_PAGES names their folder; REPORT_SHOTS one for pictures of them.
+
+import assert from 'node:assert/strict';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { pathToFileURL } from 'node:url';
+
+import { chromium } from 'playwright-core';
+
+const folder = process.env.REPORT_PAGES;
+assert.ok(folder, 'REPORT_PAGES names the folder of the pages');
+const pages = (await readdir(folder, { recursive: true })).filter((file) => file.endsWith('.html')).sort();
+assert.ok(pages.length > 0, `no pages in ${folder}`);
+
+const looks = [
+  { name: 'light', colorScheme: 'light', viewport: { width: 1000, height: 900 } },
+  { name: 'dark', colorScheme: 'dark', viewport: { width: 1000, height: 900 } },
+  { name: 'phone', colorScheme: 'light', viewport: { width: 375, height: 800 } },
+  { name: 'print', colorScheme: 'light', viewport: { width: 794, height: 1123 }, media: 'print' },
+];
+
+let profile;
+let browser;
+
+before(async () => {
+  profile = await mkdtemp(path.join(tmpdir(), 'reports-chromium-'));
+  browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    headless: true,
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
+  });
+});
+
+after(async () => {
+  await browser?.close();
+  await rm(profile, { recursive: true, force: true, maxRetries: 5 });
+});
+
+/** What is wrong with the texts of the charts that are shown, in words. Runs in the page. */
+function wrongTexts() {
+  const wrong = [];
+  const shown = [...document.querySelectorAll('figure svg[role=img]')].filter((svg) => svg.getClientRects().length > 0);
+  for (const svg of shown) {
+    const frame = svg.getBoundingClientRect();
+    const texts = [...svg.querySelectorAll('text')].map((text) => ({
+      text: text.textContent,
+      box: text.getBoundingClientRect(),
+    }));
+    for (const { text, box } of texts) {
+      const inside =
+        box.left >= frame.left - 1 && box.right <= frame.right + 1 && box.top >= frame.top - 3 && box.bottom <= frame.bottom + 1;
+      if (!inside) wrong.push(`cut in "${svg.ariaLabel}": ${text}`);
+    }
+    for (const [place, one] of texts.entries()) {
+      for (const other of texts.slice(place + 1)) {
+        const across = Math.min(one.box.right, other.box.right) - Math.max(one.box.left, other.box.left);
+        const down = Math.min(one.box.bottom, other.box.bottom) - Math.max(one.box.top, other.box.top);
+        // The boxes of texts have some air above and below the letters.
+        if (across > 0.5 && down > 4) wrong.push(`on top of each other in "${svg.ariaLabel}": ${one.text} / ${other.text}`);
+      }
+    }
+  }
+  if (document.documentElement.scrollWidth > window.innerWidth) {
+    wrong.push(`the page is ${document.documentElement.scrollWidth} wide in a window of ${window.innerWidth}`);
+  }
+  return wrong;
+}
+
+for (const file of pages) {
+  describe(file, () => {
+    for (const look of looks) {
+      test(look.name, async () => {
+        const context = await browser.newContext({ colorScheme: look.colorScheme, viewport: look.viewport });
+        try {
+          const page = await context.newPage();
+          if (look.media) await page.emulateMedia({ media: look.media });
+          const told = [];
+          page.on('console', (message) => told.push(message.text()));
+          page.on('pageerror', (error) => told.push(String(error)));
+          const asked = [];
+          const url = pathToFileURL(path.join(folder, file)).href;
+          page.on('request', (request) => asked.push(request.url()));
+          await page.goto(url, { waitUntil: 'networkidle' });
+          assert.deepEqual(told, []);
+          assert.deepEqual(
+            asked.filter((asked) => asked !== url && !asked.startsWith('data:')),
+            [],
+          );
+          assert.deepEqual(await page.evaluate(wrongTexts), []);
+          if (process.env.REPORT_SHOTS) {
+            const name = `${file.replaceAll(path.sep, '-').replace('.html', '')}-${look.name}.png`;
+            await page.screenshot({ path: path.join(process.env.REPORT_SHOTS, name), fullPage: true });
+          }
+        } finally {
+          await context.close();
+        }
+      });
+    }
+  });
+}

@@ -1,0 +1,311 @@
+//! The axes of all charts: where a value goes, which values are labelled, and with which unit.
+
+use std::ops::Range;
+
+use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
+
+use super::{TEXT, text_width};
+use crate::{clock::Nanos, report::numbers::limit};
+
+/// How far apart values lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scale {
+    /// As far as they differ.
+    Linear,
+    /// As far as their logarithms differ: latencies.
+    Logarithmic,
+    /// Each further nine of a share as far as the one before: 90 %, 99 %, 99.9 %.
+    Nines,
+}
+
+/// How long an axis is, in units, and so which labels fit beside each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Room {
+    /// From left to right.
+    Across(u32),
+    /// From the bottom up.
+    Up(u32),
+}
+
+impl Room {
+    const fn length(self) -> i32 {
+        match self {
+            Room::Across(length) | Room::Up(length) => length as i32,
+        }
+    }
+
+    /// How far apart the middles of two labels must be.
+    fn apart(self, one: &str, other: &str) -> i32 {
+        match self {
+            Room::Across(_) => (text_width(one) + text_width(other)) / 2 + TEXT / 2,
+            Room::Up(_) => TEXT * 5 / 4,
+        }
+    }
+}
+
+/// An axis.
+#[derive(Debug, Clone)]
+pub(super) struct Axis {
+    scale: Scale,
+    low: f64,
+    high: f64,
+    ticks: Vec<(f64, String)>,
+}
+
+impl Axis {
+    /// Latencies from the one to the other, in nanoseconds, with whole labelled steps around them.
+    pub(super) fn latency(low: Nanos, high: Nanos, room: Room) -> Self {
+        let low = (low.max(1_000) as f64 * 0.9).max(1_000.0);
+        let high = (high as f64 * 1.1).max(low * 10.0);
+        let with = |steps| Self {
+            scale: Scale::Logarithmic,
+            low,
+            high,
+            ticks: latencies(low, high, steps),
+        };
+        // From all of 1, 2, 5 in each decade to one of each decade, until they fit.
+        [&[1.0, 2.0, 5.0][..], &[1.0, 5.0]]
+            .into_iter()
+            .map(with)
+            .find(|axis| axis.thinned(room).ticks.len() == axis.ticks.len())
+            .unwrap_or_else(|| with(&[1.0]).thinned(room))
+    }
+
+    /// Without the labels that would lie on top of the one before.
+    fn thinned(&self, room: Room) -> Self {
+        let mut ticks: Vec<(f64, String)> = Vec::new();
+        let at = |value: f64| self.map(&value, (0, room.length()));
+        for tick in &self.ticks {
+            let fits = ticks
+                .last()
+                .is_none_or(|last| at(tick.0) - at(last.0) >= room.apart(&last.1, &tick.1));
+            if fits {
+                ticks.push(tick.clone());
+            }
+        }
+        Self {
+            ticks,
+            ..self.clone()
+        }
+    }
+
+    /// Shares up to the last that `n` samples can tell of.
+    pub(super) fn nines(n: u64, room: Room) -> Self {
+        let most = (n.max(10) as f64).log10().max(1.0);
+        let label = |nines: usize| match nines {
+            1 => "90 %".to_owned(),
+            2 => "99 %".to_owned(),
+            more => format!("99.{} %", "9".repeat(more - 2)),
+        };
+        let mut ticks = vec![(0.0, "0 %".to_owned()), (0.5, "50 %".to_owned())];
+        ticks.extend(
+            (1..=most as usize).map(|nines| (1.0 - 10f64.powi(-(nines as i32)), label(nines))),
+        );
+        Self {
+            scale: Scale::Nines,
+            low: 0.0,
+            high: 1.0 - 10f64.powf(-most),
+            ticks,
+        }
+        .thinned(room)
+    }
+
+    /// Seconds of the schedule.
+    pub(super) fn seconds(first: f64, last: f64, room: Room) -> Self {
+        const STEPS: [f64; 12] = [
+            1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0, 3_600.0,
+        ];
+        let span = last - first;
+        let labels = (room.length() / room.apart("600 min", "600 min")).max(1);
+        let step = STEPS
+            .into_iter()
+            .find(|step| span / step <= f64::from(labels))
+            .unwrap_or(span / f64::from(labels));
+        let label = |at: f64| match step {
+            minutes if minutes >= 60.0 => format!("{:.0} min", at / 60.0),
+            _ => format!("{at:.0} s"),
+        };
+        let from = (first / step).ceil() as u64;
+        let to = (last / step).floor() as u64;
+        Self {
+            scale: Scale::Linear,
+            low: first,
+            high: last.max(first + 1.0),
+            ticks: (from..=to)
+                .map(|place| (place as f64 * step, label(place as f64 * step)))
+                .collect(),
+        }
+    }
+
+    /// From zero to a bit more than the largest, with a few round steps.
+    pub(super) fn from_zero(most: f64, show: impl Fn(f64) -> String) -> Self {
+        let step = round_step(most / 4.0);
+        let high = (most * 1.08).max(step);
+        let steps = (high / step).floor() as u64;
+        Self {
+            scale: Scale::Linear,
+            low: 0.0,
+            high,
+            ticks: (0..=steps)
+                .map(|place| (place as f64 * step, show(place as f64 * step)))
+                .collect(),
+        }
+    }
+
+    /// Things in a row, each with its name as far as these fit.
+    pub(super) fn row(names: Vec<String>, room: Room) -> Self {
+        let high = names.len().max(1) as f64;
+        let middle = |place: usize| place as f64 + 0.5;
+        let named = names.into_iter().enumerate();
+        Self {
+            scale: Scale::Linear,
+            low: 0.0,
+            high,
+            ticks: named.map(|(place, name)| (middle(place), name)).collect(),
+        }
+        .thinned(room)
+    }
+
+    /// Without labels.
+    pub(super) fn plain(low: f64, high: f64) -> Self {
+        Self {
+            scale: Scale::Linear,
+            low,
+            high,
+            ticks: Vec::new(),
+        }
+    }
+
+    /// Its ends.
+    pub(super) fn ends(&self) -> (f64, f64) {
+        (self.low, self.high)
+    }
+
+    fn place(&self, value: f64) -> f64 {
+        let value = value.clamp(self.low, self.high);
+        match self.scale {
+            Scale::Linear => value,
+            Scale::Logarithmic => value.ln(),
+            Scale::Nines => -(1.0 - value).log10(),
+        }
+    }
+}
+
+fn latencies(low: f64, high: f64, steps: &[f64]) -> Vec<(f64, String)> {
+    let decades = low.log10().floor() as i32..=high.log10().ceil() as i32;
+    decades
+        .flat_map(|decade| steps.iter().map(move |step| step * 10f64.powi(decade)))
+        .filter(|value| (low..=high).contains(value))
+        .map(|value| (value, limit(value.round() as Nanos)))
+        .collect()
+}
+
+/// 1, 2 or 5 times a power of ten, at least as large.
+fn round_step(step: f64) -> f64 {
+    if step <= 0.0 || !step.is_finite() {
+        return 1.0;
+    }
+    let decade = 10f64.powf(step.log10().floor());
+    let factors = [1.0, 2.0, 5.0, 10.0];
+    let factor = factors.into_iter().find(|factor| factor * decade >= step);
+    factor.unwrap_or(10.0) * decade
+}
+
+impl Ranged for Axis {
+    type FormatOption = NoDefaultFormatting;
+    type ValueType = f64;
+
+    fn map(&self, value: &f64, (from, to): (i32, i32)) -> i32 {
+        let (low, high) = (self.place(self.low), self.place(self.high));
+        let part = (self.place(*value) - low) / (high - low);
+        from + (f64::from(to - from) * part).round() as i32
+    }
+
+    fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
+        // Only lines that are labelled: the light ones between say nothing.
+        if hint.weight().allow_light_points() {
+            return Vec::new();
+        }
+        self.ticks.iter().map(|tick| tick.0).collect()
+    }
+
+    fn range(&self) -> Range<f64> {
+        self.low..self.high
+    }
+}
+
+impl ValueFormatter<f64> for Axis {
+    fn format_ext(&self, value: &f64) -> String {
+        let mut ticks = self.ticks.iter();
+        ticks
+            .find(|tick| tick.0 == *value)
+            .map_or_else(String::new, |tick| tick.1.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(axis: &Axis) -> Vec<&str> {
+        axis.ticks.iter().map(|tick| tick.1.as_str()).collect()
+    }
+
+    #[test]
+    fn every_label_has_its_unit() {
+        assert_eq!(
+            labels(&Axis::latency(150_000, 7_800_000, Room::Up(600))),
+            ["200 µs", "500 µs", "1 ms", "2 ms", "5 ms"]
+        );
+        assert_eq!(
+            labels(&Axis::latency(8_000, 900_000_000, Room::Across(700))),
+            ["10 µs", "100 µs", "1 ms", "10 ms", "100 ms"]
+        );
+        assert_eq!(
+            labels(&Axis::nines(13_000, Room::Across(1_500))),
+            ["0 %", "50 %", "90 %", "99 %", "99.9 %", "99.99 %"]
+        );
+        assert_eq!(
+            labels(&Axis::seconds(3.0, 25.0, Room::Across(1_500))),
+            [
+                "4 s", "6 s", "8 s", "10 s", "12 s", "14 s", "16 s", "18 s", "20 s", "22 s", "24 s"
+            ]
+        );
+        assert_eq!(
+            labels(&Axis::seconds(0.0, 600.0, Room::Across(700))),
+            ["0 min", "2 min", "4 min", "6 min", "8 min", "10 min"]
+        );
+        assert_eq!(
+            labels(&Axis::from_zero(640.0, |rate| format!("{rate:.0}/s"))),
+            ["0/s", "200/s", "400/s", "600/s"]
+        );
+    }
+
+    #[test]
+    fn labels_that_do_not_fit_are_left_out() {
+        assert_eq!(
+            labels(&Axis::nines(13_000, Room::Across(520))),
+            ["0 %", "90 %", "99 %", "99.9 %", "99.99 %"]
+        );
+        let narrow = Axis::latency(1_000, 3_600_000_000_000, Room::Across(400));
+        assert!((2..6).contains(&narrow.ticks.len()), "{narrow:?}");
+    }
+
+    #[test]
+    fn each_nine_is_as_far_as_the_one_before() {
+        let axis = Axis::nines(10_000, Room::Across(1_500));
+        let at = |share| axis.map(&share, (0, 400));
+        assert_eq!([at(0.0), at(0.9), at(0.99), at(0.999)], [0, 100, 200, 300]);
+        // What lies beyond stays at the edge.
+        assert_eq!(at(1.0), 400);
+    }
+
+    #[test]
+    fn latencies_are_mapped_by_their_logarithm() {
+        let axis = Axis::latency(100_000, 10_000_000, Room::Up(700));
+        let (low, high) = axis.ends();
+        assert_eq!(axis.map(&low, (0, 1_000)), 0);
+        assert_eq!(axis.map(&high, (0, 1_000)), 1_000);
+        assert_eq!(axis.map(&(low * high).sqrt(), (0, 1_000)), 500);
+    }
+}

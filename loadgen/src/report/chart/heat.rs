@@ -1,0 +1,231 @@
+//! The heat map: which latencies each second had, above what the machine and the generator did in it.
+
+use hdrhistogram::Histogram;
+use plotters::{
+    chart::ChartBuilder,
+    element::{PathElement, Rectangle},
+    style::text_anchor::{HPos, VPos},
+};
+
+use super::{
+    Area, BENEATH, ChartError, Figure, Ink, LEFT, Size, TEXT,
+    axis::{Axis, Room},
+    figure, mesh,
+};
+use crate::{clock::Nanos, metric::Metric, report::numbers::duration};
+
+/// Of the map itself, in units.
+const MAP: u32 = 560;
+/// Of a lane with its name above it, in units.
+const LANE: u32 = 78;
+/// Rows for each factor of ten.
+const ROWS_PER_DECADE: f64 = 12.0;
+/// From which share of a column's deliveries on a cell has which shade.
+const SHADES: [f64; 6] = [0.0, 0.003, 0.01, 0.03, 0.1, 0.3];
+
+/// One second.
+pub(in crate::report) struct Column {
+    /// From the start of the schedule.
+    pub second: usize,
+    /// Its deliveries.
+    pub histogram: Histogram<u64>,
+}
+
+/// What else there is to say of each second.
+pub(in crate::report) enum Lane {
+    /// Seconds in which others had the machine.
+    Disturbed(Vec<usize>),
+    /// The largest sample of a metric in each second.
+    Largest(Metric, Vec<(usize, Nanos)>),
+}
+
+impl Lane {
+    fn title(&self) -> String {
+        match self {
+            Lane::Disturbed(seconds) => {
+                format!("seconds in which others had the machine: {}", seconds.len())
+            }
+            Lane::Largest(metric, values) => format!(
+                "longest {}: {}",
+                metric.definition().title,
+                values
+                    .iter()
+                    .map(|value| value.1)
+                    .max()
+                    .map_or_else(|| "none".to_owned(), duration)
+            ),
+        }
+    }
+}
+
+/// The map over the lanes; `limit` is drawn as a line.
+pub(in crate::report) fn heat(
+    columns: &[Column],
+    lanes: &[Lane],
+    limit: Nanos,
+) -> Result<Figure, ChartError> {
+    let definition = Metric::Delivery.definition();
+    let title = "When deliveries were slow";
+    let note = format!(
+        "{}, {} → {}: each column is a second by intended send, each cell a range of latencies; the stronger its colour, the larger its share of that second’s deliveries, up to 30 % and more. Beneath, what the machine and the generator did in the same seconds.",
+        definition.title, definition.from, definition.to
+    );
+    let height = MAP + BENEATH + lanes.len() as u32 * LANE;
+    figure(
+        title,
+        note,
+        vec![],
+        |_| height,
+        |area, size| {
+            let (map, rest) = area.split_vertically(MAP);
+            let (first, last) = ends(columns);
+            draw_map(&map, columns, limit)?;
+            let mut rest = rest;
+            for (place, lane) in lanes.iter().enumerate() {
+                let is_last = place + 1 == lanes.len();
+                let height = if is_last { LANE + BENEATH } else { LANE };
+                let (own, others) = rest.split_vertically(height);
+                draw_lane(&own, lane, (first, last), is_last.then_some(size))?;
+                rest = others;
+            }
+            Ok(())
+        },
+    )
+}
+
+fn ends(columns: &[Column]) -> (f64, f64) {
+    let first = columns.first().map_or(0, |column| column.second);
+    let last = columns.last().map_or(0, |column| column.second);
+    (first as f64, last as f64 + 1.0)
+}
+
+fn draw_map(area: &Area<'_>, columns: &[Column], limit: Nanos) -> Result<(), ChartError> {
+    let some = || columns.iter().filter(|column| !column.histogram.is_empty());
+    let low = some().map(|column| column.histogram.min()).min();
+    let high = some().map(|column| column.histogram.max()).max();
+    let (first, last) = ends(columns);
+    let y = Axis::latency(
+        low.unwrap_or(limit).min(limit),
+        high.unwrap_or(limit).max(limit),
+        Room::Up(MAP - TEXT as u32),
+    );
+    let mut chart = ChartBuilder::on(area)
+        .margin_top(TEXT + TEXT / 2)
+        .margin_right(2 * TEXT)
+        .y_label_area_size(LEFT)
+        .build_cartesian_2d(Axis::plain(first, last), y)?;
+    mesh(&mut chart, "")?;
+    area.draw_text(
+        "latency",
+        &Ink::Muted.text(HPos::Right, VPos::Top),
+        (LEFT as i32, 0),
+    )?;
+    // By shade, so that each shade becomes one element.
+    let cells = cells(columns, last - first);
+    for (shade, &ink) in Ink::HEAT.iter().enumerate() {
+        let of_shade = cells.iter().filter(|cell| cell.shade == shade);
+        chart.draw_series(of_shade.map(|cell| {
+            Rectangle::new([(cell.left, cell.high), (cell.right, cell.low)], ink.area())
+        }))?;
+    }
+    chart.draw_series([PathElement::new(
+        vec![(first, limit as f64), (last, limit as f64)],
+        Ink::Limit.line(3),
+    )])?;
+    Ok(())
+}
+
+struct Cell {
+    left: f64,
+    right: f64,
+    low: f64,
+    high: f64,
+    shade: usize,
+}
+
+/// Seconds are drawn together where there are more of them than can be told apart.
+const MOST_COLUMNS: f64 = 150.0;
+
+fn cells(columns: &[Column], span: f64) -> Vec<Cell> {
+    let together = (span / MOST_COLUMNS).ceil().max(1.0) as usize;
+    let mut cells = Vec::new();
+    for group in columns.chunk_by(|a, b| a.second / together == b.second / together) {
+        let mut rows: std::collections::BTreeMap<i32, u64> = std::collections::BTreeMap::new();
+        let mut all = 0;
+        for column in group {
+            for recorded in column.histogram.iter_recorded() {
+                let row = (recorded.value_iterated_to().max(1) as f64).log10() * ROWS_PER_DECADE;
+                *rows.entry(row.floor() as i32).or_default() += recorded.count_at_value();
+                all += recorded.count_at_value();
+            }
+        }
+        let (Some(first), Some(last)) = (group.first(), group.last()) else {
+            continue;
+        };
+        for (row, count) in rows {
+            let share = count as f64 / all as f64;
+            let edge = |row: i32| 10f64.powf(f64::from(row) / ROWS_PER_DECADE);
+            cells.push(Cell {
+                left: first.second as f64,
+                right: last.second as f64 + 1.0,
+                low: edge(row),
+                high: edge(row + 1),
+                shade: SHADES.iter().rposition(|from| share >= *from).unwrap_or(0),
+            });
+        }
+    }
+    cells
+}
+
+/// The last lane carries the axis of all.
+fn draw_lane(
+    area: &Area<'_>,
+    lane: &Lane,
+    (first, last): (f64, f64),
+    axis: Option<Size>,
+) -> Result<(), ChartError> {
+    area.draw_text(
+        &lane.title(),
+        &Ink::Text.text(HPos::Left, VPos::Top),
+        (LEFT as i32, TEXT / 3),
+    )?;
+    let most = match lane {
+        Lane::Disturbed(_) => 1.0,
+        Lane::Largest(_, values) => values.iter().map(|v| v.1).max().unwrap_or(1).max(1) as f64,
+    };
+    let x = match axis {
+        Some(size) => Axis::seconds(first, last, size.across()),
+        None => Axis::plain(first, last),
+    };
+    let mut chart = ChartBuilder::on(area)
+        .margin_top(TEXT + TEXT / 2)
+        .margin_right(2 * TEXT)
+        .x_label_area_size(if axis.is_some() { BENEATH } else { 0 })
+        .y_label_area_size(LEFT)
+        .build_cartesian_2d(x, Axis::plain(0.0, most))?;
+    chart.draw_series([Rectangle::new(
+        [(first, most), (last, 0.0)],
+        Ink::Shade.area(),
+    )])?;
+    let (bars, ink) = match lane {
+        Lane::Disturbed(seconds) => (
+            seconds.iter().map(|&second| (second, 1.0)).collect(),
+            Ink::Disturbed,
+        ),
+        Lane::Largest(_, values) => (
+            values
+                .iter()
+                .map(|&(second, value)| (second, value as f64))
+                .collect::<Vec<_>>(),
+            Ink::Muted,
+        ),
+    };
+    chart.draw_series(bars.into_iter().map(|(second, height)| {
+        let left = second as f64;
+        Rectangle::new([(left, height), (left + 1.0, 0.0)], ink.area())
+    }))?;
+    if axis.is_some() {
+        mesh(&mut chart, "time from the start of the schedule")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,188 @@
+//! A result as a document: its text, read and written, with the version and the schema that it follows.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+
+use super::{Report, VERSION, upgrade};
+
+/// A result together with the text that it was read from.
+///
+/// Every format is made from this text and nothing else, also right after the run: so the same file gives the same bytes
+/// whenever it is asked.
+#[derive(Debug, Clone)]
+pub struct Document {
+    text: String,
+    report: Report,
+}
+
+/// Why a text is no result that this program can read.
+#[derive(Debug, thiserror::Error)]
+pub enum ParseError {
+    /// Not JSON, or JSON of another kind.
+    #[error("this is not a result of `loadgen run`: {0}")]
+    NotAResult(#[source] serde_json::Error),
+    /// Written by a newer program.
+    #[error(
+        "this result has version {found} and this program reads up to {VERSION}: use the loadgen that wrote it, or a newer one"
+    )]
+    Newer {
+        /// Its version.
+        found: u32,
+    },
+    /// A version that there never was.
+    #[error("this result has version {found}: the versions are 1 to {VERSION}")]
+    Unknown {
+        /// Its version.
+        found: u32,
+    },
+    /// The version is right, the content is not.
+    #[error("this result says that it has version {version}, and does not look like it: {source}")]
+    Malformed {
+        /// Its version.
+        version: u32,
+        /// What is wrong, and where.
+        source: serde_json::Error,
+    },
+}
+
+/// Why a result could not be read from a file.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The file can't be read.
+    #[error("{} could not be read: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Its content can't be used.
+    #[error("{}: {source}", path.display())]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: ParseError,
+    },
+}
+
+/// Why something could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("{} could not be written: {source}", path.display())]
+pub struct WriteError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// The one field that all versions have.
+#[derive(Deserialize)]
+struct Versioned {
+    version: u32,
+}
+
+impl Document {
+    /// The document of a result that was just recorded.
+    ///
+    /// # Errors
+    /// [`ParseError`] if what was written can't be read back.
+    pub fn of(report: &Report) -> Result<Self, ParseError> {
+        let text = serde_json::to_string_pretty(report).map_err(ParseError::NotAResult)?;
+        Self::parse(text + "\n")
+    }
+
+    /// Reads a text. An older version is brought up to the present one.
+    ///
+    /// # Errors
+    /// [`ParseError`] says what the text is instead, or which version it has.
+    pub fn parse(text: String) -> Result<Self, ParseError> {
+        let Versioned { version } = serde_json::from_str(&text).map_err(ParseError::NotAResult)?;
+        let malformed = |source| ParseError::Malformed { version, source };
+        match version {
+            0 => Err(ParseError::Unknown { found: version }),
+            VERSION => {
+                let report = serde_json::from_str(&text).map_err(malformed)?;
+                Ok(Self { text, report })
+            }
+            1 => {
+                let old = serde_json::from_str(&text).map_err(malformed)?;
+                let report: Report =
+                    serde_json::from_value(upgrade::from_1(old)).map_err(malformed)?;
+                let text = serde_json::to_string_pretty(&report).map_err(malformed)? + "\n";
+                Ok(Self { text, report })
+            }
+            _ => Err(ParseError::Newer { found: version }),
+        }
+    }
+
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// [`ReadError`] names the file and says what is wrong with it.
+    pub fn read(path: &Path) -> Result<Self, ReadError> {
+        let text = fs::read_to_string(path).map_err(|source| ReadError::Unreadable {
+            path: path.to_owned(),
+            source,
+        })?;
+        Self::parse(text).map_err(|source| ReadError::Unusable {
+            path: path.to_owned(),
+            source,
+        })
+    }
+
+    /// The JSON.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// What it says.
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+}
+
+/// Writes a text to a file, whose folder is made where it is missing.
+///
+/// # Errors
+/// [`WriteError`] with the path.
+pub fn write(path: &Path, text: &str) -> Result<(), WriteError> {
+    let fail = |source| WriteError {
+        path: path.to_owned(),
+        source,
+    };
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(fail)?;
+    }
+    fs::write(path, text).map_err(fail)
+}
+
+/// Appends a text to a file, which is made where it is missing.
+///
+/// # Errors
+/// [`WriteError`] with the path.
+pub fn append(path: &Path, text: &str) -> Result<(), WriteError> {
+    use io::Write as _;
+    fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .map_err(|source| WriteError {
+            path: path.to_owned(),
+            source,
+        })
+}
+
+/// The JSON Schema of a result, as text. `docs/result.schema.json` is a copy that a test holds against the code.
+pub fn schema() -> String {
+    let mut schema = schemars::schema_for!(Report);
+    schema.insert(
+        "title".to_owned(),
+        format!("Result of `loadgen run`, version {VERSION}").into(),
+    );
+    // A schema is a JSON value: it can always be written.
+    serde_json::to_string_pretty(&schema).unwrap_or_default() + "\n"
+}

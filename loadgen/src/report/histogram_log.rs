@@ -1,0 +1,179 @@
+//! The histograms for other people's tools: a log of intervals (V2, a tag for each metric), and `.hgrm`.
+
+use std::{
+    fmt::Write as _,
+    io,
+    time::{Duration, UNIX_EPOCH},
+};
+
+use hdrhistogram::{
+    Histogram,
+    serialization::{
+        V2DeflateSerializer,
+        interval_log::{IntervalLogWriterBuilder, IntervalLogWriterError, Tag},
+    },
+};
+
+use super::{
+    MetricResult, Report, Run,
+    histogram::{self, HistogramError},
+};
+use crate::metric::Metric;
+
+/// Nanoseconds of the unit in which both formats show values to people.
+const MILLISECOND: f64 = 1e6;
+/// Lines of `.hgrm` for each halving of the distance to 100 %, as the official tools have it.
+const TICKS_PER_HALVING: u32 = 5;
+
+/// Why a log could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The result has a histogram that can't be read.
+    #[error(transparent)]
+    Histogram(#[from] HistogramError),
+    /// The writer refused it.
+    #[error("the histogram log could not be written: {0}")]
+    Write(String),
+    /// There is nothing to write.
+    #[error("this result has no samples of {0:?}")]
+    NoSamples(&'static str),
+}
+
+impl From<io::Error> for LogError {
+    fn from(error: io::Error) -> Self {
+        LogError::Write(error.to_string())
+    }
+}
+
+impl<E: std::fmt::Debug> From<IntervalLogWriterError<E>> for LogError {
+    fn from(error: IntervalLogWriterError<E>) -> Self {
+        LogError::Write(format!("{error:?}"))
+    }
+}
+
+/// The log: every metric with samples, in nanoseconds. Deliveries by second where the result has them so, all others in
+/// one interval. The tag is the metric's key, behind the delivery mode where that is a baseline's.
+pub(super) fn log(report: &Report) -> Result<String, LogError> {
+    let started = humantime::parse_rfc3339(&report.started).unwrap_or(UNIX_EPOCH);
+    let mut bytes = Vec::new();
+    let mut serializer = V2DeflateSerializer::new();
+    let mut builder = IntervalLogWriterBuilder::new();
+    builder
+        .add_comment(&format!(
+            "loadgen {}, scenario {}, seed {}; values in nanoseconds",
+            report.environment.loadgen,
+            one_line(&report.scenario.name),
+            report.scenario.seed
+        ))
+        .with_start_time(started)
+        .with_max_value_divisor(MILLISECOND);
+    let mut writer = builder.begin_log_with(&mut bytes, &mut serializer)?;
+    for (index, run) in report.runs.iter().enumerate() {
+        let baseline = index + 1 < report.runs.len();
+        for result in run.metrics.iter().filter(|result| result.n > 0) {
+            let tag = tag(run, result.metric, baseline);
+            for (start, length, histogram) in intervals(run, result)? {
+                writer.write_histogram(&histogram, start, length, Tag::new(&tag))?;
+            }
+        }
+    }
+    drop(writer);
+    String::from_utf8(bytes).map_err(|error| LogError::Write(error.to_string()))
+}
+
+fn tag(run: &Run, metric: Metric, baseline: bool) -> String {
+    let key = metric.definition().key;
+    if baseline {
+        format!("{}.{key}", run.delivery.name())
+    } else {
+        key.to_owned()
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}
+
+type Interval = (Duration, Duration, Histogram<u64>);
+
+fn intervals(run: &Run, result: &MetricResult) -> Result<Vec<Interval>, HistogramError> {
+    let whole = histogram::decode(&result.histogram)?;
+    let first = run.windows.first().map_or(0, |window| window.second);
+    let last = run.windows.last().map_or(0, |window| window.second + 1);
+    let seconds = |seconds: usize| Duration::from_secs(seconds as u64);
+    if result.metric == Metric::Delivery {
+        let by_second: Vec<Interval> = run
+            .windows
+            .iter()
+            .map(|window| {
+                let histogram = histogram::decode(&window.histogram)?;
+                Ok((seconds(window.second), seconds(1), histogram))
+            })
+            .collect::<Result<_, HistogramError>>()?;
+        // Only if they are all of it: an older result has no histograms of seconds.
+        let n: u64 = by_second
+            .iter()
+            .map(|(_, _, histogram)| histogram.len())
+            .sum();
+        if n == whole.len() {
+            return Ok(by_second);
+        }
+    }
+    Ok(vec![(seconds(first), seconds(last - first), whole)])
+}
+
+/// The distribution of one metric of the subject in four columns, in milliseconds: what the official plotter reads.
+pub(super) fn hgrm(report: &Report, metric: Metric) -> Result<String, LogError> {
+    let histogram = match report
+        .runs
+        .last()
+        .and_then(|run| run.metrics.iter().find(|result| result.metric == metric))
+    {
+        Some(result) if result.n > 0 => histogram::decode(&result.histogram)?,
+        _ => return Err(LogError::NoSamples(metric.definition().key)),
+    };
+    let mut text = format!(
+        "{:>12} {:>14} {:>10} {:>14}\n\n",
+        "Value", "Percentile", "TotalCount", "1/(1-Percentile)"
+    );
+    let mut total = 0;
+    for value in histogram.iter_quantiles(TICKS_PER_HALVING) {
+        let quantile = value.quantile_iterated_to();
+        total += value.count_since_last_iteration();
+        let _ = write!(
+            text,
+            "{:12.6} {quantile:2.12} {total:10}",
+            value.value_iterated_to() as f64 / MILLISECOND,
+        );
+        if quantile < 1.0 {
+            let _ = write!(text, " {:14.2}", 1.0 / (1.0 - quantile));
+        }
+        text.push('\n');
+    }
+    let _ = writeln!(
+        text,
+        "#[Mean    = {:12.6}, StdDeviation   = {:12.6}]",
+        histogram.mean() / MILLISECOND,
+        histogram.stdev() / MILLISECOND
+    );
+    let _ = writeln!(
+        text,
+        "#[Max     = {:12.6}, Total count    = {:12}]",
+        histogram.max() as f64 / MILLISECOND,
+        histogram.len()
+    );
+    let _ = writeln!(
+        text,
+        "#[Buckets = {:12}, SubBuckets     = {:12}]",
+        histogram.buckets(),
+        sub_buckets(&histogram)
+    );
+    Ok(text)
+}
+
+/// How finely a histogram of so many digits divides each power of two.
+fn sub_buckets(histogram: &Histogram<u64>) -> u64 {
+    (2 * 10_u64.pow(histogram.sigfig().into())).next_power_of_two()
+}

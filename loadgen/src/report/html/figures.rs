@@ -1,0 +1,356 @@
+//! Which charts a page has, and from which numbers of the result each is drawn.
+
+use crate::{
+    metric::Metric,
+    recorder::PROMISE,
+    report::{
+        MetricResult, Report, Run, WindowResult,
+        chart::{
+            ChartError, Column, Figure, Ink, Lane, Line, Panel, Row, Series, heat, panels, ranges,
+            spectrum,
+        },
+        histogram,
+        statements::sampled,
+        usage::{During, per_second},
+    },
+};
+
+/// The colours of baselines, the latest first.
+const BASELINES: [Ink; 2] = [Ink::Baseline, Ink::Fourth];
+
+/// All charts for which the result has numbers.
+pub(super) fn all(report: &Report) -> Result<Vec<Figure>, ChartError> {
+    let Some((subject, baselines)) = report.runs.split_last() else {
+        return Ok(Vec::new());
+    };
+    let figures = [
+        delivery_spectrum(subject, baselines)?,
+        before_and_after(subject, baselines)?,
+        slow_seconds(subject)?,
+        load(subject)?,
+        stages(subject)?,
+        phases(subject)?,
+        sizes(subject)?,
+        health(subject)?,
+        processes(subject)?,
+    ];
+    Ok(figures.into_iter().flatten().collect())
+}
+
+fn delivery_spectrum(subject: &Run, baselines: &[Run]) -> Result<Option<Figure>, ChartError> {
+    let mut series = Vec::new();
+    let mut add = |name: Option<String>, result: &MetricResult, ink| {
+        series.push(Series {
+            name,
+            metric: result.metric,
+            ink,
+            histogram: histogram::decode(&result.histogram)?,
+        });
+        Ok::<(), ChartError>(())
+    };
+    let Some(delivery) = sampled(subject, Metric::Delivery) else {
+        return Ok(None);
+    };
+    add(None, delivery, Ink::Subject)?;
+    if let Some(as_sent) = sampled(subject, Metric::DeliveryAsSent) {
+        add(None, as_sent, Ink::AsSent)?;
+    }
+    if let Some(floor) = &subject.floor
+        && floor.delivery.n > 0
+    {
+        let name = "the floor: the same over a bare relay".to_owned();
+        add(Some(name), &floor.delivery, Ink::Floor)?;
+    }
+    for (baseline, ink) in baselines.iter().rev().zip(BASELINES) {
+        if let Some(delivery) = sampled(baseline, Metric::Delivery) {
+            let name = format!("baseline: {}", baseline.delivery.name());
+            add(Some(name), delivery, ink)?;
+        }
+    }
+    Ok(Some(spectrum(&series, PROMISE)?))
+}
+
+fn before_and_after(subject: &Run, baselines: &[Run]) -> Result<Option<Figure>, ChartError> {
+    if baselines.is_empty() {
+        return Ok(None);
+    }
+    let mut rows = Vec::new();
+    for metric in [Metric::Delivery, Metric::Ack] {
+        let baselines = baselines.iter().zip(BASELINES);
+        for (run, ink) in baselines.chain([(subject, Ink::Subject)]) {
+            if let Some(result) = sampled(run, metric) {
+                let title = metric.definition().title;
+                rows.push(row(
+                    format!("{title}, {}", run.delivery.name()),
+                    ink,
+                    result,
+                ));
+            }
+        }
+    }
+    let note = format!("What the delivery mode changes, and what it does not. {BAR}");
+    ranges("Before against after", &note, &rows, PROMISE)
+}
+
+/// How a row of latencies is read.
+const BAR: &str = "The dot is the median, the thick bar reaches to p99, the thin line from the fastest to the slowest sample; the red line is the promise of 5 ms.";
+
+fn row(name: String, ink: Ink, result: &MetricResult) -> Row<'_> {
+    Row { name, ink, result }
+}
+
+fn of_metrics<'a>(run: &'a Run, metrics: &[Metric], ink: Ink) -> Vec<Row<'a>> {
+    let metrics = metrics.iter();
+    metrics
+        .filter_map(|&metric| {
+            let result = sampled(run, metric)?;
+            Some(row(metric.definition().title.to_owned(), ink, result))
+        })
+        .collect()
+}
+
+/// Where the clock of each row starts and ends.
+fn clock_points(rows: &[Row<'_>]) -> Vec<(String, String)> {
+    rows.iter()
+        .map(|row| (row.name.clone(), row.result.measures.clone()))
+        .collect()
+}
+
+fn slow_seconds(run: &Run) -> Result<Option<Figure>, ChartError> {
+    let columns: Vec<Column> = run
+        .windows
+        .iter()
+        .map(|window| {
+            Ok(Column {
+                second: window.second,
+                histogram: histogram::decode(&window.histogram)?,
+            })
+        })
+        .collect::<Result<_, ChartError>>()?;
+    if columns.iter().all(|column| column.histogram.is_empty()) {
+        return Ok(None);
+    }
+    let mut lanes = Vec::new();
+    if run.windows.iter().any(|window| window.machine.is_some()) {
+        lanes.push(Lane::Disturbed(disturbed(run)));
+    }
+    let largest = |value: fn(&WindowResult) -> Option<u64>| -> Vec<(usize, u64)> {
+        let windows = run.windows.iter();
+        windows
+            .filter_map(|window| Some((window.second, value(window)?)))
+            .collect()
+    };
+    for (metric, values) in [
+        (Metric::Hiccup, largest(|window| window.hiccup_max)),
+        (Metric::SendLateness, largest(|window| window.lateness_max)),
+    ] {
+        if !values.is_empty() {
+            lanes.push(Lane::Largest(metric, values));
+        }
+    }
+    Ok(Some(heat(&columns, &lanes, PROMISE)?))
+}
+
+fn disturbed(run: &Run) -> Vec<usize> {
+    let windows = run.windows.iter();
+    windows
+        .filter(|window| window.machine.is_some_and(|machine| machine.disturbed))
+        .map(|window| window.second)
+        .collect()
+}
+
+/// From the first second to before the last; `None` without seconds.
+fn span(run: &Run) -> Option<(usize, usize)> {
+    Some((run.windows.first()?.second, run.windows.last()?.second + 1))
+}
+
+fn line(name: &str, ink: Ink, width: u32, points: Vec<(usize, f64)>) -> Line {
+    Line {
+        name: name.to_owned(),
+        ink,
+        width,
+        points,
+    }
+}
+
+fn by_second(run: &Run, value: impl Fn(&WindowResult) -> Option<f64>) -> Vec<(usize, f64)> {
+    let windows = run.windows.iter();
+    windows
+        .filter_map(|window| Some((window.second, value(window)?)))
+        .collect()
+}
+
+fn load(run: &Run) -> Result<Option<Figure>, ChartError> {
+    let Some(span) = span(run) else {
+        return Ok(None);
+    };
+    let mut rates = vec![line(
+        "deliveries to others",
+        Ink::Subject,
+        4,
+        by_second(run, |window| Some(window.deliveries as f64)),
+    )];
+    // Results of version 1 don't say how many messages a second had.
+    if run.windows.iter().any(|window| window.scheduled > 0) {
+        let scheduled = by_second(run, |window| Some(window.scheduled as f64));
+        let sent = by_second(run, |window| Some(window.sent as f64));
+        rates.push(line("messages scheduled", Ink::Floor, 8, scheduled));
+        rates.push(line("messages sent", Ink::AsSent, 4, sent));
+    }
+    let mut shown = vec![Panel {
+        title: "messages and deliveries each second".to_owned(),
+        show: |rate| format!("{rate:.0}/s"),
+        at_least: 1.0,
+        lines: rates,
+    }];
+    if run.windows.iter().any(|window| window.machine.is_some()) {
+        let percent = |share: fn(&crate::machine::MachineSecond) -> f64| {
+            by_second(run, |window| Some(100.0 * share(&window.machine?)))
+        };
+        shown.push(Panel {
+            title: "the machine’s CPU, of all its cores".to_owned(),
+            show: |percent| format!("{percent:.0} %"),
+            at_least: 100.0,
+            lines: vec![
+                line("CPU used by anybody", Ink::Text, 3, percent(|m| m.busy)),
+                line(
+                    "CPU used by strangers",
+                    Ink::Baseline,
+                    3,
+                    percent(|m| m.foreign),
+                ),
+                line(
+                    "CPU stolen by the hypervisor",
+                    Ink::Limit,
+                    4,
+                    percent(|m| m.stolen),
+                ),
+            ],
+        });
+    }
+    let note = "By second of the intended send. What was scheduled and not sent, or sent and not delivered, shows as a gap between the lines.";
+    Ok(Some(panels(
+        "Load over time",
+        note,
+        &shown,
+        span,
+        &disturbed(run),
+    )?))
+}
+
+fn stages(run: &Run) -> Result<Option<Figure>, ChartError> {
+    let rows = of_metrics(
+        run,
+        &[
+            Metric::ServerEmit,
+            Metric::Delivery,
+            Metric::DeliverySlowest,
+            Metric::Echo,
+            Metric::ServerSave,
+            Metric::Confirm,
+            Metric::ConfirmAfterDelivery,
+        ],
+        Ink::Subject,
+    );
+    let figure = ranges("The stages of a message", BAR, &rows, PROMISE)?;
+    Ok(figure.map(|figure| figure.with_points(clock_points(&rows))))
+}
+
+fn phases(run: &Run) -> Result<Option<Figure>, ChartError> {
+    // One phase alone is the whole run again.
+    if run.phases.len() < 2 {
+        return Ok(None);
+    }
+    let phases = run.phases.iter();
+    let rows: Vec<Row<'_>> = phases
+        .map(|phase| row(phase.name.clone(), Ink::Subject, &phase.delivery))
+        .collect();
+    let note = format!("The deliveries of each measured phase by itself. {BAR}");
+    ranges("Phase by phase", &note, &rows, PROMISE)
+}
+
+fn sizes(run: &Run) -> Result<Option<Figure>, ChartError> {
+    let sizes = run.sizes.iter();
+    let rows: Vec<Row<'_>> = sizes
+        .map(|size| {
+            let name = match (size.least, size.most) {
+                (least, most) if least == most => format!("{least} members"),
+                (least, u32::MAX) => format!("{least} members or more"),
+                (least, most) => format!("{least} to {most} members"),
+            };
+            row(name, Ink::Subject, &size.delivery)
+        })
+        .collect();
+    let definition = Metric::Delivery.definition();
+    let note = format!(
+        "{}, {} → {}, by the size of the conversation. {BAR}",
+        definition.title, definition.from, definition.to
+    );
+    ranges("Fan-out", &note, &rows, PROMISE)
+}
+
+fn health(run: &Run) -> Result<Option<Figure>, ChartError> {
+    let mut rows = of_metrics(
+        run,
+        &[Metric::SendLateness, Metric::Hiccup, Metric::ReceiveWait],
+        Ink::AsSent,
+    );
+    if let Some(floor) = &run.floor {
+        let name = "delivery over a bare relay (the floor)".to_owned();
+        rows.push(row(name, Ink::Floor, &floor.delivery));
+    }
+    let note = format!("What the generator and the machine add by themselves. {BAR}");
+    let figure = ranges("The generator’s own health", &note, &rows, PROMISE)?;
+    Ok(figure.map(|figure| figure.with_points(clock_points(&rows))))
+}
+
+fn processes(run: &Run) -> Result<Option<Figure>, ChartError> {
+    let Some((first, last)) = span(run) else {
+        return Ok(None);
+    };
+    let generator = &run.generator.usage;
+    let server = run.server.as_ref().map(|server| &server.usage);
+    let points = |usage: &[crate::report::UsageSecond], value: fn(During) -> Option<f64>| {
+        (first..last)
+            .filter_map(|second| Some((second, value(per_second(usage, second)?)?)))
+            .collect::<Vec<_>>()
+    };
+    let lines = |value: fn(During) -> Option<f64>| {
+        let mut lines = vec![line("generator", Ink::AsSent, 4, points(generator, value))];
+        lines.extend(server.map(|usage| line("server", Ink::Subject, 4, points(usage, value))));
+        lines.retain(|line| !line.points.is_empty());
+        lines
+    };
+    let mut shown = vec![
+        Panel {
+            title: "CPU, of one core".to_owned(),
+            show: |percent| format!("{percent:.0} %"),
+            at_least: 10.0,
+            lines: lines(|during| Some(100.0 * during.cpu_seconds)),
+        },
+        Panel {
+            title: "resident memory".to_owned(),
+            show: |mebibytes| format!("{mebibytes:.0} MiB"),
+            at_least: 10.0,
+            lines: lines(|during| Some(during.resident as f64 / f64::from(1 << 20))),
+        },
+        Panel {
+            title: "messages waiting for the store".to_owned(),
+            show: |messages| format!("{messages:.0} msg"),
+            at_least: 10.0,
+            lines: lines(|during| during.queue.map(|queue| queue as f64)),
+        },
+    ];
+    shown.retain(|panel| !panel.lines.is_empty());
+    if shown.is_empty() {
+        return Ok(None);
+    }
+    let note = "The server has one thread unless it was told otherwise, so that 100 % of one core is all that it can use.";
+    Ok(Some(panels(
+        "Server and generator over time",
+        note,
+        &shown,
+        (first, last),
+        &disturbed(run),
+    )?))
+}

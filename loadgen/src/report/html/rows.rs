@@ -1,0 +1,272 @@
+//! The words and numbers of the page, row by row.
+
+use crate::{
+    metric::Metric,
+    percentile,
+    recorder::PROMISE,
+    report::{
+        PERCENTILES, Report, Run,
+        histogram::HistogramError,
+        numbers::{bytes, count, duration, limit, share},
+        statements::{self, Outcome, sampled, within},
+    },
+    verdict::Verdict,
+};
+
+/// A limit or a promise and how it came out.
+pub(super) struct Limit {
+    pub name: String,
+    pub class: &'static str,
+    pub verdict: &'static str,
+    pub measured: String,
+}
+
+/// A broken promise with its cases.
+pub(super) struct Finding {
+    pub title: String,
+    pub examples: Vec<String>,
+}
+
+/// A metric of a run.
+pub(super) struct Latency {
+    pub title: &'static str,
+    pub measures: String,
+    pub mode: &'static str,
+    pub n: String,
+    pub percentiles: Vec<String>,
+    pub max: String,
+    pub within: String,
+}
+
+/// The five numbers that most readers come for, of the seconds that the verdict rests on.
+///
+/// # Errors
+/// When a histogram can't be read.
+pub(super) fn tiles(run: &Run) -> Result<Vec<(String, String)>, HistogramError> {
+    let mut tiles = Vec::new();
+    let latencies = statements::judged_latencies(run)?;
+    for (wanted, what) in [
+        (50.0, "half of all deliveries took at most this (p50)"),
+        (99.0, "99 of 100 took at most this (p99)"),
+    ] {
+        tiles.push(match percentile::of(&latencies, wanted) {
+            Ok(value) => (duration(value), what.to_owned()),
+            Err(needed) => (
+                "too few".to_owned(),
+                format!("p{wanted} needs {} deliveries", count(needed)),
+            ),
+        });
+    }
+    let (n, came) = statements::judged(run);
+    if n > 0 {
+        let what = format!("arrived within {}", limit(PROMISE));
+        tiles.push((share(came as f64 / n as f64), what));
+    }
+    let totals = &run.totals;
+    tiles.push((
+        count(totals.lost),
+        format!("lost, of {} deliveries", count(totals.expected)),
+    ));
+    tiles.push((count(totals.duplicated), "delivered twice".to_owned()));
+    Ok(tiles)
+}
+
+/// The reasons that neither the sentence nor a table right beneath it tells.
+pub(super) fn further(report: &Report) -> Vec<&str> {
+    let told = match report.verdict {
+        Verdict::Pass => report.reasons.len(),
+        _ => report
+            .runs
+            .last()
+            .map_or(0, |run| run.findings.len())
+            .max(1),
+    };
+    report
+        .reasons
+        .iter()
+        .skip(told)
+        .map(String::as_str)
+        .collect()
+}
+
+/// Which seconds the numbers are of.
+pub(super) fn left_out(run: &Run) -> Option<String> {
+    match statements::disturbed(run) {
+        0 => None,
+        all if all == run.windows.len() => Some(format!(
+            "All {all} seconds were disturbed: other processes or the hypervisor had the machine. None is left to judge by, and the times above are of all of them."
+        )),
+        disturbed => Some(format!(
+            "{disturbed} of {} seconds were disturbed: other processes or the hypervisor had the machine. The verdict and the times above leave them out; charts and tables show all seconds.",
+            run.windows.len()
+        )),
+    }
+}
+
+/// When it was, and how long it took.
+pub(super) fn when(report: &Report) -> String {
+    let day: String = report.started.chars().take(16).collect();
+    let commit = report.environment.commit.as_deref();
+    let commit = commit.map_or_else(String::new, |commit| format!(", commit {commit}"));
+    format!("Measured on {} UTC{commit}.", day.replace('T', " at "))
+}
+
+/// The scenario's own conditions.
+pub(super) fn limits(run: &Run) -> Vec<Limit> {
+    let thresholds = run.judgement.thresholds.iter();
+    thresholds
+        .map(|judged| {
+            let verdict = statements::verdict(run, judged).name();
+            Limit {
+                name: judged.threshold.clone(),
+                class: verdict,
+                verdict,
+                measured: judged.measured.clone(),
+            }
+        })
+        .collect()
+}
+
+/// The promises that were broken or not checked, and the titles of those that were kept.
+pub(super) fn promises(run: &Run) -> (Vec<Limit>, Vec<&'static str>) {
+    let (mut told, mut kept) = (Vec::new(), Vec::new());
+    for (check, outcome) in statements::checks(run) {
+        let (class, verdict, measured) = match outcome {
+            Outcome::Kept => {
+                kept.push(check.title());
+                continue;
+            }
+            Outcome::Broken(finding) => {
+                let cases = if finding.count == 1 { "case" } else { "cases" };
+                ("FAIL", "FAIL", format!("{} {cases}", count(finding.count)))
+            }
+            Outcome::NotMade(why) => ("INCONCLUSIVE", "not checked", why.to_owned()),
+        };
+        told.push(Limit {
+            name: check.title().to_owned(),
+            class,
+            verdict,
+            measured,
+        });
+    }
+    (told, kept)
+}
+
+/// Every finding with its cases.
+pub(super) fn findings(run: &Run) -> Vec<Finding> {
+    let findings = run.findings.iter();
+    findings
+        .map(|finding| Finding {
+            title: format!("{}: {}", finding.check.title(), count(finding.count)),
+            examples: finding.examples.iter().map(statements::example).collect(),
+        })
+        .collect()
+}
+
+/// Every metric with samples.
+pub(super) fn latencies(report: &Report) -> Vec<Latency> {
+    let rows = Metric::ALL.into_iter().flat_map(|metric| {
+        report.runs.iter().filter_map(move |run| {
+            let result = sampled(run, metric)?;
+            Some(Latency {
+                title: metric.definition().title,
+                measures: result.measures.clone(),
+                mode: run.delivery.name(),
+                n: count(result.n),
+                percentiles: PERCENTILES
+                    .map(|p| statements::percentile(result, p))
+                    .into(),
+                max: result.max.map_or_else(|| "-".to_owned(), duration),
+                within: within(result, PROMISE).unwrap_or_else(|| "-".to_owned()),
+            })
+        })
+    });
+    rows.collect()
+}
+
+/// What speaks for and against the generator.
+pub(super) fn generator(run: &Run) -> Vec<(&'static str, String)> {
+    let generator = &run.generator;
+    let per_message = |cpu_seconds: f64| match run.totals.sent {
+        0 => "-".to_owned(),
+        sent => format!(
+            "{:.3} ms for each message, {cpu_seconds:.2} s in all",
+            cpu_seconds * 1e3 / sent as f64
+        ),
+    };
+    let mut rows = vec![
+        (
+            "connecting",
+            format!(
+                "{} users connected and joined in {:.2} s",
+                count(generator.connections),
+                generator.connect_seconds
+            ),
+        ),
+        (
+            "workers",
+            format!(
+                "{}, {} over {}",
+                generator.workers, generator.client, generator.transport
+            ),
+        ),
+        ("generator CPU", per_message(generator.cpu_seconds)),
+        (
+            "generator memory",
+            format!(
+                "{} before connecting, {} with everybody connected, {} at the end",
+                bytes(generator.resident_before),
+                bytes(generator.resident_connected),
+                bytes(generator.resident_end)
+            ),
+        ),
+    ];
+    if let Some(each) = generator.bytes_per_connection() {
+        rows.push(("for each connection", bytes(each)));
+    }
+    if let Some(server) = &run.server {
+        rows.push(("server CPU", per_message(server.cpu_seconds)));
+        rows.push((
+            "server memory",
+            format!("{} at the end", bytes(server.resident)),
+        ));
+    }
+    rows.push((
+        "disturbed seconds",
+        format!("{} of {}", statements::disturbed(run), run.windows.len()),
+    ));
+    rows.push(("impossible samples", count(run.impossible_samples)));
+    if run.unread > 0 {
+        rows.push((
+            "deliveries to members that did not read",
+            format!("{}, left out of the latencies", count(run.unread)),
+        ));
+    }
+    if run.grey > 0 {
+        rows.push((
+            "in the grey zone of a join, leave or reconnect",
+            format!("{}, right either way", count(run.grey)),
+        ));
+    }
+    if let Some(floor) = &run.floor {
+        rows.push(("against the floor", against(floor)));
+    }
+    rows
+}
+
+fn against(floor: &crate::report::FloorResult) -> String {
+    let times = |ratio: Option<f64>| ratio.map_or_else(|| "-".to_owned(), |r| format!("{r:.2}"));
+    let apart = |difference: Option<i64>| match difference {
+        None => "-".to_owned(),
+        Some(nanos) if nanos < 0 => format!("{} less", duration(nanos.unsigned_abs())),
+        Some(nanos) => format!("{} more", duration(nanos.unsigned_abs())),
+    };
+    format!(
+        "the same load over a bare relay, {:.0} s before and after: p50 {} times and p95 {} times the relay’s; p99 {}, p99.9 {}",
+        floor.seconds,
+        times(floor.ratio_p50),
+        times(floor.ratio_p95),
+        apart(floor.difference_p99),
+        apart(floor.difference_p999),
+    )
+}

@@ -1,0 +1,155 @@
+//! The result as JUnit XML: every limit and every check is a test case.
+//!
+//! FAIL is a failure, INVALID an error, INCONCLUSIVE skipped with its reason. It follows the schema of Ant's JUnit task.
+
+use askama::Template;
+
+use super::{
+    Report, Run,
+    numbers::count,
+    statements::{self, Outcome},
+};
+use crate::verdict::{Judged, Verdict};
+
+#[derive(Template)]
+#[template(path = "junit.xml")]
+struct Suite {
+    name: String,
+    timestamp: String,
+    time: String,
+    properties: Vec<(&'static str, String)>,
+    cases: Vec<Case>,
+    sentence: String,
+}
+
+struct Case {
+    class: String,
+    name: String,
+    /// `None`: passed.
+    outcome: Option<Wrong>,
+}
+
+/// How a case did not pass.
+struct Wrong {
+    element: &'static str,
+    kind: &'static str,
+    message: String,
+    detail: String,
+}
+
+impl Suite {
+    fn count(&self, element: &str) -> usize {
+        let wrong = self.cases.iter().filter_map(|case| case.outcome.as_ref());
+        wrong.filter(|wrong| wrong.element == element).count()
+    }
+}
+
+/// The whole file.
+pub(super) fn render(report: &Report) -> Result<String, askama::Error> {
+    let name = legal(&report.scenario.name);
+    let cases = report
+        .runs
+        .last()
+        .map_or_else(Vec::new, |run| cases(report, run));
+    let suite = Suite {
+        // Without its fraction and its zone, as the schema wants it.
+        timestamp: report.started.chars().take(19).collect(),
+        time: seconds(report),
+        properties: statements::environment(report)
+            .into_iter()
+            .map(|(name, value)| (name, legal(&value)))
+            .collect(),
+        cases,
+        sentence: legal(&format!(
+            "{}: {}",
+            report.verdict.name(),
+            statements::sentence(report)
+        )),
+        name,
+    };
+    Ok(suite.render()? + "\n")
+}
+
+fn seconds(report: &Report) -> String {
+    let at = |text: &str| humantime::parse_rfc3339(text).ok();
+    let passed = at(&report.started)
+        .zip(at(&report.ended))
+        .and_then(|(started, ended)| ended.duration_since(started).ok());
+    format!("{:.3}", passed.unwrap_or_default().as_secs_f64())
+}
+
+fn cases(report: &Report, run: &Run) -> Vec<Case> {
+    let class = |part: &str| {
+        let name = legal(&report.scenario.name);
+        format!("{name}.{}.{part}", run.delivery.name())
+    };
+    let mut cases = vec![Case {
+        class: class("verdict"),
+        name: "the run as a whole".into(),
+        outcome: whole(report),
+    }];
+    cases.extend(run.judgement.thresholds.iter().map(|judged| Case {
+        class: class("limits"),
+        name: legal(&judged.threshold),
+        outcome: limit(run, judged),
+    }));
+    cases.extend(
+        statements::checks(run)
+            .into_iter()
+            .map(|(check, outcome)| Case {
+                class: class("checks"),
+                name: format!("{}: none", check.title()),
+                outcome: checked(outcome),
+            }),
+    );
+    cases
+}
+
+fn wrong(verdict: Verdict, kind: &'static str, message: &str, detail: String) -> Option<Wrong> {
+    let element = match verdict {
+        Verdict::Pass => return None,
+        Verdict::Fail => "failure",
+        Verdict::Inconclusive => "skipped",
+        Verdict::Invalid => "error",
+    };
+    Some(Wrong {
+        element,
+        kind,
+        message: legal(message),
+        detail: legal(&detail),
+    })
+}
+
+fn whole(report: &Report) -> Option<Wrong> {
+    wrong(
+        report.verdict,
+        "verdict",
+        &statements::sentence(report),
+        report.reasons.join("\n"),
+    )
+}
+
+fn limit(run: &Run, judged: &Judged) -> Option<Wrong> {
+    let verdict = statements::verdict(run, judged);
+    wrong(verdict, "limit", &judged.measured, String::new())
+}
+
+fn checked(outcome: Outcome<'_>) -> Option<Wrong> {
+    match outcome {
+        Outcome::Kept => None,
+        Outcome::Broken(finding) => {
+            let examples: Vec<String> = finding.examples.iter().map(statements::example).collect();
+            let message = format!("{} {}", count(finding.count), finding.check.title());
+            wrong(Verdict::Fail, "check", &message, examples.join("\n"))
+        }
+        Outcome::NotMade(why) => wrong(Verdict::Inconclusive, "check", why, String::new()),
+    }
+}
+
+/// Without the characters that XML can't hold, not even escaped: what a server sends may have any.
+fn legal(text: &str) -> String {
+    let is_legal = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
+    text.chars()
+        .map(|c| if is_legal(c) { c } else { '\u{fffd}' })
+        .collect()
+}

@@ -1,0 +1,239 @@
+//! A static site of results: a page for each, and an index with the trend of each scenario.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use askama::Template;
+
+use super::{
+    Choice, Document, Format, RenderError, Report,
+    chart::{Figure, Point, trend},
+    numbers::{count, duration, limit, share},
+    statements,
+};
+use crate::{percentile, recorder::PROMISE, verdict::Verdict};
+
+/// A file of the site.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SiteFile {
+    /// From the root of the site.
+    pub path: PathBuf,
+    /// Its content.
+    pub text: String,
+}
+
+#[derive(Template)]
+#[template(path = "index.html")]
+struct Index {
+    claim: String,
+    class: &'static str,
+    scenarios: Vec<Section>,
+}
+
+/// One scenario.
+struct Section {
+    name: String,
+    question: String,
+    verdict: &'static str,
+    sentence: String,
+    figure: Vec<Figure>,
+    runs: Vec<RunLine>,
+}
+
+/// One published result.
+struct RunLine {
+    day: String,
+    commit: String,
+    verdict: &'static str,
+    p50: String,
+    p99: String,
+    within: String,
+    lost: String,
+    page: String,
+    json: String,
+}
+
+/// The pages of a result: the JSON and the page made from it.
+///
+/// # Errors
+/// [`RenderError`] when the page can't be made.
+pub fn pages(document: &Document) -> Result<[SiteFile; 2], RenderError> {
+    let place = place(document.report());
+    let page = Format::Html.render(document, Choice::default())?;
+    Ok([
+        SiteFile {
+            path: format!("{place}.json").into(),
+            text: document.text().to_owned(),
+        },
+        SiteFile {
+            path: format!("{place}.html").into(),
+            text: page,
+        },
+    ])
+}
+
+/// The index of these results.
+///
+/// # Errors
+/// [`RenderError`] when a histogram can't be read.
+pub fn index(reports: &[&Report]) -> Result<SiteFile, RenderError> {
+    let mut by_scenario: BTreeMap<&str, Vec<&Report>> = BTreeMap::new();
+    for report in reports {
+        let of_scenario = by_scenario.entry(&report.scenario.name).or_default();
+        of_scenario.push(report);
+    }
+    for runs in by_scenario.values_mut() {
+        runs.sort_by(|a, b| (&a.started, &a.run_id).cmp(&(&b.started, &b.run_id)));
+    }
+    let latest: Vec<&Report> = by_scenario
+        .values()
+        .filter_map(|runs| runs.last().copied())
+        .collect();
+    let (claim, class) = claim(&latest);
+    let scenarios = by_scenario.values().map(|runs| section(runs));
+    let index = Index {
+        claim,
+        class,
+        scenarios: scenarios.collect::<Result<_, _>>()?,
+    };
+    Ok(SiteFile {
+        path: "index.html".into(),
+        text: index.render()?,
+    })
+}
+
+/// Where a result lies in the site, without its ending: the same result always in the same place.
+fn place(report: &Report) -> String {
+    let started: String = report
+        .started
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric())
+        .collect();
+    let name = |text: &str| text.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+    format!(
+        "{}/{started}-{}",
+        name(&report.scenario.name),
+        name(&report.run_id)
+    )
+}
+
+/// All latest results in one sentence, and the gravest verdict among them.
+fn claim(latest: &[&Report]) -> (String, &'static str) {
+    // The numbers of an invalid run say nothing about the server.
+    let valid = latest
+        .iter()
+        .filter(|report| report.verdict != Verdict::Invalid);
+    let runs = valid.filter_map(|report| report.runs.last());
+    let (mut deliveries, mut within, mut lost) = (0, 0, 0);
+    for run in runs {
+        let judged = statements::judged(run);
+        deliveries += judged.0;
+        within += judged.1;
+        lost += run.totals.lost;
+    }
+    let verdicts = [
+        Verdict::Fail,
+        Verdict::Invalid,
+        Verdict::Inconclusive,
+        Verdict::Pass,
+    ];
+    let counted: Vec<(Verdict, usize)> = verdicts
+        .into_iter()
+        .map(|verdict| {
+            let of_it = latest.iter().filter(|report| report.verdict == verdict);
+            (verdict, of_it.count())
+        })
+        .filter(|(_, count)| *count > 0)
+        .collect();
+    let class = counted.first().map_or("", |(verdict, _)| verdict.name());
+    let words: Vec<String> = counted
+        .iter()
+        .rev()
+        .map(|(verdict, count)| format!("{count} {}", verdict.name()))
+        .collect();
+    let said = words.join(", ");
+    if deliveries == 0 {
+        return (
+            format!("Nothing was delivered in the latest runs: {said}."),
+            class,
+        );
+    }
+    let lost = match lost {
+        0 => "none was lost".to_owned(),
+        lost => format!("{} were lost", count(lost)),
+    };
+    let scenarios = match latest.len() {
+        1 => "the latest run of one scenario".to_owned(),
+        several => format!("the latest runs of {several} scenarios"),
+    };
+    let claim = format!(
+        "In {scenarios}, {} of {} deliveries arrived within {} of their intended send, and {lost}: {said}.",
+        share(within as f64 / deliveries as f64),
+        count(deliveries),
+        limit(PROMISE),
+    );
+    (claim, class)
+}
+
+fn section(runs: &[&Report]) -> Result<Section, RenderError> {
+    let mut lines = Vec::new();
+    let mut points = Vec::new();
+    for report in runs {
+        let (line, point) = run_line(report)?;
+        lines.push(line);
+        points.push(point);
+    }
+    // The latest first.
+    lines.reverse();
+    let figure = match points.len() {
+        0 | 1 => Vec::new(),
+        _ => vec![trend("From run to run", &points, PROMISE)?],
+    };
+    let latest = runs.last();
+    let text = |of: fn(&Report) -> String| latest.map_or_else(String::new, |report| of(report));
+    Ok(Section {
+        name: text(|report| report.scenario.name.clone()),
+        question: text(|report| report.scenario.question.clone()),
+        verdict: latest.map_or("", |report| report.verdict.name()),
+        sentence: text(statements::sentence),
+        figure,
+        runs: lines,
+    })
+}
+
+fn run_line(report: &Report) -> Result<(RunLine, Point), RenderError> {
+    let place = place(report);
+    let commit = report.environment.commit.as_deref().unwrap_or("unknown");
+    let mut latencies = [None, None];
+    let (mut within, mut lost) = ("-".to_owned(), "-".to_owned());
+    if let Some(run) = report.runs.last() {
+        let judged = statements::judged_latencies(run)?;
+        latencies = [50.0, 99.0].map(|p| percentile::of(&judged, p).ok());
+        let (deliveries, came) = statements::judged(run);
+        if deliveries > 0 {
+            within = share(came as f64 / deliveries as f64);
+        }
+        lost = count(run.totals.lost);
+    }
+    let shown = |latency: Option<u64>| latency.map_or_else(|| "too few".to_owned(), duration);
+    let line = RunLine {
+        day: report
+            .started
+            .chars()
+            .take(16)
+            .collect::<String>()
+            .replace('T', " "),
+        commit: commit.chars().take(12).collect(),
+        verdict: report.verdict.name(),
+        p50: shown(latencies[0]),
+        p99: shown(latencies[1]),
+        within,
+        lost,
+        page: format!("{place}.html"),
+        json: format!("{place}.json"),
+    };
+    let point = Point {
+        name: commit.chars().take(7).collect(),
+        latencies,
+    };
+    Ok((line, point))
+}

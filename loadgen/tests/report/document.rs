@@ -1,0 +1,92 @@
+//! The JSON itself: its schema, its versions, and that reading and writing change nothing.
+
+use std::{fs, path::Path};
+
+use loadgen::report::{self, Document, Format, ParseError};
+use serde_json::Value;
+
+use crate::fixtures;
+
+fn published() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/result.schema.json");
+    if std::env::var_os("UPDATE_SCHEMA").is_some() {
+        fs::write(&path, report::schema()).unwrap();
+    }
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[test]
+fn the_published_schema_is_the_codes() {
+    assert!(
+        published() == report::schema(),
+        "docs/result.schema.json is not the code's: `loadgen report --schema` prints it, UPDATE_SCHEMA=1 writes it"
+    );
+}
+
+#[test]
+fn every_result_follows_the_published_schema() {
+    let mut schemas = boon::Schemas::new();
+    let mut compiler = boon::Compiler::new();
+    let schema = serde_json::from_str(&published()).unwrap();
+    compiler.add_resource("result.json", schema).unwrap();
+    let schema = compiler.compile("result.json", &mut schemas).unwrap();
+    for (name, document) in fixtures::all() {
+        let mut value: Value = serde_json::from_str(document.text()).unwrap();
+        if let Err(error) = schemas.validate(&value, schema) {
+            panic!("{name}: {error}");
+        }
+        value["runs"][0]["totals"]["lost"] = "none".into();
+        assert!(schemas.validate(&value, schema).is_err(), "{name}");
+    }
+}
+
+#[test]
+fn what_is_read_is_written_byte_for_byte() {
+    for (name, document) in fixtures::all() {
+        let again = Document::parse(document.text().to_owned()).unwrap();
+        assert_eq!(again.text(), document.text(), "{name}");
+        let json = Format::Json.render(&again, Default::default()).unwrap();
+        assert_eq!(json, document.text(), "{name}");
+    }
+}
+
+#[test]
+fn version_1_is_read() {
+    let old = Document::parse(include_str!("version-1.json").to_owned()).unwrap();
+    let report = old.report();
+    assert_eq!(report.version, report::VERSION);
+    assert_eq!(report.scenario.name, "small");
+    assert_eq!(report.runs[0].generator.client, "native");
+    assert_eq!(report.runs[0].metrics[0].n, 816);
+    assert!(report.runs[0].windows[0].histogram.is_empty());
+    // Brought up to date once, it stays as it is.
+    let again = Document::parse(old.text().to_owned()).unwrap();
+    assert_eq!(again.text(), old.text());
+}
+
+#[test]
+fn other_versions_and_other_files_are_refused_in_clear_words() {
+    let text = fixtures::all()[0].1.text().to_owned();
+    let with = |version: &str| text.replacen("\"version\": 2", version, 1);
+    let error = |text: String| Document::parse(text).unwrap_err();
+    assert!(matches!(
+        error(with("\"version\": 3")),
+        ParseError::Newer { found: 3 }
+    ));
+    assert!(
+        error(with("\"version\": 3"))
+            .to_string()
+            .contains("reads up to 2")
+    );
+    assert!(matches!(
+        error(with("\"version\": 0")),
+        ParseError::Unknown { found: 0 }
+    ));
+    assert!(matches!(error("{}".to_owned()), ParseError::NotAResult(_)));
+    assert!(matches!(
+        error("version = 1".to_owned()),
+        ParseError::NotAResult(_)
+    ));
+    let malformed = error("{ \"version\": 2 }".to_owned()).to_string();
+    assert!(malformed.contains("missing field"), "{malformed}");
+}

@@ -1,0 +1,15 @@
+//! Every format of a result, made from four constructed ones: a PASS, a FAIL with findings, an INCONCLUSIVE and an
+//! INVALID one.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy knows test functions, but not the functions that they call"
+)]
+
+mod compare;
+mod document;
+mod fixtures;
+mod formats;
+mod page;
+mod recipes;
+mod site;

@@ -1,0 +1,106 @@
+//! The page: as it was, self-contained, and small.
+
+use std::{fs, path::Path};
+
+use loadgen::report::{self, Choice, Document, Format};
+
+use crate::fixtures;
+
+fn page(document: &Document) -> String {
+    Format::Html.render(document, Choice::default()).unwrap()
+}
+
+/// Without the style sheet, which a snapshot says nothing about, and with embedded files by their length.
+fn stripped(page: &str) -> String {
+    let (before, rest) = page.split_once("<style>").unwrap();
+    let (_, after) = rest.split_once("</style>").unwrap();
+    let mut stripped = before.to_owned();
+    let mut rest = after;
+    while let Some((before, data)) = rest.split_once("base64,") {
+        stripped.push_str(before);
+        let (data, after) = data.split_once('"').unwrap();
+        stripped.push_str(&format!("base64,[{} bytes]\"", data.len()));
+        rest = after;
+    }
+    stripped + rest
+}
+
+#[test]
+fn pages() {
+    for (name, document) in fixtures::all() {
+        insta::assert_snapshot!(format!("html-{name}"), stripped(&page(document)));
+    }
+}
+
+/// What tools of others read in `interop/reports`.
+#[test]
+fn results_for_other_tools() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("results");
+    // Those of another version of these tests are no results of ours.
+    if folder.exists() {
+        fs::remove_dir_all(&folder).unwrap();
+    }
+    for (name, document) in fixtures::all() {
+        report::write(&folder.join(format!("{name}.json")), document.text()).unwrap();
+    }
+    let slower = Document::of(&fixtures::slower()).unwrap();
+    report::write(&folder.join("slower.json"), slower.text()).unwrap();
+    assert_eq!(fs::read_dir(folder).unwrap().count(), 5);
+}
+
+#[test]
+fn a_page_names_nothing_outside_of_itself() {
+    for (name, document) in fixtures::all() {
+        let page = page(document);
+        assert!(page.len() < 500_000, "{name}: {} bytes", page.len());
+        for reference in [
+            "<script",
+            "<link rel=\"stylesheet",
+            "http:",
+            "https:",
+            "@import",
+            "url(",
+        ] {
+            // The target's address is text, not a reference.
+            let text = page.replace("http://127.0.0.1:46507", "");
+            assert!(!text.contains(reference), "{name}: {reference}");
+        }
+    }
+}
+
+#[test]
+fn what_a_server_sent_stays_text() {
+    let page = page(fixtures::named("fail"));
+    assert!(page.contains("&#60;script&#62;alert"));
+    assert!(!page.contains("<script>"));
+}
+
+/// 2 million deliveries in 100 seconds; how long that takes is measured by hand (`docs/REPORTS.md`).
+#[test]
+fn a_run_of_two_million_deliveries_is_one_page_too() {
+    let document = Document::of(&fixtures::large()).unwrap();
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("large.json");
+    report::write(&path, document.text()).unwrap();
+    let page = page(&document);
+    assert!(page.len() < 500_000, "{} bytes", page.len());
+    assert!(page.contains("2,000,000 deliveries"));
+}
+
+#[test]
+fn what_does_not_fit_is_left_out_with_a_word() {
+    let mut report = fixtures::fail();
+    // Random histograms of many seconds, which don't compress.
+    let windows = report.runs[0].windows.clone();
+    report.runs[0].windows = (0..900)
+        .map(|second| {
+            let mut window = windows[second % windows.len()].clone();
+            window.second = second;
+            window
+        })
+        .collect();
+    report.command = (0..60_000u64)
+        .map(|n| format!("{:x}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
+        .collect();
+    let whole = page(&Document::of(&report).unwrap());
+    assert!(whole.contains("too large for this page"));
+}

@@ -1,0 +1,109 @@
+//! The recipes and the pages that describe them, held against the code.
+
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
+
+use clap::ValueEnum;
+use loadgen::{exit_code::Exit, report::Format};
+
+fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+fn read(path: &str) -> String {
+    let path = root().join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The gate with a program that ends with these codes, one after the other: its exit code, and how often it ran.
+fn gate(codes: &str, inconclusive: &str) -> (i32, usize) {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("loadgen");
+    let script = format!(
+        "#!/usr/bin/env bash\ncodes=({codes})\necho \"$@\" >>calls\nexit \"${{codes[$(($(wc -l <calls) - 1))]}}\"\n"
+    );
+    fs::write(&program, script).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let status = Command::new(root().join("ci-recipes/gate").canonicalize().unwrap())
+        .current_dir(folder.path())
+        .env("LOADGEN", &program)
+        .env("INCONCLUSIVE", inconclusive)
+        .status()
+        .unwrap();
+    let calls = fs::read_to_string(folder.path().join("calls")).unwrap();
+    for call in calls.lines() {
+        assert!(call.starts_with("run scenarios/ci-gate.toml"), "{call}");
+    }
+    (status.code().unwrap(), calls.lines().count())
+}
+
+#[test]
+fn the_gate_runs_an_invalid_run_once_more_and_no_other() {
+    assert_eq!(gate("0", ""), (0, 1));
+    assert_eq!(gate("1 0", ""), (1, 1));
+    assert_eq!(gate("2 0", ""), (2, 1));
+    assert_eq!(gate("3 0", ""), (3, 1));
+    assert_eq!(gate("3 0", "pass"), (0, 1));
+    assert_eq!(gate("4 0", ""), (0, 2));
+    assert_eq!(gate("4 1", ""), (1, 2));
+    assert_eq!(gate("4 4 0", ""), (4, 2));
+    assert_eq!(gate("5 0", ""), (5, 1));
+}
+
+/// The first cells of the rows of the table after a heading.
+fn first_cells(page: &str, heading: &str) -> Vec<String> {
+    let (_, rest) = page.split_once(heading).expect(heading);
+    let lines = rest.lines().skip_while(|line| !line.starts_with('|'));
+    let rows = lines.take_while(|line| line.starts_with('|')).skip(2);
+    let cell = |row: &str, place| {
+        row.split('|')
+            .nth(place)
+            .map(|cell: &str| cell.trim().to_owned())
+    };
+    rows.filter_map(|row| Some(format!("{} {}", cell(row, 1)?, cell(row, 2)?)))
+        .collect()
+}
+
+#[test]
+fn every_format_is_described_with_its_ending() {
+    let known: Vec<String> = Format::value_variants()
+        .iter()
+        .map(|format| {
+            let name = format.to_possible_value().unwrap().get_name().to_owned();
+            format!("`{name}` `.{}`", format.extension())
+        })
+        .collect();
+    assert_eq!(first_cells(&read("docs/REPORTS.md"), "## Formats"), known);
+}
+
+#[test]
+fn the_exit_codes_of_the_recipe_are_the_programs() {
+    let known = [
+        (Exit::Pass, "PASS"),
+        (Exit::Fail, "FAIL"),
+        (Exit::Usage, ""),
+        (Exit::Inconclusive, "INCONCLUSIVE"),
+        (Exit::Invalid, "INVALID"),
+        (Exit::Setup, ""),
+    ]
+    .map(|(exit, verdict)| format!("{} {verdict}", exit as u8));
+    assert_eq!(first_cells(&read("docs/CI.md"), "## In plain shell"), known);
+}
+
+#[test]
+fn the_workflow_is_well_formed_and_calls_what_there_is() {
+    let text = read("ci-recipes/github-actions.yml");
+    let workflow: serde_json::Value = serde_yaml_ng::from_str(&text).unwrap();
+    let jobs = workflow["jobs"].as_object().unwrap();
+    assert_eq!(jobs.len(), 3);
+    for (name, job) in jobs {
+        for step in job["steps"].as_array().unwrap() {
+            assert!(
+                step["uses"].is_string() != step["run"].is_string(),
+                "{name}: {step}"
+            );
+        }
+    }
+    for path in ["ci-recipes/gate", "scenarios/ci-gate.toml"] {
+        assert!(text.contains(path) && root().join(path).exists(), "{path}");
+    }
+}
