@@ -227,9 +227,8 @@ mod tests {
     #[test]
     fn equal_seconds_leave_no_doubt() {
         let windows = Windows::of(&vec![window(1..=1_000); 12], 0).unwrap();
-        let draws = windows
-            .draws(Statistic::Percentile(99.0), 0, FEWEST)
-            .unwrap();
+        let statistics = [Statistic::Percentile(99.0)];
+        let draws = windows.draws(&statistics, 0, FEWEST).unwrap().remove(0);
         assert_eq!(interval(&draws, &draws, |a, b| b / a), (1.0, 1.0));
         assert_eq!(draws.0[0], 990.0);
     }

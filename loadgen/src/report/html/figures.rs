@@ -10,6 +10,7 @@ use crate::{
             spectrum,
         },
         histogram,
+        numbers::count,
         statements::sampled,
         usage::{During, per_second},
     },
@@ -199,7 +200,7 @@ fn load(run: &Run) -> Result<Option<Figure>, ChartError> {
     }
     let mut shown = vec![Panel {
         title: "messages and deliveries each second".to_owned(),
-        show: |rate| format!("{rate:.0}/s"),
+        show: |rate| format!("{}/s", count(rate as u64)),
         at_least: 1.0,
         lines: rates,
     }];
@@ -304,6 +305,17 @@ fn health(run: &Run) -> Result<Option<Figure>, ChartError> {
     Ok(figure.map(|figure| figure.with_points(clock_points(&rows))))
 }
 
+/// A generator is full when one of its threads is.
+fn busiest_worker(run: &Run, seconds: std::ops::Range<usize>) -> Vec<(usize, f64)> {
+    seconds
+        .filter_map(|second| {
+            let workers = run.generator.worker_cpu.iter();
+            let used = workers.filter_map(|worker| worker.get(second).copied());
+            Some((second, 100.0 * used.reduce(f64::max)?))
+        })
+        .collect()
+}
+
 fn processes(run: &Run) -> Result<Option<Figure>, ChartError> {
     let Some((first, last)) = span(run) else {
         return Ok(None);
@@ -321,12 +333,18 @@ fn processes(run: &Run) -> Result<Option<Figure>, ChartError> {
         lines.retain(|line| !line.points.is_empty());
         lines
     };
+    let mut cpu = lines(|during| Some(100.0 * during.cpu_seconds));
+    let workers = busiest_worker(run, first..last);
+    if !workers.is_empty() {
+        let name = "the generator’s busiest worker thread";
+        cpu.push(line(name, Ink::Fourth, 3, workers));
+    }
     let mut shown = vec![
         Panel {
             title: "CPU, of one core".to_owned(),
             show: |percent| format!("{percent:.0} %"),
             at_least: 10.0,
-            lines: lines(|during| Some(100.0 * during.cpu_seconds)),
+            lines: cpu,
         },
         Panel {
             title: "resident memory".to_owned(),
@@ -336,7 +354,7 @@ fn processes(run: &Run) -> Result<Option<Figure>, ChartError> {
         },
         Panel {
             title: "messages waiting for the store".to_owned(),
-            show: |messages| format!("{messages:.0} msg"),
+            show: |messages| count(messages as u64),
             at_least: 10.0,
             lines: lines(|during| during.queue.map(|queue| queue as f64)),
         },
