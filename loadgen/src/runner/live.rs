@@ -4,7 +4,6 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     clock::{Nanos, nanos},
-    ledger::Ledger,
     machine::MachineSecond,
     metric::{Count, Metric},
     percentile,
@@ -22,11 +21,22 @@ pub(super) struct Counts {
     pub failed: u64,
 }
 
+impl Counts {
+    /// A count so far; `None` of one that is known at the end only.
+    fn so_far(&self, count: Count) -> Option<u64> {
+        match count {
+            Count::Lost => None,
+            Count::Dropped => Some(self.dropped),
+            Count::Duplicated => Some(self.duplicated),
+            Count::Failed => Some(self.failed),
+        }
+    }
+}
+
 /// The thresholds with a delay, and the samples that they may be judged by.
 pub(super) struct Live {
     layout: Arc<Layout>,
     conditions: Vec<Condition>,
-    overdue: Option<Overdue>,
     /// What had been shown at the last look.
     before: Vec<Samples>,
     /// What came since the beginning, without the seconds that others had the machine.
@@ -45,16 +55,10 @@ struct Condition {
 
 impl Live {
     /// Those of a scenario; of a run that is a baseline, none.
-    pub(super) fn of(scenario: &Scenario, plan: &Arc<Plan>, ledger: &Arc<Ledger>) -> Self {
-        let conditions = conditions(scenario, plan);
-        let lost = Subject::Count(Count::Lost);
-        let watches_lost = conditions.iter().any(|one| one.threshold.subject == lost);
+    pub(super) fn of(scenario: &Scenario, plan: &Plan) -> Self {
         Self {
             layout: Arc::new(Layout::of(scenario)),
-            overdue: watches_lost
-                .then(|| Overdue::new(scenario, plan, ledger))
-                .flatten(),
-            conditions,
+            conditions: conditions(scenario, plan),
             before: Vec::new(),
             judged: Vec::new(),
             second: 1,
@@ -66,7 +70,6 @@ impl Live {
         Self {
             layout: Arc::new(Layout::of(scenario)),
             conditions: Vec::new(),
-            overdue: None,
             before: Vec::new(),
             judged: Vec::new(),
             second: 1,
@@ -89,9 +92,6 @@ impl Live {
         machine: &[MachineSecond],
     ) -> Option<String> {
         self.take(elapsed, shown, machine);
-        if let Some(overdue) = &mut self.overdue {
-            overdue.advance(elapsed);
-        }
         let due = self.conditions.iter().filter(|one| elapsed >= one.from);
         let mut missed = due.filter_map(|one| Some((one, self.missed(one, counts)?)));
         let (condition, measured) = missed.next()?;
@@ -167,7 +167,7 @@ impl Live {
                 missed(share).then(|| format!("{} (n = {n})", report::share(share)))
             }
             Subject::Count(count) => {
-                let counted = self.count(phase, count, counts)?;
+                let counted = counts.so_far(count)?;
                 missed(counted as f64).then(|| counted.to_string())
             }
         }
@@ -179,17 +179,6 @@ impl Live {
         let place = self.layout.watched().iter().position(|w| *w == watched)?;
         let samples = self.judged.get(place)?;
         (!samples.histogram.is_empty()).then_some(samples)
-    }
-
-    /// A count so far. Of one phase, and with people coming and going, most are only known in the end.
-    fn count(&self, phase: Option<u16>, count: Count, counts: &Counts) -> Option<u64> {
-        match (count, phase) {
-            (Count::Lost, _) => Some(self.overdue.as_ref()?.lost(phase)),
-            (Count::Dropped, None) => Some(counts.dropped),
-            (Count::Duplicated, None) => Some(counts.duplicated),
-            (Count::Failed, None) => Some(counts.failed),
-            (_, Some(_)) => None,
-        }
     }
 }
 
@@ -212,53 +201,6 @@ fn conditions(scenario: &Scenario, plan: &Plan) -> Vec<Condition> {
             })
         })
         .collect()
-}
-
-/// Deliveries that have not come for as long as the run would wait for them at its end.
-struct Overdue {
-    plan: Arc<Plan>,
-    ledger: Arc<Ledger>,
-    patience: Nanos,
-    /// By phase.
-    lost: Vec<u64>,
-    next: usize,
-}
-
-impl Overdue {
-    /// Only where everybody is there all the time: who else was owed a message is worked out in the end.
-    fn new(scenario: &Scenario, plan: &Arc<Plan>, ledger: &Arc<Ledger>) -> Option<Self> {
-        plan.is_certain().then(|| Self {
-            plan: Arc::clone(plan),
-            ledger: Arc::clone(ledger),
-            patience: nanos(scenario.drain),
-            lost: vec![0; plan.phases.len()],
-            next: 0,
-        })
-    }
-
-    /// Goes through the messages that were due so long before.
-    fn advance(&mut self, elapsed: Nanos) {
-        while let Some(send) = self.plan.sends.get(self.next)
-            && send.at + self.patience < elapsed
-        {
-            if self.ledger.sent_at(self.next as u32).is_some() {
-                let members = &self.plan.conversation_of(send).members;
-                let never = members.iter().enumerate().filter(|(position, member)| {
-                    let slot = self.ledger.slot(send.slot as usize + position);
-                    **member != send.sender && slot.deliveries() == 0
-                });
-                self.lost[usize::from(send.phase)] += never.count() as u64;
-            }
-            self.next += 1;
-        }
-    }
-
-    fn lost(&self, phase: Option<u16>) -> u64 {
-        match phase {
-            Some(phase) => self.lost[usize::from(phase)],
-            None => self.lost.iter().sum(),
-        }
-    }
 }
 
 #[cfg(test)]

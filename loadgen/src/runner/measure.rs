@@ -85,7 +85,7 @@ pub(super) async fn run(
         awaited: Awaited::of(&what),
         machine_check: what.machine_check,
         live: if what.subject {
-            Live::of(what.scenario, what.plan, what.ledger)
+            Live::of(what.scenario, what.plan)
         } else {
             Live::nothing(what.scenario)
         },

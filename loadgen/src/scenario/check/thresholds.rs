@@ -24,8 +24,13 @@ const WHOLE_RUN: [Metric; 6] = [
     Metric::ServerSave,
 ];
 
-/// Asked of the server after the run.
-const AT_THE_END: [Metric; 2] = [Metric::ServerEmit, Metric::ServerSave];
+/// Asked of the server after the run, worked out from the whole ledger, or kept by a thread apart.
+const AT_THE_END: [Metric; 4] = [
+    Metric::ServerEmit,
+    Metric::ServerSave,
+    Metric::DeliverySlowest,
+    Metric::Hiccup,
+];
 
 impl Checker<'_> {
     pub(super) fn thresholds(
@@ -54,8 +59,17 @@ impl Checker<'_> {
                 "nothing of this phase is measured (`measured = false`): no threshold can judge it",
             ));
         }
-        for (key, _) in &file.0 {
+        for (key, condition) in &file.0 {
             let subject = self.subject(key)?;
+            if let (Subject::Count(_), Some(after)) = (subject, &condition.value.abort_after) {
+                return Err(self.wrong(
+                    &after.span,
+                    format!(
+                        "{} of one phase is known at the end only: it can't end the run early",
+                        key.value
+                    ),
+                ));
+            }
             if let Some(metric) = metric(subject)
                 && WHOLE_RUN.contains(&metric)
             {

@@ -101,6 +101,13 @@ fn mistakes_are_told_at_their_place_in_one_sentence() {
             "at the end only",
         ),
         (
+            phase(
+                "[[phases]]\nname = \"x\"\nduration = \"1s\"\nrate = \"1/s\"\nthresholds = { \"dropped\" = { condition = \"== 0\", abort_after = \"1s\" } }",
+            ),
+            "thresholds",
+            "known at the end only",
+        ),
+        (
             phase("[thresholds]\nlost = { condition = \"0\" }"),
             "lost",
             "is not a condition",
