@@ -55,7 +55,7 @@ mod rust_socketio {
     fn a_scenario_that_cuts_connections_needs_the_native_client() {
         let bench = Bench::new();
         let scenario =
-            bench.scenario(&SMALL.replace("rate = \"200/s\"", "rate = \"200/s\"\ncuts = \"5/s\""));
+            bench.scenario(&SMALL.replace("rate = \"200/s\"", "rate = \"200/s\"\ncuts = \"2/s\""));
         let ended = bench.run(&scenario, &["--client", "rust_socketio"]);
         assert_eq!(ended.code, Some(5));
         assert!(ended.stderr.contains("can't cut"), "{}", ended.stderr);
