@@ -54,10 +54,12 @@ impl Located {
         let line_start = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
         let excerpt = text[line_start..].lines().next().unwrap_or_default();
         let line_end = line_start + excerpt.len();
-        let end = text.floor_char_boundary(span.end.clamp(start, line_end.max(start)));
+        // Of a line's end, `\r\n` included, nothing is shown: what is wrong there is wrong behind the last character.
+        let start = start.min(line_end);
+        let end = text.floor_char_boundary(span.end.clamp(start, line_end));
         Self {
             file: file.to_owned(),
-            line: text[..start].matches('\n').count() + 1,
+            line: text[..line_start].matches('\n').count() + 1,
             column: text[line_start..start].chars().count() + 1,
             message: message.into(),
             excerpt: excerpt.to_owned(),

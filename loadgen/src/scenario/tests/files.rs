@@ -184,6 +184,18 @@ const TABLES: [&str; 7] = [
 ];
 const VARIABLES: &str = "[variables]\nusers = 10\nlimit = \"5ms\"\n";
 
+#[test]
+fn a_mistake_at_the_end_of_a_line_is_shown_behind_its_last_character() {
+    for newline in ["\n", "\r\n"] {
+        let text = format!("version = 1{newline}name = \"{newline}");
+        let Err(ScenarioError::Wrong(located)) = Scenario::parse(Path::new("t.toml"), &text) else {
+            panic!("{text:?} was read");
+        };
+        let place = (located.line, located.column, &*located.excerpt);
+        assert_eq!(place, (2, 9, "name = \""), "{text:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn a_scenario_is_the_same_however_it_is_split_into_files(split in 0u8..=255) {
