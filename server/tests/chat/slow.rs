@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures::SinkExt as _;
+use futures::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use server::config::Config;
 use tokio::net::TcpSocket;
@@ -25,6 +25,16 @@ async fn join_and_sleep(server: &Running, channel: &str) -> WebSocketStream<toki
     ws.send(Message::text("40{\"token\":\"sleeper\"}"))
         .await
         .unwrap();
+    // An event that overtakes the handshake ends the connection.
+    while !ws
+        .next()
+        .await
+        .unwrap()
+        .unwrap()
+        .to_text()
+        .unwrap()
+        .starts_with("40")
+    {}
     ws.send(Message::text(format!(
         "42[\"JOIN_CHANNEL\",{}]",
         json!({ "channelId": channel })
