@@ -1,5 +1,6 @@
 //! Everything that a run will do, worked out before it from the scenario and its seed: pure, and the same every time.
 
+mod draws;
 mod population;
 mod schedule;
 

@@ -2,21 +2,18 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
-use rand::{
-    Rng, RngExt,
-    distr::{Distribution, weighted::WeightedIndex},
-    seq::SliceRandom,
-};
+use rand::{RngExt, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
-use rand_distr::LogNormal;
 
 use super::{
-    Action, Conversation, Deed, Place, PlanError, PlannedPhase, Send, Stream, population::portion,
+    Action, Conversation, Deed, Place, PlanError, PlannedPhase, Send, Stream,
+    draws::{self, BodySizes, Popularity},
+    population::portion,
 };
 use crate::{
     arrivals, body,
     clock::{Nanos, nanos},
-    scenario::{BodyText, Load, Phase, Range, Scenario, Size, Sizes, Span},
+    scenario::{BodyText, Load, Phase, Range, Scenario, Span},
 };
 
 /// Somebody who connects is given so long to be connected and to have joined before the plan counts on it: in a storm
@@ -26,8 +23,6 @@ const CONNECTING: Nanos = 3_000_000_000;
 const SETTLING: Nanos = 1_000_000_000;
 /// Draws of somebody who can act before all are gone through.
 const DRAWS: usize = 64;
-/// The 99th percentile of a normal distribution lies so many standard deviations above its median.
-const P99_DEVIATIONS: f64 = 2.326_347_874;
 
 /// What the walk makes.
 pub(super) struct Walked {
@@ -195,6 +190,7 @@ impl<'a> Walk<'a> {
                 other => self.churn(other, at),
             }
         }
+        // In a pause nothing else is due, and people come back all the same.
         Ok(())
     }
 
@@ -330,7 +326,7 @@ impl<'a> Walk<'a> {
     }
 
     fn draw(&mut self, time: Range<Span>, from: Nanos) -> Nanos {
-        from + draw(time, &mut self.churn)
+        from + draws::time(time, &mut self.churn)
     }
 
     /// Somebody who is there, with one of its places, that fits.
@@ -427,7 +423,7 @@ impl<'a> Walk<'a> {
             while at < planned.end {
                 let conversation = places[self.choices.random_range(0..places.len())];
                 self.plan(talk.phase, at, user as u32, conversation as usize);
-                at += draw(think_time, &mut self.choices).max(1);
+                at += draws::time(think_time, &mut self.choices).max(1);
             }
         }
     }
@@ -471,78 +467,4 @@ struct Talk {
     /// So many of the quietest say nothing.
     silent: u32,
     popularity: Popularity,
-}
-
-/// Zipf's law over conversations: the k-th is chosen with a weight of 1 / k^exponent.
-enum Popularity {
-    Even(usize),
-    Zipf(WeightedIndex<f64>),
-}
-
-impl Popularity {
-    fn new(exponent: f64, count: usize) -> Self {
-        let weights = (1..=count).map(|rank| (rank as f64).powf(-exponent));
-        match WeightedIndex::new(weights) {
-            Ok(weighted) if exponent != 0.0 => Popularity::Zipf(weighted),
-            _ => Popularity::Even(count),
-        }
-    }
-
-    fn draw(&self, rng: &mut impl Rng) -> usize {
-        match self {
-            Popularity::Even(count) => rng.random_range(0..*count),
-            Popularity::Zipf(weighted) => weighted.sample(rng),
-        }
-    }
-}
-
-fn draw(time: Range<Span>, rng: &mut impl Rng) -> Nanos {
-    rng.random_range(nanos(time.low.0)..=nanos(time.high.0))
-}
-
-/// How long bodies are, ready to be drawn.
-enum BodySizes {
-    Range(Range<Size>),
-    LogNormal(LogNormal<f64>),
-    Weighted(WeightedIndex<f64>, Vec<Range<Size>>),
-}
-
-impl BodySizes {
-    fn new(sizes: &Sizes) -> Self {
-        let shortest = Range {
-            low: Size(body::LEAST_BYTES as u32),
-            high: Size(body::LEAST_BYTES as u32),
-        };
-        match sizes {
-            Sizes::Range(range) => BodySizes::Range(*range),
-            Sizes::LogNormal { median, p99 } => {
-                let mean = f64::from(median.0).ln();
-                let deviation = (f64::from(p99.0).ln() - mean) / P99_DEVIATIONS;
-                // Only a scenario that nobody checked has sizes without a distribution.
-                LogNormal::new(mean, deviation)
-                    .map_or(BodySizes::Range(shortest), BodySizes::LogNormal)
-            }
-            Sizes::Weighted(ranges) => {
-                let weights = ranges.iter().map(|(_, weight)| weight);
-                WeightedIndex::new(weights).map_or(BodySizes::Range(shortest), |weighted| {
-                    let ranges = ranges.iter().map(|(range, _)| *range).collect();
-                    BodySizes::Weighted(weighted, ranges)
-                })
-            }
-        }
-    }
-
-    fn draw(&self, rng: &mut impl Rng) -> u32 {
-        match self {
-            BodySizes::Range(range) => rng.random_range(range.low.0..=range.high.0),
-            BodySizes::LogNormal(lengths) => {
-                let bytes = lengths.sample(rng).round() as u32;
-                bytes.clamp(body::LEAST_BYTES as u32, body::MOST_BYTES as u32)
-            }
-            BodySizes::Weighted(weighted, ranges) => {
-                let range = ranges[weighted.sample(rng)];
-                rng.random_range(range.low.0..=range.high.0)
-            }
-        }
-    }
 }

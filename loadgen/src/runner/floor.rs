@@ -3,8 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Event, Interrupt, RunError, SERVER_PATIENCE, Session, Watcher,
+    Event, Interrupt, RunError, SERVER_PATIENCE, Watcher,
     measure::{self, Measurement, Where},
+    session::Session,
 };
 use crate::{
     body::RunId,

@@ -3,9 +3,11 @@
 
 mod cpu;
 mod job;
+mod membership;
 mod payload;
 mod receipt;
 mod schedule;
+mod strays;
 mod timer;
 mod users;
 
@@ -16,7 +18,8 @@ use tokio::{runtime, sync::mpsc, task::LocalSet};
 
 pub use self::{
     job::{Broken, Command, Job, Outcome, Progress, Report},
-    receipt::{Stray, StrayKind, Strays, hash},
+    receipt::hash,
+    strays::{Stray, StrayKind, Strays},
 };
 use self::{schedule::Dialogue, users::Users};
 

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::receipt::Odd;
+use super::strays::Odd;
 use crate::{
     plan::Kind,
     vocabulary::{Fields, Vocabulary},

@@ -10,7 +10,13 @@ use std::{
 use futures::{StreamExt, stream};
 use tokio::sync::{Mutex, Notify};
 
-use super::{Broken, Job, Outcome, Strays, cpu::Cpu, receipt::Receipts, schedule::Dialogue};
+use super::{
+    Broken, Job, Outcome, Strays,
+    cpu::Cpu,
+    membership::{Asked, REQUESTS, Requests},
+    receipt::Receipts,
+    schedule::Dialogue,
+};
 use crate::{
     client::{Client, Closed, ConnectError, Connection, Observer, native::Shared},
     clock::{Nanos, nanos},
@@ -23,13 +29,11 @@ use crate::{
 /// Connects under way at once in one worker: enough to keep a server busy, few enough for its accept queue.
 const CONNECTING: usize = 64;
 /// How long one user may take to be connected, and to have joined.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 /// How often heartbeats are checked and progress is published.
 const HOUSEKEEPING: Duration = Duration::from_millis(500);
 /// How many broken connections are told in full.
 const EXAMPLES: usize = 10;
-/// Acknowledgement ids from here on belong to joins and leaves; below it they are message numbers.
-const REQUESTS: u64 = 1 << 40;
 /// Who has not read for a while catches up in that time; the server may end its connection until then.
 const CATCHING_UP: Duration = Duration::from_secs(2);
 
@@ -40,20 +44,20 @@ pub(super) struct Users {
     shared: Rc<Shared>,
     receipts: RefCell<Option<Receipts>>,
     users: Vec<User>,
-    next_request: Cell<u64>,
+    pub(super) next_request: Cell<u64>,
     log: RefCell<Vec<Entry>>,
     broken: RefCell<Vec<Broken>>,
     cpu: Cpu,
 }
 
-struct User {
+pub(super) struct User {
     connection: RefCell<Option<Connection>>,
     /// Comings and goings of one user wait for each other.
     turn: Mutex<()>,
     /// Whether it belongs to each of its places, connected or not.
     member_of: RefCell<Vec<bool>>,
-    requests: RefCell<Requests>,
-    answered: Notify,
+    pub(super) requests: RefCell<Requests>,
+    pub(super) answered: Notify,
     stalled: Cell<Stalled>,
 }
 
@@ -64,28 +68,6 @@ enum Stalled {
     Since(Nanos),
     /// From, to.
     Was(Nanos, Nanos),
-}
-
-/// Joins and leaves that were asked for and not yet answered.
-#[derive(Default)]
-struct Requests {
-    open: Vec<Request>,
-    refused: Option<String>,
-}
-
-#[derive(Clone, Copy)]
-struct Request {
-    ack: u64,
-    asked: Nanos,
-    what: Asked,
-    /// Before the schedule, when everybody who will be there is awaited: nobody needs to know since when.
-    logged: bool,
-}
-
-#[derive(Clone, Copy)]
-enum Asked {
-    Join(u32),
-    Leave(u32),
 }
 
 impl User {
@@ -117,7 +99,7 @@ impl Users {
         }
     }
 
-    fn user(&self, user: u32) -> &User {
+    pub(super) fn user(&self, user: u32) -> &User {
         &self.users[user as usize / self.job.workers]
     }
 
@@ -138,7 +120,7 @@ impl Users {
         self.receipts.borrow().as_ref().map(each)
     }
 
-    fn note(&self, user: u32, at: Nanos, step: Step) {
+    pub(super) fn note(&self, user: u32, at: Nanos, step: Step) {
         self.log.borrow_mut().push(Entry { user, at, step });
     }
 
@@ -200,95 +182,6 @@ impl Users {
             self.ask(user, &connection, Asked::Join(place), logged);
         }
         self.answers(user).await
-    }
-
-    /// Asks the server for a join or a leave.
-    fn ask(&self, user: u32, connection: &Connection, what: Asked, logged: bool) {
-        let (Asked::Join(place) | Asked::Leave(place)) = what;
-        let place = self.job.plan.places[user as usize][place as usize];
-        let conversation = &self.job.plan.conversations[place.conversation as usize];
-        let names = self.job.vocabulary.names(conversation.kind);
-        let event = match what {
-            Asked::Join(_) => Some(&names.join),
-            Asked::Leave(_) => names.leave.as_ref(),
-        };
-        let Some(event) = event else {
-            return;
-        };
-        let payload = format!("{{\"{}\":\"{}\"}}", names.id_field, conversation.id);
-        let asked = self.job.clock.now();
-        let request = Request {
-            ack: self.next_request.get(),
-            asked,
-            what,
-            logged,
-        };
-        if self.job.vocabulary.acknowledges_joins {
-            self.next_request.set(request.ack + 1);
-            self.user(user).requests.borrow_mut().open.push(request);
-            connection.emit(event, &payload, Some(request.ack));
-        } else {
-            connection.emit(event, &payload, None);
-            self.granted(user, asked, request);
-        }
-    }
-
-    /// Waits until all that a user asked for is answered.
-    async fn answers(&self, user: u32) -> Result<(), ConnectError> {
-        let state = self.user(user);
-        let all_answered = async {
-            while !state.requests.borrow().open.is_empty() {
-                state.answered.notified().await;
-            }
-        };
-        if tokio::time::timeout(PATIENCE, all_answered).await.is_err() {
-            state.requests.borrow_mut().open.clear();
-            return Err(ConnectError::TimedOut(PATIENCE));
-        }
-        match state.requests.borrow_mut().refused.take() {
-            Some(refusal) => Err(ConnectError::Refused(refusal)),
-            None => Ok(()),
-        }
-    }
-
-    fn answered(&self, user: u32, stamp: Nanos, ack: u64, payload: &str) {
-        let state = self.user(user);
-        let mut requests = state.requests.borrow_mut();
-        let Some(place) = requests.open.iter().position(|request| request.ack == ack) else {
-            return;
-        };
-        let request = requests.open.swap_remove(place);
-        if payload.contains("\"success\":true") || !self.job.vocabulary.answers_success {
-            self.granted(user, stamp, request);
-        } else {
-            let what = match request.what {
-                Asked::Join(_) => "join",
-                Asked::Leave(_) => "leave",
-            };
-            requests.refused = Some(format!("a {what} was answered with {payload}"));
-        }
-        if requests.open.is_empty() {
-            state.answered.notify_one();
-        }
-    }
-
-    fn granted(&self, user: u32, stamp: Nanos, request: Request) {
-        match request.what {
-            Asked::Join(place) => {
-                self.with_receipts(|receipts| {
-                    receipts
-                        .recorder()
-                        .record(Metric::Join, request.asked, stamp);
-                    if request.logged {
-                        receipts.came(user, stamp);
-                    }
-                });
-                if request.logged {
-                    self.note(user, stamp, Step::Joined(place));
-                }
-            }
-            Asked::Leave(place) => self.note(user, stamp, Step::Left(place)),
-        }
     }
 
     /// The server has answered a sender's message: in a closed phase its sender thinks of the next one.
@@ -357,23 +250,6 @@ impl Users {
         self.note(user, at, Step::Gone);
         self.job.progress.connected.fetch_sub(1, Relaxed);
         self.with_receipts(|receipts| receipts.gone(user));
-    }
-
-    async fn ask_for(&self, user: u32, what: Asked) -> Result<(), ConnectError> {
-        let Some(connection) = self.connection(user) else {
-            return Ok(());
-        };
-        let now = self.job.clock.now();
-        self.note(
-            user,
-            now,
-            match what {
-                Asked::Join(place) => Step::Joining(place),
-                Asked::Leave(place) => Step::Leaving(place),
-            },
-        );
-        self.ask(user, &connection, what, true);
-        self.answers(user).await
     }
 
     fn stop_reading(&self, user: u32) {
