@@ -191,6 +191,7 @@ impl<'a> Walk<'a> {
             }
         }
         // In a pause nothing else is due, and people come back all the same.
+        self.welcome(planned.end);
         Ok(())
     }
 

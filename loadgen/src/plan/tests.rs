@@ -121,6 +121,18 @@ fn a_slice_has_the_load_of_the_first_measured_open_phase_and_everybody_there() {
     }));
 }
 
+#[test]
+fn who_is_away_comes_back_in_a_pause_too() {
+    let text = "version = 1\nname = \"t\"\nquestion = \"?\"\npopulation = { users = 40, rooms = 20 }\n\
+                behaviour = { away = \"5s\", stall = \"1s\" }\n\
+                [[phases]]\nname = \"go\"\nduration = \"2s\"\nrate = \"10/s\"\nreconnects = \"3/s\"\n\
+                [[phases]]\nname = \"pause\"\nduration = \"8s\"\n";
+    let plan = Plan::new(&Scenario::parse(Path::new("t.toml"), text).unwrap()).unwrap();
+    let count = |deed| plan.actions.iter().filter(|a| a.deed == deed).count();
+    assert!(count(Deed::Disconnect) > 0);
+    assert_eq!(count(Deed::Connect), count(Deed::Disconnect));
+}
+
 /// Goes through a plan as a server would see it, and says where everybody is.
 struct Walker<'a> {
     plan: &'a Plan,
