@@ -19,7 +19,7 @@ pub struct Interval {
     pub high: f64,
 }
 
-/// The share of successes over windows of (successes, trials), with failures that belong to no window.
+/// The share of successes over windows of (successes, trials), none empty, with failures that belong to no window.
 ///
 /// Percentile bootstrap (Efron and Tibshirani, An Introduction to the Bootstrap, chapter 13) with whole windows as
 /// the unit of resampling; the failures without a window are spread over all of them.

@@ -12,11 +12,16 @@ use crate::{
     scenario::{parse_condition, parse_subject},
 };
 
+/// A hundred deliveries in a second.
 fn recorded(latencies: impl IntoIterator<Item = Nanos>) -> Recorded {
+    recorded_every(10_000_000, latencies)
+}
+
+fn recorded_every(spacing: Nanos, latencies: impl IntoIterator<Item = Nanos>) -> Recorded {
     let mut recorder = Recorder::new(Arc::new(Layout::new(&[], &[])));
     recorder.begin(0);
     for (index, latency) in latencies.into_iter().enumerate() {
-        let intended = index as u64 * 10_000_000;
+        let intended = index as u64 * spacing;
         recorder.record_delivery(DeliverySample {
             intended,
             received: intended + latency,
@@ -107,6 +112,22 @@ fn rule_14_a_share_whose_interval_holds_the_limit_is_inconclusive() {
     });
     let judgement = judged(&recorded(latencies), &account(2_000), None, &[]);
     assert_eq!(judgement.verdict, Verdict::Inconclusive);
+}
+
+#[test]
+fn rule_08_an_interval_is_not_drawn_from_a_handful_of_seconds() {
+    let verdict = |seconds: usize, latency| {
+        let n = 1_000 * seconds;
+        let recorded = recorded_every(1_000_000, vec![latency; n]);
+        let judgement = judged(&recorded, &account(n as u64), None, &[]);
+        (judgement.verdict, judgement.reasons[0].clone())
+    };
+    let (four, reason) = verdict(4, 1_000_000);
+    assert_eq!(four, Verdict::Inconclusive);
+    assert!(reason.contains("100 % in 4 seconds, needs 5"), "{reason}");
+    assert_eq!(verdict(4, 9_000_000).0, Verdict::Inconclusive);
+    assert_eq!(verdict(5, 1_000_000).0, Verdict::Pass);
+    assert_eq!(verdict(5, 9_000_000).0, Verdict::Fail);
 }
 
 #[test]

@@ -13,6 +13,9 @@ use crate::{
     scenario::{Subject, Threshold},
 };
 
+/// Seconds that an interval is drawn from at least: a single one would seem certain of anything.
+const FEWEST_SECONDS: usize = 5;
+
 pub(super) fn judge_threshold(scope: &Scope<'_>, threshold: &Threshold) -> Judged {
     let (verdict, measured) = match threshold.subject {
         Subject::Count(count) => judge_count(scope, threshold, count),
@@ -120,8 +123,18 @@ fn judge_share(
     let windows: Vec<(u64, u64)> = seconds
         .undisturbed
         .iter()
+        .filter(|window| window.n > 0)
         .map(|window| (window.n - window.over[place], window.n))
         .collect();
+    let interval = share_interval(&windows, lost);
+    if windows.len() < FEWEST_SECONDS {
+        let share = report::share(interval.estimate);
+        let told = windows.len();
+        return (
+            Verdict::Inconclusive,
+            format!("{share} in {told} seconds, needs {FEWEST_SECONDS} of them (n = {n})"),
+        );
+    }
     let interval = share_interval(&windows, lost);
     let holds = |share: f64| threshold.comparison.holds(share, threshold.bound);
     let verdict = match (holds(interval.low), holds(interval.high)) {
