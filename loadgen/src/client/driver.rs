@@ -13,7 +13,7 @@ use super::{
 use crate::{
     clock::Nanos,
     plan::{Deed, Plan},
-    scenario::Transport,
+    scenario::{Delivery, Scenario, Transport},
 };
 
 /// A client driver.
@@ -44,6 +44,11 @@ pub enum DriverError {
         "the rust_socketio client can't cut a TCP connection or stop reading, and this scenario does (`cuts`, `stalls`)"
     )]
     NoFaults,
+    /// What only an acknowledgement says.
+    #[error(
+        "the rust_socketio client asks for no acknowledgements of messages, and with persist-first delivery nothing else says that a message is stored"
+    )]
+    NoAcks,
 }
 
 impl Driver {
@@ -53,9 +58,10 @@ impl Driver {
     /// [`DriverError`]: it can't do what the scenario asks for, or is not part of this build.
     pub fn choose(
         asked: Option<Driver>,
-        transport: Transport,
+        scenario: &Scenario,
         plan: &Plan,
     ) -> Result<Driver, DriverError> {
+        let transport = scenario.connections.transport;
         let driver = match (asked, transport) {
             (Some(Driver::Native), Transport::Polling | Transport::Upgraded) => {
                 return Err(DriverError::WebsocketOnly(transport));
@@ -71,6 +77,9 @@ impl Driver {
         match driver {
             Driver::RustSocketio if !cfg!(feature = "rust-socketio") => Err(DriverError::NotBuilt),
             Driver::RustSocketio if faults => Err(DriverError::NoFaults),
+            Driver::RustSocketio if scenario.delivery.contains(&Delivery::PersistFirst) => {
+                Err(DriverError::NoAcks)
+            }
             driver => Ok(driver),
         }
     }

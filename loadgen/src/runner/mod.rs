@@ -140,7 +140,7 @@ pub async fn run(
         return Err(RunError::NeedsTarget);
     }
     let plan = Arc::new(Plan::new(scenario)?);
-    let driver = Driver::choose(options.client, scenario.connections.transport, &plan)?;
+    let driver = Driver::choose(options.client, scenario, &plan)?;
     environment::allow_open_files(scenario.population.users)?;
     let started = humantime::format_rfc3339_millis(std::time::SystemTime::now()).to_string();
     let environment = environment::read();

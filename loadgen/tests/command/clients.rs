@@ -60,6 +60,16 @@ mod rust_socketio {
         assert_eq!(ended.code, Some(5));
         assert!(ended.stderr.contains("can't cut"), "{}", ended.stderr);
     }
+
+    #[test]
+    fn what_only_an_acknowledgement_says_needs_the_native_client() {
+        let bench = Bench::new();
+        let persisted = SMALL.replace("[server]", "[server]\ndelivery = \"persist-first\"");
+        let ended = bench.run(&bench.scenario(&persisted), &["--client", "rust_socketio"]);
+        assert_eq!(ended.code, Some(5));
+        let why = "no acknowledgements of messages";
+        assert!(ended.stderr.contains(why), "{}", ended.stderr);
+    }
 }
 
 #[cfg(not(feature = "rust-socketio"))]
