@@ -4,10 +4,11 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 
 use super::strays::Odd;
 use crate::{
+    body::{self, RunId},
     plan::Kind,
     vocabulary::{Fields, Vocabulary},
 };
@@ -16,18 +17,26 @@ use crate::{
 #[derive(Deserialize, Default)]
 pub(super) struct Payload<'a> {
     #[serde(borrow, default, rename = "_id")]
-    id: Option<Cow<'a, str>>,
+    id: Option<Text<'a>>,
     #[serde(borrow, default)]
-    body: Option<Cow<'a, str>>,
-    #[serde(borrow, default, rename = "tempId")]
-    temp_id: Option<Cow<'a, str>>,
-    #[serde(borrow, default, rename = "roomId")]
-    room: Option<Cow<'a, str>>,
-    #[serde(borrow, default, rename = "channelId")]
-    channel: Option<Cow<'a, str>>,
+    body: Option<&'a RawValue>,
+    /// The body that was found by its path.
     #[serde(skip)]
-    conversation: Option<Cow<'a, str>>,
+    mapped_body: Option<String>,
+    #[serde(borrow, default, rename = "tempId")]
+    temp_id: Option<Text<'a>>,
+    #[serde(borrow, default, rename = "roomId")]
+    room: Option<Text<'a>>,
+    #[serde(borrow, default, rename = "channelId")]
+    channel: Option<Text<'a>>,
+    #[serde(skip)]
+    conversation: Option<Text<'a>>,
 }
+
+/// A text that stays where it was received, unless it has escapes. Around the `Cow`, since serde borrows for a field that
+/// is one, and not for one that is an `Option` of it.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl<'a> Payload<'a> {
     /// Reads the payload of an event about a conversation of that kind; `mapped`: by the vocabulary's own paths.
@@ -59,10 +68,10 @@ impl<'a> Payload<'a> {
         payload: &str,
     ) -> Result<Self, serde_json::Error> {
         let value: Value = serde_json::from_str(payload)?;
-        let text = |path: &str| at(&value, path).map(Cow::Owned);
+        let text = |path: &str| at(&value, path).map(|text| Text(Cow::Owned(text)));
         Ok(Self {
             id: text(&fields.id),
-            body: text(&fields.body),
+            mapped_body: at(&value, &fields.body),
             temp_id: text(&fields.temp_id),
             conversation: text(conversation),
             ..Self::default()
@@ -70,21 +79,73 @@ impl<'a> Payload<'a> {
     }
 
     pub(super) fn id(&self) -> Option<&str> {
-        self.id.as_deref()
+        self.id.as_ref().map(Text::as_str)
     }
 
-    pub(super) fn body(&self) -> Result<&str, Odd> {
-        self.body
-            .as_deref()
-            .ok_or_else(|| Odd::unexpected("a message without a body"))
+    pub(super) fn body(&self) -> Result<Body<'_>, Odd> {
+        let json = self.body.map(RawValue::get);
+        match (json, &self.mapped_body) {
+            (Some(json), _) if json.starts_with('"') => Ok(Body::Json(json)),
+            (Some(_), _) => Err(Odd::unexpected("a message whose body is no text")),
+            (None, Some(text)) => Ok(Body::Text(text)),
+            (None, None) => Err(Odd::unexpected("a message without a body")),
+        }
     }
 
     pub(super) fn temp_id(&self) -> Option<&str> {
-        self.temp_id.as_deref()
+        self.temp_id.as_ref().map(Text::as_str)
     }
 
     pub(super) fn conversation(&self) -> Option<&str> {
-        self.conversation.as_deref()
+        self.conversation.as_ref().map(Text::as_str)
+    }
+}
+
+impl Text<'_> {
+    fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A message's text.
+pub(super) enum Body<'a> {
+    /// As JSON has it, with its quotes and escapes.
+    Json(&'a str),
+    Text(&'a str),
+}
+
+impl Body<'_> {
+    /// Which message of this run it belongs to. Nobody escapes what a body begins with, and who does is understood too.
+    pub(super) fn message(&self, run: &RunId) -> Option<u32> {
+        match self {
+            Body::Json(json) => {
+                body::message_of(run, &json[1..]).or_else(|| body::message_of(run, &self.text()))
+            }
+            Body::Text(text) => body::message_of(run, text),
+        }
+    }
+
+    /// Whether it is this text. One with escapes is compared as JSON first, since most servers write the same JSON: to take
+    /// out its escapes would need memory for each message.
+    pub(super) fn is(&self, text: &str, json: &mut Vec<u8>) -> bool {
+        json.clear();
+        match self {
+            Body::Text(own) => *own == text,
+            Body::Json(own) if !own.contains('\\') => own[1..own.len() - 1] == *text,
+            Body::Json(own) => {
+                let same =
+                    serde_json::to_writer(&mut *json, text).is_ok() && *json == own.as_bytes();
+                same || self.text() == text
+            }
+        }
+    }
+
+    /// Without quotes and escapes. What no text can have, half of a surrogate pair, leaves nothing.
+    pub(super) fn text(&self) -> Cow<'_, str> {
+        match self {
+            Body::Json(json) => Cow::Owned(serde_json::from_str(json).unwrap_or_default()),
+            Body::Text(text) => Cow::Borrowed(text),
+        }
     }
 }
 
@@ -103,7 +164,7 @@ fn at(value: &Value, path: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scenario::Dialect;
+    use crate::scenario::{BodyText, Dialect};
 
     #[test]
     fn the_systems_own_payload_is_read() {
@@ -114,7 +175,7 @@ mod tests {
             .ok()
             .unwrap();
         assert_eq!(payload.id(), Some("temp_1"));
-        assert_eq!(payload.body().ok(), Some("a\n b"));
+        assert_eq!(payload.body().ok().unwrap().text(), "a\n b");
         assert_eq!(payload.conversation(), Some("r"));
         assert_eq!(payload.temp_id(), None);
         let channel = Payload::parse(&vocabulary, false, Kind::Channel, json)
@@ -137,7 +198,7 @@ mod tests {
             .ok()
             .unwrap();
         assert_eq!(payload.id(), Some("7"));
-        assert_eq!(payload.body().ok(), Some("hi"));
+        assert_eq!(payload.body().ok().unwrap().text(), "hi");
         assert_eq!(payload.conversation(), Some("lobby"));
     }
 
@@ -149,5 +210,45 @@ mod tests {
             .ok()
             .unwrap();
         assert!(empty.body().is_err());
+        let number = Payload::parse(&vocabulary, false, Kind::Room, "{\"body\":7}");
+        assert!(number.ok().unwrap().body().is_err());
+    }
+    #[test]
+    fn a_body_is_the_same_text_however_its_json_is_written() {
+        let run = RunId::new(7);
+        let mut text = String::new();
+        body::write(&mut text, &run, 9, 120, &BodyText::Mixed);
+        assert!(text.contains('"') && text.contains('\\') && !text.is_ascii());
+        let plain = serde_json::to_string(&text).unwrap();
+        let escaped: String = plain
+            .chars()
+            .flat_map(|c| match u16::try_from(u32::from(c)) {
+                Ok(unit) if !c.is_ascii() => format!("\\u{unit:04x}").chars().collect(),
+                _ => vec![c],
+            })
+            .collect();
+        let wholly: String = text
+            .encode_utf16()
+            .map(|unit| format!("\\u{unit:04x}"))
+            .collect();
+        for json in [plain, escaped, format!("\"{wholly}\"")] {
+            let payload = format!("{{\"body\":{json}}}");
+            let vocabulary = Vocabulary::of(Dialect::Readme);
+            let payload = Payload::parse(&vocabulary, false, Kind::Room, &payload);
+            let payload = payload.ok().unwrap();
+            let body = payload.body().ok().unwrap();
+            assert_eq!(body.message(&run), Some(9), "{json}");
+            assert!(body.is(&text, &mut Vec::new()), "{json}");
+            assert!(!body.is(&text.replace("quoted", "qouted"), &mut Vec::new()));
+            assert!(!body.is(&text[..text.len() - 1], &mut Vec::new()));
+        }
+    }
+
+    #[test]
+    fn what_is_no_text_is_not_the_text() {
+        for json in ["\"\\ud800\"", "\"\\u12\""] {
+            assert!(!Body::Json(json).is("x", &mut Vec::new()), "{json}");
+            assert_eq!(Body::Json(json).message(&RunId::new(7)), None);
+        }
     }
 }

@@ -1,5 +1,8 @@
 //! What one worker's users receive: every event is matched with the plan and noted in ledger and recorder.
 
+#[cfg(test)]
+mod allocations;
+
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
@@ -11,7 +14,7 @@ use serde::Deserialize;
 
 use super::{
     Job, Progress,
-    payload::Payload,
+    payload::{Body, Payload},
     strays::{Odd, Stray, StrayKind, Strays},
 };
 use crate::{
@@ -47,6 +50,7 @@ pub struct Receipts {
     /// When a (message, user) was delivered, until its end.
     delivered: RefCell<HashMap<(u32, u32), Nanos>>,
     expected_body: RefCell<String>,
+    expected_json: RefCell<Vec<u8>>,
     /// By user of this worker.
     members: RefCell<Vec<Member>>,
 }
@@ -86,6 +90,7 @@ impl Receipts {
             open: RefCell::default(),
             delivered: RefCell::default(),
             expected_body: RefCell::default(),
+            expected_json: RefCell::default(),
             mapped: job.vocabulary.is_mapped(),
             job: job.clone(),
         }
@@ -198,7 +203,7 @@ impl Receipts {
                 "message {message}, which was not sent yet"
             )));
         };
-        let changed = self.changed(message, &send, payload.body()?);
+        let changed = self.changed(message, &send, &payload.body()?);
         let arrival = self.next_arrival(user);
         if !self.ledger.delivered(slot, arrival, changed) {
             self.progress.duplicated.fetch_add(1, Relaxed);
@@ -272,7 +277,7 @@ impl Receipts {
         if first_end {
             self.ended(user, stamp, message, &send, temp_id, true);
         }
-        if self.changed(message, &send, payload.body()?) {
+        if self.changed(message, &send, &payload.body()?) {
             self.ledger.changed(slot);
         }
         match known {
@@ -403,10 +408,10 @@ impl Receipts {
         payload: &Payload<'_>,
     ) -> Result<(u32, Send, usize), Odd> {
         let body = payload.body()?;
-        let message = body::message_of(&self.job.run, body).ok_or_else(|| {
+        let message = body.message(&self.job.run).ok_or_else(|| {
             Odd::unexpected(format!(
                 "a body that nobody sent: {:?}",
-                body.chars().take(60).collect::<String>()
+                body.text().chars().take(60).collect::<String>()
             ))
         })?;
         let send =
@@ -432,12 +437,12 @@ impl Receipts {
         Ok((message, send, slot))
     }
 
-    fn changed(&self, message: u32, send: &Send, body: &str) -> bool {
+    fn changed(&self, message: u32, send: &Send, body: &Body<'_>) -> bool {
         let mut expected = self.expected_body.borrow_mut();
         expected.clear();
         let bytes = send.bytes as usize;
         body::write(&mut expected, &self.job.run, message, bytes, &self.job.text);
-        *expected != body
+        !body.is(&expected, &mut self.expected_json.borrow_mut())
     }
 
     /// Which message a temporary id stands for, as long as some local user waits for its end.
