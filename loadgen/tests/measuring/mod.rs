@@ -105,8 +105,11 @@ fn measure(then: &str) {
 }
 
 pub fn child(role: &str) -> Command {
-    let mut command = Command::new(env::current_exe().unwrap());
+    // Whatever runs in the background of a script ignores SIGINT, and what it starts inherits that.
+    let mut command = Command::new("env");
     command
+        .arg("--default-signal=INT")
+        .arg(env::current_exe().unwrap())
         .args(["--exact", "role", "--nocapture"])
         .env(ROLE, role);
     command
