@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url';
 
 import { chromium } from 'playwright-core';
 
+import { launching } from '../support/chromium.mjs';
 import { transports, unique } from '../support/client.mjs';
 import { CutLine, startServer } from '../support/server.mjs';
 import { dialects } from '../support/vocabulary.mjs';
@@ -45,18 +46,7 @@ before(async () => {
   pages = await servePage();
   origin = `http://127.0.0.1:${pages.address().port}`;
   profile = await mkdtemp(path.join(tmpdir(), 'interop-chromium-'));
-  browser = await chromium.launchPersistentContext(profile, {
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    headless: true,
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-    ],
-  });
+  browser = await chromium.launchPersistentContext(profile, launching);
 });
 
 after(async () => {

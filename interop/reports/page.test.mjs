@@ -2,13 +2,14 @@
 // dark, on a wide screen and on a phone. REPORT_PAGES names their folder; REPORT_SHOTS one for pictures of them.
 
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 
 import { chromium } from 'playwright-core';
+
+import { launching } from '../support/chromium.mjs';
 
 const folder = process.env.REPORT_PAGES;
 assert.ok(folder, 'REPORT_PAGES names the folder of the pages');
@@ -22,28 +23,14 @@ const looks = [
   { name: 'print', colorScheme: 'light', viewport: { width: 794, height: 1123 }, media: 'print' },
 ];
 
-let profile;
 let browser;
 
 before(async () => {
-  profile = await mkdtemp(path.join(tmpdir(), 'reports-chromium-'));
-  browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    headless: true,
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-    ],
-  });
+  browser = await chromium.launch(launching);
 });
 
 after(async () => {
   await browser?.close();
-  await rm(profile, { recursive: true, force: true, maxRetries: 5 });
 });
 
 /** What is wrong with the texts of the charts that are shown, in words. Runs in the page. */

@@ -1,5 +1,7 @@
 //! From what was recorded to what the report says: metrics, phases, sizes, seconds.
 
+use hdrhistogram::Histogram;
+
 use super::{
     MetricResult, PERCENTILES, Percentile, PhaseResult, SizeResult, WindowResult, Within,
     histogram::encode,
@@ -61,30 +63,34 @@ pub fn sizes(recorded: &Recorded) -> Vec<SizeResult> {
 }
 
 fn metric_result(metric: Metric, samples: &Samples, limits: &[Nanos]) -> MetricResult {
-    let histogram = &samples.histogram;
-    let some = !histogram.is_empty();
-    let definition = metric.definition();
-    MetricResult {
-        metric,
-        measures: format!("{} → {}", definition.from, definition.to),
-        n: histogram.len(),
-        min: some.then(|| histogram.min()),
-        mean: some.then(|| histogram.mean()),
-        max: some.then(|| histogram.max()),
-        percentiles: PERCENTILES
-            .into_iter()
-            .map(|percentile| Percentile {
-                percentile,
-                value: percentile::of(histogram, percentile).ok(),
-                needs: percentile::needed(percentile),
-            })
-            .collect(),
-        within: limits
-            .iter()
-            .zip(&samples.within)
-            .map(|(&limit, &count)| Within { limit, count })
-            .collect(),
-        histogram: encode(histogram),
+    let within = limits.iter().zip(&samples.within);
+    let within = within.map(|(&limit, &count)| Within { limit, count });
+    MetricResult::of(metric, &samples.histogram, within.collect())
+}
+
+impl MetricResult {
+    /// What a histogram says, and how many of its samples are within each limit.
+    pub fn of(metric: Metric, histogram: &Histogram<u64>, within: Vec<Within>) -> Self {
+        let some = !histogram.is_empty();
+        let definition = metric.definition();
+        Self {
+            metric,
+            measures: format!("{} → {}", definition.from, definition.to),
+            n: histogram.len(),
+            min: some.then(|| histogram.min()),
+            mean: some.then(|| histogram.mean()),
+            max: some.then(|| histogram.max()),
+            percentiles: PERCENTILES
+                .into_iter()
+                .map(|percentile| Percentile {
+                    percentile,
+                    value: percentile::of(histogram, percentile).ok(),
+                    needs: percentile::needed(percentile),
+                })
+                .collect(),
+            within,
+            histogram: encode(histogram),
+        }
     }
 }
 
