@@ -13,10 +13,10 @@ use crate::{
     scenario::{Comparison, Subject, Threshold},
 };
 
-/// Of the floor's samples, as many over a limit as make it say something.
-const TOO_MANY: f64 = 0.01;
 /// A send so late has used up a fifth of the promise before it began.
 const LATE: Nanos = 1_000_000;
+/// Of the floor's sends, more late ones than this say that the load alone makes the generator late.
+const LATE_ALONE: f64 = 0.01;
 /// Of a core, as much of a worker's time as leaves it none to spare.
 const SATURATED: f64 = 0.9;
 
@@ -92,12 +92,13 @@ pub(super) fn disturbance(result: &Measured<'_>) -> Option<(Verdict, String)> {
     })
 }
 
-/// Why a threshold on delivery times can't be judged on this machine: without any server, too many deliveries take half
-/// of what it allows. Only the floor's own undisturbed seconds say so.
+/// Why a threshold on delivery times can't be judged on this machine: without any server, more deliveries than it leaves
+/// over its limit take half of that. Only the floor's own undisturbed seconds say so.
 pub(super) fn floor_is_too_high(result: &Measured<'_>, threshold: &Threshold) -> Option<String> {
-    let half = upper_limit(threshold)? / 2;
+    let (limit, left) = upper_limit(threshold)?;
+    let half = limit / 2;
     let (over, n) = undisturbed(result.floor, |second| &second.delivery, half);
-    too_many(over, n).then(|| {
+    more_than(left, over, n).then(|| {
         format!(
             "over a bare relay, without any server, {} of deliveries took longer than {}, half of that limit: this machine can't tell",
             report::share(over as f64 / n as f64),
@@ -106,17 +107,21 @@ pub(super) fn floor_is_too_high(result: &Measured<'_>, threshold: &Threshold) ->
     })
 }
 
-/// The time that deliveries must stay under.
-fn upper_limit(threshold: &Threshold) -> Option<Nanos> {
+/// The time that deliveries must stay under, and the share of them that need not.
+fn upper_limit(threshold: &Threshold) -> Option<(Nanos, f64)> {
     let at_least = matches!(
         threshold.comparison,
         Comparison::Greater | Comparison::GreaterOrEqual
     );
+    let time = threshold.bound as Nanos;
     match threshold.subject {
-        Subject::Within(Metric::Delivery, limit) if at_least => Some(nanos(limit)),
-        Subject::Percentile(Metric::Delivery, _) | Subject::Max(Metric::Delivery) if !at_least => {
-            Some(threshold.bound as Nanos)
+        Subject::Within(Metric::Delivery, limit) if at_least => {
+            Some((nanos(limit), 1.0 - threshold.bound))
         }
+        Subject::Percentile(Metric::Delivery, percentile) if !at_least => {
+            Some((time, 1.0 - percentile / 100.0))
+        }
+        Subject::Max(Metric::Delivery) if !at_least => Some((time, 0.0)),
         _ => None,
     }
 }
@@ -150,7 +155,7 @@ pub(super) fn saturation(result: &Measured<'_>) -> Option<Saturation> {
         SATURATED * 100.0,
         measured.len(),
     );
-    Some(if sends == 0 || too_many(late, sends) {
+    Some(if sends == 0 || more_than(LATE_ALONE, late, sends) {
         Saturation {
             reason: format!(
                 "the generator was saturated: {busy}; send fewer messages, or give it more workers (--workers) and cores"
@@ -181,7 +186,7 @@ fn undisturbed(
     })
 }
 
-/// More than can be left aside, and enough of them to say so (rule 7).
-fn too_many(over: u64, n: u64) -> bool {
-    over as f64 > TOO_MANY * n as f64 && over as f64 >= BEYOND
+/// More than this share, and enough of them to say so (rule 7).
+fn more_than(share: f64, over: u64, n: u64) -> bool {
+    over as f64 > share * n as f64 && over as f64 >= BEYOND
 }

@@ -138,6 +138,32 @@ fn rule_09_the_floor_is_held_against_each_limit_by_itself() {
 }
 
 #[test]
+fn rule_09_a_floor_says_as_much_as_the_threshold_leaves_over_its_limit() {
+    let (recorded, account) = (slow_in(&(0..20).collect::<Vec<_>>()), account(2_000));
+    let thresholds = [
+        threshold("delivery.p50", "< 5ms"),
+        threshold("delivery.within_5ms", ">= 60%"),
+        threshold("delivery.within_5ms", ">= 70%"),
+        threshold("delivery.p90", "< 5ms"),
+        threshold("delivery.max", "< 5ms"),
+    ];
+    // A third of its deliveries took more than half of the limit.
+    let floor = floor(&[
+        (150_000, 50_000, false),
+        (150_000, 50_000, false),
+        (2_600_000, 50_000, false),
+    ]);
+    let judgement = judge(&Measured {
+        thresholds: &thresholds,
+        floor: &floor,
+        ..measured(&recorded, &account)
+    });
+    let verdicts: Vec<_> = judgement.thresholds.iter().map(|j| j.verdict).collect();
+    let (fail, invalid) = (Verdict::Fail, Verdict::Invalid);
+    assert_eq!(verdicts, [fail, fail, invalid, invalid, invalid]);
+}
+
+#[test]
 fn rule_09_a_limit_that_is_kept_on_a_slow_machine_is_kept() {
     let (recorded, account) = (slow_in(&[]), account(2_000));
     let judgement = judge(&Measured {
