@@ -14,6 +14,7 @@ use crate::{
         BodyText, Churn, Load, Open, Phase, Scenario, Share, Sizes, Span, Threshold, Token,
         Transport,
     },
+    verdict,
 };
 
 /// What a connection takes in the generator, buffers included; measured with 1,000 users.
@@ -43,6 +44,9 @@ pub fn render(scenario: &Scenario, plan: &Plan) -> String {
     for (name, line) in lines.iter().filter(|(_, line)| !line.is_empty()) {
         // Writing to a String can't fail, here and below.
         let _ = writeln!(text, "  {name:<15}  {line}");
+    }
+    for sentence in verdict::unjudgeable(scenario, plan) {
+        let _ = writeln!(text, "  {:<15}  {sentence}", "warning");
     }
     let _ = writeln!(text, "\n{}", phases(scenario, plan));
     text

@@ -1,6 +1,7 @@
 //! From the recorded result to one of four verdicts, each with its reasons in plain words.
 
 mod interval;
+mod outlook;
 mod scope;
 mod threshold;
 mod validity;
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     interval::{Interval, share_interval},
+    outlook::unjudgeable,
     validity::{FloorSecond, floor_seconds},
 };
 use self::{scope::Scope, threshold::judge_threshold};

@@ -21,6 +21,7 @@ use crate::{
     report::{self, Report},
     scenario::Scenario,
     target::{StoreChoice, TargetError},
+    verdict,
 };
 
 /// How long the server may take to listen, and to end after its last message.
@@ -144,6 +145,9 @@ pub async fn run(
     environment::allow_open_files(scenario.population.users)?;
     let started = humantime::format_rfc3339_millis(std::time::SystemTime::now()).to_string();
     let environment = environment::read();
+    for sentence in verdict::unjudgeable(scenario, &plan) {
+        watcher.event(Event::Notice(format!("warning: {sentence}")));
+    }
     let run_id = RunId::new(rand::random());
     let mut session = Session {
         scenario,

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Seconds that an interval is drawn from at least: a single one would seem certain of anything.
-const FEWEST_SECONDS: usize = 5;
+pub(super) const FEWEST_SECONDS: usize = 5;
 
 pub(super) fn judge_threshold(scope: &Scope<'_>, threshold: &Threshold) -> Judged {
     let (verdict, measured) = match threshold.subject {
@@ -123,7 +123,6 @@ fn judge_share(
     let windows: Vec<(u64, u64)> = seconds
         .undisturbed
         .iter()
-        .filter(|window| window.n > 0)
         .map(|window| (window.n - window.over[place], window.n))
         .collect();
     let interval = share_interval(&windows, lost);
@@ -235,9 +234,13 @@ fn service(
     }
 }
 
-/// Samples without which a share says nothing about its bound.
-fn needed(threshold: &Threshold) -> u64 {
-    percentile::needed(threshold.bound.min(0.9999) * 100.0)
+/// Samples without which a threshold says nothing.
+pub(super) fn needed(threshold: &Threshold) -> u64 {
+    match threshold.subject {
+        Subject::Percentile(_, percentile) => percentile::needed(percentile),
+        Subject::Within(..) => percentile::needed(threshold.bound.min(0.9999) * 100.0),
+        Subject::Max(_) | Subject::Mean(_) | Subject::Count(_) => 1,
+    }
 }
 
 fn kept(threshold: &Threshold, number: f64) -> Verdict {

@@ -143,6 +143,9 @@ fn too_few_samples_are_inconclusive() {
     );
     assert_eq!(ended.code, Some(3), "{}{}", ended.stdout, ended.stderr);
     assert!(ended.stdout.contains("needs 10000"), "{}", ended.stdout);
+    // It was known before the run.
+    let warning = "warning: delivery.p99.9 < 1h can't be judged: it needs 10,000 samples";
+    assert!(ended.stderr.contains(warning), "{}", ended.stderr);
 }
 
 #[test]
