@@ -1,6 +1,9 @@
 //! Joins and leaves of a worker's users: asked of the server, answered by it, noted in the log.
 
-use super::users::{PATIENCE, Users};
+use super::{
+    payload,
+    users::{PATIENCE, Users},
+};
 use crate::{
     client::{Client, ConnectError, Connection},
     clock::Nanos,
@@ -90,7 +93,7 @@ impl Users {
             return;
         };
         let request = requests.open.swap_remove(place);
-        if payload.contains("\"success\":true") || !self.job.vocabulary.answers_success {
+        if payload::succeeded(payload) || !self.job.vocabulary.answers_success {
             self.granted(user, stamp, request);
         } else {
             let what = match request.what {

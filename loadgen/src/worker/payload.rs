@@ -13,6 +13,19 @@ use crate::{
     vocabulary::{Fields, Vocabulary},
 };
 
+/// Whether an acknowledgement says that what was asked for is done.
+pub(super) fn succeeded(acknowledgement: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Answer {
+        success: bool,
+    }
+    // What a server says behind its first argument is its own affair.
+    let mut arguments = serde_json::Deserializer::from_str(acknowledgement).into_iter::<Answer>();
+    arguments
+        .next()
+        .is_some_and(|answer| answer.is_ok_and(|answer| answer.success))
+}
+
 /// A message event, as much of it as is checked.
 #[derive(Deserialize, Default)]
 pub(super) struct Payload<'a> {
@@ -200,6 +213,26 @@ mod tests {
         assert_eq!(payload.id(), Some("7"));
         assert_eq!(payload.body().ok().unwrap().text(), "hi");
         assert_eq!(payload.conversation(), Some("lobby"));
+    }
+
+    #[test]
+    fn an_acknowledgement_succeeds_however_its_json_is_written() {
+        for success in [
+            r#"{"success":true}"#,
+            r#"{ "at": 7, "success" : true }"#,
+            r#"{"success":true},"more""#,
+        ] {
+            assert!(succeeded(success), "{success}");
+        }
+        for failure in [
+            r#"{"success":false}"#,
+            r#"{"ok":true}"#,
+            "",
+            "true",
+            r#""success":true"#,
+        ] {
+            assert!(!succeeded(failure), "{failure}");
+        }
     }
 
     #[test]

@@ -10,11 +10,9 @@ use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
 };
 
-use serde::Deserialize;
-
 use super::{
     Job, Progress,
-    payload::{Body, Payload},
+    payload::{self, Body, Payload},
     strays::{Odd, Stray, StrayKind, Strays},
 };
 use crate::{
@@ -27,11 +25,6 @@ use crate::{
     recorder::{DeliverySample, Recorder},
     vocabulary::Meaning,
 };
-
-#[derive(Deserialize)]
-struct AckPayload {
-    success: bool,
-}
 
 /// The books of one worker.
 pub struct Receipts {
@@ -373,8 +366,7 @@ impl Receipts {
             return false;
         };
         let send = self.plan.sends[message as usize];
-        let accepted = !self.job.vocabulary.answers_success
-            || serde_json::from_str::<AckPayload>(payload).is_ok_and(|ack| ack.success);
+        let accepted = !self.job.vocabulary.answers_success || payload::succeeded(payload);
         let first = self.ledger.acked(slot, accepted);
         if first {
             self.progress.acked.fetch_add(1, Relaxed);
