@@ -64,7 +64,7 @@ mod rust_socketio {
     #[test]
     fn what_only_an_acknowledgement_says_needs_the_native_client() {
         let bench = Bench::new();
-        let persisted = SMALL.replace("[server]", "[server]\ndelivery = \"persist-first\"");
+        let persisted = SMALL.replace("[server]", "[server]\ndelivery = [\"persist-first\"]");
         let ended = bench.run(&bench.scenario(&persisted), &["--client", "rust_socketio"]);
         assert_eq!(ended.code, Some(5));
         let why = "no acknowledgements of messages";

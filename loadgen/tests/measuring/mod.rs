@@ -106,7 +106,7 @@ fn measure(then: &str) {
 
 pub fn child(role: &str) -> Command {
     // Whatever runs in the background of a script ignores SIGINT, and what it starts inherits that.
-    let mut command = Command::new("env");
+    let mut command = Command::new("/usr/bin/env");
     command
         .arg("--default-signal=INT")
         .arg(env::current_exe().unwrap())
