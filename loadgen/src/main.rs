@@ -17,7 +17,7 @@ use loadgen::{
     progress::{Progress, Silence},
     report::{self, Report},
     runner::{self, Interrupt, Options, Watcher},
-    scenario::{self, Scenario, Setting},
+    scenario::{self, Delivery, Scenario, Setting},
     target::{floor, guard},
 };
 
@@ -101,6 +101,13 @@ fn print_schema() -> Exit {
 }
 
 fn run_scenarios(run: &cli::Run) -> Exit {
+    if let Some(twice) = Delivery::repeated(&run.delivery) {
+        eprintln!(
+            "error: --delivery names {} twice: name each once",
+            twice.name()
+        );
+        return Exit::Usage;
+    }
     // All files are checked before the first is run: a mistake in the last one is not found an hour later.
     let scenarios: Result<Vec<Scenario>, _> = run
         .scenarios

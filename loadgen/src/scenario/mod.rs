@@ -127,6 +127,14 @@ impl Delivery {
             Delivery::PersistFirst => "persist-first",
         }
     }
+
+    /// The first of these that was there before. The runs of one scenario are told apart by their delivery.
+    pub fn repeated(modes: &[Delivery]) -> Option<Delivery> {
+        let again = modes.iter().enumerate();
+        again
+            .map(|(index, mode)| (&modes[..index], *mode))
+            .find_map(|(before, mode)| before.contains(&mode).then_some(mode))
+    }
 }
 
 impl Dialect {

@@ -79,6 +79,7 @@ fn wrong_flags_end_with_usage() {
         &["run"][..],
         &["run", "x.toml", "--store", "oracle"],
         &["run", "x.toml", "--delivery", "later"],
+        &["run", "x.toml", "--delivery", "persist-first,persist-first"],
         &[
             "run",
             "x.toml",
@@ -96,6 +97,18 @@ fn wrong_flags_end_with_usage() {
         assert_eq!(ended.code, Some(2), "{flags:?}: {}", ended.stderr);
         assert!(ended.stderr.contains("error:"), "{}", ended.stderr);
     }
+}
+
+#[test]
+fn a_delivery_is_named_once() {
+    let bench = Bench::new();
+    let twice = "optimistic,persist-first,optimistic";
+    let ended = bench.run(&bench.scenario(SMALL), &["--delivery", twice]);
+    assert_eq!(ended.code, Some(2));
+    assert_eq!(
+        ended.stderr,
+        "error: --delivery names optimistic twice: name each once\n"
+    );
 }
 
 #[test]

@@ -145,7 +145,16 @@ impl Checker<'_> {
                     "name at least one delivery: \"optimistic\" or \"persist-first\"",
                 ));
             }
-            Some(modes) => modes.value,
+            Some(modes) => {
+                if let Some(twice) = Delivery::repeated(&modes.value) {
+                    let what = format!(
+                        "\"{}\" is named twice: name each delivery once",
+                        twice.name()
+                    );
+                    return Err(self.wrong(&modes.span, what));
+                }
+                modes.value
+            }
         };
         Ok(Server {
             dialect: file

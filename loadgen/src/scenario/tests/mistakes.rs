@@ -27,6 +27,11 @@ fn mistakes_are_told_at_their_place_in_one_sentence() {
         ),
         (phase("steps = 3"), "steps", "`ramp_to`"),
         (
+            section("[server]\ndelivery = [\"optimistic\", \"optimistic\"]"),
+            "delivery",
+            "\"optimistic\" is named twice",
+        ),
+        (
             phase("ramp_to = \"20/s\"\nsteps = 1"),
             "steps",
             "2 to 10000",
