@@ -120,6 +120,10 @@ fn judge_share(
     let Some(place) = limits.place(limit).filter(|_| n >= needed) else {
         return too_few(n, needed);
     };
+    // Losses have no seconds to draw from, and need none where there is nothing else.
+    if came == 0 {
+        return (kept(threshold, 0.0), format!("0 % (all {lost} were lost)"));
+    }
     let windows: Vec<(u64, u64)> = seconds
         .undisturbed
         .iter()

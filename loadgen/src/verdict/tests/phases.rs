@@ -153,6 +153,27 @@ fn a_lost_delivery_is_over_the_limit_of_its_own_phase() {
 }
 
 #[test]
+fn a_phase_in_which_everything_was_lost_is_over_its_limit() {
+    let limits = [threshold("delivery.within_5ms", ">= 99%")];
+    let phases = [
+        phase("quiet", 10, true, limits.to_vec()),
+        phase("rush", 10, true, Vec::new()),
+    ];
+    let mut recorder = Recorder::new(Arc::new(Layout::new(&[], &phases)));
+    recorder.begin(0);
+    let (recorded, mut account) = (recorder.finish(), account(2_000));
+    account.phases = vec![account.totals.clone(); 2];
+    account.phases[0].lost = 1_000;
+    let judgement = judge(&Measured {
+        phases: &judged_phases(&limits, &[], [0, 10_000, 20_000]),
+        ..measured(&recorded, &account)
+    });
+    let judged = &judgement.thresholds[0];
+    assert_eq!(judged.verdict, Verdict::Fail, "{judgement:?}");
+    assert_eq!(judged.measured, "0 % (all 1000 were lost)");
+}
+
+#[test]
 fn rule_01_a_closed_phase_has_service_times_and_says_so() {
     let limits = [
         threshold("delivery.p50", "< 5ms"),
