@@ -4,15 +4,17 @@ use std::{hint::black_box, path::Path, sync::Arc, time::Duration};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use loadgen::{
-    checks::{self, Evidence, Promises},
-    client::native,
-    ledger::Ledger,
-    metric::Metric,
+    drive::client::native,
+    judge::checks::{self, Evidence, Promises},
+    model::{metric::Metric, vocabulary::Delivery},
+    observed::{
+        ledger::Ledger,
+        presence::Presence,
+        recorder::{DeliverySample, Layout, Recorder},
+        strays::Strays,
+    },
     plan::Plan,
-    presence::Presence,
-    recorder::{DeliverySample, Layout, Recorder},
-    scenario::{Delivery, Scenario},
-    worker::Strays,
+    scenario::Scenario,
 };
 
 const MESSAGES: u64 = 1_000_000;

@@ -8,17 +8,21 @@ use std::{
 
 use clap::Parser;
 use loadgen::{
-    catalogue,
-    cli::{self, Cli, Command},
-    exit_code::Exit,
-    output::{self, print},
+    command::{
+        catalogue,
+        cli::{self, Cli, Command},
+        exit_code::Exit,
+        output::{self, print},
+        preview,
+        progress::{Progress, Silence},
+    },
+    experiment::{self, Interrupt, Options, Watcher},
+    model::vocabulary::Delivery,
     plan::Plan,
-    preview,
-    progress::{Progress, Silence},
-    report::{self, Report},
-    runner::{self, Interrupt, Options, Watcher},
-    scenario::{self, Delivery, Scenario, Setting},
-    target::{floor, guard},
+    report,
+    result::Report,
+    rig::{floor, guard},
+    scenario::{self, Scenario, Setting},
 };
 
 fn main() -> ExitCode {
@@ -212,7 +216,7 @@ async fn run_one(
         true => Box::new(Silence),
         false => Box::new(Progress::on_stderr()),
     };
-    let finished = runner::run(scenario, options, interrupt, watcher.as_mut()).await;
+    let finished = experiment::run(scenario, options, interrupt, watcher.as_mut()).await;
     drop(watcher);
     let finished = match finished {
         Ok(finished) => finished,

@@ -3,11 +3,12 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use loadgen::{
-    checks::Check,
-    exit_code::Exit,
-    metric::{Count, Metric},
-    percentile,
-    verdict::Verdict,
+    command::exit_code::Exit,
+    judge::{checks::Check, verdict::Verdict},
+    model::{
+        metric::{Count, Metric},
+        percentile,
+    },
 };
 
 fn page() -> String {

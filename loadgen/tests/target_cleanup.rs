@@ -8,7 +8,7 @@
 use std::net::TcpStream;
 
 use bson::doc;
-use loadgen::target::{RunningStore, StoreChoice};
+use loadgen::rig::{RunningStore, StoreChoice};
 use mongodb::Client;
 use rustix::process::{Pid, Signal};
 

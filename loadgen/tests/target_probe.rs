@@ -5,7 +5,7 @@
     reason = "clippy knows test functions, but not the functions that they call"
 )]
 
-use loadgen::target::{self, TargetError};
+use loadgen::rig::{self, TargetError};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -18,7 +18,7 @@ async fn an_address_is_probed_and_each_wrong_one_has_its_own_line() {
         .unwrap()
         .local_addr()
         .unwrap();
-    let line = target::probe(&format!("http://{free}"))
+    let line = rig::probe(&format!("http://{free}"))
         .await
         .unwrap_err()
         .to_string();
@@ -33,7 +33,7 @@ async fn an_address_is_probed_and_each_wrong_one_has_its_own_line() {
         ("https://localhost", "https:// is not spoken here"),
         ("http://", ""),
     ] {
-        let line = target::probe(url).await.unwrap_err().to_string();
+        let line = rig::probe(url).await.unwrap_err().to_string();
         assert!(
             line.contains(reason) && line.contains("expected http://host:port"),
             "{line}"
@@ -56,7 +56,7 @@ async fn what_is_no_socket_io_server_is_said_with_what_came() {
         ("", "it does not answer in HTTP ("),
     ] {
         let url = answering(answer).await;
-        let error = target::probe(&url).await.unwrap_err();
+        let error = rig::probe(&url).await.unwrap_err();
         assert!(matches!(error, TargetError::NotSocketIo { .. }), "{error}");
         let line = error.to_string();
         assert!(
@@ -87,7 +87,7 @@ async fn a_probe_closes_the_session_that_it_opened() {
         }
         requests
     });
-    target::probe(&url).await.unwrap();
+    rig::probe(&url).await.unwrap();
     assert_eq!(
         requests.await.unwrap(),
         [
@@ -136,7 +136,7 @@ async fn an_in_memory_store_is_read_back_line_by_line() {
         "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{listing}",
         listing.len()
     );
-    let audit = target::Audit::memory(&answering(answer.leak()).await);
+    let audit = rig::Audit::memory(&answering(answer.leak()).await);
     let mut found = Vec::new();
     audit
         .visit("r2", &mut |message| {
@@ -151,16 +151,15 @@ async fn an_in_memory_store_is_read_back_line_by_line() {
         listing.len(),
         &listing[..150]
     );
-    let audit = target::Audit::memory(&answering(cut.leak()).await);
+    let audit = rig::Audit::memory(&answering(cut.leak()).await);
     let error = audit.visit("", &mut |_| {}).await.unwrap_err().to_string();
     assert!(
         error.contains("/debug/messages") && error.contains("broke off"),
         "{error}"
     );
 
-    let audit = target::Audit::memory(
-        &answering("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await,
-    );
+    let audit =
+        rig::Audit::memory(&answering("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await);
     let error = audit.visit("", &mut |_| {}).await.unwrap_err().to_string();
     assert!(
         error.contains("only a server with an in-memory store lists its messages"),

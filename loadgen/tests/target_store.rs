@@ -8,7 +8,7 @@
 use std::process::Command;
 
 use bson::{doc, oid::ObjectId};
-use loadgen::target::{RunningStore, StoreChoice, TargetError};
+use loadgen::rig::{RunningStore, StoreChoice, TargetError};
 use mongodb::Client;
 
 use crate::measuring::{Measuring, containers_of, docker_is_there, image, mongod_is_there};

@@ -7,8 +7,10 @@ use rand::{
 use rand_distr::LogNormal;
 
 use crate::{
-    body,
-    clock::{Nanos, nanos},
+    model::{
+        body,
+        clock::{Nanos, nanos},
+    },
     scenario::{Range, Size, Sizes, Span},
 };
 

@@ -3,9 +3,11 @@
 use std::collections::HashSet;
 
 use rand::{Rng, RngExt, seq::SliceRandom};
-use serde::{Deserialize, Serialize};
 
-use crate::scenario::{ChannelSize, Population};
+use crate::{
+    model::vocabulary::Kind,
+    scenario::{ChannelSize, Population},
+};
 
 /// A room or a channel and its members.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,16 +18,6 @@ pub struct Conversation {
     pub id: String,
     /// Indices of users.
     pub members: Vec<u32>,
-}
-
-/// Room of two or channel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Kind {
-    /// A room of two.
-    Room,
-    /// A channel of any size.
-    Channel,
 }
 
 /// A user's membership.

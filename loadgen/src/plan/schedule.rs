@@ -11,9 +11,12 @@ use super::{
     population::portion,
 };
 use crate::{
-    arrivals, body,
-    clock::{Nanos, nanos},
-    scenario::{BodyText, Load, Phase, Range, Scenario, Span},
+    model::{
+        body::{self, BodyText},
+        clock::{Nanos, nanos},
+    },
+    plan::arrivals,
+    scenario::{Load, Phase, Range, Scenario, Span},
 };
 
 /// Somebody who connects is given so long to be connected and to have joined before the plan counts on it: in a storm

@@ -2,11 +2,12 @@
 
 use serde::Serialize;
 
-use super::{
-    Report, Run,
-    statements::{percentile_value, sampled},
+use super::statements::{percentile_value, sampled};
+use crate::{
+    model::metric::Metric,
+    observed::recorder::PROMISE,
+    result::{Report, Run},
 };
-use crate::{metric::Metric, recorder::PROMISE};
 
 /// The percentiles that are worth a line over time; the higher ones are noise on a shared machine.
 const PERCENTILES: [f64; 3] = [50.0, 90.0, 99.0];

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Report, Run, UsageSecond, WindowResult, usage::per_second};
+use crate::result::{Report, Run, UsageSecond, WindowResult, usage::per_second};
 
 /// The columns; their units stand in their names.
 const HEADER: &str = "delivery,second,phase,scheduled,sent,deliveries,over_5ms,p50_ns,p99_ns,max_ns,lateness_max_ns,hiccup_max_ns,machine_busy,machine_stolen,machine_foreign,disturbed,generator_cpu_seconds,generator_resident_bytes,server_cpu_seconds,server_resident_bytes,server_queue";

@@ -3,10 +3,12 @@
 use clap::ValueEnum;
 
 use super::{
-    Document, benchmark, chart::ChartError, csv, histogram::HistogramError, histogram_log, html,
-    junit, markdown, openmetrics, terminal,
+    benchmark, chart::ChartError, csv, histogram_log, html, junit, markdown, openmetrics, terminal,
 };
-use crate::metric::Metric;
+use crate::{
+    model::{histogram::HistogramError, metric::Metric},
+    result::Document,
+};
 
 /// A form in which a result can be had. Each is made from the JSON alone, so it can be had again at any time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, ValueEnum)]

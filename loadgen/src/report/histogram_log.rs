@@ -14,11 +14,13 @@ use hdrhistogram::{
     },
 };
 
-use super::{
-    MetricResult, Report, Run,
-    histogram::{self, HistogramError},
+use crate::{
+    model::{
+        histogram::{self, HistogramError},
+        metric::Metric,
+    },
+    result::{MetricResult, Report, Run},
 };
-use crate::metric::Metric;
 
 /// Nanoseconds of the unit in which both formats show values to people.
 const MILLISECOND: f64 = 1e6;

@@ -4,12 +4,12 @@
 
 use askama::Template;
 
-use super::{
-    Report, Run,
-    numbers::count,
-    statements::{self, Outcome},
+use super::statements::{self, Outcome};
+use crate::{
+    judge::verdict::{Judged, Verdict},
+    model::numbers::count,
+    result::{Report, Run},
 };
-use crate::verdict::{Judged, Verdict};
 
 #[derive(Template)]
 #[template(path = "junit.xml")]

@@ -2,12 +2,15 @@
 
 use std::fmt::Write as _;
 
-use super::{
-    PERCENTILES, Report, Run,
-    numbers::{count, duration, limit},
-    statements::{self, Outcome},
+use super::statements::{self, Outcome};
+use crate::{
+    model::{
+        metric::Metric,
+        numbers::{count, duration, limit},
+    },
+    observed::recorder::PROMISE,
+    result::{PERCENTILES, Report, Run},
 };
-use crate::{metric::Metric, recorder::PROMISE};
 
 /// A comment on GitHub takes 65,536 characters; what is longer is cut, with a word on it.
 const MOST_BYTES: usize = 60_000;
@@ -187,7 +190,7 @@ fn short(text: &str) -> String {
 
 /// Text that Markdown takes for text, in one line: what a server sends must neither make tables, links and tags nor
 /// call people by name.
-pub(super) fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

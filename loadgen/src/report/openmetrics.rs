@@ -4,11 +4,15 @@ use std::fmt::Write as _;
 
 use hdrhistogram::Histogram;
 
-use super::{
-    MetricResult, Report, Run,
-    histogram::{self, HistogramError},
+use crate::{
+    judge::verdict::Verdict,
+    model::{
+        histogram::{self, HistogramError},
+        metric::Metric,
+    },
+    observed::recorder::PROMISE,
+    result::{MetricResult, Report, Run},
 };
-use crate::{metric::Metric, recorder::PROMISE, verdict::Verdict};
 
 /// Upper ends of the buckets, nanoseconds. That of the promise is counted exactly in the run; the others are as exact as
 /// a histogram of three digits.

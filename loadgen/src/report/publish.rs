@@ -5,12 +5,20 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use askama::Template;
 
 use super::{
-    Choice, Document, Format, RenderError, Report, Run,
+    Choice, Format, RenderError,
     chart::{Figure, Point, trend},
-    numbers::{count, duration, limit, share},
     statements,
 };
-use crate::{metric::Metric, percentile, recorder::PROMISE, verdict::Verdict};
+use crate::{
+    judge::verdict::Verdict,
+    model::{
+        metric::Metric,
+        numbers::{count, duration, limit, share},
+        percentile,
+    },
+    observed::recorder::PROMISE,
+    result::{Document, Report, Run},
+};
 
 /// A file of the site.
 #[derive(Debug, Clone, PartialEq, Eq)]

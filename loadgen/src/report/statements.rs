@@ -2,18 +2,20 @@
 
 use hdrhistogram::Histogram;
 
-use super::{
-    MetricResult, Report, Run,
-    histogram::{self, HistogramError},
-    numbers::{bytes, count, duration, limit, share},
-};
 use crate::{
-    checks::{Check, Finding},
-    clock::Nanos,
-    metric::{Count, Metric},
-    recorder::PROMISE,
-    scenario::Delivery,
-    verdict::{Judged, Verdict},
+    judge::{
+        checks::{Check, Finding},
+        verdict::{Judged, Verdict},
+    },
+    model::{
+        clock::Nanos,
+        histogram::{self, HistogramError},
+        metric::{Count, Metric},
+        numbers::{bytes, count, duration, limit, share},
+        vocabulary::Delivery,
+    },
+    observed::recorder::PROMISE,
+    result::{MetricResult, Report, Run},
 };
 
 /// What a disturbed run's reason ends with; the sentence begins with it instead.
@@ -75,14 +77,14 @@ pub(super) fn judged(run: &Run) -> (u64, u64) {
 }
 
 /// Seconds that the verdict left out.
-pub(super) fn disturbed(run: &Run) -> usize {
+pub(crate) fn disturbed(run: &Run) -> usize {
     let seconds = run.windows.iter().filter_map(|window| window.machine);
     seconds.filter(|second| second.disturbed).count()
 }
 
 /// The deliveries that the verdict rests on: those of undisturbed seconds, or all where the result does not have the
 /// seconds' histograms.
-pub(super) fn judged_latencies(run: &Run) -> Result<Histogram<u64>, HistogramError> {
+pub(crate) fn judged_latencies(run: &Run) -> Result<Histogram<u64>, HistogramError> {
     let calm = run
         .windows
         .iter()
@@ -184,7 +186,7 @@ pub(super) fn within(result: &MetricResult, limit: Nanos) -> Option<String> {
 
 /// One case of a finding, in words. What came off the wire may hold control characters, and these have no business on a
 /// terminal or in a file.
-pub(super) fn example(example: &crate::checks::Example) -> String {
+pub(crate) fn example(example: &crate::judge::checks::Example) -> String {
     let mut parts = Vec::new();
     if let Some(message) = example.message {
         parts.push(format!("message {message}"));

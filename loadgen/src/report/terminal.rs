@@ -6,12 +6,16 @@ use std::fmt::Write as _;
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use super::{
-    MetricResult, Report, Run, duration,
-    numbers::count,
-    statements::{self, within},
+use super::statements::{self, within};
+use crate::{
+    judge::verdict::Verdict,
+    model::{
+        metric::Metric,
+        numbers::{count, duration},
+    },
+    observed::{machine::MachineSecond, recorder::PROMISE},
+    result::{MetricResult, Report, Run},
 };
-use crate::{machine::MachineSecond, metric::Metric, recorder::PROMISE, verdict::Verdict};
 
 /// Percentiles of the table; the others are in the JSON.
 const SHOWN: [f64; 4] = [50.0, 90.0, 99.0, 99.9];

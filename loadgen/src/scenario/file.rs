@@ -9,13 +9,13 @@ use serde::{
 };
 
 use super::{
-    Arrivals, Delivery, Dialect, Transport,
+    Arrivals, Transport,
     units::{Range, Rate, Share, Span},
     written::{Condition, Members, Placed, Sizes},
 };
-use crate::{
+use crate::model::{
     metric::{Count, Metric},
-    vocabulary::Fields,
+    vocabulary::{Delivery, Dialect, Fields},
 };
 
 /// A load scenario for `loadgen`.

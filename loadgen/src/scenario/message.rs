@@ -1,8 +1,7 @@
 //! What is said: sizes of bodies and the text that they are made of.
 
-use std::sync::Arc;
-
 use super::{Range, Size};
+use crate::model::body::BodyText;
 
 /// What messages are made of.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,16 +27,4 @@ pub enum Sizes {
     },
     /// Ranges with their weights, which need no common sum.
     Weighted(Vec<(Range<Size>, f64)>),
-}
-
-/// The text of bodies.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum BodyText {
-    /// Characters of one to four bytes, quotes and a backslash: a transport that mangles any of these is found out.
-    #[default]
-    Mixed,
-    /// Letters, digits, blanks and plain punctuation.
-    Ascii,
-    /// Lines of a file, each a body of its own, taken in turn.
-    Lines(Arc<[String]>),
 }

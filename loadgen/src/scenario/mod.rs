@@ -23,16 +23,15 @@ use std::{
     time::Duration,
 };
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use self::{file::File, sources::Sources, variables::Variables};
-use crate::vocabulary::Vocabulary;
+use crate::model::vocabulary::{Delivery, Dialect, Vocabulary};
 
 pub use self::{
     connections::{Connections, KnownUser, Token, Transport},
     error::{Located, ScenarioError},
-    message::{BodyText, Messages, Sizes},
+    message::{Messages, Sizes},
     phase::{Arrivals, Behaviour, Burst, Churn, Load, Open, Phase, Spike},
     population::{ChannelGroup, ChannelSize, Population},
     schema::schema,
@@ -40,6 +39,7 @@ pub use self::{
     units::{Range, Rate, Share, Size, Span},
     variables::Setting,
 };
+pub use crate::model::body::BodyText;
 
 /// A checked scenario: everything in it can be run.
 #[derive(Debug, Clone)]
@@ -81,70 +81,6 @@ pub struct Scenario {
     pub drain: Duration,
     /// The conditions of the verdict, beside the correctness checks, which always hold.
     pub thresholds: Vec<Threshold>,
-}
-
-/// The names that a server speaks (`docs/SOCKET_EVENTS.md`).
-#[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum Dialect {
-    /// As the documentation of the system writes them; the sender gets the delivery too.
-    #[default]
-    Readme,
-    /// As the running service has them; the sender gets a `…Sent` event instead.
-    Reference,
-}
-
-/// When a message is delivered.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    Default,
-    PartialEq,
-    Eq,
-    Hash,
-    Serialize,
-    Deserialize,
-    JsonSchema,
-    clap::ValueEnum,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum Delivery {
-    /// At once under a temporary id, saved in the background, then confirmed or failed.
-    #[default]
-    Optimistic,
-    /// Saved and read back first: the system before.
-    PersistFirst,
-}
-
-impl Delivery {
-    /// Its name on the command line and in files.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Delivery::Optimistic => "optimistic",
-            Delivery::PersistFirst => "persist-first",
-        }
-    }
-
-    /// The first of these that was there before. The runs of one scenario are told apart by their delivery.
-    pub fn repeated(modes: &[Delivery]) -> Option<Delivery> {
-        let again = modes.iter().enumerate();
-        again
-            .map(|(index, mode)| (&modes[..index], *mode))
-            .find_map(|(before, mode)| before.contains(&mode).then_some(mode))
-    }
-}
-
-impl Dialect {
-    /// Its name on the command line and in files.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Dialect::Readme => "readme",
-            Dialect::Reference => "reference",
-        }
-    }
 }
 
 impl Scenario {

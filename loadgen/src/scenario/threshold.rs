@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use super::units::{Share, Span};
-use crate::{
+use crate::model::{
     clock::nanos,
     metric::{Count, Metric},
 };

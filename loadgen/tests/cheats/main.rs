@@ -11,12 +11,11 @@ mod server;
 use std::path::Path;
 
 use loadgen::{
-    checks::Check,
-    report::Report,
-    runner::{self, Event, Interrupt, Options, Watcher},
+    experiment::{self, Event, Interrupt, Options, Watcher},
+    judge::{checks::Check, verdict::Verdict},
+    result::Report,
+    rig::StoreChoice,
     scenario::Scenario,
-    target::StoreChoice,
-    verdict::Verdict,
 };
 use server::{Cheat, Fault};
 
@@ -103,7 +102,7 @@ async fn report_on(target: String, scenario: &str, thresholds: &str) -> Report {
         floor: None,
         command: Vec::new(),
     };
-    runner::run(
+    experiment::run(
         &scenario,
         &options,
         &Interrupt::listen().unwrap(),

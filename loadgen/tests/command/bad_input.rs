@@ -1,6 +1,6 @@
 //! Scenario files and flags that are wrong: one error with its place, exit 2, nothing run.
 
-use super::{Bench, SMALL, finish, loadgen};
+use crate::{Bench, SMALL, finish, loadgen};
 
 /// What the program says of a scenario file, with its folder taken out.
 fn error_of(text: &str) -> String {

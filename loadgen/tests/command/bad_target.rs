@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Bench, Ended, SMALL, ended, is_running, loadgen};
+use crate::{Bench, Ended, SMALL, ended, is_running, loadgen};
 
 fn run_against(url: &str) -> Ended {
     let bench = Bench::new();

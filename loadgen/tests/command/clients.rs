@@ -1,6 +1,6 @@
 //! The clients that can be driven: two that were written apart agree on a scenario, over every transport.
 
-use super::{Bench, SMALL};
+use crate::{Bench, SMALL};
 
 fn over(transport: &str) -> String {
     format!("{SMALL}\n[connections]\ntransport = \"{transport}\"\n")

@@ -4,7 +4,7 @@ use std::{path::Path, process::Stdio, thread, time::Duration};
 
 use serde_json::Value;
 
-use super::{Bench, SMALL, ended};
+use crate::{Bench, SMALL, ended};
 
 const FLAGS: [&str; 5] = ["--store", "memory", "--no-machine-check", "--floor", "1s"];
 

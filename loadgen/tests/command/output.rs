@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{Bench, SMALL, finish, loadgen};
+use crate::{Bench, SMALL, finish, loadgen};
 
 #[test]
 fn a_run_leaves_what_was_asked_for_and_it_can_be_had_again() {

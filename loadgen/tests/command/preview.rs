@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::{Bench, Ended, SMALL, finish, loadgen};
+use crate::{Bench, Ended, SMALL, finish, loadgen};
 
 /// A command in the bench's folder, with that folder taken out of what it says.
 fn run(bench: &Bench, arguments: &[&str]) -> Ended {

@@ -1,6 +1,6 @@
 //! Scenarios that are run to their end.
 
-use super::{Bench, SMALL};
+use crate::{Bench, SMALL};
 
 #[test]
 fn a_small_scenario_is_accounted_for_to_the_last_message() {
@@ -15,7 +15,7 @@ fn a_small_scenario_is_accounted_for_to_the_last_message() {
     );
     let report = bench.report("small");
     let run = &report["runs"][0];
-    assert_eq!(report["version"], loadgen::report::VERSION);
+    assert_eq!(report["version"], loadgen::result::VERSION);
     assert_eq!(run["complete"], true);
     assert_eq!(run["audited"], true);
     assert_eq!(run["findings"].as_array().unwrap().len(), 0);

@@ -19,7 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use loadgen::target::{RunningServer, RunningStore, StoreChoice, guard};
+use loadgen::rig::{RunningServer, RunningStore, StoreChoice, guard};
 use testcontainers::{
     bollard::query_parameters::ListContainersOptionsBuilder, core::client::docker_client_instance,
 };

@@ -1,9 +1,10 @@
 //! Two results against each other.
 
-use loadgen::report::{
-    Allowance, CompareError, CompareFormat, Comparison, Document, Report, compare,
+use loadgen::judge::verdict::Verdict;
+use loadgen::{
+    compare::{Allowance, CompareError, CompareFormat, Comparison, compare},
+    result::{Document, Report},
 };
-use loadgen::verdict::Verdict;
 
 use crate::fixtures;
 

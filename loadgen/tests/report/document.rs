@@ -2,7 +2,10 @@
 
 use std::{fs, path::Path};
 
-use loadgen::report::{self, Document, Format, ParseError};
+use loadgen::{
+    report::Format,
+    result::{self, Document, ParseError},
+};
 use serde_json::Value;
 
 use crate::fixtures;
@@ -10,7 +13,7 @@ use crate::fixtures;
 fn published() -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/result.schema.json");
     if std::env::var_os("UPDATE_SCHEMA").is_some() {
-        fs::write(&path, report::schema()).unwrap();
+        fs::write(&path, result::schema()).unwrap();
     }
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
@@ -18,7 +21,7 @@ fn published() -> String {
 #[test]
 fn the_published_schema_is_the_codes() {
     assert!(
-        published() == report::schema(),
+        published() == result::schema(),
         "docs/result.schema.json is not the code's: `loadgen report --schema` prints it, UPDATE_SCHEMA=1 writes it"
     );
 }
@@ -54,7 +57,7 @@ fn what_is_read_is_written_byte_for_byte() {
 fn version_1_is_read() {
     let old = Document::parse(include_str!("version-1.json").to_owned()).unwrap();
     let report = old.report();
-    assert_eq!(report.version, report::VERSION);
+    assert_eq!(report.version, result::VERSION);
     assert_eq!(report.scenario.name, "small");
     assert_eq!(report.runs[0].generator.client, "native");
     assert_eq!(report.runs[0].metrics[0].n, 816);

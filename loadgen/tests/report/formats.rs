@@ -5,8 +5,9 @@ use hdrhistogram::{
     serialization::interval_log::{IntervalLogIterator, LogEntry},
 };
 use loadgen::{
-    metric::Metric,
-    report::{Choice, Document, Format, histogram},
+    model::{histogram, metric::Metric},
+    report::{Choice, Format},
+    result::Document,
 };
 
 use crate::fixtures;

@@ -2,7 +2,10 @@
 
 use std::{fs, path::Path};
 
-use loadgen::report::{self, Choice, Document, Format};
+use loadgen::{
+    report::{Choice, Format},
+    result::{self, Document},
+};
 
 use crate::fixtures;
 
@@ -41,10 +44,10 @@ fn results_for_other_tools() {
         fs::remove_dir_all(&folder).unwrap();
     }
     for (name, document) in fixtures::all() {
-        report::write(&folder.join(format!("{name}.json")), document.text()).unwrap();
+        result::write(&folder.join(format!("{name}.json")), document.text()).unwrap();
     }
     let slower = Document::of(&fixtures::slower()).unwrap();
-    report::write(&folder.join("slower.json"), slower.text()).unwrap();
+    result::write(&folder.join("slower.json"), slower.text()).unwrap();
     assert_eq!(fs::read_dir(folder).unwrap().count(), 5);
 }
 
@@ -80,7 +83,7 @@ fn what_a_server_sent_stays_text() {
 fn a_run_of_two_million_deliveries_is_one_page_too() {
     let document = Document::of(&fixtures::large()).unwrap();
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("large.json");
-    report::write(&path, document.text()).unwrap();
+    result::write(&path, document.text()).unwrap();
     let page = page(&document);
     assert!(page.len() < 500_000, "{} bytes", page.len());
     assert!(page.contains("2,000,000 deliveries"));

@@ -3,7 +3,7 @@
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
 
 use clap::ValueEnum;
-use loadgen::{exit_code::Exit, report::Format};
+use loadgen::{command::exit_code::Exit, report::Format};
 
 fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))

@@ -2,7 +2,10 @@
 
 use std::{fs, path::Path, process::Command};
 
-use loadgen::report::{Document, Report, publish};
+use loadgen::{
+    report::publish,
+    result::{Document, Report},
+};
 
 use crate::fixtures;
 

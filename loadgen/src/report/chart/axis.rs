@@ -5,7 +5,7 @@ use std::ops::Range;
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
 
 use super::{TEXT, text_width};
-use crate::{clock::Nanos, report::numbers::limit};
+use crate::model::{clock::Nanos, numbers::limit};
 
 /// How far apart values lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use super::{
     axis::{Axis, Room},
     figure, mesh,
 };
-use crate::{clock::Nanos, metric::Metric, report::numbers::duration};
+use crate::model::{clock::Nanos, metric::Metric, numbers::duration};
 
 /// Of the map itself, in units.
 const MAP: u32 = 560;
@@ -59,11 +59,7 @@ impl Lane {
 }
 
 /// The map over the lanes; `limit` is drawn as a line.
-pub(in crate::report) fn heat(
-    columns: &[Column],
-    lanes: &[Lane],
-    limit: Nanos,
-) -> Result<Figure, ChartError> {
+pub(crate) fn heat(columns: &[Column], lanes: &[Lane], limit: Nanos) -> Result<Figure, ChartError> {
     let definition = Metric::Delivery.definition();
     let title = "When deliveries were slow";
     let note = format!(

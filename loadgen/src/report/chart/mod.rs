@@ -26,11 +26,13 @@ pub(super) use self::{
     heat::{Column, Lane, heat},
     panels::{Line, Panel, panels},
     ranges::{Row, ranges},
-    spectrum::{Series, spectrum},
-    surface::Ink,
     trend::{Point, trend},
 };
-use super::histogram::HistogramError;
+pub(crate) use self::{
+    spectrum::{Series, spectrum},
+    surface::Ink,
+};
+use crate::model::histogram::HistogramError;
 
 /// Units of a drawing in a pixel of the page: whole numbers are too coarse for curves.
 const UNITS: u32 = 2;
@@ -43,7 +45,7 @@ const BENEATH: u32 = 84;
 
 /// A chart in both of its widths, with what a reader must know to read it.
 #[derive(Debug, Clone)]
-pub(super) struct Figure {
+pub(crate) struct Figure {
     /// What it shows.
     pub title: String,
     /// How it is read, in a sentence or two.

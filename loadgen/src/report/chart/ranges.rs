@@ -12,12 +12,9 @@ use super::{
     figure, mesh,
 };
 use crate::{
-    clock::Nanos,
-    report::{
-        MetricResult,
-        numbers::duration,
-        statements::{percentile, percentile_value},
-    },
+    model::{clock::Nanos, numbers::duration},
+    report::statements::{percentile, percentile_value},
+    result::MetricResult,
 };
 
 /// Of a row, in units: a line of text, two on a phone, and the bar.
@@ -135,7 +132,7 @@ fn numbers(result: &MetricResult, size: Size) -> String {
         Size::Wide => format!(
             "{short}, max {}, n = {}",
             result.max.map_or_else(|| "-".to_owned(), duration),
-            crate::report::numbers::count(result.n)
+            crate::model::numbers::count(result.n)
         ),
     }
 }

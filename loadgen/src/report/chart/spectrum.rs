@@ -13,11 +13,11 @@ use super::{
     axis::{Axis, Room},
     figure, mesh, text_width,
 };
-use crate::{
+use crate::model::{
     clock::Nanos,
     metric::Metric,
+    numbers::{count, limit as shown},
     percentile::BEYOND,
-    report::numbers::{count, limit as shown},
 };
 
 /// In units.
@@ -26,7 +26,7 @@ const HEIGHT: u32 = 720;
 const POINTS_PER_NINE: f64 = 48.0;
 
 /// One curve.
-pub(in crate::report) struct Series {
+pub(crate) struct Series {
     /// What it is, where its metric alone does not say so: the floor, a baseline.
     pub name: Option<String>,
     /// Its metric, which names it otherwise and says where its clock starts and ends.
@@ -38,7 +38,7 @@ pub(in crate::report) struct Series {
 }
 
 /// The first series is the subject: the part of the axis of which its samples can't tell is shaded.
-pub(in crate::report) fn spectrum(series: &[Series], limit: Nanos) -> Result<Figure, ChartError> {
+pub(crate) fn spectrum(series: &[Series], limit: Nanos) -> Result<Figure, ChartError> {
     let legend = series
         .iter()
         .map(|series| {

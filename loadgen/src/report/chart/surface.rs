@@ -13,7 +13,7 @@ use super::TEXT;
 
 /// A colour by what it stands for; the style sheet says which it is (`templates/page.css`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::report) enum Ink {
+pub(crate) enum Ink {
     Text,
     Muted,
     Grid,
@@ -55,7 +55,7 @@ impl Ink {
     ];
 
     /// The shades of a heat map, the lightest first.
-    pub(in crate::report) const HEAT: [Ink; 6] = [
+    pub(super) const HEAT: [Ink; 6] = [
         Ink::Heat1,
         Ink::Heat2,
         Ink::Heat3,
@@ -65,7 +65,7 @@ impl Ink {
     ];
 
     /// The name in the style sheet, after `s-` for lines, `t-` for bars and `f-` for areas.
-    pub(in crate::report) const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Ink::Text => "text",
             Ink::Muted => "muted",

@@ -12,7 +12,7 @@ use super::{
     axis::{Axis, Room},
     figure, mesh,
 };
-use crate::{clock::Nanos, report::numbers::limit as shown};
+use crate::model::{clock::Nanos, numbers::limit as shown};
 
 /// In units.
 const HEIGHT: u32 = 460;
@@ -26,11 +26,7 @@ pub(in crate::report) struct Point {
 }
 
 /// The runs in their order; `limit` is drawn as a line.
-pub(in crate::report) fn trend(
-    title: &str,
-    points: &[Point],
-    limit: Nanos,
-) -> Result<Figure, ChartError> {
+pub(crate) fn trend(title: &str, points: &[Point], limit: Nanos) -> Result<Figure, ChartError> {
     let legend = vec![
         (Ink::Subject, "delivery latency, p50".to_owned()),
         (Ink::Baseline, "delivery latency, p99".to_owned()),

@@ -1,17 +1,17 @@
 //! Which charts a page has, and from which numbers of the result each is drawn.
 
 use crate::{
-    metric::Metric,
-    recorder::PROMISE,
+    model::{histogram, metric::Metric, numbers::count},
+    observed::recorder::PROMISE,
     report::{
-        MetricResult, Report, Run, WindowResult,
         chart::{
             ChartError, Column, Figure, Ink, Lane, Line, Panel, Row, Series, heat, panels, ranges,
             spectrum,
         },
-        histogram,
-        numbers::count,
         statements::sampled,
+    },
+    result::{
+        MetricResult, Report, Run, WindowResult,
         usage::{During, per_second},
     },
 };
@@ -205,7 +205,7 @@ fn load(run: &Run) -> Result<Option<Figure>, ChartError> {
         lines: rates,
     }];
     if run.windows.iter().any(|window| window.machine.is_some()) {
-        let percent = |share: fn(&crate::machine::MachineSecond) -> f64| {
+        let percent = |share: fn(&crate::observed::machine::MachineSecond) -> f64| {
             by_second(run, |window| Some(100.0 * share(&window.machine?)))
         };
         shown.push(Panel {
@@ -322,7 +322,7 @@ fn processes(run: &Run) -> Result<Option<Figure>, ChartError> {
     };
     let generator = &run.generator.usage;
     let server = run.server.as_ref().map(|server| &server.usage);
-    let points = |usage: &[crate::report::UsageSecond], value: fn(During) -> Option<f64>| {
+    let points = |usage: &[crate::result::UsageSecond], value: fn(During) -> Option<f64>| {
         (first..last)
             .filter_map(|second| Some((second, value(per_second(usage, second)?)?)))
             .collect::<Vec<_>>()

@@ -10,14 +10,12 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use flate2::{Compression, write::GzEncoder};
 
 use self::rows::{Finding, Latency, Limit};
-use super::{
-    Document, Model, PERCENTILES, RenderError, Report,
-    chart::Figure,
-    histogram_log,
-    numbers::{bytes, limit},
-    statements,
+use super::{RenderError, chart::Figure, histogram_log, statements};
+use crate::{
+    model::numbers::{bytes, limit},
+    observed::recorder::PROMISE,
+    result::{Document, Model, PERCENTILES, Report},
 };
-use crate::recorder::PROMISE;
 
 /// A page that is larger is none to send around: what is embedded has to fit.
 const MOST_BYTES: usize = 490_000;

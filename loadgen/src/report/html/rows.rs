@@ -1,16 +1,16 @@
 //! The words and numbers of the page, row by row.
 
 use crate::{
-    metric::Metric,
-    percentile,
-    recorder::PROMISE,
-    report::{
-        PERCENTILES, Report, Run,
+    judge::verdict::Verdict,
+    model::{
         histogram::HistogramError,
+        metric::Metric,
         numbers::{bytes, count, duration, limit, share},
-        statements::{self, Outcome, sampled, within},
+        percentile,
     },
-    verdict::Verdict,
+    observed::recorder::PROMISE,
+    report::statements::{self, Outcome, sampled, within},
+    result::{PERCENTILES, Report, Run},
 };
 
 /// A limit or a promise and how it came out.
@@ -254,7 +254,7 @@ pub(super) fn generator(run: &Run) -> Vec<(&'static str, String)> {
     rows
 }
 
-fn against(floor: &crate::report::FloorResult) -> String {
+fn against(floor: &crate::result::FloorResult) -> String {
     let times = |ratio: Option<f64>| ratio.map_or_else(|| "-".to_owned(), |r| format!("{r:.2}"));
     let apart = |difference: Option<i64>| match difference {
         None => "-".to_owned(),

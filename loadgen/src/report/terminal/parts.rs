@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use comfy_table::Table;
 
 use super::{PROMISE, align_numbers, numbers, plain_table};
-use crate::report::{
-    FloorResult, MetricResult, Model, Run, ScenarioInfo, duration, numbers::count,
+use crate::{
+    model::numbers::{count, duration},
+    result::{FloorResult, MetricResult, Model, Run, ScenarioInfo},
 };
 
 /// How the numbers are to be read where they are not charged from the plan.
@@ -120,9 +121,9 @@ fn table(rows: &[(String, &MetricResult)]) -> Table {
 mod tests {
     use super::*;
     use crate::{
-        metric::Metric,
-        recorder::{DeliverySample, Layout, Recorder},
-        report,
+        model::metric::Metric,
+        observed::recorder::{DeliverySample, Layout, Recorder},
+        result,
     };
 
     fn floor() -> FloorResult {
@@ -137,7 +138,7 @@ mod tests {
         }
         FloorResult {
             seconds: 6.0,
-            delivery: report::metric(Metric::Delivery, &recorder.finish()),
+            delivery: result::metric(Metric::Delivery, &recorder.finish()),
             windows: Vec::new(),
             ratio_p50: Some(2.14),
             ratio_p95: Some(2.3),

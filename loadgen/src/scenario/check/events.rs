@@ -2,12 +2,12 @@
 
 use super::Checker;
 use crate::{
+    model::vocabulary::{Fields, Names, Vocabulary},
     scenario::{
         Located, Population,
         file::{FileEvents, FileNames},
         written::Placed,
     },
-    vocabulary::{Fields, Names, Vocabulary},
 };
 
 impl Checker<'_> {

@@ -2,9 +2,9 @@
 
 use super::Checker;
 use crate::{
-    body,
+    model::body::{self, BodyText},
     scenario::{
-        BodyText, Located, Messages, Range, Size, Sizes,
+        Located, Messages, Range, Size, Sizes,
         file::{FileMessages, Text},
         written::{self, LogNormalSizes, Placed, WeightedSize},
     },

@@ -12,13 +12,13 @@ use std::{fs, ops::Range as ByteRange, path::Path, time::Duration};
 use sha2::{Digest, Sha256};
 
 use super::{
-    Behaviour, Delivery, Located, Range, Scenario, Span,
+    Behaviour, Located, Range, Scenario, Span,
     file::{File, FileBehaviour, FileServer},
     sources::Sources,
     variables::Variables,
     written::Placed,
 };
-use crate::vocabulary::Vocabulary;
+use crate::model::vocabulary::{Delivery, Dialect, Vocabulary};
 
 /// Checks a file.
 pub(super) fn check(
@@ -75,7 +75,7 @@ struct Checker<'a> {
 }
 
 struct Server {
-    dialect: super::Dialect,
+    dialect: Dialect,
     events: Option<Vocabulary>,
     delivery: Vec<Delivery>,
     save_time: Range<Span>,

@@ -4,12 +4,12 @@ use std::{ops::Range as ByteRange, time::Duration};
 
 use super::Checker;
 use crate::{
-    arrivals,
+    model::vocabulary::Vocabulary,
+    plan::arrivals,
     scenario::{
         Burst, Churn, Load, Located, Open, Phase, Population, Rate, Spike, file::FilePhase,
         written::Placed,
     },
-    vocabulary::Vocabulary,
 };
 
 /// Message numbers have 32 bits; so many fit, and no run of one machine comes near.

@@ -4,14 +4,16 @@ use std::ops::Range as ByteRange;
 
 use super::Checker;
 use crate::{
-    metric::{Count, Metric},
+    model::{
+        metric::{Count, Metric},
+        vocabulary::Vocabulary,
+    },
     scenario::{
         Located, Subject, Threshold,
         file::Thresholds,
         parse_condition, parse_subject,
         written::{Condition, Placed},
     },
-    vocabulary::Vocabulary,
 };
 
 /// Not known by phase: they belong to connections, to the process, or to the server as a whole.
@@ -128,7 +130,7 @@ impl Checker<'_> {
         span: &ByteRange<usize>,
         vocabulary: &Vocabulary,
     ) -> Result<(), Located> {
-        let named = |name: fn(&crate::vocabulary::Names) -> bool| {
+        let named = |name: fn(&crate::model::vocabulary::Names) -> bool| {
             name(&vocabulary.room) || name(&vocabulary.channel)
         };
         let missing = match subject {

@@ -1,0 +1,93 @@
+//! The scenarios below a folder, a line each.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use comfy_table::{CellAlignment, Table, presets};
+
+use crate::{
+    model::numbers::count,
+    scenario::{Scenario, Span},
+};
+
+/// Files whose names begin so are parts that others include, no scenarios of their own.
+const PART: char = '_';
+
+/// What stands below a folder.
+#[derive(Debug)]
+pub struct Catalogue {
+    /// A line for each scenario.
+    pub text: String,
+    /// Why some of them can't be run.
+    pub errors: Vec<String>,
+}
+
+/// Reads all scenario files (`*.toml`) below a folder, in the order of their names.
+///
+/// # Errors
+/// When a folder can't be read.
+pub fn read(folder: &Path) -> Result<Catalogue, io::Error> {
+    let mut files = Vec::new();
+    collect(folder, &mut files)?;
+    files.sort();
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(["scenario", "users", "duration", "file", "question"]);
+    for column in [1, 2] {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let mut errors = Vec::new();
+    for file in files {
+        let path = file.display().to_string();
+        match Scenario::load(&file, &[]) {
+            Ok(scenario) => {
+                let runs = scenario.delivery.len() as u32;
+                table.add_row([
+                    scenario.name.clone(),
+                    count(u64::from(scenario.population.users)),
+                    Span(scenario.duration() * runs).to_string(),
+                    path,
+                    scenario.question,
+                ]);
+            }
+            Err(error) => {
+                let name = file
+                    .file_stem()
+                    .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+                let broken = String::from("BROKEN, see below");
+                table.add_row([name, "-".into(), "-".into(), path, broken]);
+                errors.push(error.to_string());
+            }
+        }
+    }
+    Ok(Catalogue {
+        text: table
+            .lines()
+            .map(|line| line.trim().to_owned() + "\n")
+            .collect(),
+        errors,
+    })
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), io::Error> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_name().map(|name| name.to_string_lossy());
+        if name.is_none_or(|name| name.starts_with('.') || name.starts_with(PART)) {
+            continue;
+        }
+        if path.is_dir() {
+            collect(&path, files)?;
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "toml")
+        {
+            files.push(path);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,410 @@
+//! A plan in words, before anything is connected: who is there, what will happen, how long it takes, what it needs.
+
+use std::{fmt::Write as _, time::Duration};
+
+use comfy_table::{CellAlignment, Table, presets};
+
+use crate::{
+    judge::verdict,
+    model::{body::BodyText, histogram, metric::Metric, numbers::count, vocabulary::Kind},
+    observed::ledger::Ledger,
+    plan::{Deed, Place, Plan},
+    scenario::{
+        Churn, Load, Open, Phase, Scenario, Share, Sizes, Span, Threshold, Token, Transport,
+    },
+};
+
+/// What a connection takes in the generator, buffers included; measured with 1,000 users.
+const CONNECTION_BYTES: usize = 6 << 10;
+
+/// The plan of a scenario as text, for `loadgen check`.
+pub fn render(scenario: &Scenario, plan: &Plan) -> String {
+    let mut text = format!(
+        "{}: {}\n  {}\n\n",
+        scenario.path.display(),
+        scenario.name,
+        scenario.question
+    );
+    let lines = [
+        ("model", model(scenario).to_owned()),
+        ("server", server(scenario)),
+        ("users", users(scenario)),
+        ("conversations", conversations(plan)),
+        ("each user is in", memberships(plan)),
+        ("messages", messages(scenario, plan)),
+        ("comings, goings", actions(plan)),
+        ("duration", duration(scenario)),
+        ("memory", memory(plan)),
+        ("variables", variables(scenario)),
+        ("limits", limits(scenario)),
+    ];
+    for (name, line) in lines.iter().filter(|(_, line)| !line.is_empty()) {
+        // Writing to a String can't fail, here and below.
+        let _ = writeln!(text, "  {name:<15}  {line}");
+    }
+    for sentence in verdict::unjudgeable(scenario, plan) {
+        let _ = writeln!(text, "  {:<15}  {sentence}", "warning");
+    }
+    let _ = writeln!(text, "\n{}", phases(scenario, plan));
+    text
+}
+
+/// Open, closed or both, and what that means for the numbers.
+fn model(scenario: &Scenario) -> &'static str {
+    let closed = |phase: &Phase| matches!(phase.load, Load::Closed { .. });
+    if scenario.phases.iter().all(closed) {
+        "closed: users wait for the server before they go on, so that latencies are service times"
+    } else if scenario.phases.iter().any(closed) {
+        "mixed: open phases, and closed ones, whose latencies are service times"
+    } else {
+        "open: messages are sent at their planned times, whatever the server does"
+    }
+}
+
+fn server(scenario: &Scenario) -> String {
+    let names = match scenario.events {
+        Some(_) => "its own events".to_owned(),
+        None => format!("dialect {}", scenario.dialect.name()),
+    };
+    let modes: Vec<&str> = scenario.delivery.iter().map(|mode| mode.name()).collect();
+    format!("{names}; delivery {}", modes.join(", then "))
+}
+
+fn users(scenario: &Scenario) -> String {
+    let population = &scenario.population;
+    let mut text = count(u64::from(population.users));
+    let mut say = |condition: bool, words: String| {
+        if condition {
+            text += &words;
+        }
+    };
+    let share = |share: f64| Share(share).to_string();
+    say(
+        population.connected < 1.0,
+        format!(
+            ", {} connected before the first phase",
+            share(population.connected)
+        ),
+    );
+    say(
+        population.joined < 1.0,
+        format!(
+            ", {} of their conversations joined",
+            share(population.joined)
+        ),
+    );
+    say(
+        population.silent > 0.0,
+        format!(", {} silent", share(population.silent)),
+    );
+    let connections = &scenario.connections;
+    let transport = match connections.transport {
+        Transport::Websocket => "over WebSocket",
+        Transport::Polling => "over polling",
+        Transport::Upgraded => "over polling upgraded to WebSocket",
+    };
+    let token = match &connections.token {
+        Token::UserId => "",
+        Token::Template(_) => ", tokens from a template",
+        Token::Known(_) => ", tokens from a file",
+        Token::Signed(_) => ", tokens signed with a secret",
+    };
+    format!("{text}; {transport}{token}")
+}
+
+/// Rooms of two, and channels with their sizes.
+fn conversations(plan: &Plan) -> String {
+    let mut sizes: Vec<usize> = plan
+        .conversations
+        .iter()
+        .filter(|conversation| conversation.kind == Kind::Channel)
+        .map(|conversation| conversation.members.len())
+        .collect();
+    sizes.sort_unstable();
+    let rooms = plan.conversations.len() - sizes.len();
+    let mut parts = Vec::new();
+    if rooms > 0 {
+        parts.push(format!("{} of two", counted(rooms, "room")));
+    }
+    if let (Some(least), Some(most)) = (sizes.first(), sizes.last()) {
+        let channels = counted(sizes.len(), "channel");
+        parts.push(match least == most {
+            true => format!("{channels} of {}", count(*least as u64)),
+            false => format!(
+                "{channels} of {} to {}, half of them of {} or less",
+                count(*least as u64),
+                count(*most as u64),
+                count(sizes[(sizes.len() - 1) / 2] as u64)
+            ),
+        });
+    }
+    parts.join(", ")
+}
+
+fn memberships(plan: &Plan) -> String {
+    let memberships: Vec<usize> = plan.places.iter().map(Vec::len).collect();
+    let (Some(least), Some(most)) = (memberships.iter().min(), memberships.iter().max()) else {
+        return String::new();
+    };
+    if least == most {
+        return counted(*most, "conversation");
+    }
+    let mean = memberships.iter().sum::<usize>() as f64 / memberships.len() as f64;
+    let nowhere = memberships.iter().filter(|&&n| n == 0).count();
+    let nowhere = match nowhere {
+        0 => String::new(),
+        n => format!("; {} in none", counted(n, "user")),
+    };
+    format!("{least} to {most} conversations, {mean:.1} on average{nowhere}")
+}
+
+fn messages(scenario: &Scenario, plan: &Plan) -> String {
+    let bodies = match (&scenario.messages.text, &scenario.messages.size) {
+        (BodyText::Lines(lines), _) => format!("{} of a file", counted(lines.len(), "line")),
+        (_, Sizes::Range(size)) => size.to_string(),
+        (_, Sizes::LogNormal { median, p99 }) => {
+            format!("half of them up to {median}, 99 % up to {p99}")
+        }
+        (_, Sizes::Weighted(sizes)) => {
+            let total: f64 = sizes.iter().map(|(_, weight)| weight).sum();
+            let sizes: Vec<String> = sizes
+                .iter()
+                .map(|(size, weight)| format!("{size} ({:.0} %)", weight / total * 100.0))
+                .collect();
+            sizes.join(", ")
+        }
+    };
+    let closed = plan.phases.iter().any(|phase| phase.closed);
+    format!(
+        "{}{} ({bodies}), {}{} deliveries to others",
+        if closed { "up to " } else { "" },
+        count(plan.sends.len() as u64),
+        // Who is away when a message comes is owed none; the run knows how many these are.
+        if plan.is_certain() { "" } else { "up to " },
+        count(plan.expected_deliveries()),
+    )
+}
+
+/// What people do beside sending, over all phases.
+fn actions(plan: &Plan) -> String {
+    let mut numbers = [
+        ("connect", 0),
+        ("goodbye", 0),
+        ("cut", 0),
+        ("join", 0),
+        ("leave", 0),
+        ("stall", 0),
+    ];
+    for action in &plan.actions {
+        let kind = match action.deed {
+            Deed::Connect => 0,
+            Deed::Disconnect => 1,
+            Deed::Cut => 2,
+            Deed::Join(_) => 3,
+            Deed::Leave(_) => 4,
+            Deed::StopReading => 5,
+            // The end of a stall that is counted already.
+            Deed::Resume => continue,
+        };
+        numbers[kind].1 += 1;
+    }
+    let done = numbers.iter().filter(|(_, number)| *number > 0);
+    done.map(|(name, number)| counted(*number, name))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn kinds(churn: &Churn) -> [(&'static str, f64); 7] {
+    [
+        ("joins", churn.joins),
+        ("leaves", churn.leaves),
+        ("rejoins", churn.rejoins),
+        ("reconnects", churn.reconnects),
+        ("cuts", churn.cuts),
+        ("connects", churn.connects),
+        ("stalls", churn.stalls),
+    ]
+}
+
+fn duration(scenario: &Scenario) -> String {
+    let one = format!(
+        "{}, and up to {} of drain",
+        Span(scenario.duration()),
+        Span(scenario.drain)
+    );
+    match scenario.delivery.len() {
+        1 => one,
+        modes => format!("{one}, {modes} times"),
+    }
+}
+
+/// What the generator keeps, all of it from the beginning.
+fn memory(plan: &Plan) -> String {
+    let ledger = Ledger::bytes(plan.sends.len(), plan.slots);
+    let members: usize = plan.conversations.iter().map(|c| c.members.len()).sum();
+    let id = size_of::<String>() + 24;
+    let plan_bytes = size_of_val(&plan.sends[..])
+        + size_of_val(&plan.actions[..])
+        + (plan.users.len() + plan.conversations.len()) * (id + size_of::<Vec<u32>>())
+        + members * (size_of::<u32>() + size_of::<Place>());
+    let connections = plan.users.len() * CONNECTION_BYTES;
+    let workers = std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1));
+    // One set for each worker and one for their sum.
+    let histograms =
+        (workers + 1) * Metric::ALL.len() * histogram::empty().distinct_values() * size_of::<u64>();
+    let total = ledger + plan_bytes + connections + histograms;
+    format!(
+        "about {} (ledger {}, plan {}, connections {}, histograms {})",
+        bytes(total),
+        bytes(ledger),
+        bytes(plan_bytes),
+        bytes(connections),
+        bytes(histograms)
+    )
+}
+
+fn variables(scenario: &Scenario) -> String {
+    let variables: Vec<String> = scenario
+        .variables
+        .iter()
+        .map(|(name, value)| format!("{name} = {value}"))
+        .collect();
+    variables.join(", ")
+}
+
+fn limits(scenario: &Scenario) -> String {
+    let limit = |threshold: &Threshold| match threshold.abort_after {
+        None => threshold.to_string(),
+        Some(after) => format!(
+            "{threshold} (missed, it ends the run after {})",
+            Span(after)
+        ),
+    };
+    let of_phases = scenario.phases.iter().flat_map(|phase| {
+        let thresholds = phase.thresholds.iter();
+        thresholds.map(move |threshold| format!("{} in {}", limit(threshold), phase.name))
+    });
+    let all: Vec<String> = scenario
+        .thresholds
+        .iter()
+        .map(limit)
+        .chain(of_phases)
+        .collect();
+    match all.is_empty() {
+        true => "none but correctness".to_owned(),
+        false => all.join(", "),
+    }
+}
+
+/// A row for each phase.
+fn phases(scenario: &Scenario, plan: &Plan) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(["phase", "from", "for", "load", "messages", "deliveries", ""]);
+    for column in [1, 2, 4, 5] {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let mut planned = vec![(0, 0); scenario.phases.len()];
+    for send in &plan.sends {
+        if let Some((messages, deliveries)) = planned.get_mut(usize::from(send.phase)) {
+            *messages += 1;
+            *deliveries += plan.conversation_of(send).members.len() as u64 - 1;
+        }
+    }
+    let mut from = Duration::ZERO;
+    for (phase, (messages, deliveries)) in scenario.phases.iter().zip(planned) {
+        table.add_row([
+            phase.name.clone(),
+            Span(from).to_string(),
+            Span(phase.duration).to_string(),
+            happening(phase),
+            count(messages),
+            count(deliveries),
+            if phase.measured { "" } else { "not measured" }.to_owned(),
+        ]);
+        from += phase.duration;
+    }
+    table
+        .lines()
+        .map(|line| format!(" {}\n", line.trim_end()))
+        .collect()
+}
+
+/// The load of a phase and what else happens in it.
+fn happening(phase: &Phase) -> String {
+    let mut parts = vec![match &phase.load {
+        Load::Open(open) => open_load(open),
+        Load::Closed { think_time } => format!("closed, think time {think_time}"),
+    }];
+    if phase.skew > 0.0 {
+        parts.push(format!("skew {}", phase.skew));
+    }
+    if let Some(silent) = phase.silent {
+        parts.push(format!("{} silent", Share(silent)));
+    }
+    parts.extend(
+        kinds(&phase.churn)
+            .into_iter()
+            .filter(|(_, rate)| *rate > 0.0)
+            .map(|(name, each)| format!("{} {name}", rate(each))),
+    );
+    parts.join(", ")
+}
+
+fn open_load(open: &Open) -> String {
+    let mut parts = Vec::new();
+    if open.ramp_to != open.rate {
+        let steps = match open.steps {
+            Some(steps) => format!(" in {steps} steps"),
+            None => String::new(),
+        };
+        parts.push(format!(
+            "{} to {}{steps}",
+            rate(open.rate),
+            rate(open.ramp_to)
+        ));
+    } else if open.rate > 0.0 {
+        parts.push(rate(open.rate));
+    }
+    if let Some(spike) = open.spike {
+        let (after, lasts) = (Span(spike.after), Span(spike.lasts));
+        parts.push(format!("{} after {after} for {lasts}", rate(spike.rate)));
+    }
+    if let Some(burst) = open.burst {
+        parts.push(format!(
+            "{} at once every {}",
+            burst.messages,
+            Span(burst.every)
+        ));
+    }
+    match parts.is_empty() {
+        true => "pause".to_owned(),
+        false => parts.join(", "),
+    }
+}
+
+fn rate(per_second: f64) -> String {
+    if per_second > 0.0 && per_second < 1.0 {
+        return format!("{}/min", rounded(per_second * 60.0));
+    }
+    format!("{}/s", rounded(per_second))
+}
+
+fn rounded(number: f64) -> f64 {
+    (number * 1000.0).round() / 1000.0
+}
+
+fn counted(number: usize, of: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {of}{plural}", count(number as u64))
+}
+
+fn bytes(bytes: usize) -> String {
+    match bytes {
+        0..1_000_000 => format!("{} kB", bytes.div_ceil(1_000)),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
+}

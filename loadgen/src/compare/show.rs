@@ -1,0 +1,284 @@
+//! A comparison for people: on a terminal, as Markdown, as JSON, and as a page.
+
+use std::fmt::Write as _;
+
+use askama::Template;
+use clap::ValueEnum;
+use comfy_table::{CellAlignment, Table, presets};
+
+use super::{Change, Comparison, Estimate, Origin, Quantity};
+use crate::{
+    model::{
+        metric::Metric,
+        numbers::{count, duration, share},
+    },
+    observed::recorder::PROMISE,
+    report::{
+        RenderError,
+        chart::{Figure, Ink, Series, spectrum},
+        markdown::escaped,
+        statements,
+    },
+    result::Report,
+};
+
+/// A form of a comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CompareFormat {
+    /// Tables.
+    Terminal,
+    /// For a comment on a pull request.
+    Markdown,
+    /// All numbers.
+    Json,
+    /// A page with both distributions.
+    Html,
+}
+
+impl Comparison {
+    /// The comparison of these two results in a format.
+    ///
+    /// # Errors
+    /// [`RenderError`] when a histogram can't be read or a page not be made.
+    pub fn render(
+        &self,
+        format: CompareFormat,
+        before: &Report,
+        after: &Report,
+    ) -> Result<String, RenderError> {
+        Ok(match format {
+            CompareFormat::Terminal => terminal(self),
+            CompareFormat::Markdown => markdown(self),
+            CompareFormat::Json => serde_json::to_string_pretty(self)? + "\n",
+            CompareFormat::Html => page(self, before, after)?,
+        })
+    }
+}
+
+/// What became of the median, in one sentence.
+pub(super) fn sentence(changes: &[Change]) -> String {
+    let median = changes.iter().find(|change| change.key == "delivery.p50");
+    let Some((change, ratio)) = median.and_then(|change| Some((change, change.ratio?))) else {
+        return "There are too few deliveries to compare.".to_owned();
+    };
+    let numbers = format!(
+        "half of all deliveries took at most {} before and {} after",
+        value(Quantity::Nanoseconds, change.before),
+        value(Quantity::Nanoseconds, change.after)
+    );
+    let percent = |ratio: f64| format!("{:.1} %", 100.0 * (ratio - 1.0).abs());
+    match ratio.excludes(1.0) {
+        None => {
+            format!("Whether it changed, these runs can't tell: {numbers}, without an interval.")
+        }
+        Some(false) => format!("No change of the median that these runs could tell: {numbers}."),
+        Some(true) => {
+            let word = if ratio.value > 1.0 {
+                "slower"
+            } else {
+                "faster"
+            };
+            format!("The median is {} {word}: {numbers}.", percent(ratio.value))
+        }
+    }
+}
+
+fn value(quantity: Quantity, number: Option<f64>) -> String {
+    let Some(number) = number else {
+        return "too few".to_owned();
+    };
+    match quantity {
+        Quantity::Nanoseconds if number < 0.0 => format!("-{}", duration(-number as u64)),
+        Quantity::Nanoseconds => duration(number as u64),
+        Quantity::Share => share(number),
+        Quantity::Count => count(number as u64),
+        Quantity::TimesFloor => format!("{number:.2} ×"),
+    }
+}
+
+fn signed(quantity: Quantity, number: f64) -> String {
+    let sign = if number < 0.0 { '-' } else { '+' };
+    let size = number.abs();
+    match quantity {
+        Quantity::Nanoseconds => format!("{sign}{}", duration(size as u64)),
+        Quantity::Share => format!("{sign}{:.3} points", 100.0 * size),
+        Quantity::Count => format!("{sign}{}", count(size as u64)),
+        Quantity::TimesFloor => format!("{sign}{size:.2}"),
+    }
+}
+
+fn estimate(estimate: Option<Estimate>, show: impl Fn(f64) -> String) -> String {
+    match estimate {
+        None => String::new(),
+        Some(Estimate { value, interval }) => match interval {
+            Some((low, high)) => format!("{} ({} to {})", show(value), show(low), show(high)),
+            None => show(value),
+        },
+    }
+}
+
+fn difference(change: &Change) -> String {
+    estimate(change.difference, |number| signed(change.quantity, number))
+}
+
+fn ratio(change: &Change) -> String {
+    estimate(change.ratio, |ratio| format!("{ratio:.3}"))
+}
+
+fn origin(origin: &Origin) -> String {
+    format!(
+        "{} {}, {} delivery, commit {}, {}, {} seconds",
+        origin.scenario,
+        origin.started,
+        origin.delivery,
+        origin.commit.as_deref().unwrap_or("unknown"),
+        origin.verdict.name(),
+        origin.seconds,
+    )
+}
+
+fn terminal(comparison: &Comparison) -> String {
+    let mut text = String::new();
+    // Writing to a String can't fail, here and below.
+    if let Some(verdict) = comparison.verdict {
+        let _ = write!(text, "{}: ", verdict.name());
+    }
+    let _ = writeln!(text, "{}", comparison.sentence);
+    let _ = writeln!(text, "  before  {}", origin(&comparison.before));
+    let _ = writeln!(text, "  after   {}", origin(&comparison.after));
+    for caution in &comparison.cautions {
+        let _ = writeln!(text, "  caution: {caution}");
+    }
+    for judged in &comparison.allowances {
+        let _ = writeln!(
+            text,
+            "  {} {}: {}",
+            judged.verdict.name(),
+            judged.allowance,
+            judged.measured
+        );
+    }
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(HEADER);
+    for change in comparison.changes.iter().filter(|change| is_shown(change)) {
+        table.add_row(cells(change));
+    }
+    for column in 1..HEADER.len() {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    let _ = writeln!(text, "\n{table}");
+    text
+}
+
+/// On a terminal, of all but deliveries only the median and p99: the other formats have everything.
+fn is_shown(change: &Change) -> bool {
+    match change.key.split_once('.') {
+        Some(("delivery", _)) | None => true,
+        Some((_, statistic)) => statistic == "p50" || statistic == "p99",
+    }
+}
+
+const HEADER: [&str; 5] = [
+    "number",
+    "before",
+    "after",
+    "difference (95 % interval)",
+    "ratio (95 % interval)",
+];
+
+fn cells(change: &Change) -> [String; 5] {
+    [
+        change.key.clone(),
+        value(change.quantity, change.before),
+        value(change.quantity, change.after),
+        difference(change),
+        ratio(change),
+    ]
+}
+
+fn markdown(comparison: &Comparison) -> String {
+    let mut text = String::new();
+    let verdict = comparison
+        .verdict
+        .map(|verdict| format!("{}: ", verdict.name()));
+    let _ = writeln!(
+        text,
+        "## {}{} compared\n\n**{}**\n\n- before: {}\n- after: {}",
+        verdict.unwrap_or_default(),
+        escaped(&comparison.after.scenario),
+        escaped(&comparison.sentence),
+        escaped(&origin(&comparison.before)),
+        escaped(&origin(&comparison.after)),
+    );
+    for caution in &comparison.cautions {
+        let _ = writeln!(text, "- caution: {}", escaped(caution));
+    }
+    if !comparison.allowances.is_empty() {
+        let _ = writeln!(
+            text,
+            "\n| may get worse by | verdict | measured |\n|---|---|---|"
+        );
+        for judged in &comparison.allowances {
+            let _ = writeln!(
+                text,
+                "| {} | {} | {} |",
+                escaped(&judged.allowance),
+                judged.verdict.name(),
+                escaped(&judged.measured)
+            );
+        }
+    }
+    let _ = writeln!(text, "\n| {} |\n|---|--:|--:|--:|--:|", HEADER.join(" | "));
+    for change in &comparison.changes {
+        let cells = cells(change).map(|cell| escaped(&cell));
+        let _ = writeln!(text, "| {} |", cells.join(" | "));
+    }
+    text
+}
+
+#[derive(Template)]
+#[template(path = "compare.html")]
+struct Page<'a> {
+    comparison: &'a Comparison,
+    verdict: &'static str,
+    before: String,
+    after: String,
+    rows: Vec<[String; 5]>,
+    figures: Vec<Figure>,
+}
+
+fn page(comparison: &Comparison, before: &Report, after: &Report) -> Result<String, RenderError> {
+    let mut series = Vec::new();
+    for (name, report, ink) in [
+        ("after", after, Ink::Subject),
+        ("before", before, Ink::Baseline),
+    ] {
+        if let Some(run) = report.runs.last() {
+            series.push(Series {
+                name: Some(name.to_owned()),
+                metric: Metric::Delivery,
+                ink,
+                histogram: statements::judged_latencies(run)?,
+            });
+        }
+    }
+    let some = series.iter().all(|series| !series.histogram.is_empty());
+    let page = Page {
+        comparison,
+        verdict: comparison.verdict.map_or("", |verdict| verdict.name()),
+        before: origin(&comparison.before),
+        after: origin(&comparison.after),
+        rows: comparison.changes.iter().map(cells).collect(),
+        figures: match some {
+            true => vec![spectrum(&series, PROMISE)?],
+            false => vec![],
+        },
+    };
+    Ok(page.render()?)
+}

@@ -1,0 +1,49 @@
+//! A connected chat user, as the worker drives it: what every client driver must offer and report.
+
+mod driver;
+pub mod native;
+#[cfg(feature = "rust-socketio")]
+pub mod rust_socketio;
+
+use std::{io, time::Duration};
+
+pub use self::driver::{Connection, Driver, DriverError, Incoming};
+
+use crate::{model::clock::Nanos, observed::Closed};
+
+/// What a driver tells its owner, synchronously and in the order of receipt.
+///
+/// `stamp` is taken when the bytes came off the socket, before any parsing.
+pub trait Observer {
+    /// An event; `payload` is the JSON text of its arguments, without the brackets.
+    fn event(&self, user: u32, stamp: Nanos, name: &str, payload: &str);
+    /// The acknowledgement of an emit that asked for one.
+    fn ack(&self, user: u32, stamp: Nanos, id: u64, payload: &str);
+    /// The connection is gone. Told once, and not after [`Client::close`].
+    fn closed(&self, user: u32, stamp: Nanos, why: Closed);
+}
+
+/// One user's connection.
+pub trait Client {
+    /// Hands an event to the connection without waiting: `payload` is the JSON text of its argument.
+    fn emit(&self, event: &str, payload: &str, ack: Option<u64>);
+    /// Says goodbye and closes; nothing is observed afterwards.
+    fn close(&self);
+}
+
+/// Why a user could not be connected.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// Nothing listens there, or the network is in the way.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// It answers, but is no Socket.IO server of protocol version 5.
+    #[error("not a Socket.IO v5 server: {0}")]
+    NotSocketIo(String),
+    /// The server refused the user (`connect_error`), as it does with a bad token.
+    #[error("the server refused the connection: {0}")]
+    Refused(String),
+    /// No answer in time.
+    #[error("no answer within {} s", .0.as_secs())]
+    TimedOut(Duration),
+}

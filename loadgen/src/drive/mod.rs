@@ -1,0 +1,5 @@
+//! Drives the users: connections of a client, and the worker threads that send and receive over them.
+
+pub mod client;
+pub mod token;
+pub mod worker;

@@ -1,0 +1,130 @@
+//! What a worker is given, what it is told meanwhile, and what it has to say.
+
+use std::sync::{Arc, Mutex, atomic::AtomicU64};
+
+use crate::{
+    drive::{
+        client::{ConnectError, Driver, native::Endpoint},
+        token::Tokens,
+    },
+    model::{
+        body::{BodyText, RunId},
+        clock::{Clock, Nanos},
+        vocabulary::Vocabulary,
+    },
+    observed::{
+        Broken,
+        ledger::Ledger,
+        presence::Entry,
+        recorder::{Layout, Recorded, Samples},
+        strays::Strays,
+    },
+    plan::Plan,
+    scenario::Transport,
+};
+
+/// All that a worker must know.
+#[derive(Clone)]
+pub struct Job {
+    /// Which worker this is; it has the users whose index is this modulo the number of workers.
+    pub worker: usize,
+    /// How many workers there are.
+    pub workers: usize,
+    /// The processor that its thread is bound to, if it is to be.
+    pub cpu: Option<usize>,
+    /// What is to be done.
+    pub plan: Arc<Plan>,
+    /// Where it is noted.
+    pub ledger: Arc<Ledger>,
+    /// What others may see of it meanwhile.
+    pub progress: Arc<Progress>,
+    /// The run's clock.
+    pub clock: Clock,
+    /// Whose messages these are.
+    pub run: RunId,
+    /// The client that it drives.
+    pub driver: Driver,
+    /// Over which transport.
+    pub transport: Transport,
+    /// The server.
+    pub endpoint: Endpoint,
+    /// The names that it speaks.
+    pub vocabulary: Arc<Vocabulary>,
+    /// Whether each message ends in Confirmed or Failed.
+    pub ends: bool,
+    /// What users say to be let in.
+    pub tokens: Arc<Tokens>,
+    /// What bodies are made of.
+    pub text: BodyText,
+    /// What the recorders keep apart.
+    pub layout: Arc<Layout>,
+    /// New connections per second of this worker; `None`: as fast as they are accepted.
+    pub connect_rate: Option<f64>,
+}
+
+/// Counts of a run that goes on.
+#[derive(Default)]
+pub struct Progress {
+    /// Users who are connected now.
+    pub connected: AtomicU64,
+    /// Messages sent.
+    pub sent: AtomicU64,
+    /// Messages that could not be sent, since the sender's connection was gone.
+    pub dropped: AtomicU64,
+    /// First deliveries, the sender's own copies too.
+    pub received: AtomicU64,
+    /// First deliveries to others.
+    pub delivered: AtomicU64,
+    /// First ends (Confirmed or Failed) of a message at a user.
+    pub ended: AtomicU64,
+    /// Acknowledged messages.
+    pub acked: AtomicU64,
+    /// Messages whose acknowledgement can't come any more, since their sender's connection is gone.
+    pub abandoned: AtomicU64,
+    /// Connections that the server or the network ended.
+    pub closed: AtomicU64,
+    /// Deliveries beyond the first of the same message to the same user.
+    pub duplicated: AtomicU64,
+    /// Messages that the server told their sender it could not save.
+    pub failed: AtomicU64,
+    /// Of each worker, what the layout says is watched, as it was half a second ago at most.
+    pub live: Vec<Mutex<Vec<Samples>>>,
+}
+
+/// What the runner tells a worker.
+#[derive(Debug, Clone, Copy)]
+pub enum Command {
+    /// Send on schedule, which begins at this time of the run's clock.
+    Start(Nanos),
+    /// Close all connections and report.
+    Finish,
+}
+
+/// What a worker tells the runner.
+pub enum Report {
+    /// All its users are connected and have joined.
+    Ready,
+    /// A user can't be connected, or can't join: the run is over.
+    CannotConnect {
+        /// Its index.
+        user: u32,
+        /// Why.
+        error: ConnectError,
+    },
+    /// Its part of the schedule is sent.
+    Sent,
+}
+
+/// What a worker has in the end.
+pub struct Outcome {
+    /// Its latencies.
+    pub recorded: Recorded,
+    /// What came and belongs nowhere.
+    pub strays: Strays,
+    /// Who came and went in mid-run, each user's steps in the order of time.
+    pub log: Vec<Entry>,
+    /// The first connections that broke.
+    pub broken: Vec<Broken>,
+    /// CPU seconds of its thread, by second of the schedule.
+    pub cpu: Vec<f64>,
+}

@@ -1,0 +1,473 @@
+//! What one worker's users receive: every event is matched with the plan and noted in ledger and recorder.
+
+#[cfg(test)]
+mod allocations;
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
+
+use super::{
+    Job, Progress,
+    payload::{self, Body, Payload},
+};
+use crate::{
+    model::{
+        body,
+        clock::Nanos,
+        metric::Metric,
+        vocabulary::{Kind, Meaning},
+    },
+    observed::{
+        ledger::Ledger,
+        presence::END_OWED,
+        recorder::{DeliverySample, Recorder},
+        strays::{Odd, Stray, StrayKind, Strays},
+    },
+    plan::{Plan, Send},
+};
+
+/// The books of one worker.
+pub struct Receipts {
+    plan: Arc<Plan>,
+    ledger: Arc<Ledger>,
+    progress: Arc<Progress>,
+    job: Job,
+    /// Whether payloads are read by the paths of an event map.
+    mapped: bool,
+    /// When the schedule began, on the run's clock.
+    start: Cell<Nanos>,
+    recorder: RefCell<Recorder>,
+    strays: RefCell<Strays>,
+    /// Messages by temporary id, as long as local users wait for their end: Failed says no more than that id.
+    open: RefCell<HashMap<u64, Open>>,
+    /// When a (message, user) was delivered, until its end.
+    delivered: RefCell<HashMap<(u32, u32), Nanos>>,
+    expected_body: RefCell<String>,
+    expected_json: RefCell<Vec<u8>>,
+    /// By user of this worker.
+    members: RefCell<Vec<Member>>,
+}
+
+/// What the books know of a user's comings and goings; times on the run's clock.
+#[derive(Clone, Copy, Default)]
+struct Member {
+    /// Events so far: the order of arrival on its socket.
+    arrivals: u32,
+    /// Messages sent and not acknowledged on the connection that is in use.
+    unanswered: u32,
+    /// When it last joined anything in mid-run.
+    came: Nanos,
+    /// What was sent before is late by its own doing, since it did not read.
+    reads_since: Nanos,
+}
+
+/// A temporary id in use.
+struct Open {
+    message: u32,
+    waiting: u32,
+}
+
+impl Receipts {
+    pub(super) fn new(job: &Job) -> Self {
+        Self {
+            plan: Arc::clone(&job.plan),
+            ledger: Arc::clone(&job.ledger),
+            progress: Arc::clone(&job.progress),
+            start: Cell::new(0),
+            recorder: RefCell::new(Recorder::new(Arc::clone(&job.layout))),
+            strays: RefCell::default(),
+            members: RefCell::new(vec![
+                Member::default();
+                job.plan.users.len().div_ceil(job.workers)
+            ]),
+            open: RefCell::default(),
+            delivered: RefCell::default(),
+            expected_body: RefCell::default(),
+            expected_json: RefCell::default(),
+            mapped: job.vocabulary.is_mapped(),
+            job: job.clone(),
+        }
+    }
+
+    pub(super) fn begin(&self, start: Nanos) {
+        self.start.set(start);
+        self.recorder().begin(start);
+    }
+
+    pub(super) fn recorder(&self) -> std::cell::RefMut<'_, Recorder> {
+        self.recorder.borrow_mut()
+    }
+
+    pub(super) fn finish(self) -> (Recorder, Strays) {
+        (self.recorder.into_inner(), self.strays.into_inner())
+    }
+
+    /// So long after the schedule's start.
+    pub(super) fn since_start(&self, at: Nanos) -> Nanos {
+        at.saturating_sub(self.start.get())
+    }
+
+    /// When a message that was sent then was meant to be sent, on the run's clock. In a closed phase that is when it was
+    /// sent: the plan has only the earliest possible time.
+    fn intended(&self, send: &Send, sent: Nanos) -> Nanos {
+        if self.plan.phase_of(send).closed {
+            sent
+        } else {
+            self.start.get() + send.at
+        }
+    }
+
+    fn member<T>(&self, user: u32, change: impl FnOnce(&mut Member) -> T) -> T {
+        change(&mut self.members.borrow_mut()[user as usize / self.job.workers])
+    }
+
+    /// A user sent a message.
+    pub(super) fn sent(&self, user: u32) {
+        self.member(user, |member| member.unanswered += 1);
+    }
+
+    /// A user joined something.
+    pub(super) fn came(&self, user: u32, at: Nanos) {
+        self.member(user, |member| member.came = at);
+    }
+
+    /// A user's connection is gone, and with it the acknowledgements that were still to come.
+    pub(super) fn gone(&self, user: u32) {
+        let unanswered = self.member(user, |member| std::mem::take(&mut member.unanswered));
+        self.progress
+            .abandoned
+            .fetch_add(unanswered.into(), Relaxed);
+    }
+
+    /// A user reads again: deliveries of what was sent until then are late by its own doing.
+    pub(super) fn reads_again(&self, user: u32, until: Nanos) {
+        self.member(user, |member| member.reads_since = until);
+    }
+
+    pub(super) fn measured(&self, send: &Send) -> bool {
+        self.plan.phase_of(send).measured
+    }
+
+    /// A message was due, and was sent or dropped.
+    pub(super) fn scheduled(&self, send: &Send, due: Nanos, sent: Option<Nanos>) {
+        if !self.measured(send) {
+            return;
+        }
+        let mut recorder = self.recorder();
+        recorder.record_send(due, sent);
+        if let Some(sent) = sent {
+            recorder.record_in(send.phase, Metric::SendLateness, due, sent);
+        }
+    }
+
+    /// An event came. Where messages are not acknowledged, a sender's own copy answers the message of that number.
+    pub(super) fn event(&self, user: u32, stamp: Nanos, name: &str, payload: &str) -> Option<u32> {
+        let parsing = self.job.clock.now();
+        self.recorder().record(Metric::ReceiveWait, stamp, parsing);
+        let (kind, meaning) = self.job.vocabulary.meaning(name)?;
+        let understood = match meaning {
+            Meaning::Received => self.received(user, stamp, kind, payload),
+            Meaning::Confirmed => self.confirmed(user, stamp, kind, payload).map(|()| None),
+            Meaning::Failed => self.failed(user, stamp, payload).map(|()| None),
+        };
+        understood.unwrap_or_else(|odd| {
+            let what = format!("{name}: {}", odd.what);
+            self.strays.borrow_mut().add(Stray {
+                kind: odd.kind,
+                user,
+                at: stamp,
+                what,
+            });
+            None
+        })
+    }
+
+    fn received(
+        &self,
+        user: u32,
+        stamp: Nanos,
+        kind: Kind,
+        payload: &str,
+    ) -> Result<Option<u32>, Odd> {
+        let payload = Payload::parse(&self.job.vocabulary, self.mapped, kind, payload)?;
+        let (message, send, slot) = self.locate(user, kind, &payload)?;
+        let Some(sent) = self.ledger.sent_at(message) else {
+            return Err(Odd::unexpected(format!(
+                "message {message}, which was not sent yet"
+            )));
+        };
+        let changed = self.changed(message, &send, &payload.body()?);
+        let arrival = self.next_arrival(user);
+        if !self.ledger.delivered(slot, arrival, changed) {
+            self.progress.duplicated.fetch_add(1, Relaxed);
+            return Ok(None);
+        }
+        let after = stamp.saturating_sub(sent);
+        self.ledger.received_after(message, after);
+        match payload.id() {
+            Some(id) if self.job.ends => self.wait_for_end(user, stamp, message, id),
+            Some(id) => self.ledger.note_id(slot, hash(id)),
+            None => {}
+        }
+        self.progress.received.fetch_add(1, Relaxed);
+        let own = send.sender == user;
+        if !own {
+            self.progress.delivered.fetch_add(1, Relaxed);
+        }
+        if self.measured(&send) {
+            self.record_receipt(user, stamp, message, &send, sent);
+        }
+        let answers = own && !self.job.vocabulary.acknowledges_messages;
+        Ok(answers.then_some(message))
+    }
+
+    /// Whether what was sent then comes late to a user by its own doing.
+    fn did_not_read(&self, user: u32, sent: Nanos) -> bool {
+        sent < self.member(user, |member| member.reads_since)
+    }
+
+    fn record_receipt(&self, user: u32, stamp: Nanos, message: u32, send: &Send, sent: Nanos) {
+        let intended = self.intended(send, sent);
+        let own = send.sender == user;
+        let mut recorder = self.recorder();
+        if self.did_not_read(user, sent) {
+            recorder.unread += u64::from(!own);
+        } else if own {
+            recorder.record_in(send.phase, Metric::Echo, intended, stamp);
+        } else {
+            recorder.record_delivery(DeliverySample {
+                intended,
+                received: stamp,
+                phase: send.phase,
+                members: self.plan.conversation_of(send).members.len(),
+            });
+            let kept = self.ledger.latency(message, stamp.saturating_sub(intended));
+            recorder.clamped += u64::from(!kept);
+            recorder.record_in(send.phase, Metric::DeliveryAsSent, sent, stamp);
+        }
+    }
+
+    fn wait_for_end(&self, user: u32, stamp: Nanos, message: u32, temp_id: &str) {
+        self.delivered.borrow_mut().insert((message, user), stamp);
+        let mut open = self.open.borrow_mut();
+        let waiting = open.entry(hash(temp_id)).or_insert(Open {
+            message,
+            waiting: 0,
+        });
+        waiting.waiting += 1;
+    }
+
+    fn confirmed(&self, user: u32, stamp: Nanos, kind: Kind, payload: &str) -> Result<(), Odd> {
+        let payload = Payload::parse(&self.job.vocabulary, self.mapped, kind, payload)?;
+        let (message, send, slot) = self.locate(user, kind, &payload)?;
+        let temp_id = payload.temp_id().map(hash);
+        let known = temp_id.and_then(|id| self.message_under(id));
+        self.next_arrival(user);
+        let id = payload
+            .id()
+            .ok_or_else(|| Odd::unexpected("a confirmation without an id"))?;
+        let first_end = self.ledger.confirmed(slot, hash(id));
+        if first_end {
+            self.ended(user, stamp, message, &send, temp_id, true);
+        }
+        if self.changed(message, &send, &payload.body()?) {
+            self.ledger.changed(slot);
+        }
+        match known {
+            // After the end a temporary id is forgotten, and before the delivery it is unknown: the ledger tells
+            // these as a double end and as an early one.
+            None if first_end && self.ledger.slot(slot).deliveries() > 0 => Err(Odd {
+                kind: StrayKind::OrphanedEnd,
+                what: format!(
+                    "message {message} under tempId {:?}, which nobody was given",
+                    payload.temp_id().unwrap_or("(none)")
+                ),
+            }),
+            Some(other) if other != message => Err(Odd {
+                kind: StrayKind::OrphanedEnd,
+                what: format!("message {message} under the tempId of message {other}"),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    fn failed(&self, user: u32, stamp: Nanos, payload: &str) -> Result<(), Odd> {
+        let payload = Payload::parse(&self.job.vocabulary, self.mapped, Kind::Room, payload)?;
+        let orphan = |what: String| Odd {
+            kind: StrayKind::OrphanedEnd,
+            what,
+        };
+        let temp_id = payload
+            .temp_id()
+            .ok_or_else(|| Odd::unexpected("a failure without a temporary id"))?;
+        let Some(message) = self.message_under(hash(temp_id)) else {
+            // Whoever has just come may hear the end of what was said before.
+            let came = self.member(user, |member| member.came);
+            if came > 0 && stamp < came + END_OWED {
+                return Ok(());
+            }
+            return Err(orphan(format!("unknown tempId {temp_id:?}")));
+        };
+        let send = self.plan.sends[message as usize];
+        let slot = self
+            .plan
+            .slot(&send, user)
+            .ok_or_else(|| orphan(format!("message {message} of another conversation")))?;
+        self.next_arrival(user);
+        if self.ledger.failed(slot) {
+            self.ended(user, stamp, message, &send, Some(hash(temp_id)), false);
+        }
+        Ok(())
+    }
+
+    fn ended(
+        &self,
+        user: u32,
+        stamp: Nanos,
+        message: u32,
+        send: &Send,
+        temp_id: Option<u64>,
+        confirmed: bool,
+    ) {
+        self.progress.ended.fetch_add(1, Relaxed);
+        let delivered = self.delivered.borrow_mut().remove(&(message, user));
+        if delivered.is_some()
+            && let Some(temp_id) = temp_id
+        {
+            self.forget_one(temp_id);
+        }
+        if !confirmed {
+            let own = send.sender == user;
+            self.progress.failed.fetch_add(u64::from(own), Relaxed);
+        }
+        let sent = self.ledger.sent_at(message).unwrap_or_default();
+        if !confirmed || !self.measured(send) || self.did_not_read(user, sent) {
+            return;
+        }
+        if send.sender == user {
+            let intended = self.intended(send, sent);
+            self.recorder()
+                .record_in(send.phase, Metric::Confirm, intended, stamp);
+        } else if let Some(delivered) = delivered {
+            self.recorder()
+                .record_in(send.phase, Metric::ConfirmAfterDelivery, delivered, stamp);
+        }
+    }
+
+    /// The acknowledgement of a message came. `true` for the first one.
+    pub(super) fn message_ack(&self, user: u32, stamp: Nanos, message: u32, payload: &str) -> bool {
+        let own = self
+            .plan
+            .sends
+            .get(message as usize)
+            .filter(|send| send.sender == user);
+        let Some(slot) = own.and_then(|send| self.plan.slot(send, user)) else {
+            self.odd_ack(user, stamp, message);
+            return false;
+        };
+        let send = self.plan.sends[message as usize];
+        let accepted = !self.job.vocabulary.answers_success || payload::succeeded(payload);
+        let first = self.ledger.acked(slot, accepted);
+        if first {
+            self.progress.acked.fetch_add(1, Relaxed);
+            self.member(user, |member| {
+                member.unanswered = member.unanswered.saturating_sub(1);
+            });
+            let sent = self.ledger.sent_at(message).unwrap_or_default();
+            if accepted && self.measured(&send) && !self.did_not_read(user, sent) {
+                let intended = self.intended(&send, sent);
+                self.recorder()
+                    .record_in(send.phase, Metric::Ack, intended, stamp);
+            }
+        }
+        first
+    }
+
+    fn odd_ack(&self, user: u32, stamp: Nanos, message: u32) {
+        self.strays.borrow_mut().add(Stray {
+            kind: StrayKind::Unexpected,
+            user,
+            at: stamp,
+            what: format!("an acknowledgement of message {message}, which this user did not send"),
+        });
+    }
+
+    /// Which message of the plan an event is about, and this user's slot of it.
+    fn locate(
+        &self,
+        user: u32,
+        kind: Kind,
+        payload: &Payload<'_>,
+    ) -> Result<(u32, Send, usize), Odd> {
+        let body = payload.body()?;
+        let message = body.message(&self.job.run).ok_or_else(|| {
+            Odd::unexpected(format!(
+                "a body that nobody sent: {:?}",
+                body.text().chars().take(60).collect::<String>()
+            ))
+        })?;
+        let send =
+            *self.plan.sends.get(message as usize).ok_or_else(|| {
+                Odd::unexpected(format!("message {message}, which is not planned"))
+            })?;
+        let conversation = self.plan.conversation_of(&send);
+        let named = payload.conversation();
+        let cross = |what: String| Odd {
+            kind: StrayKind::CrossDelivered,
+            what,
+        };
+        if conversation.kind != kind || named != Some(conversation.id.as_str()) {
+            return Err(cross(format!(
+                "message {message} under the conversation {:?}",
+                named.unwrap_or("(none)")
+            )));
+        }
+        let slot = self
+            .plan
+            .slot(&send, user)
+            .ok_or_else(|| cross(format!("message {message}, to a user who is no member")))?;
+        Ok((message, send, slot))
+    }
+
+    fn changed(&self, message: u32, send: &Send, body: &Body<'_>) -> bool {
+        let mut expected = self.expected_body.borrow_mut();
+        expected.clear();
+        let bytes = send.bytes as usize;
+        body::write(&mut expected, &self.job.run, message, bytes, &self.job.text);
+        !body.is(&expected, &mut self.expected_json.borrow_mut())
+    }
+
+    /// Which message a temporary id stands for, as long as some local user waits for its end.
+    fn message_under(&self, temp_id: u64) -> Option<u32> {
+        self.open.borrow().get(&temp_id).map(|open| open.message)
+    }
+
+    /// One local user waits no longer for the end of a temporary id.
+    fn forget_one(&self, temp_id: u64) {
+        let mut open = self.open.borrow_mut();
+        if let Some(entry) = open.get_mut(&temp_id) {
+            entry.waiting -= 1;
+            if entry.waiting == 0 {
+                open.remove(&temp_id);
+            }
+        }
+    }
+
+    fn next_arrival(&self, user: u32) -> u32 {
+        self.member(user, |member| {
+            member.arrivals += 1;
+            member.arrivals
+        })
+    }
+}
+
+/// A hash of an id.
+pub fn hash(id: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    id.hash(&mut hasher);
+    hasher.finish()
+}

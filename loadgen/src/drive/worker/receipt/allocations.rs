@@ -1,0 +1,129 @@
+//! The receive path, from the bytes of a frame to the books, allocates nothing once its tables have their size.
+
+use std::{net::SocketAddr, path::Path};
+
+use serde_json::json;
+
+use super::*;
+use crate::{
+    drive::{
+        client::{
+            Driver,
+            native::{self, Endpoint},
+        },
+        token::Tokens,
+    },
+    model::{
+        body::RunId,
+        clock::Clock,
+        vocabulary::{Dialect, Vocabulary},
+    },
+    observed::recorder::Layout,
+    scenario::Scenario,
+};
+
+/// Messages of which the tables may still grow, and messages that are counted.
+const WARM_UP: u32 = 2_000;
+const COUNTED: u32 = 20_000;
+
+fn job() -> Job {
+    let text = format!(
+        "version = 1\nname = \"t\"\nquestion = \"?\"\npopulation = {{ users = 2, rooms = 1 }}\n\
+         [messages]\nsize = \"200B\"\n\
+         [[phases]]\nname = \"steady\"\nduration = \"22s\"\nrate = \"{}/s\"\narrivals = \"uniform\"\n",
+        (WARM_UP + COUNTED) / 22,
+    );
+    let scenario = Scenario::parse(Path::new("t.toml"), &text).unwrap();
+    let plan = Arc::new(Plan::new(&scenario).unwrap());
+    Job {
+        worker: 0,
+        workers: 1,
+        cpu: None,
+        ledger: Arc::new(Ledger::new(plan.sends.len(), plan.slots)),
+        plan,
+        progress: Arc::default(),
+        clock: Clock::start(),
+        run: RunId::new(7),
+        driver: Driver::Native,
+        transport: scenario.connections.transport,
+        endpoint: Endpoint {
+            address: SocketAddr::from(([127, 0, 0, 1], 1)),
+            host: String::new(),
+        },
+        vocabulary: Arc::new(Vocabulary::of(Dialect::Readme)),
+        ends: true,
+        tokens: Arc::new(Tokens::new(&scenario.connections.token)),
+        text: scenario.messages.text.clone(),
+        layout: Arc::new(Layout::of(&scenario)),
+        connect_rate: None,
+    }
+}
+
+/// A server's frame around an event.
+fn frame(event: &str, payload: &serde_json::Value) -> Vec<u8> {
+    let text = format!("42[\"{event}\",{payload}]");
+    let mut frame = vec![0x81, 126];
+    frame.extend_from_slice(&u16::try_from(text.len()).unwrap().to_be_bytes());
+    frame.extend_from_slice(text.as_bytes());
+    frame
+}
+
+/// What both members of the room receive of a message: itself, and its confirmation.
+fn frames(job: &Job, message: u32) -> [Vec<u8>; 2] {
+    let send = &job.plan.sends[message as usize];
+    let mut body = String::new();
+    body::write(&mut body, &job.run, message, send.bytes as usize, &job.text);
+    let room = &job.plan.conversation_of(send).id;
+    let temporary = format!("temp_{message}");
+    [
+        frame(
+            "roomMessageRecieved",
+            &json!({ "_id": temporary, "body": body, "roomId": room, "senderId": "u" }),
+        ),
+        frame(
+            "roomMessageConfirmed",
+            &json!({ "_id": format!("id_{message}"), "tempId": temporary, "body": body, "roomId": room }),
+        ),
+    ]
+}
+
+#[test]
+fn a_message_is_received_confirmed_and_acknowledged_without_an_allocation() {
+    let job = job();
+    let receipts = Receipts::new(&job);
+    receipts.begin(0);
+    let all = 0..WARM_UP + COUNTED;
+    let frames: Vec<_> = all.clone().map(|message| frames(&job, message)).collect();
+    let go_through = |messages: std::ops::Range<u32>| {
+        for message in messages {
+            let send = job.plan.sends[message as usize];
+            job.ledger.sent(message, send.at);
+            receipts.sent(send.sender);
+            for (after, frame) in (1..).zip(&frames[message as usize]) {
+                for user in [0, 1] {
+                    let stamp = send.at + 100_000 * after;
+                    native::read_events(frame, |name, payload| {
+                        receipts.event(user, stamp, name, payload);
+                    })
+                    .unwrap();
+                }
+            }
+            receipts.message_ack(
+                send.sender,
+                send.at + 300_000,
+                message,
+                "{\"success\":true}",
+            );
+        }
+    };
+    go_through(0..WARM_UP);
+    let counted = allocation_counter::measure(|| go_through(WARM_UP..all.end));
+
+    let (recorder, strays) = receipts.finish();
+    assert_eq!(strays.examples(StrayKind::Unexpected).next(), None);
+    assert_eq!(strays.examples(StrayKind::OrphanedEnd).next(), None);
+    let delivered = recorder.finish().samples(Metric::Delivery).histogram.len();
+    assert_eq!(delivered, u64::from(all.end));
+    // Each second of the schedule has windows of its own; a message has nothing.
+    assert!(counted.count_total < 200, "{counted:?}");
+}

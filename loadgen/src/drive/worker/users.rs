@@ -1,0 +1,407 @@
+//! The users of one worker: they connect, join, leave, go, stop reading and come back, and hear what the server says.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+
+use futures::{StreamExt, stream};
+use tokio::sync::{Mutex, Notify};
+
+use super::{
+    Job, Outcome,
+    cpu::Cpu,
+    membership::{Asked, REQUESTS, Requests},
+    receipt::Receipts,
+    schedule::Dialogue,
+};
+use crate::{
+    drive::client::{Client, ConnectError, Connection, Observer, native::Shared},
+    model::{
+        clock::{Nanos, nanos},
+        metric::Metric,
+    },
+    observed::{
+        Broken, Closed,
+        presence::{Entry, Step},
+        recorder::Recorded,
+        strays::Strays,
+    },
+    plan::{Deed, Place},
+};
+
+/// Connects under way at once in one worker: enough to keep a server busy, few enough for its accept queue.
+const CONNECTING: usize = 64;
+/// How long one user may take to be connected, and to have joined.
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+/// How often heartbeats are checked and progress is published.
+const HOUSEKEEPING: Duration = Duration::from_millis(500);
+/// How many broken connections are told in full.
+const EXAMPLES: usize = 10;
+/// Who has not read for a while catches up in that time; the server may end its connection until then.
+const CATCHING_UP: Duration = Duration::from_secs(2);
+
+/// The users of one worker.
+pub(super) struct Users {
+    pub(super) job: Job,
+    dialogue: Rc<Dialogue>,
+    shared: Rc<Shared>,
+    receipts: RefCell<Option<Receipts>>,
+    users: Vec<User>,
+    pub(super) next_request: Cell<u64>,
+    log: RefCell<Vec<Entry>>,
+    broken: RefCell<Vec<Broken>>,
+    cpu: Cpu,
+}
+
+pub(super) struct User {
+    connection: RefCell<Option<Connection>>,
+    /// Comings and goings of one user wait for each other.
+    turn: Mutex<()>,
+    /// Whether it belongs to each of its places, connected or not.
+    member_of: RefCell<Vec<bool>>,
+    pub(super) requests: RefCell<Requests>,
+    pub(super) answered: Notify,
+    stalled: Cell<Stalled>,
+}
+
+/// Whether a user reads what comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stalled {
+    Never,
+    Since(Nanos),
+    /// From, to.
+    Was(Nanos, Nanos),
+}
+
+impl User {
+    fn new(places: &[Place]) -> Self {
+        Self {
+            connection: RefCell::default(),
+            turn: Mutex::default(),
+            member_of: RefCell::new(places.iter().map(|place| place.joined).collect()),
+            requests: RefCell::default(),
+            answered: Notify::default(),
+            stalled: Cell::new(Stalled::Never),
+        }
+    }
+}
+
+impl Users {
+    pub(super) fn new(job: Job, dialogue: Rc<Dialogue>) -> Self {
+        let own = job.plan.places.iter().skip(job.worker).step_by(job.workers);
+        Self {
+            dialogue,
+            shared: Shared::new(job.clock),
+            receipts: RefCell::new(Some(Receipts::new(&job))),
+            users: own.map(|places| User::new(places)).collect(),
+            next_request: Cell::new(REQUESTS),
+            log: RefCell::default(),
+            broken: RefCell::default(),
+            cpu: Cpu::default(),
+            job,
+        }
+    }
+
+    pub(super) fn user(&self, user: u32) -> &User {
+        &self.users[user as usize / self.job.workers]
+    }
+
+    pub(super) fn connection(&self, user: u32) -> Option<Connection> {
+        self.user(user).connection.borrow().clone()
+    }
+
+    /// Whether a user is connected and belongs to a conversation, as far as it has said itself.
+    pub(super) fn can_send(&self, user: u32, conversation: u32) -> bool {
+        let state = self.user(user);
+        let place = self.job.plan.place(user, conversation);
+        state.connection.borrow().is_some()
+            && !matches!(state.stalled.get(), Stalled::Since(_))
+            && place.is_some_and(|place| state.member_of.borrow()[place])
+    }
+
+    pub(super) fn with_receipts<T>(&self, each: impl FnOnce(&Receipts) -> T) -> Option<T> {
+        self.receipts.borrow().as_ref().map(each)
+    }
+
+    pub(super) fn note(&self, user: u32, at: Nanos, step: Step) {
+        self.log.borrow_mut().push(Entry { user, at, step });
+    }
+
+    /// Connects everybody who is there from the start.
+    pub(super) async fn connect_all(self: Rc<Self>) -> Result<(), (u32, ConnectError)> {
+        let began = tokio::time::Instant::now();
+        let own = (self.job.worker..self.job.plan.users.len())
+            .step_by(self.job.workers)
+            .filter(|&user| self.job.plan.connected[user]);
+        let mut connecting = stream::iter(own.enumerate())
+            .map(|(index, user)| {
+                let (me, user) = (Rc::clone(&self), user as u32);
+                async move {
+                    if let Some(rate) = me.job.connect_rate {
+                        let due = began + Duration::from_secs_f64(index as f64 / rate);
+                        tokio::time::sleep_until(due).await;
+                    }
+                    me.connect(user, false).await.map_err(|error| (user, error))
+                }
+            })
+            .buffer_unordered(CONNECTING);
+        while let Some(connected) = connecting.next().await {
+            connected?;
+        }
+        Ok(())
+    }
+
+    /// Connects a user and joins what it is a member of.
+    async fn connect(self: Rc<Self>, user: u32, logged: bool) -> Result<(), ConnectError> {
+        let auth = self.job.tokens.auth(&self.job.plan, user);
+        let asked = self.job.clock.now();
+        let state = self.user(user);
+        let places: Vec<u32> = (0..)
+            .zip(&*state.member_of.borrow())
+            .filter_map(|(place, member)| member.then_some(place))
+            .collect();
+        if logged {
+            // A server may remember where the user was and put it there before it asks.
+            for &place in &places {
+                self.note(user, asked, Step::Joining(place));
+            }
+        }
+        let (connection, incoming) = Connection::open(
+            self.job.driver,
+            user,
+            &self.job.endpoint,
+            &auth,
+            self.job.transport,
+            Rc::clone(&self.shared),
+            PATIENCE,
+        )
+        .await?;
+        self.record(Metric::Connect, asked);
+        state.stalled.set(Stalled::Never);
+        state.connection.replace(Some(connection.clone()));
+        self.job.progress.connected.fetch_add(1, Relaxed);
+        tokio::task::spawn_local(connection.clone().run(incoming, Rc::clone(&self)));
+        for place in places {
+            self.ask(user, &connection, Asked::Join(place), logged);
+        }
+        self.answers(user).await
+    }
+
+    /// The server has answered a sender's message: in a closed phase its sender thinks of the next one.
+    fn reply_to(&self, message: u32, stamp: Nanos) {
+        if let Some(at) = self.with_receipts(|receipts| receipts.since_start(stamp)) {
+            self.dialogue.acknowledged(message, at);
+        }
+    }
+
+    fn record(&self, metric: Metric, since: Nanos) {
+        let now = self.job.clock.now();
+        self.with_receipts(|receipts| receipts.recorder().record(metric, since, now));
+    }
+
+    /// Lets a user do something beside sending, after what it is still at.
+    pub(super) async fn act(self: Rc<Self>, user: u32, deed: Deed) {
+        let me = Rc::clone(&self);
+        let _turn = me.user(user).turn.lock().await;
+        let done = match deed {
+            Deed::Connect => self.come(user).await,
+            Deed::Disconnect | Deed::Cut => {
+                self.go(user, deed == Deed::Cut);
+                Ok(())
+            }
+            Deed::Join(place) => {
+                me.user(user).member_of.borrow_mut()[place as usize] = true;
+                self.ask_for(user, Asked::Join(place)).await
+            }
+            Deed::Leave(place) => {
+                me.user(user).member_of.borrow_mut()[place as usize] = false;
+                self.ask_for(user, Asked::Leave(place)).await
+            }
+            Deed::StopReading => {
+                self.stop_reading(user);
+                Ok(())
+            }
+            Deed::Resume => self.resume(user).await,
+        };
+        if let Err(error) = done {
+            me.tell_broken(user, Closed::NotConnected(error.to_string()));
+        }
+    }
+
+    async fn come(self: Rc<Self>, user: u32) -> Result<(), ConnectError> {
+        // Whoever was thrown out while it did not read has come back already.
+        if self.connection(user).is_some() {
+            return Ok(());
+        }
+        self.connect(user, true).await
+    }
+
+    fn go(&self, user: u32, cut: bool) {
+        let Some(connection) = self.user(user).connection.take() else {
+            return;
+        };
+        self.gone(user, self.job.clock.now());
+        if cut {
+            connection.cut();
+        } else {
+            connection.close();
+        }
+    }
+
+    /// A connection is no more, by its user's own doing.
+    fn gone(&self, user: u32, at: Nanos) {
+        self.note(user, at, Step::Gone);
+        self.job.progress.connected.fetch_sub(1, Relaxed);
+        self.with_receipts(|receipts| receipts.gone(user));
+    }
+
+    fn stop_reading(&self, user: u32) {
+        if let Some(connection) = self.connection(user) {
+            let now = self.job.clock.now();
+            self.user(user).stalled.set(Stalled::Since(now));
+            connection.pause();
+        }
+    }
+
+    async fn resume(self: Rc<Self>, user: u32) -> Result<(), ConnectError> {
+        let state = self.user(user);
+        let Stalled::Since(since) = state.stalled.get() else {
+            return Ok(());
+        };
+        let now = self.job.clock.now();
+        state.stalled.set(Stalled::Was(since, now));
+        self.with_receipts(|receipts| receipts.reads_again(user, now + nanos(CATCHING_UP)));
+        if let Some(connection) = self.connection(user) {
+            connection.resume();
+        }
+        Ok(())
+    }
+
+    /// When a user stopped reading whose connection the server may therefore end.
+    fn did_not_read(&self, user: u32, now: Nanos) -> Option<Nanos> {
+        match self.user(user).stalled.get() {
+            Stalled::Since(since) => Some(since),
+            Stalled::Was(since, to) if now < to + nanos(CATCHING_UP) => Some(since),
+            Stalled::Never | Stalled::Was(..) => None,
+        }
+    }
+
+    fn tell_broken(&self, user: u32, why: Closed) {
+        self.job.progress.closed.fetch_add(1, Relaxed);
+        let mut broken = self.broken.borrow_mut();
+        if broken.len() < EXAMPLES {
+            let at = self.job.clock.now();
+            broken.push(Broken { user, at, why });
+        }
+    }
+
+    /// Ends connections whose server is silent, and shows others how far this worker is.
+    pub(super) async fn housekeeping(self: Rc<Self>) {
+        let mut ticks = tokio::time::interval(HOUSEKEEPING);
+        loop {
+            ticks.tick().await;
+            let now = self.job.clock.now();
+            for user in &self.users {
+                let connection = user.connection.borrow().clone();
+                if let Some(connection) = connection {
+                    connection.check_heartbeat(now, &self);
+                }
+            }
+            self.with_receipts(|receipts| {
+                // Measuring never waits for showing: when the reader is there, this turn is skipped.
+                if let Some(mine) = self.job.progress.live.get(self.job.worker)
+                    && let Ok(mut shown) = mine.try_lock()
+                {
+                    receipts.recorder().publish(&mut shown);
+                }
+            });
+        }
+    }
+
+    /// Notes the CPU time of this thread by second of the schedule.
+    pub(super) async fn watch_cpu(self: Rc<Self>, start: Nanos) {
+        self.cpu.watch(self.job.clock, start).await;
+    }
+
+    /// Closes every connection and lets the goodbyes go out.
+    pub(super) async fn close_all(&self) {
+        for user in &self.users {
+            if let Some(connection) = user.connection.take() {
+                connection.close();
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    pub(super) fn finish(&self) -> Outcome {
+        let (recorded, strays) = match self.receipts.take() {
+            Some(receipts) => {
+                let (recorder, strays) = receipts.finish();
+                (recorder.finish(), strays)
+            }
+            None => (
+                Recorded::empty(Arc::clone(&self.job.layout)),
+                Strays::default(),
+            ),
+        };
+        Outcome {
+            recorded,
+            strays,
+            log: self.log.take(),
+            broken: self.broken.take(),
+            cpu: self.cpu.take(),
+        }
+    }
+}
+
+/// Implemented for the shared users, since one who was thrown out comes back on a task of its own.
+impl Observer for Rc<Users> {
+    fn event(&self, user: u32, stamp: Nanos, name: &str, payload: &str) {
+        let answered = self.with_receipts(|receipts| receipts.event(user, stamp, name, payload));
+        if let Some(Some(message)) = answered {
+            self.reply_to(message, stamp);
+        }
+    }
+
+    fn ack(&self, user: u32, stamp: Nanos, id: u64, payload: &str) {
+        match u32::try_from(id) {
+            Ok(message) => {
+                let answered = self
+                    .with_receipts(|receipts| receipts.message_ack(user, stamp, message, payload));
+                if answered == Some(true) {
+                    self.reply_to(message, stamp);
+                }
+            }
+            Err(_) => self.answered(user, stamp, id, payload),
+        }
+    }
+
+    fn closed(&self, user: u32, stamp: Nanos, why: Closed) {
+        let state = self.user(user);
+        state.connection.replace(None);
+        let mut requests = state.requests.borrow_mut();
+        if !requests.open.is_empty() {
+            requests.open.clear();
+            requests.refused = Some(why.to_string());
+            state.answered.notify_one();
+        }
+        drop(requests);
+        match self.did_not_read(user, stamp) {
+            // The server may end the connection of one who does not read; what was on its way is lost with it.
+            Some(since) => {
+                self.note(user, since, Step::Deaf);
+                self.gone(user, stamp);
+                state.stalled.set(Stalled::Never);
+                tokio::task::spawn_local(Rc::clone(self).act(user, Deed::Connect));
+            }
+            None => {
+                self.job.progress.connected.fetch_sub(1, Relaxed);
+                self.with_receipts(|receipts| receipts.gone(user));
+                self.tell_broken(user, why);
+            }
+        }
+    }
+}

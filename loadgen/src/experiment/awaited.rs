@@ -1,0 +1,70 @@
+//! What a run waits for when its schedule is over.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
+
+use super::measure::Where;
+use crate::{drive::worker::Progress, judge::checks::Promises};
+
+/// After the last acknowledgement, what else is on its way comes soon.
+const QUIET: Duration = Duration::from_secs(1);
+/// Where nothing is acknowledged, nobody knows whether more will come.
+const QUIET_WITHOUT_ACKS: Duration = Duration::from_secs(3);
+
+/// When nothing more is to be waited for.
+pub(super) enum Awaited {
+    /// It is known what a run that goes well must see.
+    Counts {
+        received: u64,
+        ended: u64,
+        acked: u64,
+    },
+    /// Who comes and goes, or sends as soon as it may, makes that uncertain: all acknowledgements that can still come,
+    /// and then so long nothing new.
+    Quiet { acks: bool, time: Duration },
+}
+
+impl Awaited {
+    pub(super) fn of(what: &Where<'_>) -> Self {
+        let Promises {
+            ends, acks, echo, ..
+        } = what.promises;
+        let (slots, messages) = (what.plan.slots as u64, what.plan.sends.len() as u64);
+        if !what.plan.is_certain() {
+            let time = if acks { QUIET } else { QUIET_WITHOUT_ACKS };
+            return Awaited::Quiet { acks, time };
+        }
+        Awaited::Counts {
+            received: if echo { slots } else { slots - messages },
+            ended: if ends { slots } else { 0 },
+            acked: if acks { messages } else { 0 },
+        }
+    }
+
+    /// Whether all is there; `since`: the last change of what has come.
+    pub(super) fn is_there(&self, progress: &Progress, since: tokio::time::Instant) -> bool {
+        let count = |counter: &AtomicU64| counter.load(Relaxed);
+        match *self {
+            Awaited::Counts {
+                received,
+                ended,
+                acked,
+            } => {
+                count(&progress.received) >= received
+                    && count(&progress.ended) >= ended
+                    && count(&progress.acked) >= acked
+            }
+            Awaited::Quiet { acks, time } => {
+                let answered = count(&progress.acked) + count(&progress.abandoned);
+                (!acks || answered >= count(&progress.sent)) && since.elapsed() >= time
+            }
+        }
+    }
+}
+
+/// How much has come so far.
+pub(super) fn come(progress: &Progress) -> [u64; 3] {
+    [&progress.received, &progress.ended, &progress.acked].map(|counter| counter.load(Relaxed))
+}

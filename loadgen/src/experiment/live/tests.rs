@@ -1,0 +1,185 @@
+//! Thresholds that end a run, on constructed seconds of it.
+
+use std::path::Path;
+
+use super::*;
+use crate::observed::recorder::{DeliverySample, Recorder};
+
+const MS: Nanos = 1_000_000;
+const SECOND: Nanos = WINDOW;
+
+/// Two phases, a warm-up of 2 s and 10 s that are measured, with a threshold or more.
+fn live(thresholds: &str, of_phase: &str) -> Live {
+    let text = r#"version = 1
+name = "live"
+question = "Does it end?"
+drain = "3s"
+population = { users = 4, rooms = 2 }
+
+[[phases]]
+name = "warm-up"
+duration = "2s"
+rate = "10/s"
+measured = false
+
+[[phases]]
+name = "steady"
+duration = "10s"
+rate = "10/s"
+"#;
+    let mut scenario = Scenario::parse(Path::new("live.toml"), text).unwrap();
+    let parse = |lines: &str| -> Vec<Threshold> {
+        lines
+            .lines()
+            .map(|line| {
+                let [key, condition, after] =
+                    line.split('|').map(str::trim).collect::<Vec<_>>()[..]
+                else {
+                    panic!("{line}");
+                };
+                let mut threshold = crate::observed::recorder::tests::threshold(key, condition);
+                threshold.abort_after = Some(humantime::parse_duration(after).unwrap());
+                threshold
+            })
+            .collect()
+    };
+    scenario.thresholds = parse(thresholds);
+    scenario.phases[1].thresholds = parse(of_phase);
+    Live::of(&scenario, &Plan::new(&scenario).unwrap())
+}
+
+/// What a worker shows after each second, 2,000 deliveries in each: the latency of these seconds, in order.
+struct Worker {
+    recorder: Recorder,
+    shown: Vec<Samples>,
+    second: Nanos,
+}
+
+impl Worker {
+    fn new(live: &Live) -> Self {
+        let mut recorder = Recorder::new(Arc::clone(&live.layout));
+        recorder.begin(0);
+        Self {
+            recorder,
+            shown: Vec::new(),
+            second: 0,
+        }
+    }
+
+    /// A second passes; what the run's end is then, if it ends.
+    fn second(
+        &mut self,
+        live: &mut Live,
+        latency: Nanos,
+        counts: &Counts,
+        machine: &[bool],
+    ) -> Option<String> {
+        for index in 0..2_000 {
+            let intended = self.second * SECOND + index * (SECOND / 2_000);
+            self.recorder.record_delivery(DeliverySample {
+                intended,
+                received: intended + latency,
+                phase: 1,
+                members: 2,
+            });
+        }
+        self.second += 1;
+        self.recorder.publish(&mut self.shown);
+        let elapsed = self.second * SECOND + 150 * MS;
+        assert!(live.is_due(elapsed));
+        let machine: Vec<_> = machine
+            .iter()
+            .map(|&disturbed| MachineSecond {
+                disturbed,
+                ..MachineSecond::default()
+            })
+            .collect();
+        let missed = live.look(elapsed, &self.shown, counts, &machine);
+        assert!(!live.is_due(elapsed), "looked at once a second");
+        missed
+    }
+}
+
+/// After how many seconds a run ends with these latencies, and why.
+fn ends(live: &mut Live, latencies: &[Nanos], disturbed: &[bool]) -> Option<(usize, String)> {
+    let mut worker = Worker::new(live);
+    let mut seconds = latencies.iter().enumerate();
+    seconds.find_map(|(second, &latency)| {
+        let machine = disturbed.get(..=second).unwrap_or_default();
+        let why = worker.second(live, latency, &Counts::default(), machine)?;
+        Some((second + 1, why))
+    })
+}
+
+#[test]
+fn a_miss_ends_the_run_and_says_by_what() {
+    let mut live = live("delivery.p99 | < 5ms | 1s", "");
+    let (after, why) = ends(&mut live, &[MS, MS, 9 * MS], &[]).unwrap();
+    assert_eq!(after, 3);
+    assert!(
+        why.starts_with("aborted after 3 s: delivery.p99 < 5ms: 9.")
+            && why.ends_with("ms (n = 6000)"),
+        "{why}"
+    );
+}
+
+#[test]
+fn the_delay_counts_from_the_first_measured_phase() {
+    let mut live = live("delivery.p99 | < 5ms | 2s", "");
+    // Measured from the second second on, and two more: the fourth look.
+    let (after, _) = ends(&mut live, &[9 * MS; 8], &[]).unwrap();
+    assert_eq!(after, 4);
+}
+
+#[test]
+fn what_is_kept_does_not_end_a_run() {
+    let mut live = live("delivery.within_5ms | >= 99% | 0s\ndropped | == 0 | 0s", "");
+    assert_eq!(ends(&mut live, &[MS; 8], &[]), None);
+}
+
+#[test]
+fn too_few_samples_end_nothing() {
+    let mut live = live("delivery.p99.99 | < 5ms | 0s", "");
+    assert_eq!(ends(&mut live, &[9 * MS; 8], &[]), None);
+}
+
+#[test]
+fn a_phase_has_its_own_samples_and_its_own_name() {
+    let mut live = live("", "delivery.within_5ms | >= 99% | 1s");
+    let (after, why) = ends(&mut live, &[9 * MS; 8], &[]).unwrap();
+    assert_eq!(after, 3);
+    assert!(
+        why.contains("delivery.within_5ms >= 99% (phase steady): 0.00 % (n = 6000)"),
+        "{why}"
+    );
+}
+
+#[test]
+fn rule_10_a_second_that_others_had_the_machine_ends_no_run() {
+    let mut live = live("delivery.max | < 5ms | 0s", "");
+    let slow_third = [MS, MS, 9 * MS, MS, MS];
+    let disturbed = [false, false, true, false, false];
+    assert_eq!(ends(&mut live, &slow_third, &disturbed), None);
+}
+
+#[test]
+fn a_run_without_such_thresholds_is_never_looked_at() {
+    let live = live("", "");
+    assert!(!live.is_due(100 * SECOND));
+}
+
+#[test]
+fn counts_end_a_run_too() {
+    let mut live = live("duplicated | == 0 | 0s", "");
+    let mut worker = Worker::new(&live);
+    let none = Counts::default();
+    for _ in 0..3 {
+        assert_eq!(worker.second(&mut live, MS, &none, &[]), None);
+    }
+    let twice = Counts {
+        duplicated: 2,
+        ..none
+    };
+    let why = worker.second(&mut live, MS, &twice, &[]).unwrap();
+    assert_eq!(why, "aborted after 4 s: duplicated == 0: 2");
+}

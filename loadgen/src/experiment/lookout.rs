@@ -1,0 +1,263 @@
+//! Watches a run from outside the workers: shows it, and notices what ends it before its time.
+
+use std::{
+    sync::atomic::Ordering::Relaxed,
+    time::{Duration, Instant},
+};
+
+use super::{
+    Event, Interrupt, RunError, Watcher,
+    awaited::{Awaited, come},
+    live::{Counts, Live},
+    measure::Crew,
+};
+use crate::{
+    drive::worker::{Command, Report},
+    model::clock::{Nanos, nanos},
+    plan::Plan,
+    rig::{
+        RunningServer,
+        machine::{HiccupMonitor, Monitor},
+    },
+};
+
+/// From "everybody is there" to the first intended send: time for all workers to hear of it.
+const RUN_UP: Duration = Duration::from_millis(200);
+/// How often progress is shown, and the drain looked at.
+const TICK: Duration = Duration::from_millis(250);
+
+/// Where a run is.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// The phase, or what is waited for.
+    pub phase: String,
+    /// Since the start of the schedule; before it, since the first connect.
+    pub elapsed: Duration,
+    /// The whole schedule; `None` while users connect.
+    pub total: Option<Duration>,
+    /// Users connected and joined.
+    pub connected: u64,
+    /// Users of the scenario.
+    pub users: u64,
+    /// Messages sent so far.
+    pub sent: u64,
+    /// Messages sent per second since the last snapshot.
+    pub rate: f64,
+    /// Of the deliveries so far, nanoseconds.
+    pub p50: Option<Nanos>,
+    /// Of the deliveries so far, nanoseconds.
+    pub p99: Option<Nanos>,
+}
+
+/// How a stage ended.
+pub(super) enum Stage {
+    Done,
+    Died(String),
+    Interrupted,
+    /// A threshold says that going on is of no use, and why.
+    Aborted(String),
+}
+
+/// Watches a run from outside the workers: shows it, and notices when the target dies, the user stops it, or a
+/// threshold ends it.
+pub(super) struct Lookout<'a> {
+    pub(super) server: Option<&'a mut RunningServer>,
+    pub(super) interrupt: &'a Interrupt,
+    pub(super) watcher: &'a mut dyn Watcher,
+    pub(super) awaited: Awaited,
+    pub(super) machine_check: bool,
+    pub(super) live: Live,
+    /// When the schedule began.
+    pub(super) began: Option<Instant>,
+    pub(super) monitor: Option<Monitor>,
+    pub(super) hiccups: Option<HiccupMonitor>,
+}
+
+impl Lookout<'_> {
+    pub(super) async fn connect(&mut self, crew: &mut Crew) -> Result<Stage, RunError> {
+        self.watcher.event(Event::Stage("connect"));
+        let mut ready = 0;
+        let mut view = View::default();
+        while ready < crew.workers.len() {
+            tokio::select! {
+                report = crew.reports.recv() => match report {
+                    Some(Report::Ready) => ready += 1,
+                    Some(Report::CannotConnect { user, error }) => {
+                        return match self.death(Duration::from_millis(500)).await {
+                            Some(why) => Ok(Stage::Died(why)),
+                            None => Err(RunError::Connect { user, url: crew.url.clone(), error }),
+                        };
+                    }
+                    Some(Report::Sent) => {}
+                    None => return Ok(Stage::Died("all workers ended".into())),
+                },
+                why = died(&mut self.server) => return Ok(Stage::Died(why)),
+                () = self.interrupt.nth(1) => return Err(RunError::Interrupted),
+                () = tokio::time::sleep(TICK) => {
+                    let elapsed = crew.clock.now() - crew.started;
+                    let snapshot = view.snapshot(crew, "connecting".into(), elapsed, None);
+                    self.watcher.event(Event::Progress(&snapshot));
+                }
+            }
+        }
+        Ok(Stage::Done)
+    }
+
+    pub(super) async fn schedule(&mut self, crew: &mut Crew) -> Stage {
+        self.watcher.event(Event::Stage("schedule"));
+        let start = crew.clock.now() + nanos(RUN_UP);
+        self.watch_machine(crew.clock.instant(start));
+        crew.tell(Command::Start(start)).await;
+        let mut sent = 0;
+        let mut view = View::default();
+        while sent < crew.workers.len() {
+            tokio::select! {
+                report = crew.reports.recv() => match report {
+                    Some(Report::Sent) => sent += 1,
+                    Some(_) => {}
+                    None => return Stage::Died("all workers ended".into()),
+                },
+                why = died(&mut self.server) => return Stage::Died(why),
+                () = self.interrupt.nth(1) => return Stage::Interrupted,
+                () = tokio::time::sleep(TICK) => {
+                    if let Some(why) = everybody_gone(crew) {
+                        return Stage::Died(self.death(TICK).await.unwrap_or(why));
+                    }
+                    let elapsed = crew.clock.now().saturating_sub(start);
+                    if let Some(missed) = self.missed(crew, elapsed) {
+                        return Stage::Aborted(missed);
+                    }
+                    let phase = phase_at(&crew.plan, elapsed);
+                    let snapshot = view.snapshot(crew, phase, elapsed, Some(crew.plan.end()));
+                    self.watcher.event(Event::Progress(&snapshot));
+                }
+            }
+        }
+        Stage::Done
+    }
+
+    /// The threshold that ends the run now, if one does: looked at once for each second of the schedule.
+    fn missed(&mut self, crew: &Crew, elapsed: Nanos) -> Option<String> {
+        if !self.live.is_due(elapsed) {
+            return None;
+        }
+        let machine = self.monitor.as_ref().map(Monitor::so_far);
+        let counts = Counts {
+            dropped: crew.progress.dropped.load(Relaxed),
+            duplicated: crew.progress.duplicated.load(Relaxed),
+            failed: crew.progress.failed.load(Relaxed),
+        };
+        self.live
+            .look(elapsed, &crew.live(), &counts, &machine.unwrap_or_default())
+    }
+
+    fn watch_machine(&mut self, start: Instant) {
+        self.began = Some(start);
+        self.hiccups = HiccupMonitor::start(start)
+            .inspect_err(|error| tracing::warn!(%error, "the scheduler's pauses are not watched"))
+            .ok();
+        if !self.machine_check {
+            return;
+        }
+        // Only of a server that was started here is known which process it is.
+        let own = self
+            .server
+            .as_ref()
+            .map(|server| vec![std::process::id(), server.pid()]);
+        self.monitor = Monitor::start(start, own)
+            .inspect_err(|error| tracing::warn!(%error, "the machine is not watched"))
+            .ok();
+    }
+
+    /// Waits until everything that is due has come, or the scenario's patience ends.
+    pub(super) async fn drain(&mut self, crew: &Crew, patience: Duration) -> Stage {
+        self.watcher.event(Event::Stage("drain"));
+        let deadline = tokio::time::Instant::now() + patience;
+        let (mut seen, mut since) = (come(&crew.progress), tokio::time::Instant::now());
+        while !self.awaited.is_there(&crew.progress, since)
+            && tokio::time::Instant::now() < deadline
+        {
+            let now = come(&crew.progress);
+            if now != seen {
+                (seen, since) = (now, tokio::time::Instant::now());
+            }
+            tokio::select! {
+                why = died(&mut self.server) => return Stage::Died(why),
+                () = self.interrupt.nth(1) => return Stage::Interrupted,
+                () = tokio::time::sleep(Duration::from_millis(20)) => {
+                    if let Some(why) = everybody_gone(crew) {
+                        return Stage::Died(self.death(TICK).await.unwrap_or(why));
+                    }
+                }
+            }
+        }
+        // What is doubled comes behind what was awaited.
+        tokio::time::sleep(RUN_UP).await;
+        Stage::Done
+    }
+
+    /// Why the server process died, if it does within that time: its connections break before it is gone.
+    async fn death(&mut self, within: Duration) -> Option<String> {
+        tokio::time::timeout(within, died(&mut self.server))
+            .await
+            .ok()
+    }
+}
+
+/// Resolves when the server process of this run has ended.
+async fn died(server: &mut Option<&mut RunningServer>) -> String {
+    match server {
+        Some(server) => format!("the server died: {}", server.exited().await),
+        None => std::future::pending().await,
+    }
+}
+
+fn everybody_gone(crew: &Crew) -> Option<String> {
+    let closed = crew.progress.closed.load(Relaxed);
+    let left = crew.progress.connected.load(Relaxed);
+    (closed > 0 && left == 0).then(|| format!("{} closed all {closed} connections", crew.url))
+}
+
+fn phase_at(plan: &Plan, elapsed: Nanos) -> String {
+    plan.phases
+        .iter()
+        .find(|phase| elapsed < phase.end)
+        .map_or_else(|| "draining".to_owned(), |phase| phase.name.clone())
+}
+
+/// Remembers the last snapshot, for the rate between two.
+#[derive(Default)]
+struct View {
+    last: Option<(Nanos, u64)>,
+}
+
+impl View {
+    fn snapshot(
+        &mut self,
+        crew: &Crew,
+        phase: String,
+        elapsed: Nanos,
+        total: Option<Nanos>,
+    ) -> Snapshot {
+        let sent = crew.progress.sent.load(Relaxed);
+        let rate = self.last.map_or(0.0, |(at, before)| {
+            (sent - before) as f64 / Duration::from_nanos((elapsed - at).max(1)).as_secs_f64()
+        });
+        self.last = Some((elapsed, sent));
+        let live = crew.live();
+        // All deliveries are the first that is watched.
+        let deliveries = live.first().map(|samples| &samples.histogram);
+        let at = |percentile| crate::model::percentile::of(deliveries?, percentile).ok();
+        Snapshot {
+            phase,
+            elapsed: Duration::from_nanos(elapsed),
+            total: total.map(Duration::from_nanos),
+            connected: crew.progress.connected.load(Relaxed),
+            users: crew.plan.users.len() as u64,
+            sent,
+            rate,
+            p50: at(50.0),
+            p99: at(99.0),
+        }
+    }
+}

@@ -1,0 +1,435 @@
+//! The promises, checked on the whole account of a run: every (message, recipient) pair and every end of a message.
+
+mod check;
+mod finding;
+mod order;
+
+use serde::{Deserialize, Serialize};
+
+use self::finding::{Case, Findings};
+pub use self::{
+    check::Check,
+    finding::{Example, Finding},
+};
+use crate::{
+    model::vocabulary::{Delivery, Vocabulary},
+    observed::{
+        Broken, Stored,
+        ledger::{Ledger, Slot, id_bits},
+        presence::{Presence, Standing},
+        strays::{Stray, StrayKind, Strays},
+    },
+    plan::{Plan, Send},
+};
+
+/// The totals of a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Totals {
+    /// Messages that were due: of an open phase, all in the plan; of a closed one, those that were sent.
+    pub scheduled: u64,
+    /// Messages sent.
+    pub sent: u64,
+    /// Messages not sent: scheduled = sent + dropped.
+    pub dropped: u64,
+    /// Deliveries to others that were due.
+    pub expected: u64,
+    /// Of these, how many came at least once.
+    pub delivered: u64,
+    /// Of these, how many never came.
+    pub lost: u64,
+    /// Deliveries beyond the first.
+    pub duplicated: u64,
+    /// Messages that somebody was told are stored.
+    pub confirmed: u64,
+    /// Messages that somebody was told could not be stored.
+    pub failed: u64,
+    /// Confirmed messages that were found in the store; `None` where nobody could look.
+    pub stored: Option<u64>,
+}
+
+impl Totals {
+    fn add(&mut self, other: &Totals) {
+        self.scheduled += other.scheduled;
+        self.sent += other.sent;
+        self.dropped += other.dropped;
+        self.expected += other.expected;
+        self.delivered += other.delivered;
+        self.lost += other.lost;
+        self.duplicated += other.duplicated;
+        self.confirmed += other.confirmed;
+        self.failed += other.failed;
+        self.stored = self.stored.zip(other.stored).map(|(a, b)| a + b);
+    }
+}
+
+/// What a server owes for each message, beside its delivery to the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Promises {
+    /// Confirmed or Failed, to everybody who got it.
+    pub ends: bool,
+    /// An acknowledgement to the sender.
+    pub acks: bool,
+    /// A copy to the sender.
+    pub echo: bool,
+    /// The sender's copy is an event apart, whose order among the others' says nothing.
+    pub answered_apart: bool,
+}
+
+impl Promises {
+    /// Of a server that speaks so and delivers so.
+    pub fn of(vocabulary: &Vocabulary, delivery: Delivery) -> Self {
+        Self {
+            ends: delivery == Delivery::Optimistic && vocabulary.has_ends(),
+            acks: vocabulary.acknowledges_messages,
+            echo: vocabulary.echoes,
+            answered_apart: vocabulary.room.sent.is_some() || vocabulary.channel.sent.is_some(),
+        }
+    }
+}
+
+/// What is known of a run when it is over.
+pub struct Evidence<'a> {
+    /// What was to be done.
+    pub plan: &'a Plan,
+    /// What was seen.
+    pub ledger: &'a Ledger,
+    /// What the server owes.
+    pub promises: Promises,
+    /// Who was where when.
+    pub presence: &'a Presence,
+    /// What came and belongs nowhere.
+    pub strays: &'a Strays,
+    /// Connections that broke: how many, and the first.
+    pub broken: (u64, &'a [Broken]),
+    /// What is in the store, where somebody could look.
+    pub stored: Option<&'a Stored>,
+    /// What the server says is left when everybody had gone: users, rooms, sockets.
+    pub left: Option<[u64; 3]>,
+}
+
+/// Totals, and every promise that was broken.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Account {
+    /// Counts.
+    pub totals: Totals,
+    /// Counts of each phase's messages.
+    pub phases: Vec<Totals>,
+    /// (message, member) pairs in the grey zone of a join, a leave or a reconnect.
+    pub grey: u64,
+    /// Broken promises, in the order of [`Check::ALL`].
+    pub findings: Vec<Finding>,
+}
+
+impl Account {
+    /// The account of a run that was cut off: what is missing was not waited for, so only what came can be wrong.
+    pub fn of_a_cut_run(mut self) -> Self {
+        self.findings.retain(|finding| {
+            !matches!(
+                finding.check,
+                Check::Lost
+                    | Check::EndMissing
+                    | Check::AckWrong
+                    | Check::FailedButStored
+                    | Check::ConnectionLost
+                    | Check::StateLeft
+            )
+        });
+        for totals in self.phases.iter_mut().chain([&mut self.totals]) {
+            totals.lost = 0;
+            // What was not reached any more was not due.
+            totals.scheduled = totals.sent;
+            totals.dropped = 0;
+        }
+        self
+    }
+}
+
+/// Goes through the whole account of a run.
+pub fn account(evidence: &Evidence<'_>) -> Account {
+    let mut audit = Audit::new(evidence);
+    for (message, send) in evidence.plan.sends.iter().enumerate() {
+        audit.message(message as u32, send);
+    }
+    let Audit {
+        phases,
+        grey,
+        mut findings,
+        ..
+    } = audit;
+    order::check(evidence, &mut findings);
+    check_strays(evidence, &mut findings);
+    check_connections(evidence, &mut findings);
+    check_state(evidence, &mut findings);
+    let mut totals = Totals {
+        stored: evidence.stored.map(|_| 0),
+        ..Totals::default()
+    };
+    for phase in &phases {
+        totals.add(phase);
+    }
+    Account {
+        totals,
+        phases,
+        grey,
+        findings: findings.into_sorted(),
+    }
+}
+
+/// Goes through the messages and counts.
+struct Audit<'a> {
+    evidence: &'a Evidence<'a>,
+    phases: Vec<Totals>,
+    grey: u64,
+    findings: Findings<'a>,
+}
+
+/// What the members of a message were told about it.
+#[derive(Clone, Copy, Default)]
+struct Told {
+    confirmed: bool,
+    failed: bool,
+    id: Option<u64>,
+    ids_differ: bool,
+}
+
+impl<'a> Audit<'a> {
+    fn new(evidence: &'a Evidence<'a>) -> Self {
+        let nothing = Totals {
+            stored: evidence.stored.map(|_| 0),
+            ..Totals::default()
+        };
+        Self {
+            evidence,
+            phases: vec![nothing; evidence.plan.phases.len()],
+            grey: 0,
+            findings: Findings::new(evidence.plan),
+        }
+    }
+
+    fn message(&mut self, message: u32, send: &Send) {
+        let evidence = self.evidence;
+        let closed = evidence.plan.phase_of(send).closed;
+        let Some(sent) = evidence.ledger.sent_at(message) else {
+            // In a closed phase the plan has the most that could be said, and what was not reached was not due.
+            let missed = u64::from(!closed);
+            let totals = self.totals(send);
+            totals.scheduled += missed;
+            totals.dropped += missed;
+            return;
+        };
+        let totals = self.totals(send);
+        totals.scheduled += 1;
+        totals.sent += 1;
+        let first_receipt = evidence.ledger.first_receipt(message);
+        let unheard = first_receipt.is_none() && evidence.presence.cut_short(send.sender, sent);
+        let mut told = Told::default();
+        let members = &evidence.plan.conversation_of(send).members;
+        for (position, &member) in members.iter().enumerate() {
+            let seen = evidence.ledger.slot(send.slot as usize + position);
+            let standing = match evidence.plan.place(member, send.conversation) {
+                _ if unheard => Standing::Grey,
+                Some(place) => {
+                    evidence
+                        .presence
+                        .standing(member, place as u32, sent, first_receipt)
+                }
+                None => Standing::Out,
+            };
+            self.member(message, send, member, &seen, standing, &mut told);
+            if member == send.sender {
+                self.acknowledgement(message, send, sent, &seen, &mut told);
+            }
+        }
+        let totals = self.totals(send);
+        totals.confirmed += u64::from(told.confirmed);
+        totals.failed += u64::from(told.failed);
+        self.stored(message, send, told);
+    }
+
+    fn totals(&mut self, send: &Send) -> &mut Totals {
+        &mut self.phases[usize::from(send.phase)]
+    }
+
+    /// What one member saw of a message.
+    fn member(
+        &mut self,
+        message: u32,
+        send: &Send,
+        member: u32,
+        seen: &Slot,
+        standing: Standing,
+        told: &mut Told,
+    ) {
+        let own = member == send.sender;
+        let case = || Case::of(message, send, member);
+        if !own || self.evidence.promises.echo {
+            self.delivery(send, seen, standing, own, &case());
+        }
+        told.confirmed |= seen.confirmations() > 0;
+        told.failed |= seen.failures() > 0;
+        if let Some(id) = seen.id() {
+            let differs = seen.id_differs() || told.id.is_some_and(|known| known != id);
+            if differs {
+                told.ids_differ = true;
+                self.findings.add(Check::IdDiffers, case());
+            }
+            told.id.get_or_insert(id);
+        }
+        if self.evidence.promises.ends {
+            let owed = standing == Standing::In { to_the_end: true };
+            self.end(seen, owed, &case());
+        }
+    }
+
+    fn delivery(&mut self, send: &Send, seen: &Slot, standing: Standing, own: bool, case: &Case) {
+        let deliveries = seen.deliveries();
+        let case = || case.clone().own_copy(own);
+        match (standing, deliveries) {
+            (Standing::In { .. }, _) => {
+                if !own {
+                    let totals = self.totals(send);
+                    totals.expected += 1;
+                    totals.delivered += u64::from(deliveries > 0);
+                    totals.lost += u64::from(deliveries == 0);
+                }
+                if deliveries == 0 {
+                    self.findings.add(Check::Lost, case());
+                }
+            }
+            (Standing::Grey, _) => self.grey += 1,
+            (Standing::Out, 0) => {}
+            (Standing::Out, _) => {
+                let case = case().note("who was no member at the time");
+                self.findings.add(Check::CrossDelivered, case);
+            }
+        }
+        if deliveries > 1 {
+            self.totals(send).duplicated += u64::from(deliveries - 1);
+            let case = case().note(format!("{deliveries} times"));
+            self.findings.add(Check::Duplicated, case);
+        }
+        if seen.changed() {
+            self.findings.add(Check::ContentChanged, case());
+        }
+    }
+
+    fn end(&mut self, seen: &Slot, owed: bool, case: &Case) {
+        match (seen.confirmations(), seen.failures()) {
+            (0, 0) if owed && seen.deliveries() > 0 => {
+                self.findings.add(Check::EndMissing, case.clone());
+            }
+            (0, 0) | (1, 0) | (0, 1) => {}
+            (confirmations, failures) => {
+                let note = format!("Confirmed {confirmations}, Failed {failures} times");
+                self.findings.add(Check::EndTwice, case.clone().note(note));
+            }
+        }
+        // What was never delivered is lost, and its end is no second fault.
+        if seen.ended_early() && seen.deliveries() > 0 {
+            self.findings.add(Check::EndEarly, case.clone());
+        }
+    }
+
+    fn acknowledgement(
+        &mut self,
+        message: u32,
+        send: &Send,
+        sent: u64,
+        seen: &Slot,
+        told: &mut Told,
+    ) {
+        let Promises { acks, ends, .. } = self.evidence.promises;
+        if !acks {
+            return;
+        }
+        let owed = self.evidence.presence.owes_ack(send.sender, sent);
+        if seen.acks() > 1 || owed && seen.acks() == 0 {
+            let case = Case::of(message, send, send.sender);
+            let note = format!("{} times", seen.acks());
+            self.findings.add(Check::AckWrong, case.note(note));
+        }
+        // Where no Confirmed comes, the acknowledgement is the confirmation.
+        if !ends && seen.acks() > 0 {
+            told.confirmed |= !seen.ack_refused();
+            told.failed |= seen.ack_refused();
+        }
+    }
+
+    fn stored(&mut self, message: u32, send: &Send, told: Told) {
+        let Some(stored) = self.evidence.stored else {
+            return;
+        };
+        let id = stored.id(message as usize);
+        let case = || Case::of(message, send, send.sender);
+        if told.confirmed {
+            // Which of two ids is the stored one, the finding about the ids leaves open.
+            let same = id.is_some() && (id.map(id_bits) == told.id || told.ids_differ);
+            if same {
+                let totals = self.totals(send);
+                totals.stored = totals.stored.map(|stored| stored + 1);
+            } else {
+                let note = match id {
+                    Some(_) => "stored under another _id",
+                    None => "no document",
+                };
+                self.findings
+                    .add(Check::ConfirmedNotStored, case().note(note));
+            }
+        } else if told.failed && id.is_some() {
+            self.findings.add(Check::FailedButStored, case());
+        }
+        if stored.is_twice(message) {
+            self.findings.add(Check::StoredTwice, case());
+        }
+    }
+}
+
+fn check_strays(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
+    for (kind, check) in [
+        (StrayKind::CrossDelivered, Check::CrossDelivered),
+        (StrayKind::Unexpected, Check::Unexpected),
+        (StrayKind::OrphanedEnd, Check::EndOrphaned),
+    ] {
+        let examples = evidence.strays.examples(kind);
+        findings.add_counted(
+            check,
+            evidence.strays.count(kind),
+            examples.map(|stray: &Stray| Example {
+                recipient: Some(evidence.plan.users[stray.user as usize].clone()),
+                note: Some(stray.what.clone()),
+                ..Example::default()
+            }),
+        );
+    }
+}
+
+fn check_connections(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
+    let (count, broken) = evidence.broken;
+    findings.add_counted(
+        Check::ConnectionLost,
+        count,
+        broken.iter().map(|broken| Example {
+            recipient: Some(evidence.plan.users[broken.user as usize].clone()),
+            note: Some(broken.why.to_string()),
+            ..Example::default()
+        }),
+    );
+}
+
+fn check_state(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
+    let Some([users, rooms, sockets]) = evidence.left else {
+        return;
+    };
+    findings.add_counted(
+        Check::StateLeft,
+        users + rooms + sockets,
+        [Example {
+            note: Some(format!("{users} users, {rooms} rooms, {sockets} sockets")),
+            ..Example::default()
+        }]
+        .into_iter(),
+    );
+}
+
+#[cfg(test)]
+mod tests;

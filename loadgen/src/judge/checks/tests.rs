@@ -1,0 +1,417 @@
+//! Each check on a small account in which exactly its promise is broken.
+
+use std::path::Path;
+
+use super::*;
+use crate::{
+    model::vocabulary::Dialect,
+    observed::presence::{Entry, Step},
+    scenario::Scenario,
+};
+
+const MEMBERS: usize = 3;
+
+/// A run of a few messages in one channel of three, in which everything went well.
+struct Run {
+    plan: Plan,
+    ledger: Ledger,
+    stored: Stored,
+    strays: Strays,
+    promises: Promises,
+    log: Vec<Entry>,
+}
+
+impl Run {
+    fn healthy() -> Self {
+        let text = "version = 1\nname = \"t\"\nquestion = \"?\"\n\
+             population = { users = 3, channels = [{ count = 1, members = 3 }] }\n\
+             [[phases]]\nname = \"steady\"\nduration = \"1s\"\nrate = \"20/s\"\narrivals = \"uniform\"\n";
+        let plan = Plan::new(&Scenario::parse(Path::new("t.toml"), text).unwrap()).unwrap();
+        let mut run = Self {
+            ledger: Ledger::new(plan.sends.len(), plan.slots),
+            stored: Stored::new(plan.sends.len()),
+            strays: Strays::default(),
+            promises: Promises::of(&Vocabulary::of(Dialect::Readme), Delivery::Optimistic),
+            log: Vec::new(),
+            plan,
+        };
+        for message in 0..run.plan.sends.len() as u32 {
+            run.send(message);
+            for position in 0..MEMBERS {
+                run.deliver(message, position, 10 * message + 1);
+                run.confirm(message, position);
+            }
+            run.stored.add(message, id(message));
+        }
+        run
+    }
+
+    /// The account of a run whose message 5 went as `tell` says, and whose others went well.
+    fn with(tell: impl FnOnce(&mut Run)) -> Account {
+        let mut run = Self::healthy();
+        let fresh = Ledger::new(run.plan.sends.len(), run.plan.slots);
+        let healthy = std::mem::replace(&mut run.ledger, fresh);
+        for message in (0..run.plan.sends.len() as u32).filter(|&message| message != 5) {
+            run.send(message);
+            for position in 0..MEMBERS {
+                let arrival = healthy.slot(run.slot(message, position)).arrival();
+                run.deliver(message, position, arrival);
+                run.confirm(message, position);
+            }
+        }
+        tell(&mut run);
+        run.account()
+    }
+
+    fn slot(&self, message: u32, position: usize) -> usize {
+        self.plan.sends[message as usize].slot as usize + position
+    }
+
+    fn send(&self, message: u32) {
+        let send = self.plan.sends[message as usize];
+        self.ledger.sent(message, sent_at(message));
+        self.ledger
+            .acked(self.plan.slot(&send, send.sender).unwrap(), true);
+    }
+
+    fn deliver(&self, message: u32, position: usize, arrival: u32) {
+        self.ledger
+            .delivered(self.slot(message, position), arrival, false);
+        self.ledger.received_after(message, 1_600);
+    }
+
+    fn confirm(&self, message: u32, position: usize) {
+        self.ledger
+            .confirmed(self.slot(message, position), id(message));
+    }
+
+    fn all_well(&self, but: impl Fn(usize) -> bool) {
+        self.send(5);
+        for position in (0..MEMBERS).filter(|&position| !but(position)) {
+            self.deliver(5, position, 51);
+            self.confirm(5, position);
+        }
+    }
+
+    fn account(&self) -> Account {
+        account(&Evidence {
+            plan: &self.plan,
+            ledger: &self.ledger,
+            promises: self.promises,
+            presence: &Presence::new(&self.plan, &self.log),
+            strays: &self.strays,
+            broken: (0, &[]),
+            stored: Some(&self.stored),
+            left: Some([0, 0, 0]),
+        })
+    }
+
+    /// The position of somebody other than the sender of message 5.
+    fn recipient(&self) -> usize {
+        let sender = self.plan.sends[5].sender;
+        (0..MEMBERS)
+            .find(|&position| self.plan.conversations[0].members[position] != sender)
+            .unwrap()
+    }
+}
+
+/// A second apart, so that the grey zones of two messages don't meet.
+fn sent_at(message: u32) -> u64 {
+    u64::from(message) * 1_000_000_000
+}
+
+fn id(message: u32) -> u64 {
+    u64::from(message) + 100
+}
+
+fn broken(account: &Account) -> Vec<(Check, u64)> {
+    account
+        .findings
+        .iter()
+        .map(|finding| (finding.check, finding.count))
+        .collect()
+}
+
+#[test]
+fn a_healthy_run_has_no_findings_and_full_totals() {
+    let account = Run::healthy().account();
+    assert_eq!(broken(&account), []);
+    let totals = account.totals;
+    assert_eq!((totals.scheduled, totals.sent, totals.dropped), (20, 20, 0));
+    assert_eq!(
+        (totals.expected, totals.delivered, totals.lost),
+        (40, 40, 0)
+    );
+    assert_eq!(
+        (totals.confirmed, totals.failed, totals.stored),
+        (20, 0, Some(20))
+    );
+}
+
+#[test]
+fn a_delivery_that_never_came_is_lost_and_named() {
+    let account = Run::with(|run| {
+        let recipient = run.recipient();
+        run.all_well(|position| position == recipient);
+    });
+    assert_eq!(broken(&account), [(Check::Lost, 1)]);
+    assert_eq!(account.totals.lost, 1);
+    assert_eq!(account.findings[0].examples[0].message, Some(5));
+}
+
+#[test]
+fn a_second_delivery_is_a_duplicate() {
+    let account = Run::with(|run| {
+        run.all_well(|_| false);
+        run.deliver(5, run.recipient(), 52);
+    });
+    assert_eq!(broken(&account), [(Check::Duplicated, 1)]);
+    assert_eq!(account.totals.duplicated, 1);
+}
+
+#[test]
+fn a_message_that_was_not_sent_is_dropped_and_not_lost() {
+    let account = Run::with(|run| run.stored = Stored::new(run.plan.sends.len()));
+    assert_eq!(account.totals.dropped, 1);
+    assert_eq!(account.totals.lost, 0);
+}
+
+#[test]
+fn what_a_cut_run_did_not_reach_was_neither_due_nor_lost() {
+    for cut_short in [
+        Run::with(|_| {}).of_a_cut_run(),
+        Run::with(|run| run.send(5)).of_a_cut_run(),
+    ] {
+        for totals in cut_short.phases.iter().chain([&cut_short.totals]) {
+            assert_eq!((totals.dropped, totals.lost), (0, 0));
+            assert_eq!(totals.scheduled, totals.sent);
+        }
+        assert_eq!(broken(&cut_short), []);
+    }
+}
+
+#[test]
+fn a_changed_body_is_found() {
+    let account = Run::with(|run| {
+        run.all_well(|_| false);
+        run.ledger.changed(run.slot(5, 1));
+    });
+    assert_eq!(broken(&account), [(Check::ContentChanged, 1)]);
+}
+
+#[test]
+fn no_end_two_ends_and_an_early_end_are_told_apart() {
+    let missing = Run::with(|run| {
+        let recipient = run.recipient();
+        run.all_well(|position| position == recipient);
+        run.deliver(5, recipient, 51);
+    });
+    assert_eq!(broken(&missing), [(Check::EndMissing, 1)]);
+    let twice = Run::with(|run| {
+        run.all_well(|_| false);
+        run.ledger.failed(run.slot(5, 0));
+    });
+    assert_eq!(broken(&twice), [(Check::EndTwice, 1)]);
+    let early = Run::with(|run| {
+        let recipient = run.recipient();
+        run.all_well(|position| position == recipient);
+        run.confirm(5, recipient);
+        run.deliver(5, recipient, 51);
+    });
+    assert_eq!(broken(&early), [(Check::EndEarly, 1)]);
+}
+
+#[test]
+fn confirmed_must_be_stored_under_the_same_id_and_failed_must_not() {
+    let not_stored = Run::with(|run| {
+        run.all_well(|_| false);
+        let mut stored = Stored::new(run.plan.sends.len());
+        for message in (0..20).filter(|&message| message != 5) {
+            stored.add(message, id(message));
+        }
+        run.stored = stored;
+    });
+    assert_eq!(broken(&not_stored), [(Check::ConfirmedNotStored, 1)]);
+    let failed = Run::with(|run| {
+        run.send(5);
+        for position in 0..MEMBERS {
+            run.deliver(5, position, 51);
+            run.ledger.failed(run.slot(5, position));
+        }
+    });
+    assert_eq!(broken(&failed), [(Check::FailedButStored, 1)]);
+    assert_eq!(failed.totals.failed, 1);
+    let twice = Run::with(|run| {
+        run.all_well(|_| false);
+        run.stored.add(5, 999);
+    });
+    assert_eq!(broken(&twice), [(Check::StoredTwice, 1)]);
+}
+
+#[test]
+fn a_senders_messages_out_of_order_are_found_even_if_all_members_agree() {
+    let mut run = Run::healthy();
+    // Two messages of one sender change places at every member.
+    let sends = &run.plan.sends;
+    let (first, second) = (0..20)
+        .flat_map(|a| (a + 1..20).map(move |b| (a, b)))
+        .find(|&(a, b)| sends[a].sender == sends[b].sender)
+        .unwrap();
+    run.ledger = Ledger::new(run.plan.sends.len(), run.plan.slots);
+    for message in 0..20_u32 {
+        run.send(message);
+        let place = match message as usize {
+            m if m == first => second,
+            m if m == second => first,
+            m => m,
+        };
+        for position in 0..MEMBERS {
+            run.deliver(message, position, 10 * place as u32 + 1);
+            run.confirm(message, position);
+        }
+    }
+    let account = run.account();
+    assert!(
+        account
+            .findings
+            .iter()
+            .all(|finding| finding.check == Check::Reordered),
+        "{:?}",
+        account.findings
+    );
+    assert!(!account.findings.is_empty());
+}
+
+#[test]
+fn one_member_with_another_order_disagrees() {
+    let mut run = Run::healthy();
+    let sends = &run.plan.sends;
+    let swapped = (0..19)
+        .find(|&a: &usize| sends[a].sender != sends[a + 1].sender)
+        .unwrap() as u32;
+    run.ledger = Ledger::new(run.plan.sends.len(), run.plan.slots);
+    for message in 0..20_u32 {
+        run.send(message);
+        for position in 0..MEMBERS {
+            let place = match message {
+                m if position == 2 && m == swapped => m + 1,
+                m if position == 2 && m == swapped + 1 => m - 1,
+                m => m,
+            };
+            run.deliver(message, position, 10 * place + 1);
+            run.confirm(message, position);
+        }
+    }
+    assert_eq!(broken(&run.account()), [(Check::OrderDisagrees, 1)]);
+}
+
+#[test]
+fn what_is_left_on_the_server_and_broken_connections_are_findings() {
+    let run = Run::healthy();
+    let account = account(&Evidence {
+        plan: &run.plan,
+        ledger: &run.ledger,
+        promises: run.promises,
+        presence: &Presence::default(),
+        strays: &run.strays,
+        broken: (2, &[]),
+        stored: None,
+        left: Some([1, 2, 1]),
+    });
+    assert_eq!(
+        broken(&account),
+        [(Check::ConnectionLost, 2), (Check::StateLeft, 4)]
+    );
+    assert_eq!(account.totals.stored, None);
+}
+
+/// The account in which a recipient of message 5 did `steps` at times relative to its send, and got it or not.
+fn with_steps(steps: &[(i64, Step)], delivered: bool) -> Account {
+    Run::with(|run| {
+        let recipient = run.recipient();
+        let user = run.plan.conversations[0].members[recipient];
+        run.log = steps
+            .iter()
+            .map(|&(after, step)| Entry {
+                user,
+                at: sent_at(5).saturating_add_signed(after),
+                step,
+            })
+            .collect();
+        run.all_well(|position| position == recipient);
+        if delivered {
+            run.deliver(5, recipient, 51);
+        }
+    })
+}
+
+/// What a member missed of all messages but the fifth says nothing here.
+fn about_message_5(account: &Account) -> Vec<Check> {
+    let of_5 = |finding: &&Finding| {
+        finding
+            .examples
+            .iter()
+            .any(|example| example.message == Some(5))
+    };
+    account
+        .findings
+        .iter()
+        .filter(of_5)
+        .map(|finding| finding.check)
+        .collect()
+}
+
+#[test]
+fn rule_13_in_the_grey_zone_a_delivery_is_neither_owed_nor_wrong() {
+    let leaving = [(500, Step::Leaving(0)), (900, Step::Left(0))];
+    for delivered in [false, true] {
+        let account = with_steps(&leaving, delivered);
+        assert_eq!(about_message_5(&account), [], "delivered: {delivered}");
+        assert_eq!(account.grey, 1);
+        // One of the others' two is not counted as expected.
+        assert_eq!(account.phases[0].expected, account.totals.expected);
+    }
+}
+
+#[test]
+fn rule_13_a_delivery_to_somebody_who_had_left_is_cross_delivered() {
+    let left = [(-900, Step::Leaving(0)), (-500, Step::Left(0))];
+    assert_eq!(about_message_5(&with_steps(&left, false)), []);
+    assert_eq!(
+        about_message_5(&with_steps(&left, true)),
+        [Check::CrossDelivered]
+    );
+}
+
+#[test]
+fn rule_13_a_member_that_goes_soon_after_is_owed_the_delivery_and_not_its_end() {
+    let soon = [(3_000_000_000, Step::Gone)];
+    assert_eq!(about_message_5(&with_steps(&soon, true)), []);
+    assert_eq!(about_message_5(&with_steps(&soon, false)), [Check::Lost]);
+    assert_eq!(about_message_5(&with_steps(&[], true)), [Check::EndMissing]);
+}
+
+#[test]
+fn a_server_without_ends_acknowledgements_and_echo_owes_deliveries_alone() {
+    let account = Run::with(|run| {
+        run.promises = Promises {
+            ends: false,
+            acks: false,
+            echo: false,
+            answered_apart: false,
+        };
+        let sender = run.plan.sends[5].sender;
+        run.ledger.sent(5, sent_at(5));
+        for position in 0..MEMBERS {
+            if run.plan.conversations[0].members[position] != sender {
+                run.deliver(5, position, 51);
+            }
+        }
+        run.stored = Stored::new(run.plan.sends.len());
+        for message in (0..20).filter(|&message| message != 5) {
+            run.stored.add(message, id(message));
+        }
+    });
+    assert_eq!(broken(&account), []);
+    assert_eq!(account.totals.lost, 0);
+}

@@ -1,0 +1,168 @@
+//! Which thresholds can't be judged whatever comes, since the plan has too few samples for them.
+
+use super::threshold::{FEWEST_SECONDS, needed};
+use crate::{
+    model::{metric::Metric, numbers::count},
+    observed::recorder::WINDOW,
+    plan::{Plan, Send},
+    scenario::{Scenario, Subject, Threshold},
+};
+
+/// What a plan has for the thresholds of a phase, or of the whole run, at most.
+struct Planned {
+    messages: u64,
+    deliveries: u64,
+    /// Seconds in which messages are due.
+    seconds: usize,
+}
+
+/// A sentence for each threshold that will be INCONCLUSIVE, as long as nothing fails.
+pub fn unjudgeable(scenario: &Scenario, plan: &Plan) -> Vec<String> {
+    let promise = [super::promise()];
+    let of_phases = (0..).zip(&scenario.phases).flat_map(|(index, phase)| {
+        let planned = Planned::of(plan, |send| send.phase == index);
+        let thresholds = phase.thresholds.iter();
+        thresholds
+            .filter_map(move |one| Some((one.in_phase(&phase.name), planned.lacks(one)?)))
+            .collect::<Vec<_>>()
+    });
+    let whole = match scenario
+        .phases
+        .iter()
+        .any(|phase| !phase.thresholds.is_empty())
+    {
+        false if scenario.thresholds.is_empty() => &promise[..],
+        _ => &scenario.thresholds,
+    };
+    let planned = Planned::of(plan, |send| plan.phase_of(send).measured);
+    let whole = whole
+        .iter()
+        .filter_map(|one| Some((one.to_string(), planned.lacks(one)?)));
+    whole
+        .chain(of_phases)
+        .map(|(threshold, lacks)| format!("{threshold} can't be judged: {lacks}"))
+        .collect()
+}
+
+impl Planned {
+    fn of(plan: &Plan, counts: impl Fn(&Send) -> bool) -> Self {
+        let sends = || plan.sends.iter().filter(|send| counts(send));
+        let mut seconds: Vec<u64> = sends().map(|send| send.at / WINDOW).collect();
+        seconds.sort_unstable();
+        seconds.dedup();
+        Self {
+            messages: sends().count() as u64,
+            deliveries: sends()
+                .map(|send| plan.conversation_of(send).members.len() as u64 - 1)
+                .sum(),
+            seconds: seconds.len(),
+        }
+    }
+
+    /// What a threshold needs and this has not.
+    fn lacks(&self, threshold: &Threshold) -> Option<String> {
+        let (metric, by_second) = match threshold.subject {
+            Subject::Percentile(metric, _) | Subject::Max(metric) | Subject::Mean(metric) => {
+                (metric, false)
+            }
+            Subject::Within(metric, _) => (metric, true),
+            Subject::Count(_) => return None,
+        };
+        let (samples, needed) = (self.samples(metric)?, needed(threshold));
+        if samples < needed {
+            return Some(format!(
+                "it needs {} samples, and the plan has {}",
+                count(needed),
+                count(samples)
+            ));
+        }
+        (by_second && self.seconds < FEWEST_SECONDS).then(|| {
+            format!(
+                "it needs {FEWEST_SECONDS} seconds with messages, and the plan has {}",
+                self.seconds
+            )
+        })
+    }
+
+    /// How many samples of a metric there will be at most, where the plan says so.
+    fn samples(&self, metric: Metric) -> Option<u64> {
+        match metric {
+            Metric::Delivery | Metric::DeliveryAsSent | Metric::ConfirmAfterDelivery => {
+                Some(self.deliveries)
+            }
+            Metric::DeliverySlowest
+            | Metric::Echo
+            | Metric::Ack
+            | Metric::Confirm
+            | Metric::SendLateness => Some(self.messages),
+            Metric::Connect
+            | Metric::Join
+            | Metric::Hiccup
+            | Metric::ReceiveWait
+            | Metric::ServerEmit
+            | Metric::ServerSave => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// Ten users in rooms of two, 100 messages a second.
+    fn said(phases: &str, thresholds: &str) -> Vec<String> {
+        let text = format!(
+            "version = 1\nname = \"t\"\nquestion = \"?\"\npopulation = {{ users = 10, rooms = 5 }}\n{phases}\n\
+             [thresholds]\n{thresholds}"
+        );
+        let scenario = Scenario::parse(Path::new("t.toml"), &text).unwrap();
+        let plan = Plan::new(&scenario).unwrap();
+        unjudgeable(&scenario, &plan)
+    }
+
+    fn steady(seconds: u32, more: &str) -> String {
+        format!(
+            "[[phases]]\nname = \"steady\"\nduration = \"{seconds}s\"\nrate = \"100/s\"\narrivals = \"uniform\"\n{more}\n"
+        )
+    }
+
+    #[test]
+    fn a_plan_with_enough_of_everything_is_not_mentioned() {
+        let thresholds = "\"delivery.p99\" = \"< 5ms\"\n\"delivery.within_5ms\" = \">= 99%\"\n\
+                          \"connect.p99\" = \"< 1s\"\n\"lost\" = \"== 0\"\n\"confirm.max\" = \"< 1s\"\n";
+        assert_eq!(said(&steady(11, ""), thresholds), [""; 0]);
+        assert_eq!(said(&steady(11, ""), ""), [""; 0]);
+    }
+
+    #[test]
+    fn samples_of_measured_phases_are_held_against_what_a_percentile_needs() {
+        let warm_up = steady(100, "measured = false").replace("steady", "warm-up");
+        let phases = warm_up + &steady(9, "thresholds = { \"ack.p99.9\" = \"< 1s\" }");
+        let thresholds = "\"delivery.p99\" = \"< 5ms\"\n\"confirm.p95\" = \"< 1s\"\n";
+        assert_eq!(
+            said(&phases, thresholds),
+            [
+                "delivery.p99 < 5ms can't be judged: it needs 1,000 samples, and the plan has 900",
+                "ack.p99.9 < 1s (phase steady) can't be judged: it needs 10,000 samples, and the plan has 900",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_share_needs_its_seconds_and_so_does_the_promise_that_stands_without_any_threshold() {
+        let lacks = "it needs 5 seconds with messages, and the plan has 4";
+        let four = steady(4, "").replace("100/s", "400/s");
+        assert_eq!(
+            said(&four, "\"echo.within_2ms\" = \">= 90%\""),
+            [format!("echo.within_2ms >= 90% can't be judged: {lacks}")]
+        );
+        assert_eq!(
+            said(&four, ""),
+            [format!(
+                "delivery.within_5ms >= 99% can't be judged: {lacks}"
+            )]
+        );
+    }
+}

@@ -1,0 +1,276 @@
+//! Verdicts on small results, each decided by one thing.
+
+mod phases;
+mod validity;
+
+use std::sync::Arc;
+
+use super::*;
+use crate::{
+    judge::checks::{Check, Totals},
+    observed::recorder::{DeliverySample, Layout, Recorder},
+    scenario::{parse_condition, parse_subject},
+};
+
+/// A hundred deliveries in a second.
+fn recorded(latencies: impl IntoIterator<Item = Nanos>) -> Recorded {
+    recorded_every(10_000_000, latencies)
+}
+
+fn recorded_every(spacing: Nanos, latencies: impl IntoIterator<Item = Nanos>) -> Recorded {
+    let mut recorder = Recorder::new(Arc::new(Layout::new(&[], &[])));
+    recorder.begin(0);
+    for (index, latency) in latencies.into_iter().enumerate() {
+        let intended = index as u64 * spacing;
+        recorder.record_delivery(DeliverySample {
+            intended,
+            received: intended + latency,
+            phase: 0,
+            members: 2,
+        });
+    }
+    recorder.finish()
+}
+
+fn account(n: u64) -> Account {
+    Account {
+        totals: Totals {
+            scheduled: n,
+            sent: n,
+            expected: n,
+            delivered: n,
+            ..Totals::default()
+        },
+        ..Account::default()
+    }
+}
+
+/// A run of which nothing else is known.
+fn measured<'a>(recorded: &'a Recorded, account: &'a Account) -> Measured<'a> {
+    Measured {
+        recorded,
+        account,
+        incomplete: None,
+        aborted: None,
+        thresholds: &[],
+        phases: &[],
+        machine: &[],
+        floor: &[],
+        worker_cpu: &[],
+        audit_failed: false,
+    }
+}
+
+fn judged(
+    recorded: &Recorded,
+    account: &Account,
+    incomplete: Option<&str>,
+    thresholds: &[(&str, &str)],
+) -> Judgement {
+    let thresholds: Vec<Threshold> = thresholds
+        .iter()
+        .map(|(key, condition)| parse_condition(parse_subject(key).unwrap(), condition).unwrap())
+        .collect();
+    judge(&Measured {
+        incomplete,
+        thresholds: &thresholds,
+        ..measured(recorded, account)
+    })
+}
+
+#[test]
+fn rule_14_fast_and_complete_passes_and_says_by_what() {
+    let judgement = judged(
+        &recorded(vec![1_000_000; 2_000]),
+        &account(2_000),
+        None,
+        &[],
+    );
+    assert_eq!(judgement.verdict, Verdict::Pass);
+    assert!(
+        judgement.reasons[0].starts_with("delivery.within_5ms >= 99%: 100 %"),
+        "{judgement:?}"
+    );
+}
+
+#[test]
+fn rule_14_two_in_a_hundred_over_the_limit_fail() {
+    let latencies = (0..5_000).map(|i| if i % 50 == 0 { 9_000_000 } else { 1_000_000 });
+    let judgement = judged(&recorded(latencies), &account(5_000), None, &[]);
+    assert_eq!(judgement.verdict, Verdict::Fail);
+}
+
+#[test]
+fn rule_14_a_share_whose_interval_holds_the_limit_is_inconclusive() {
+    // One bad second of a hundred deliveries among twenty: 1 % over in all.
+    let latencies = (0..2_000).map(|i| {
+        if (700..720).contains(&i) {
+            9_000_000
+        } else {
+            1_000_000
+        }
+    });
+    let judgement = judged(&recorded(latencies), &account(2_000), None, &[]);
+    assert_eq!(judgement.verdict, Verdict::Inconclusive);
+}
+
+#[test]
+fn rule_08_an_interval_is_not_drawn_from_a_handful_of_seconds() {
+    let verdict = |seconds: usize, latency| {
+        let n = 1_000 * seconds;
+        let recorded = recorded_every(1_000_000, vec![latency; n]);
+        let judgement = judged(&recorded, &account(n as u64), None, &[]);
+        (judgement.verdict, judgement.reasons[0].clone())
+    };
+    let (four, reason) = verdict(4, 1_000_000);
+    assert_eq!(four, Verdict::Inconclusive);
+    assert!(reason.contains("100 % in 4 seconds, needs 5"), "{reason}");
+    assert_eq!(verdict(4, 9_000_000).0, Verdict::Inconclusive);
+    assert_eq!(verdict(5, 1_000_000).0, Verdict::Pass);
+    assert_eq!(verdict(5, 9_000_000).0, Verdict::Fail);
+}
+
+#[test]
+fn rule_12_no_data_never_passes() {
+    let judgement = judged(&recorded([]), &account(0), None, &[]);
+    assert_eq!(judgement.verdict, Verdict::Inconclusive);
+    let judgement = judged(&recorded([]), &account(0), None, &[("lost", "== 0")]);
+    assert_eq!(judgement.verdict, Verdict::Inconclusive);
+    let judgement = judged(
+        &recorded(vec![1_000; 999]),
+        &account(999),
+        None,
+        &[("delivery.p99", "< 5ms")],
+    );
+    assert_eq!(judgement.verdict, Verdict::Inconclusive);
+    assert!(
+        judgement.reasons[0].contains("999 samples, needs 1000"),
+        "{judgement:?}"
+    );
+}
+
+#[test]
+fn rule_13_lost_deliveries_are_over_the_limit() {
+    let mut account = account(2_000);
+    account.totals.lost = 200;
+    let judgement = judged(&recorded(vec![1_000_000; 2_000]), &account, None, &[]);
+    assert_eq!(judgement.verdict, Verdict::Fail);
+}
+
+#[test]
+fn rule_13_a_broken_promise_fails_however_fast() {
+    let mut account = account(2_000);
+    account.findings.push(Finding {
+        check: Check::ConfirmedNotStored,
+        count: 1,
+        examples: Vec::new(),
+    });
+    let judgement = judged(&recorded(vec![1_000_000; 2_000]), &account, None, &[]);
+    assert_eq!(judgement.verdict, Verdict::Fail);
+    assert_eq!(judgement.reasons, ["confirmed and not stored: 1"]);
+}
+
+#[test]
+fn rule_03_an_impossible_sample_makes_a_run_invalid_and_not_failed() {
+    let mut recorded = recorded(vec![9_000_000; 2_000]);
+    recorded.negative = 1;
+    let judgement = judged(&recorded, &account(2_000), None, &[]);
+    assert_eq!(judgement.verdict, Verdict::Invalid);
+}
+
+#[test]
+fn rule_14_an_incomplete_run_never_passes() {
+    let judgement = judged(
+        &recorded(vec![1_000_000; 2_000]),
+        &account(2_000),
+        Some("interrupted"),
+        &[],
+    );
+    assert_eq!(judgement.verdict, Verdict::Inconclusive);
+    assert!(judgement.reasons[0].contains("interrupted"));
+}
+
+/// Twenty seconds, of which the listed ones were disturbed.
+fn machine(disturbed: &[usize]) -> Vec<MachineSecond> {
+    (0..20)
+        .map(|second| MachineSecond {
+            disturbed: disturbed.contains(&second),
+            ..MachineSecond::default()
+        })
+        .collect()
+}
+
+fn judged_on(machine: &[MachineSecond], recorded: &Recorded, account: &Account) -> Judgement {
+    judge(&Measured {
+        machine,
+        ..measured(recorded, account)
+    })
+}
+
+/// 2,000 deliveries in 20 seconds; all of the listed seconds' are slow.
+fn slow_in(seconds: &[u64]) -> Recorded {
+    recorded((0..2_000).map(|i| {
+        if seconds.contains(&(i / 100)) {
+            9_000_000
+        } else {
+            1_000_000
+        }
+    }))
+}
+
+#[test]
+fn rule_10_a_disturbed_second_is_left_out_and_told() {
+    let recorded = slow_in(&[4]);
+    let judgement = judged_on(&machine(&[4]), &recorded, &account(2_000));
+    assert_eq!(judgement.verdict, Verdict::Pass, "{judgement:?}");
+    assert!(
+        judgement.reasons[0].contains("1 of 20 seconds left out as disturbed; 95.00 % with them"),
+        "{judgement:?}"
+    );
+}
+
+#[test]
+fn rule_10_a_slow_second_without_outside_evidence_stays_charged() {
+    let recorded = slow_in(&[3, 4, 5, 6, 7, 8]);
+    let judgement = judged_on(&machine(&[9]), &recorded, &account(2_000));
+    assert_eq!(judgement.verdict, Verdict::Fail, "{judgement:?}");
+}
+
+#[test]
+fn rule_10_a_machine_that_was_taken_most_of_the_time_makes_a_run_invalid() {
+    let recorded = slow_in(&(0..20).collect::<Vec<_>>());
+    let judgement = judged_on(
+        &machine(&(0..11).collect::<Vec<_>>()),
+        &recorded,
+        &account(2_000),
+    );
+    assert_eq!(judgement.verdict, Verdict::Invalid, "{judgement:?}");
+    assert!(
+        judgement.reasons[0].contains("11 of 20 seconds"),
+        "{judgement:?}"
+    );
+}
+
+#[test]
+fn rule_10_a_count_minds_no_busy_machine() {
+    let lost = parse_condition(parse_subject("lost").unwrap(), "== 0").unwrap();
+    let judgement = judge(&Measured {
+        thresholds: &[lost],
+        machine: &machine(&(0..20).collect::<Vec<_>>()),
+        ..measured(&slow_in(&[]), &account(2_000))
+    });
+    assert_eq!(judgement.verdict, Verdict::Pass, "{judgement:?}");
+}
+
+#[test]
+fn rule_13_a_lost_message_on_a_busy_machine_is_lost_all_the_same() {
+    let recorded = slow_in(&[]);
+    let mut account = account(2_000);
+    account.findings.push(Finding {
+        check: Check::Lost,
+        count: 1,
+        examples: Vec::new(),
+    });
+    let judgement = judged_on(&machine(&(0..20).collect::<Vec<_>>()), &recorded, &account);
+    assert_eq!(judgement.verdict, Verdict::Fail, "{judgement:?}");
+}

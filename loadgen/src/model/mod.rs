@@ -1,0 +1,9 @@
+//! What all rooms speak of: the clock, the metrics, the names of events, bodies, histograms, and numbers for people.
+
+pub mod body;
+pub mod clock;
+pub mod histogram;
+pub mod metric;
+pub mod numbers;
+pub mod percentile;
+pub mod vocabulary;

@@ -1,0 +1,344 @@
+//! Who sent and who received: one slot for each message and member, written without locks while the run goes on.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+
+use crate::model::clock::Nanos;
+
+/// The account of a run, shared by all workers. A slot has one writer, the worker of that user, so relaxed loads
+/// and stores are enough; a message's own times are only ever raised or lowered.
+///
+/// 8 bytes a slot and 16 a message: 32 bytes for each delivery of a one-to-one chat.
+pub struct Ledger {
+    slots: Box<[AtomicU64]>,
+    sent: Box<[AtomicU64]>,
+    first: Box<[AtomicU32]>,
+    slowest: Box<[AtomicU32]>,
+}
+
+/// What one member saw of one message.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Slot(u64);
+
+/// Counters in a slot are of two bits: none, once, twice, three times or more.
+#[derive(Clone, Copy)]
+enum Counter {
+    Delivered = 32,
+    Confirmed = 34,
+    Failed = 36,
+    Acked = 38,
+}
+
+/// Flags in a slot.
+#[derive(Clone, Copy)]
+enum Flag {
+    EarlyEnd = 40,
+    Changed = 41,
+    AckRefused = 42,
+    IdDiffers = 43,
+}
+
+/// Where in a slot the id begins that its member was told; the slot's last bits.
+const ID: u32 = 44;
+/// An id is known by so many bits of its hash: one wrong id in a million is not noticed, all of a faulty server's are.
+const ID_BITS: u64 = (1 << (64 - ID)) - 1;
+
+/// Latencies are kept in steps of 16 ns, so that 32 bits reach 68 seconds.
+const STEP: u64 = 16;
+
+impl Ledger {
+    /// An empty account.
+    pub fn new(messages: usize, slots: usize) -> Self {
+        let latencies = |none: u32| {
+            std::iter::repeat_with(|| AtomicU32::new(none))
+                .take(messages)
+                .collect()
+        };
+        Self {
+            slots: std::iter::repeat_with(AtomicU64::default)
+                .take(slots)
+                .collect(),
+            sent: std::iter::repeat_with(AtomicU64::default)
+                .take(messages)
+                .collect(),
+            first: latencies(u32::MAX),
+            slowest: latencies(0),
+        }
+    }
+
+    /// Bytes that an account of that size takes.
+    pub fn bytes(messages: usize, slots: usize) -> usize {
+        slots * size_of::<AtomicU64>()
+            + messages * (2 * size_of::<AtomicU32>() + size_of::<AtomicU64>())
+    }
+
+    /// Notes when a message was sent, on the run's clock.
+    pub fn sent(&self, message: u32, at: Nanos) {
+        // 0 stands for "not sent".
+        self.sent[message as usize].store(at.saturating_add(1), Relaxed);
+    }
+
+    /// When a message was sent, on the run's clock; `None` when it was not.
+    pub fn sent_at(&self, message: u32) -> Option<Nanos> {
+        self.sent[message as usize].load(Relaxed).checked_sub(1)
+    }
+
+    /// Notes a receipt, so long after the send, as a candidate for its message's first.
+    pub fn received_after(&self, message: u32, after: Nanos) {
+        // What is longer than can be kept is as good as never: nobody is expected to have it by then.
+        let (kept, _) = to_steps(after);
+        self.first[message as usize].fetch_min(kept, Relaxed);
+    }
+
+    /// When anybody at all first received a message, on the run's clock, exact to 16 ns.
+    pub fn first_receipt(&self, message: u32) -> Option<Nanos> {
+        match self.first[message as usize].load(Relaxed) {
+            u32::MAX => None,
+            steps => Some(self.sent_at(message)? + u64::from(steps) * STEP),
+        }
+    }
+
+    /// Notes a delivery's latency as a candidate for its message's slowest. `false`: longer than can be kept (68 s).
+    pub fn latency(&self, message: u32, latency: Nanos) -> bool {
+        let (kept, exact) = to_steps(latency.saturating_add(STEP));
+        self.slowest[message as usize].fetch_max(kept, Relaxed);
+        exact
+    }
+
+    /// The latency of a message's slowest delivery to another than its sender, exact to 16 ns.
+    pub fn slowest(&self, message: u32) -> Option<Nanos> {
+        let steps = self.slowest[message as usize].load(Relaxed);
+        steps.checked_sub(1).map(|steps| u64::from(steps) * STEP)
+    }
+
+    /// Notes a delivery as the `arrival`-th event on its socket. `true` for the first one.
+    pub fn delivered(&self, slot: usize, arrival: u32, changed: bool) -> bool {
+        self.update(slot, |seen| {
+            if changed {
+                seen.set(Flag::Changed);
+            }
+            let first = seen.count(Counter::Delivered) == 0;
+            if first {
+                seen.0 |= u64::from(arrival);
+            }
+            seen.add(Counter::Delivered);
+            first
+        })
+    }
+
+    /// Notes a confirmation under an id (its hash). `true` for the first end of the message here.
+    pub fn confirmed(&self, slot: usize, id: u64) -> bool {
+        self.update(slot, |seen| {
+            seen.note_id(id);
+            seen.end(Counter::Confirmed)
+        })
+    }
+
+    /// Notes a failure. `true` for the first end of the message here.
+    pub fn failed(&self, slot: usize) -> bool {
+        self.update(slot, |seen| seen.end(Counter::Failed))
+    }
+
+    /// Notes that a confirmation had another body than was sent.
+    pub fn changed(&self, slot: usize) {
+        self.update(slot, |seen| seen.set(Flag::Changed));
+    }
+
+    /// Notes the sender's acknowledgement. `true` for the first one.
+    pub fn acked(&self, slot: usize, accepted: bool) -> bool {
+        self.update(slot, |seen| {
+            if !accepted {
+                seen.set(Flag::AckRefused);
+            }
+            let first = seen.count(Counter::Acked) == 0;
+            seen.add(Counter::Acked);
+            first
+        })
+    }
+
+    /// Notes the `_id` (its hash) under which a member was told that the message is stored.
+    pub fn note_id(&self, slot: usize, id: u64) {
+        self.update(slot, |seen| seen.note_id(id));
+    }
+
+    /// What a member saw.
+    pub fn slot(&self, slot: usize) -> Slot {
+        Slot(self.slots[slot].load(Relaxed))
+    }
+
+    fn update<T>(&self, slot: usize, change: impl FnOnce(&mut Slot) -> T) -> T {
+        let mut seen = self.slot(slot);
+        let result = change(&mut seen);
+        self.slots[slot].store(seen.0, Relaxed);
+        result
+    }
+}
+
+/// Steps, and whether these are not more than can be kept.
+fn to_steps(nanos: Nanos) -> (u32, bool) {
+    let steps = nanos / STEP;
+    let kept = u32::try_from(steps).unwrap_or(u32::MAX);
+    (kept, u64::from(kept) == steps)
+}
+
+/// The bits by which the hash of an `_id` is known; never 0, which stands for none.
+pub fn id_bits(hash: u64) -> u64 {
+    (hash & ID_BITS).max(1)
+}
+
+impl Slot {
+    /// How often the message was delivered to this member; 3 stands for 3 or more, here and below.
+    pub fn deliveries(self) -> u8 {
+        self.count(Counter::Delivered)
+    }
+
+    /// How often it was confirmed to this member.
+    pub fn confirmations(self) -> u8 {
+        self.count(Counter::Confirmed)
+    }
+
+    /// How often it was told as failed to this member.
+    pub fn failures(self) -> u8 {
+        self.count(Counter::Failed)
+    }
+
+    /// How often it was acknowledged: a sender's slot only.
+    pub fn acks(self) -> u8 {
+        self.count(Counter::Acked)
+    }
+
+    /// The place of the first delivery among all events on that socket.
+    pub fn arrival(self) -> u32 {
+        self.0 as u32
+    }
+
+    /// Confirmed or Failed came before the delivery.
+    pub fn ended_early(self) -> bool {
+        self.has(Flag::EarlyEnd)
+    }
+
+    /// Some delivery or confirmation had another body than was sent.
+    pub fn changed(self) -> bool {
+        self.has(Flag::Changed)
+    }
+
+    /// The acknowledgement said `success: false`.
+    pub fn ack_refused(self) -> bool {
+        self.has(Flag::AckRefused)
+    }
+
+    /// This member was told two different `_id`s.
+    pub fn id_differs(self) -> bool {
+        self.has(Flag::IdDiffers)
+    }
+
+    /// The `_id` that this member was told, as [`id_bits`] of its hash.
+    pub fn id(self) -> Option<u64> {
+        let id = self.0 >> ID;
+        (id != 0).then_some(id)
+    }
+
+    fn note_id(&mut self, hash: u64) {
+        match self.id() {
+            None => self.0 |= id_bits(hash) << ID,
+            Some(known) if known != id_bits(hash) => self.set(Flag::IdDiffers),
+            Some(_) => {}
+        }
+    }
+
+    fn end(&mut self, counter: Counter) -> bool {
+        if self.deliveries() == 0 {
+            self.set(Flag::EarlyEnd);
+        }
+        let first = self.confirmations() == 0 && self.failures() == 0;
+        self.add(counter);
+        first
+    }
+
+    fn count(self, counter: Counter) -> u8 {
+        (self.0 >> counter as u32 & 0b11) as u8
+    }
+
+    fn add(&mut self, counter: Counter) {
+        if self.count(counter) < 0b11 {
+            self.0 += 1 << counter as u32;
+        }
+    }
+
+    fn has(self, flag: Flag) -> bool {
+        self.0 >> flag as u32 & 1 == 1
+    }
+
+    fn set(&mut self, flag: Flag) {
+        self.0 |= 1 << flag as u32;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_counts_what_its_member_saw() {
+        let ledger = Ledger::new(1, 2);
+        assert!(ledger.delivered(1, 77, false));
+        assert!(!ledger.delivered(1, 99, false));
+        assert!(ledger.confirmed(1, 5));
+        assert!(!ledger.failed(1));
+        let slot = ledger.slot(1);
+        assert_eq!((slot.deliveries(), slot.arrival()), (2, 77));
+        assert_eq!((slot.confirmations(), slot.failures()), (1, 1));
+        assert!(!slot.ended_early() && !slot.changed() && !slot.id_differs());
+        assert_eq!(ledger.slot(0), Slot::default());
+    }
+
+    #[test]
+    fn counters_stop_at_three_and_leave_their_neighbours_alone() {
+        let ledger = Ledger::new(1, 1);
+        for arrival in 0..9 {
+            ledger.delivered(0, arrival, false);
+        }
+        assert_eq!(ledger.slot(0).deliveries(), 3);
+        assert_eq!(ledger.slot(0).confirmations(), 0);
+    }
+
+    #[test]
+    fn an_end_before_the_delivery_is_early() {
+        let ledger = Ledger::new(1, 1);
+        ledger.failed(0);
+        ledger.delivered(0, 1, true);
+        assert!(ledger.slot(0).ended_early() && ledger.slot(0).changed());
+    }
+
+    #[test]
+    fn a_member_told_two_ids_is_noticed_and_an_id_of_zero_bits_is_one() {
+        let ledger = Ledger::new(1, 2);
+        ledger.note_id(0, 5);
+        ledger.confirmed(0, 6);
+        ledger.confirmed(1, 1 << 40);
+        assert!(ledger.slot(0).id_differs() && !ledger.slot(1).id_differs());
+        assert_eq!(ledger.slot(0).id(), Some(5));
+        assert_eq!(ledger.slot(1).id(), Some(id_bits(1 << 40)));
+        assert_eq!(ledger.slot(1).confirmations(), 1);
+    }
+
+    #[test]
+    fn a_messages_times_are_exact_to_their_step() {
+        let ledger = Ledger::new(2, 0);
+        assert_eq!((ledger.sent_at(0), ledger.first_receipt(0)), (None, None));
+        ledger.sent(0, 0);
+        assert_eq!(ledger.sent_at(0), Some(0));
+        ledger.sent(0, 1_000);
+        ledger.received_after(0, 320);
+        ledger.received_after(0, 160);
+        assert_eq!(ledger.first_receipt(0), Some(1_160));
+        assert_eq!(ledger.slowest(0), None);
+        assert!(ledger.latency(0, 123_456) && ledger.latency(0, 5));
+        assert_eq!(ledger.slowest(0), Some(123_456));
+        assert!(!ledger.latency(1, 100_000_000_000));
+    }
+
+    #[test]
+    fn an_account_stays_within_32_bytes_for_each_one_to_one_delivery() {
+        assert!(Ledger::bytes(1_000, 2_000) <= 32 * 1_000);
+    }
+}

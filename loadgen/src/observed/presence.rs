@@ -1,0 +1,339 @@
+//! Who was where when, as far as the generator can know it: the log of comings and goings, and its grey zone.
+//!
+//! The server takes a join or a leave at some moment between the request and its acknowledgement, and a message at some
+//! moment between its send and its first receipt by anybody. Where these overlap, both outcomes are right: the pair of
+//! message and member is *grey*, neither owed nor wrong (`docs/MEASUREMENT.md`, rule 13).
+
+use std::collections::HashMap;
+
+use crate::{model::clock::Nanos, plan::Plan};
+
+/// What is on its way to a connection that its own user ends is lost with it: a message that somebody else received so
+/// shortly before is not owed.
+const ON_THE_WAY: Nanos = 250_000_000;
+/// A member that goes within so long after a message is not owed its end, nor a sender its acknowledgement: longer than
+/// a server takes that gives up a save after 10 s.
+pub const END_OWED: Nanos = 12_000_000_000;
+/// A message that its sender sent so shortly before cutting the connection may never have left the sender's machine.
+const CUT_SHORT: Nanos = 1_000_000_000;
+
+/// Something that changed where a user is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    /// Index of the user.
+    pub user: u32,
+    /// On the run's clock.
+    pub at: Nanos,
+    /// What.
+    pub step: Step,
+}
+
+/// A change of where a user is. Numbers are indices of the user's places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// From here on the server may count the user as a member.
+    Joining(u32),
+    /// The join was acknowledged.
+    Joined(u32),
+    /// From here on the server may no longer count the user as a member.
+    Leaving(u32),
+    /// The leave was acknowledged.
+    Left(u32),
+    /// The user stopped reading here, and the server ended its connection before it read again.
+    Deaf,
+    /// The connection is gone, by the user's own doing: out of all places.
+    Gone,
+}
+
+/// How a member stood to a conversation when a message was handled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Certainly a member: the message is owed.
+    In {
+        /// And stayed long enough to be owed its end too.
+        to_the_end: bool,
+    },
+    /// Nobody can know.
+    Grey,
+    /// Certainly no member: the message must not come.
+    Out,
+}
+
+/// One membership from the join to the leave; times that never came are [`Nanos::MAX`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stay {
+    joining: Nanos,
+    joined: Nanos,
+    leaving: Nanos,
+    left: Nanos,
+    /// Ended by the end of the connection, with what was on its way.
+    gone: bool,
+}
+
+impl Stay {
+    const FROM_THE_START: Stay = Stay {
+        joining: 0,
+        joined: 0,
+        leaving: Nanos::MAX,
+        left: Nanos::MAX,
+        gone: false,
+    };
+
+    fn begun(at: Nanos) -> Self {
+        Stay {
+            joining: at,
+            joined: Nanos::MAX,
+            ..Stay::FROM_THE_START
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        self.left == Nanos::MAX
+    }
+
+    fn standing(&self, sent: Nanos, handled_by: Option<Nanos>) -> Standing {
+        if self.left <= sent || handled_by.is_some_and(|by| by < self.joining) {
+            return Standing::Out;
+        }
+        let stayed = match handled_by {
+            _ if self.leaving == Nanos::MAX => true,
+            Some(by) if self.gone => by.saturating_add(ON_THE_WAY) <= self.leaving,
+            Some(by) => by <= self.leaving,
+            None => false,
+        };
+        if self.joined <= sent && stayed {
+            let to_the_end = self.leaving == Nanos::MAX || sent + END_OWED <= self.leaving;
+            Standing::In { to_the_end }
+        } else {
+            Standing::Grey
+        }
+    }
+}
+
+/// Where everybody was, over the whole run.
+#[derive(Debug, Default)]
+pub struct Presence {
+    /// Of those who came or went only; everybody else is in all places from the start to the end.
+    stays: HashMap<(u32, u32), Vec<Stay>>,
+    /// When users' connections ended by their own doing, ascending.
+    gone: HashMap<u32, Vec<Nanos>>,
+}
+
+impl Presence {
+    /// From the plan's start and the log, in which each user's entries are in the order of time.
+    pub fn new(plan: &Plan, log: &[Entry]) -> Self {
+        let mut presence = Self::default();
+        for (user, places) in plan.places.iter().enumerate() {
+            let connected = plan.connected[user];
+            for (place, _) in places
+                .iter()
+                .enumerate()
+                .filter(|(_, place)| !connected || !place.joined)
+            {
+                presence
+                    .stays
+                    .insert((user as u32, place as u32), Vec::new());
+            }
+        }
+        for entry in log {
+            presence.note(plan, entry);
+        }
+        presence
+    }
+
+    fn note(&mut self, plan: &Plan, entry: &Entry) {
+        let &Entry { user, at, step } = entry;
+        match step {
+            Step::Joining(place) => self.stays(user, place).push(Stay::begun(at)),
+            Step::Joined(place) => {
+                if let Some(stay) = self.stays(user, place).last_mut() {
+                    stay.joined = at;
+                }
+            }
+            Step::Leaving(place) => self.end(user, place, |stay| stay.leaving = at),
+            Step::Left(place) => self.end(user, place, |stay| stay.left = at),
+            Step::Deaf | Step::Gone => {
+                self.gone.entry(user).or_default().push(at);
+                for place in 0..plan.places[user as usize].len() as u32 {
+                    self.end(user, place, |stay| {
+                        stay.leaving = stay.leaving.min(at);
+                        stay.gone = true;
+                        if step == Step::Gone {
+                            stay.left = at;
+                        }
+                    });
+                }
+            }
+        }
+    }
+
+    fn stays(&mut self, user: u32, place: u32) -> &mut Vec<Stay> {
+        self.stays
+            .entry((user, place))
+            .or_insert_with(|| vec![Stay::FROM_THE_START])
+    }
+
+    fn end(&mut self, user: u32, place: u32, change: impl FnOnce(&mut Stay)) {
+        if let Some(stay) = self.stays(user, place).last_mut()
+            && stay.is_open()
+        {
+            change(stay);
+        }
+    }
+
+    /// How a user stood at one of its places to a message: sent then, and first received by anybody then.
+    pub fn standing(
+        &self,
+        user: u32,
+        place: u32,
+        sent: Nanos,
+        first_receipt: Option<Nanos>,
+    ) -> Standing {
+        let Some(stays) = self.stays.get(&(user, place)) else {
+            return Standing::In { to_the_end: true };
+        };
+        let mut best = Standing::Out;
+        for stay in stays {
+            match stay.standing(sent, first_receipt) {
+                Standing::In { to_the_end } => return Standing::In { to_the_end },
+                Standing::Grey => best = Standing::Grey,
+                Standing::Out => {}
+            }
+        }
+        best
+    }
+
+    /// Whether anybody came or went at all: if not, everybody is owed everything.
+    pub fn is_constant(&self) -> bool {
+        self.stays.is_empty() && self.gone.is_empty()
+    }
+
+    /// Whether a sender is owed the acknowledgement of what it sent then.
+    pub fn owes_ack(&self, sender: u32, sent: Nanos) -> bool {
+        !self.went_within(sender, sent, END_OWED)
+    }
+
+    /// Whether what a sender sent then may have been cut off before it left.
+    pub fn cut_short(&self, sender: u32, sent: Nanos) -> bool {
+        self.went_within(sender, sent, CUT_SHORT)
+    }
+
+    fn went_within(&self, user: u32, from: Nanos, time: Nanos) -> bool {
+        self.gone.get(&user).is_some_and(|gone| {
+            gone.iter()
+                .any(|&at| from <= at && at <= from.saturating_add(time))
+        })
+    }
+
+    /// Which of a user's connections was in use then, counted from 0: order is promised on one connection only.
+    pub fn connection(&self, user: u32, at: Nanos) -> usize {
+        self.gone
+            .get(&user)
+            .map_or(0, |gone| gone.partition_point(|&gone| gone < at))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::scenario::Scenario;
+
+    const SECOND: Nanos = 1_000_000_000;
+    const IN: Standing = Standing::In { to_the_end: true };
+
+    fn plan() -> Plan {
+        let text = "version = 1\nname = \"t\"\nquestion = \"?\"\npopulation = { users = 2, rooms = 1 }\n\
+             [[phases]]\nname = \"steady\"\nduration = \"1s\"\nrate = \"20/s\"\n";
+        Plan::new(&Scenario::parse(Path::new("t.toml"), text).unwrap()).unwrap()
+    }
+
+    fn presence(log: &[(Nanos, Step)]) -> Presence {
+        let log: Vec<Entry> = log
+            .iter()
+            .map(|&(at, step)| Entry { user: 0, at, step })
+            .collect();
+        Presence::new(&plan(), &log)
+    }
+
+    fn at(presence: &Presence, sent: Nanos, received: Nanos) -> Standing {
+        presence.standing(0, 0, sent, Some(received))
+    }
+
+    #[test]
+    fn who_neither_comes_nor_goes_is_in() {
+        let presence = presence(&[]);
+        assert!(presence.is_constant());
+        assert_eq!(at(&presence, 5, 9), IN);
+        assert_eq!(presence.standing(0, 0, 5, None), IN);
+    }
+
+    #[test]
+    fn rule_13_a_leave_has_a_grey_zone_from_its_request_to_its_acknowledgement() {
+        let presence = presence(&[
+            (20 * SECOND, Step::Leaving(0)),
+            (20 * SECOND + 100, Step::Left(0)),
+        ]);
+        assert_eq!(at(&presence, SECOND, SECOND + 9), IN);
+        let late = at(&presence, 19 * SECOND, 19 * SECOND + 9);
+        assert_eq!(late, Standing::In { to_the_end: false });
+        assert_eq!(
+            at(&presence, 20 * SECOND - 5, 20 * SECOND + 5),
+            Standing::Grey
+        );
+        assert_eq!(
+            at(&presence, 20 * SECOND + 50, 20 * SECOND + 60),
+            Standing::Grey
+        );
+        assert_eq!(
+            at(&presence, 20 * SECOND + 100, 20 * SECOND + 110),
+            Standing::Out
+        );
+        // Nobody received it: whether before or after the leave, nobody knows.
+        assert_eq!(presence.standing(0, 0, SECOND, None), Standing::Grey);
+    }
+
+    #[test]
+    fn rule_13_a_join_has_a_grey_zone_too() {
+        let presence = presence(&[
+            (10, Step::Leaving(0)),
+            (20, Step::Left(0)),
+            (100, Step::Joining(0)),
+            (200, Step::Joined(0)),
+        ]);
+        assert_eq!(at(&presence, 50, 90), Standing::Out);
+        assert_eq!(at(&presence, 50, 150), Standing::Grey);
+        assert_eq!(at(&presence, 150, 160), Standing::Grey);
+        assert_eq!(at(&presence, 200, 210), IN);
+    }
+
+    #[test]
+    fn rule_13_what_was_on_the_way_to_a_connection_that_its_user_ended_is_grey() {
+        let presence = presence(&[(5 * SECOND, Step::Gone)]);
+        let shortly = 5 * SECOND - ON_THE_WAY / 2;
+        assert_eq!(at(&presence, shortly - 10, shortly), Standing::Grey);
+        let long = 5 * SECOND - 2 * ON_THE_WAY;
+        let before = at(&presence, long - 10, long);
+        assert_eq!(before, Standing::In { to_the_end: false });
+        assert_eq!(at(&presence, 5 * SECOND, 5 * SECOND + 1), Standing::Out);
+        assert!(presence.cut_short(0, shortly) && !presence.cut_short(0, SECOND));
+        assert!(!presence.owes_ack(0, shortly) && presence.owes_ack(0, 6 * SECOND));
+        assert_eq!(presence.connection(0, SECOND), 0);
+        assert_eq!(presence.connection(0, 6 * SECOND), 1);
+    }
+
+    #[test]
+    fn rule_13_who_did_not_read_and_was_cut_off_is_owed_nothing_from_then_on() {
+        let presence = presence(&[(5 * SECOND, Step::Deaf), (20 * SECOND, Step::Gone)]);
+        assert_eq!(at(&presence, 6 * SECOND, 7 * SECOND), Standing::Grey);
+        assert_eq!(at(&presence, 20 * SECOND, 21 * SECOND), Standing::Out);
+        assert!(!presence.owes_ack(0, 4 * SECOND));
+    }
+
+    #[test]
+    fn a_join_that_was_never_answered_stays_grey() {
+        let presence = presence(&[(5, Step::Gone), (10, Step::Joining(0))]);
+        assert_eq!(at(&presence, 50, 60), Standing::Grey);
+    }
+}

@@ -1,0 +1,162 @@
+//! What one worker recorded, or by merging all of them: complete, and ready to be judged and shown.
+
+use std::sync::Arc;
+
+use hdrhistogram::Histogram;
+
+use super::{Kind, Layout, Limits, Recorder, SIZES, Samples, Sends, SizeClass, Window};
+use crate::model::metric::Metric;
+
+/// What one worker, or by merging all of them, recorded.
+#[derive(Debug, Clone)]
+pub struct Recorded {
+    layout: Arc<Layout>,
+    kinds: Vec<Option<Finished>>,
+    sizes: [Option<Samples>; SIZES.len()],
+    none: Samples,
+    /// Messages of measured phases, by second of the schedule.
+    pub sends: Vec<Sends>,
+    /// Samples cut to the largest that a histogram keeps.
+    pub clamped: u64,
+    /// Receipts before the intended time.
+    pub negative: u64,
+    /// Deliveries to members that did not read at the time.
+    pub unread: u64,
+}
+
+/// All that was kept of one metric.
+#[derive(Debug, Clone)]
+struct Finished {
+    all: Samples,
+    phases: Vec<(u16, Samples)>,
+    windows: Vec<Window>,
+}
+
+impl Finished {
+    fn of(kind: Kind) -> Self {
+        Self {
+            all: kind.all,
+            phases: kind.phases,
+            windows: kind.windows.map(|w| w.finish()).unwrap_or_default(),
+        }
+    }
+
+    fn merge(&mut self, other: &Finished) {
+        self.all.merge(&other.all);
+        for (phase, theirs) in &other.phases {
+            match self.phases.iter_mut().find(|(known, _)| known == phase) {
+                Some((_, mine)) => mine.merge(theirs),
+                None => self.phases.push((*phase, theirs.clone())),
+            }
+        }
+        for (second, theirs) in other.windows.iter().enumerate() {
+            match self.windows.get_mut(second) {
+                Some(mine) => mine.merge(theirs),
+                None => self.windows.push(theirs.clone()),
+            }
+        }
+    }
+}
+
+impl Recorded {
+    /// Nothing.
+    pub fn empty(layout: Arc<Layout>) -> Self {
+        Recorder::new(layout).finish()
+    }
+
+    pub(super) fn of(recorder: Recorder) -> Self {
+        Self {
+            none: Samples::new(recorder.layout.limits()),
+            layout: recorder.layout,
+            kinds: recorder
+                .kinds
+                .into_iter()
+                .map(|kind| kind.map(|kind| Finished::of(*kind)))
+                .collect(),
+            sizes: recorder.sizes.map(|samples| samples.map(|one| *one)),
+            sends: recorder.sends,
+            clamped: recorder.clamped,
+            negative: recorder.negative,
+            unread: recorder.unread,
+        }
+    }
+
+    /// What was kept apart.
+    pub fn layout(&self) -> &Arc<Layout> {
+        &self.layout
+    }
+
+    /// The limits that were counted.
+    pub fn limits(&self) -> &Limits {
+        self.layout.limits()
+    }
+
+    /// The samples of a metric.
+    pub fn samples(&self, metric: Metric) -> &Samples {
+        self.kind(metric).map_or(&self.none, |kind| &kind.all)
+    }
+
+    /// The samples of a metric in one phase: of measured phases, the deliveries and what their thresholds name.
+    pub fn samples_in(&self, phase: u16, metric: Metric) -> &Samples {
+        let phases = self.kind(metric).map_or(&[][..], |kind| &kind.phases);
+        let found = phases.iter().find(|(known, _)| *known == phase);
+        found.map_or(&self.none, |(_, samples)| samples)
+    }
+
+    /// The windows of a metric by second of the schedule, for deliveries and every metric that a threshold names.
+    pub fn windows(&self, metric: Metric) -> &[Window] {
+        self.kind(metric).map_or(&[], |kind| &kind.windows)
+    }
+
+    /// Deliveries by the size of their conversation, as far as there are any, smallest first.
+    pub fn sizes(&self) -> impl Iterator<Item = (SizeClass, &Samples)> {
+        let sizes = SIZES.into_iter().zip(&self.sizes);
+        sizes.filter_map(|(class, samples)| Some((class, samples.as_ref()?)))
+    }
+
+    /// Takes over what others timed, whose histogram may have other bounds. Its counts within limits are as exact as a
+    /// histogram of three digits.
+    pub fn adopt(&mut self, metric: Metric, histogram: &Histogram<u64>) {
+        let layout = &*self.layout;
+        let kind = self.kinds[metric.index()]
+            .get_or_insert_with(|| Finished::of(Kind::new(metric, layout)));
+        for recorded in histogram.iter_recorded() {
+            kind.all.record_n(
+                recorded.value_iterated_to(),
+                recorded.count_at_value(),
+                layout.limits(),
+            );
+        }
+    }
+
+    /// Adds another worker's counts.
+    pub fn merge(&mut self, other: &Recorded) {
+        for (mine, theirs) in self.kinds.iter_mut().zip(&other.kinds) {
+            match (mine, theirs) {
+                (Some(mine), Some(theirs)) => mine.merge(theirs),
+                (mine @ None, Some(theirs)) => *mine = Some(theirs.clone()),
+                (_, None) => {}
+            }
+        }
+        for (mine, theirs) in self.sizes.iter_mut().zip(&other.sizes) {
+            match (mine, theirs) {
+                (Some(mine), Some(theirs)) => mine.merge(theirs),
+                (mine @ None, Some(theirs)) => *mine = Some(theirs.clone()),
+                (_, None) => {}
+            }
+        }
+        for (second, theirs) in other.sends.iter().enumerate() {
+            match self.sends.get_mut(second) {
+                Some(mine) => mine.merge(theirs),
+                None => self.sends.push(*theirs),
+            }
+        }
+        self.clamped += other.clamped;
+        self.negative += other.negative;
+        self.unread += other.unread;
+    }
+
+    fn kind(&self, metric: Metric) -> Option<&Finished> {
+        self.kinds[metric.index()].as_ref()
+    }
+}

@@ -1,0 +1,318 @@
+//! Everything that a run will do, worked out before it from the scenario and its seed: pure, and the same every time.
+
+pub mod arrivals;
+mod draws;
+mod population;
+mod schedule;
+
+use rand::{SeedableRng, seq::SliceRandom};
+use rand_chacha::ChaCha8Rng;
+
+pub use self::population::{Conversation, Place};
+use self::population::{conversations, object_id, places, portion};
+use crate::{
+    model::clock::{Nanos, nanos},
+    scenario::{Load, Scenario, Token},
+};
+
+/// Users, conversations, every send with its intended time, and everybody who comes or goes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// The users' ids: 24 hexadecimal digits each, as the system's own ids are, or those of known users.
+    pub users: Vec<String>,
+    /// Who talks with whom.
+    pub conversations: Vec<Conversation>,
+    /// The places of each user, in the order of their conversations.
+    pub places: Vec<Vec<Place>>,
+    /// By user: connected before the first phase.
+    pub connected: Vec<bool>,
+    /// The phases on the schedule's own time line.
+    pub phases: Vec<PlannedPhase>,
+    /// Every message, ascending by intended time. Its index is the message's number.
+    pub sends: Vec<Send>,
+    /// Everything else that users do, ascending by time.
+    pub actions: Vec<Action>,
+    /// Ledger slots: one for each message and member of its conversation, the sender too.
+    pub slots: usize,
+}
+
+/// A phase with its start and end.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlannedPhase {
+    /// Its name.
+    pub name: String,
+    /// From the schedule's start.
+    pub start: Nanos,
+    /// From the schedule's start.
+    pub end: Nanos,
+    /// Whether its latencies are recorded.
+    pub measured: bool,
+    /// Closed model: a send's time is the earliest one, and the next send of the same user waits for the last one's
+    /// acknowledgement. What is not reached by the phase's end is not sent.
+    pub closed: bool,
+}
+
+/// One message to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Send {
+    /// The intended time, from the schedule's start; of a closed phase, the earliest possible time.
+    pub at: Nanos,
+    /// Index of the user who sends it.
+    pub sender: u32,
+    /// Index of the conversation.
+    pub conversation: u32,
+    /// Bytes of its body.
+    pub bytes: u32,
+    /// Its first ledger slot; the slot of a member is this plus the member's position.
+    pub slot: u32,
+    /// Index of the phase.
+    pub phase: u16,
+}
+
+/// Something that a user does beside sending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Action {
+    /// From the schedule's start.
+    pub at: Nanos,
+    /// Index of the user.
+    pub user: u32,
+    /// What.
+    pub deed: Deed,
+}
+
+/// What a user does beside sending. Numbers are indices of the user's places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deed {
+    /// Connects and joins what it has joined.
+    Connect,
+    /// Says goodbye and disconnects.
+    Disconnect,
+    /// Cuts its TCP connection without a goodbye.
+    Cut,
+    /// Joins a conversation.
+    Join(u32),
+    /// Leaves a conversation.
+    Leave(u32),
+    /// Stops reading its socket.
+    StopReading,
+    /// Reads again.
+    Resume,
+}
+
+/// Why a scenario can't be planned.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The ledger counts its slots in 32 bits.
+    #[error(
+        "{slots} (message, member) pairs: at most {} can be accounted for in one run; lower the rate, the duration or the channel sizes",
+        u32::MAX
+    )]
+    TooLarge {
+        /// How many there would be.
+        slots: u64,
+    },
+    /// A message is due and nobody is there to send it.
+    #[error(
+        "phase {phase:?}: at {seconds:.3} s nobody is connected, joined, reading and not silent, so that nobody can send; lower the silent share or the rates of those who go, or raise those who come"
+    )]
+    NobodySends {
+        /// The phase's name.
+        phase: String,
+        /// From the schedule's start.
+        seconds: f64,
+    },
+}
+
+/// Independent random streams of one seed: more users must not change when messages are sent.
+#[derive(Clone, Copy)]
+enum Stream {
+    Ids = 1,
+    Members = 2,
+    Arrivals = 3,
+    Choices = 4,
+    People = 5,
+    Churn = 6,
+    Sizes = 7,
+    Presence = 8,
+}
+
+impl Plan {
+    /// Works out the plan.
+    ///
+    /// # Errors
+    /// [`PlanError`] when it is too large to be accounted for, or nobody is there to send.
+    pub fn new(scenario: &Scenario) -> Result<Self, PlanError> {
+        let rng = |stream: Stream| {
+            let mut rng = ChaCha8Rng::seed_from_u64(scenario.seed);
+            rng.set_stream(stream as u64);
+            rng
+        };
+        let population = &scenario.population;
+        let mut ids = rng(Stream::Ids);
+        let users = users(scenario, &mut ids);
+        let conversations = conversations(population, &mut ids, &mut rng(Stream::Members));
+        let mut presence = rng(Stream::Presence);
+        let places = places(
+            users.len(),
+            &conversations,
+            population.joined,
+            &mut presence,
+        );
+        let mut connected = vec![false; users.len()];
+        connected[..portion(population.connected, users.len()) as usize].fill(true);
+        connected.shuffle(&mut presence);
+        let phases = phases(scenario);
+        let start = schedule::Start {
+            conversations: &conversations,
+            places: &places,
+            connected: &connected,
+        };
+        let walked = schedule::walk(scenario, &phases, &start, rng)?;
+        let mut plan = Plan {
+            users,
+            conversations,
+            places,
+            connected,
+            phases,
+            sends: walked.sends,
+            actions: walked.actions,
+            slots: 0,
+        };
+        plan.assign_slots()?;
+        Ok(plan)
+    }
+
+    /// The first measured open phase's load for so long, by the same users in the same conversations, with everybody
+    /// there from the start and nobody coming or going; `None` without an open phase that is measured.
+    pub fn slice(&self, length: Nanos) -> Option<Plan> {
+        let phase = self
+            .phases
+            .iter()
+            .position(|phase| phase.measured && !phase.closed)?;
+        let start = self.phases[phase].start;
+        let end = (start + length).min(self.phases[phase].end);
+        let sends = self
+            .sends
+            .iter()
+            .filter(|send| usize::from(send.phase) == phase && send.at < end)
+            .map(|send| Send {
+                at: send.at - start,
+                phase: 0,
+                ..*send
+            });
+        let mut places = self.places.clone();
+        for place in places.iter_mut().flatten() {
+            place.joined = true;
+        }
+        let mut slice = Plan {
+            sends: sends.collect(),
+            actions: Vec::new(),
+            places,
+            connected: vec![true; self.users.len()],
+            phases: vec![PlannedPhase {
+                start: 0,
+                end: end - start,
+                ..self.phases[phase].clone()
+            }],
+            users: self.users.clone(),
+            conversations: self.conversations.clone(),
+            slots: 0,
+        };
+        // A part of a plan that fits fits.
+        slice.assign_slots().ok()?;
+        Some(slice)
+    }
+
+    fn assign_slots(&mut self) -> Result<(), PlanError> {
+        let mut next: u64 = 0;
+        for send in &mut self.sends {
+            // Wraps only where the whole is refused below.
+            send.slot = next as u32;
+            next += self.conversations[send.conversation as usize].members.len() as u64;
+        }
+        if next > u64::from(u32::MAX) {
+            return Err(PlanError::TooLarge { slots: next });
+        }
+        self.slots = next as usize;
+        Ok(())
+    }
+
+    /// The conversation of a message.
+    pub fn conversation_of(&self, send: &Send) -> &Conversation {
+        &self.conversations[send.conversation as usize]
+    }
+
+    /// The index of a conversation among a user's places, where the user is a member of it.
+    pub fn place(&self, user: u32, conversation: u32) -> Option<usize> {
+        self.places[user as usize]
+            .binary_search_by_key(&conversation, |place| place.conversation)
+            .ok()
+    }
+
+    /// The ledger slot of a message and a user, where that user is a member of its conversation.
+    pub fn slot(&self, send: &Send, user: u32) -> Option<usize> {
+        let place = self.place(user, send.conversation)?;
+        let position = self.places[user as usize][place].position;
+        Some(send.slot as usize + position as usize)
+    }
+
+    /// The phase of a message.
+    pub fn phase_of(&self, send: &Send) -> &PlannedPhase {
+        &self.phases[usize::from(send.phase)]
+    }
+
+    /// Deliveries to others that the whole plan makes, if everybody is there all the time.
+    pub fn expected_deliveries(&self) -> u64 {
+        self.slots as u64 - self.sends.len() as u64
+    }
+
+    /// Whether it is known before the run what will be sent and who will be there to get it.
+    pub fn is_certain(&self) -> bool {
+        self.actions.is_empty()
+            && self.connected.iter().all(|connected| *connected)
+            && self.places.iter().flatten().all(|place| place.joined)
+            && !self.phases.iter().any(|phase| phase.closed)
+    }
+
+    /// The end of the last phase.
+    pub fn end(&self) -> Nanos {
+        self.phases.last().map_or(0, |phase| phase.end)
+    }
+}
+
+fn users(scenario: &Scenario, ids: &mut ChaCha8Rng) -> Vec<String> {
+    let count = scenario.population.users as usize;
+    match &scenario.connections.token {
+        Token::Known(known) => known
+            .iter()
+            .take(count)
+            .map(|user| user.id.clone())
+            .collect(),
+        Token::UserId | Token::Template(_) | Token::Signed(_) => {
+            (0..count).map(|_| object_id(ids)).collect()
+        }
+    }
+}
+
+fn phases(scenario: &Scenario) -> Vec<PlannedPhase> {
+    let mut start = 0;
+    scenario
+        .phases
+        .iter()
+        .map(|phase| {
+            let end = start + nanos(phase.duration);
+            let planned = PlannedPhase {
+                name: phase.name.clone(),
+                start,
+                end,
+                measured: phase.measured,
+                closed: matches!(phase.load, Load::Closed { .. }),
+            };
+            start = end;
+            planned
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,378 @@
+//! The recorded result of a scenario, versioned and complete: every format is made from it alone.
+
+mod document;
+mod results;
+mod upgrade;
+pub mod usage;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use self::{
+    document::{Document, ParseError, ReadError, WriteError, append, schema, write},
+    results::{metric, metrics, phases, sizes, windows},
+};
+use crate::{
+    judge::{
+        checks::{Finding, Totals},
+        verdict::{Judgement, Verdict},
+    },
+    model::{
+        clock::Nanos,
+        metric::Metric,
+        vocabulary::{Delivery, Dialect},
+    },
+    observed::machine::MachineSecond,
+};
+
+/// The version of the result's schema. Older ones are brought up to it when they are read, newer ones are refused.
+pub const VERSION: u32 = 2;
+
+/// The percentiles of every table.
+pub const PERCENTILES: [f64; 5] = [50.0, 90.0, 95.0, 99.0, 99.9];
+
+/// One scenario, run once in each of its delivery modes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Report {
+    /// [`VERSION`].
+    pub version: u32,
+    /// The verdict on the subject, the last run.
+    pub verdict: Verdict,
+    /// Why, the weightiest reason first.
+    pub reasons: Vec<String>,
+    /// What was asked.
+    pub scenario: ScenarioInfo,
+    /// The command line, as it was typed.
+    pub command: Vec<String>,
+    /// The eight digits that all bodies of these messages carry.
+    pub run_id: String,
+    /// RFC 3339, UTC.
+    pub started: String,
+    /// RFC 3339, UTC.
+    pub ended: String,
+    /// Where it was measured.
+    pub environment: Environment,
+    /// In order; limits judge the last one, earlier ones are its baselines.
+    pub runs: Vec<Run>,
+}
+
+/// What was asked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ScenarioInfo {
+    /// Its name.
+    pub name: String,
+    /// Its question.
+    pub question: String,
+    /// The file.
+    pub file: String,
+    /// SHA-256 of the file.
+    pub sha256: String,
+    /// The seed.
+    pub seed: u64,
+    /// The variables of the file as they were set, by name.
+    pub variables: BTreeMap<String, String>,
+    /// Open or closed: what the latencies mean.
+    pub model: Model,
+    /// In order.
+    pub phases: Vec<PhaseInfo>,
+    /// Joins, leaves, reconnects, cuts, connects and stalls in the plan.
+    pub actions: usize,
+    /// Users.
+    pub users: u32,
+    /// Rooms of two.
+    pub rooms: usize,
+    /// Channels.
+    pub channels: usize,
+    /// Messages in the plan.
+    pub messages: usize,
+    /// Deliveries to others in the plan.
+    pub deliveries: u64,
+}
+
+/// How sends follow from each other in a scenario.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Model {
+    /// Sends at planned times: latencies are charged from the plan.
+    #[default]
+    Open,
+    /// A user's next send waits for the last one's acknowledgement: latencies are service times.
+    Closed,
+    /// Phases of both kinds.
+    Mixed,
+}
+
+/// A phase of the schedule.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PhaseInfo {
+    /// Its name.
+    pub name: String,
+    /// Nanoseconds from the schedule's start.
+    pub start: Nanos,
+    /// Nanoseconds from the schedule's start.
+    pub end: Nanos,
+    /// Whether its latencies are recorded.
+    pub measured: bool,
+    /// Open or closed.
+    pub model: Model,
+}
+
+/// Where and with what it was measured.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Environment {
+    /// This program's version.
+    pub loadgen: String,
+    /// The commit of the working directory, where there is one.
+    pub commit: Option<String>,
+    /// The processor's name.
+    pub cpu: Option<String>,
+    /// Cores that this process may use.
+    pub cores: usize,
+    /// Kernel release.
+    pub kernel: Option<String>,
+    /// The hypervisor's name, where the processor says that there is one.
+    pub virtualisation: Option<String>,
+    /// Bytes of memory.
+    pub memory: Option<u64>,
+    /// Open files allowed.
+    pub open_files: Option<u64>,
+    /// The load average over one minute at the start.
+    pub load: Option<f64>,
+}
+
+/// One run of the scenario.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Run {
+    /// When messages were delivered: before or after the save.
+    pub delivery: Delivery,
+    /// The names that were spoken.
+    pub dialect: Dialect,
+    /// Where the server was.
+    pub target: String,
+    /// Which store served.
+    pub store: String,
+    /// How durable a confirmed message is in it, as the server says.
+    pub durability: Option<String>,
+    /// `false`: the run did not go to its end.
+    pub complete: bool,
+    /// Why not.
+    pub incomplete_because: Option<String>,
+    /// The verdict on this run.
+    pub judgement: Judgement,
+    /// Counts.
+    pub totals: Totals,
+    /// Broken promises.
+    pub findings: Vec<Finding>,
+    /// Whether confirmed messages could be looked up in the store.
+    pub audited: bool,
+    /// One for each metric that has samples or should have.
+    pub metrics: Vec<MetricResult>,
+    /// The measured phases, each by itself.
+    pub phases: Vec<PhaseResult>,
+    /// Deliveries by the size of their conversation, smallest first.
+    pub sizes: Vec<SizeResult>,
+    /// The same load against a bare relay on this machine, in the same run; `None` where it was switched off.
+    pub floor: Option<FloorResult>,
+    /// By second of the schedule, warm-up excluded.
+    pub windows: Vec<WindowResult>,
+    /// Deliveries to members that did not read at the time: accounted for, and left out of the latencies.
+    pub unread: u64,
+    /// (message, member) pairs in the grey zone of a join, a leave or a reconnect: delivered or not, both are right.
+    pub grey: u64,
+    /// Samples that can't be: any of them makes the run invalid.
+    pub impossible_samples: u64,
+    /// The generator's own cost.
+    pub generator: Generator,
+    /// The server's own cost, where this program started it.
+    pub server: Option<ServerUse>,
+}
+
+/// All samples of one metric.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct MetricResult {
+    /// Which.
+    pub metric: Metric,
+    /// Its clock points, in words: `from → to`.
+    pub measures: String,
+    /// Samples.
+    pub n: u64,
+    /// Nanoseconds; `None` without samples, here and below.
+    pub min: Option<Nanos>,
+    /// Nanoseconds.
+    pub mean: Option<f64>,
+    /// Nanoseconds.
+    pub max: Option<Nanos>,
+    /// Those of [`PERCENTILES`].
+    pub percentiles: Vec<Percentile>,
+    /// Exact counts within limits.
+    pub within: Vec<Within>,
+    /// All samples: HdrHistogram V2, compressed, base64; nanoseconds.
+    pub histogram: String,
+}
+
+/// A measured phase by itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PhaseResult {
+    /// Its name.
+    pub name: String,
+    /// Counts of its messages.
+    pub totals: Totals,
+    /// Its deliveries.
+    pub delivery: MetricResult,
+}
+
+/// The deliveries of conversations of about one size.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SizeResult {
+    /// Members at least.
+    pub least: u32,
+    /// Members at most; of the largest class, `u32::MAX`.
+    pub most: u32,
+    /// Their deliveries.
+    pub delivery: MetricResult,
+}
+
+/// What the machine and the generator alone take: the same users, schedule and payloads against a relay that only
+/// passes frames on (`docs/MEASUREMENT.md`, rule 9).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct FloorResult {
+    /// Seconds of load before and after the run.
+    pub seconds: f64,
+    /// Deliveries over the relay, before and after the run together.
+    pub delivery: MetricResult,
+    /// By second, those before the run first.
+    pub windows: Vec<WindowResult>,
+    /// The server's p50 divided by the relay's; `None` without enough samples, here and below.
+    pub ratio_p50: Option<f64>,
+    /// The server's p95 divided by the relay's.
+    pub ratio_p95: Option<f64>,
+    /// The server's p99 minus the relay's, nanoseconds; negative where the relay was slower.
+    pub difference_p99: Option<i64>,
+    /// The server's p99.9 minus the relay's, nanoseconds.
+    pub difference_p999: Option<i64>,
+}
+
+/// A percentile, or how many samples it needs.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Percentile {
+    /// 0 to 100.
+    pub percentile: f64,
+    /// Nanoseconds; `None`: fewer than 10 samples lie beyond it.
+    pub value: Option<Nanos>,
+    /// Samples that it needs.
+    pub needs: u64,
+}
+
+/// An exact count of samples at or under a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Within {
+    /// Nanoseconds.
+    pub limit: Nanos,
+    /// Samples at or under it.
+    pub count: u64,
+}
+
+/// The deliveries whose intended times lie in one second of the schedule.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WindowResult {
+    /// The second, from the start of the schedule.
+    pub second: usize,
+    /// Deliveries to others.
+    pub deliveries: u64,
+    /// Of these, over the promise of 5 ms.
+    pub over: u64,
+    /// Nanoseconds; `None` without enough samples.
+    pub p50: Option<Nanos>,
+    /// Nanoseconds; `None` without enough samples.
+    pub p99: Option<Nanos>,
+    /// Nanoseconds; `None` without samples.
+    pub max: Option<Nanos>,
+    /// Messages whose intended times lie in it.
+    pub scheduled: u64,
+    /// Of these, how many were sent.
+    pub sent: u64,
+    /// The latest send of these, nanoseconds after its intended time.
+    pub lateness_max: Option<Nanos>,
+    /// The longest oversleep of a thread that only sleeps, nanoseconds; `None` where nobody watched.
+    pub hiccup_max: Option<Nanos>,
+    /// What the kernel says of that second; `None` where nobody watched.
+    pub machine: Option<MachineSecond>,
+    /// The latencies of its deliveries: HdrHistogram V2, compressed, base64; nanoseconds.
+    pub histogram: String,
+}
+
+/// What the generator itself took.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Generator {
+    /// Which client it drove: `native` or `rust_socketio`.
+    pub client: String,
+    /// Over which transport: `websocket`, `polling` or `upgraded`.
+    pub transport: String,
+    /// Worker threads.
+    pub workers: usize,
+    /// CPU seconds of each worker thread, by second of the schedule.
+    pub worker_cpu: Vec<Vec<f64>>,
+    /// Resident bytes before the first connection of this process, be it to a floor or an earlier run.
+    pub resident_before: u64,
+    /// Resident bytes with everybody connected.
+    pub resident_connected: u64,
+    /// Resident bytes at the end of the schedule.
+    pub resident_end: u64,
+    /// Connected users.
+    pub connections: u64,
+    /// Seconds from the first connect until everybody had joined.
+    pub connect_seconds: f64,
+    /// CPU seconds of this process while messages were sent.
+    pub cpu_seconds: f64,
+    /// CPU and memory of this process, second by second of the schedule.
+    pub usage: Vec<UsageSecond>,
+}
+
+/// What a process had taken at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct UsageSecond {
+    /// Seconds from the start of the schedule.
+    pub at: f64,
+    /// CPU seconds since the process began.
+    pub cpu_seconds: f64,
+    /// Resident bytes.
+    pub resident: u64,
+    /// Messages that waited for the store; `None` of a process without such a queue.
+    pub queue: Option<u64>,
+}
+
+/// What the server took while messages were sent.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ServerUse {
+    /// CPU seconds.
+    pub cpu_seconds: f64,
+    /// Resident bytes at the end of the schedule.
+    pub resident: u64,
+    /// CPU and memory of the server's process, second by second of the schedule.
+    pub usage: Vec<UsageSecond>,
+}
+
+impl Run {
+    /// Deliveries per second in the seconds that hold measured ones, the first and the last of them left out since
+    /// these may be cut.
+    pub fn measured_rate(&self) -> Option<f64> {
+        let whole = self.windows.get(1..self.windows.len().checked_sub(1)?)?;
+        let deliveries: u64 = whole.iter().map(|window| window.deliveries).sum();
+        (!whole.is_empty()).then(|| deliveries as f64 / whole.len() as f64)
+    }
+}
+
+impl Generator {
+    /// Resident bytes for each connection, the plan and the ledger left out since they were there before; `None` for
+    /// so few that the buffers that all share would look like theirs.
+    pub fn bytes_per_connection(&self) -> Option<u64> {
+        if self.connections < 1_000 {
+            return None;
+        }
+        self.resident_connected
+            .saturating_sub(self.resident_before)
+            .checked_div(self.connections)
+    }
+}

@@ -1,0 +1,31 @@
+//! Start, watch and stop what is measured: the server as a process of its own, and the store behind it.
+//!
+//! Whatever is started here is ended here: by `stop()`, by drop (so also while a panic unwinds), and, if this process
+//! is killed, by the [`guard`].
+
+mod audit;
+mod cleanup;
+mod docker;
+mod error;
+pub mod floor;
+pub mod guard;
+mod http;
+pub mod machine;
+mod mongo;
+mod mongod;
+mod probe;
+mod process;
+mod queue;
+mod resources;
+mod status;
+mod store;
+
+pub use audit::{Audit, StoredMessage};
+pub use error::{TargetError, UnknownStore};
+pub use probe::probe;
+pub use process::{RunningServer, ServerExit};
+pub use queue::QueueSampler;
+pub(crate) use resources::cpu_ticks;
+pub use resources::{ResourceSample, ResourceSampler, Usage, usage_of};
+pub use status::{Present, ServerTimes, durability, lists_messages, present, server_times};
+pub use store::{RunningStore, StoreChoice};
