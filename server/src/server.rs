@@ -245,9 +245,7 @@ impl Server {
             memory,
             dialect: config.dialect,
             mode: config.delivery,
-            authenticator: Authenticator::new(
-                config.jwt_secret.as_ref().map(|secret| secret.0.as_str()),
-            ),
+            authenticator: Authenticator::new(config.jwt_secret),
             logins: config.limits.connections_per_address.map(AddressLimit::new),
             limits: config.limits.clone(),
             client_messages: ClientMessages::default(),

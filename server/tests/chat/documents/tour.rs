@@ -3,9 +3,9 @@
 use std::{collections::BTreeSet, sync::atomic::Ordering::SeqCst};
 
 use futures::SinkExt as _;
-use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::{Value, json};
 use server::{
+    auth::jwt,
     config::{Config, DeliveryMode, Secret},
     protocol::Dialect,
 };
@@ -153,8 +153,7 @@ impl Seen {
 }
 
 fn token(claims: &Value) -> String {
-    let key = EncodingKey::from_secret(SECRET.as_bytes());
-    encode(&Header::default(), claims, &key).unwrap()
+    jwt::sign(claims, SECRET.as_bytes()).unwrap()
 }
 
 fn both(a: &Value, b: &Value) -> Value {
