@@ -2,7 +2,7 @@
 
 use std::{
     future::Future,
-    io::{self, IsTerminal as _, Write as _},
+    io::{self, Write as _},
     net::SocketAddr,
     pin::pin,
     sync::{Arc, atomic::Ordering},
@@ -20,7 +20,6 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing_subscriber::EnvFilter;
 
 use crate::{
     auth::{Authenticator, Handshake},
@@ -43,7 +42,7 @@ use crate::{
         queue::SaveQueue,
         writer::{DrainReport, Writer},
     },
-    telemetry::Telemetry,
+    telemetry::{Telemetry, log},
 };
 
 /// How long an Engine.IO session may stay without a Socket.IO login.
@@ -92,7 +91,10 @@ pub enum Error {
 /// # Errors
 /// It could not start.
 pub fn serve(args: Args) -> Result<(), Error> {
-    start_log(&args.log)?;
+    log::start(&args.log).map_err(|source| Error::LogFilter {
+        filter: args.log.clone(),
+        source,
+    })?;
     process::raise_file_limit();
     let mut runtime = if args.threads == 1 {
         tokio::runtime::Builder::new_current_thread()
@@ -361,18 +363,4 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
             _ = terminate.recv() => {}
         }
     })
-}
-
-fn start_log(filter: &str) -> Result<(), Error> {
-    let filter = EnvFilter::try_new(filter).map_err(|source| Error::LogFilter {
-        filter: filter.to_owned(),
-        source,
-    })?;
-    // A program that this is a part of may have set up its own log before.
-    let _already_set = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .try_init();
-    Ok(())
 }

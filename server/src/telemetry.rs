@@ -1,5 +1,6 @@
 //! What the server counts and times.
 
+pub mod log;
 pub mod prometheus;
 
 use std::{

@@ -8,6 +8,8 @@ pub mod strays;
 
 use std::{collections::HashSet, time::Duration};
 
+use server::telemetry::log::escaped;
+
 use crate::model::clock::Nanos;
 
 /// A connection that nobody here closed, and that ended.
@@ -28,16 +30,16 @@ pub enum Closed {
     #[error("the connection ended: {0}")]
     Transport(String),
     /// The server said goodbye, in Socket.IO, Engine.IO or WebSocket.
-    #[error("the server closed the connection: {0}")]
+    #[error("the server closed the connection: {}", escaped(.0))]
     ByServer(String),
     /// The server stopped its heartbeats.
     #[error("no heartbeat from the server for {} ms", .0.as_millis())]
     Silent(Duration),
     /// What came is not the protocol.
-    #[error("protocol violation: {0}")]
+    #[error("protocol violation: {}", escaped(.0))]
     Protocol(String),
     /// A user who came, or came back, in mid-run could not connect.
-    #[error("could not connect: {0}")]
+    #[error("could not connect: {}", escaped(.0))]
     NotConnected(String),
 }
 

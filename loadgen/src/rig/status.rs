@@ -4,6 +4,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use hdrhistogram::{Histogram, serialization::Deserializer};
 use hyper::Method;
 use serde::{Deserialize, de::DeserializeOwned};
+use server::telemetry::log::escaped;
 
 use super::http;
 
@@ -52,7 +53,7 @@ pub async fn durability(url: &str) -> Option<String> {
     }
     get::<Answer>(url, "/health")
         .await
-        .map(|answer| answer.store.durability)
+        .map(|answer| escaped(&answer.store.durability).into_owned())
 }
 
 /// Asks how many messages wait for the store; `None` where the server does not say.

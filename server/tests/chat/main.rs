@@ -10,6 +10,7 @@ mod dialects;
 mod documents;
 mod hostile;
 mod http;
+mod log;
 mod mongo;
 mod order;
 mod polling;

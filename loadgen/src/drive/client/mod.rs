@@ -7,6 +7,8 @@ pub mod rust_socketio;
 
 use std::{io, time::Duration};
 
+use server::telemetry::log::escaped;
+
 pub use self::driver::{Connection, Driver, DriverError, Incoming};
 
 use crate::{model::clock::Nanos, observed::Closed};
@@ -38,12 +40,32 @@ pub enum ConnectError {
     #[error("{0}")]
     Io(#[from] io::Error),
     /// It answers, but is no Socket.IO server of protocol version 5.
-    #[error("not a Socket.IO v5 server: {0}")]
+    #[error("not a Socket.IO v5 server: {}", escaped(.0))]
     NotSocketIo(String),
     /// The server refused the user (`connect_error`), as it does with a bad token.
-    #[error("the server refused the connection: {0}")]
+    #[error("the server refused the connection: {}", escaped(.0))]
     Refused(String),
     /// No answer in time.
     #[error("no answer within {} s", .0.as_secs())]
     TimedOut(Duration),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_of_a_server_stay_in_their_line() {
+        let words = "no\n\u{1b}[2Jforged".to_owned();
+        let said = [
+            Closed::ByServer(words.clone()).to_string(),
+            Closed::Protocol(words.clone()).to_string(),
+            Closed::NotConnected(words.clone()).to_string(),
+            ConnectError::Refused(words.clone()).to_string(),
+            ConnectError::NotSocketIo(words).to_string(),
+        ];
+        for said in said {
+            assert!(said.ends_with(": no\\n\\u{1b}[2Jforged"), "{said:?}");
+        }
+    }
 }

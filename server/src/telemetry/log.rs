@@ -1,0 +1,169 @@
+//! The log: one line an event, whatever is in it.
+//!
+//! Users choose their names, rooms theirs, and a database its error texts. So not the places that write to the log but
+//! the log itself sees to it that none of them begins a line, moves the cursor or turns the reading direction.
+
+use std::{borrow::Cow, fmt, io::IsTerminal as _};
+
+use tracing_subscriber::{
+    EnvFilter,
+    field::RecordFields,
+    filter::ParseError,
+    fmt::{
+        FormatFields,
+        format::{DefaultFields, Writer},
+    },
+};
+
+/// Writes what the filter lets through to stderr.
+///
+/// # Errors
+/// The filter can't be read.
+pub fn start(filter: &str) -> Result<(), ParseError> {
+    let filter = EnvFilter::try_new(filter)?;
+    // A program that this is a part of may have set up its own log before.
+    let _already_set = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .fmt_fields(OneLine(DefaultFields::new()))
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .try_init();
+    Ok(())
+}
+
+/// Formats an event's message and fields as `F` does, and escapes them.
+#[derive(Debug)]
+struct OneLine<F>(F);
+
+impl<'writer, F> FormatFields<'writer> for OneLine<F>
+where
+    F: for<'inner> FormatFields<'inner>,
+{
+    fn format_fields<R: RecordFields>(
+        &self,
+        mut writer: Writer<'writer>,
+        fields: R,
+    ) -> fmt::Result {
+        let mut text = String::new();
+        self.0.format_fields(Writer::new(&mut text), fields)?;
+        writer.write_str(&escaped(&text))
+    }
+}
+
+/// The text with each character escaped that does more than stand in its line: controls, line separators, and those
+/// that are invisible or change the direction.
+#[must_use]
+pub fn escaped(text: &str) -> Cow<'_, str> {
+    if !text.contains(acts) {
+        return text.into();
+    }
+    let mut escaped = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if acts(c) {
+            escaped.extend(c.escape_default());
+        } else {
+            escaped.push(c);
+        }
+    }
+    escaped.into()
+}
+
+/// Whether a terminal or an editor does something with this character instead of showing it.
+fn acts(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{ad}'
+                | '\u{61c}'
+                | '\u{180e}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e0fff}'
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{self, Write},
+        sync::Arc,
+    };
+
+    use parking_lot::Mutex;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What the log has of one event with this text wherever a text may be.
+    fn logged(text: &str) -> String {
+        let written = Written::default();
+        let writer = written.clone();
+        let log = tracing_subscriber::fmt()
+            .fmt_fields(OneLine(DefaultFields::new()))
+            .with_writer(move || writer.clone())
+            .with_ansi(false)
+            .finish();
+        tracing::subscriber::with_default(log, || {
+            let _span = tracing::info_span!("span", text).entered();
+            tracing::warn!(field = text, other = ?text, third = %text, "User {text} does not keep up");
+        });
+        let bytes = written.0.lock().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    const NASTY: [&str; 9] = [
+        "a\n2026-01-01T00:00:00Z  INFO server: forged",
+        "a\r\nb",
+        "\u{1b}[2J\u{1b}[31mred",
+        "\u{9b}31m",
+        "tab\tbell\u{7}null\0",
+        "line\u{2028}paragraph\u{2029}next\u{85}",
+        "\u{202e}desrever\u{2066}\u{200f}",
+        "\u{7f}\u{8}\u{feff}\u{200b}",
+        "\u{e0041}tag",
+    ];
+
+    #[test]
+    fn nothing_in_a_text_begins_a_line_or_acts() {
+        for text in NASTY {
+            let line = logged(text);
+            let line = line.strip_suffix('\n').unwrap();
+            assert!(!line.contains(acts), "{line:?}");
+        }
+        assert!(logged("a\nb").contains("User a\\nb does not keep up"));
+        assert!(logged("\u{1b}[2J").contains("User \\x1b[2J does"));
+    }
+
+    #[test]
+    fn what_people_write_stays_as_it_is() {
+        for text in ["", "abc", "Zoë 日本語 🙂 \"quoted\" \\n", "עברית"] {
+            assert!(matches!(escaped(text), Cow::Borrowed(same) if same == text));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_writes_more_than_one_line(text in any::<String>()) {
+            let line = logged(&text);
+            let line = line.strip_suffix('\n').unwrap();
+            prop_assert!(!line.contains(acts), "{:?}", line);
+        }
+    }
+}
