@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use axum::{Router, middleware};
 use parking_lot::Mutex;
 use socketioxide::{
     ParserConfig, SocketIo, TransportType,
@@ -26,6 +27,7 @@ use crate::{
     chat::Chat,
     config::{Args, Config, MAX_PAYLOAD, StoreConfig},
     delivery::Delivery,
+    door,
     front::Front,
     handlers::connection,
     http::{self, Pages},
@@ -261,7 +263,7 @@ impl Server {
             Arc::clone(&telemetry),
         ));
 
-        let (layer, io) = SocketIo::builder()
+        let (library, io) = SocketIo::builder()
             .ping_interval(config.ping_interval)
             .ping_timeout(config.ping_timeout)
             .connect_timeout(LOGIN_WITHIN)
@@ -275,7 +277,7 @@ impl Server {
                     .max_incoming_binaries(0)
                     .max_incoming_binary_buf_size(0),
             )
-            .build_layer();
+            .build_with_inner_svc(Router::new());
         let (admitting, connecting) = (Arc::clone(&chat), Arc::clone(&chat));
         let on_connect = move |socket: SocketRef, session: Extension<Arc<Session>>| {
             connection::connected(&connecting, socket, session);
@@ -290,7 +292,8 @@ impl Server {
             chat: Arc::clone(&chat),
             acceptor: Arc::clone(&acceptor),
         };
-        let app = http::router(pages).layer(layer);
+        let app =
+            http::router(pages).layer(middleware::from_fn_with_state(library, door::enter));
         let front = Front::new(app, config.origins, telemetry);
         Ok(Self {
             listener,

@@ -12,6 +12,7 @@ mod hostile;
 mod http;
 mod log;
 mod mongo;
+mod oddities;
 mod order;
 mod polling;
 mod rooms;

@@ -67,6 +67,13 @@ impl Polling {
     }
 
     async fn upgrade(self) -> tokio_tungstenite::WebSocketStream<TcpStream> {
+        let mut ws = self.begin_upgrade().await;
+        ws.send(Message::text("5")).await.unwrap();
+        ws
+    }
+
+    /// An upgrade but for its last packet.
+    pub async fn begin_upgrade(self) -> tokio_tungstenite::WebSocketStream<TcpStream> {
         let url = format!(
             "ws://{}/socket.io/?EIO=4&transport=websocket&sid={}",
             self.address, self.sid
@@ -77,7 +84,6 @@ impl Polling {
             .unwrap();
         ws.send(Message::text("2probe")).await.unwrap();
         assert_eq!(next_text(&mut ws).await.unwrap(), "3probe");
-        ws.send(Message::text("5")).await.unwrap();
         ws
     }
 }
