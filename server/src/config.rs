@@ -31,6 +31,18 @@ pub enum DeliveryMode {
     PersistFirst,
 }
 
+/// Who may read the debug pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum DebugPages {
+    /// Nobody: there are none.
+    Off,
+    /// Programs on this machine.
+    #[default]
+    Loopback,
+    /// Programs on this machine, and whoever sends the token.
+    Anywhere,
+}
+
 /// The flags of the server, each also a variable of the environment where one is named.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Args {
@@ -105,6 +117,17 @@ pub struct Args {
     /// Origin that browsers may connect from; repeat it for more. Any origin without it.
     #[arg(long = "origin", value_name = "ORIGIN", value_parser = parse_origin)]
     pub origins: Vec<HeaderValue>,
+    /// Who may read /debug/…, which shows users: they are tokens where there is no secret.
+    #[arg(long, value_enum, default_value_t)]
+    pub debug_pages: DebugPages,
+    /// Opens the debug pages to whoever sends `Authorization: Bearer <token>`, as far as `--debug-pages` allows.
+    #[arg(
+        long,
+        env = "DEBUG_TOKEN",
+        hide_env_values = true,
+        required_if_eq("debug_pages", "anywhere")
+    )]
+    pub debug_token: Option<Secret>,
     /// How often a client is asked whether it is there.
     #[arg(long, default_value = "10s", value_parser = parse_positive)]
     pub ping_interval: Duration,
@@ -181,6 +204,8 @@ pub struct Config {
     pub limits: Limits,
     /// Origins that browsers may connect from; empty for any.
     pub origins: Vec<HeaderValue>,
+    /// Who may read the debug pages.
+    pub debug_access: DebugAccess,
     /// How often a client is asked whether it is there.
     pub ping_interval: Duration,
     /// How long a client may take to answer that.
@@ -196,6 +221,15 @@ pub enum StoreConfig {
     Memory(MemoryConfig),
     /// A database.
     MongoDb(MongoConfig),
+}
+
+/// Who may read the debug pages, and with which token.
+#[derive(Debug, Clone, Default)]
+pub struct DebugAccess {
+    /// From where.
+    pub pages: DebugPages,
+    /// What who is not on this machine must send.
+    pub token: Option<Secret>,
 }
 
 /// A text that must not get into logs.
@@ -272,6 +306,10 @@ impl From<Args> for Config {
                 connections_per_address: args.connections_per_address,
             },
             origins: args.origins,
+            debug_access: DebugAccess {
+                pages: args.debug_pages,
+                token: args.debug_token.filter(|token| !token.0.is_empty()),
+            },
             ping_interval: args.ping_interval,
             ping_timeout: args.ping_timeout,
             tcp_user_timeout: args.tcp_user_timeout,
@@ -299,6 +337,7 @@ impl Config {
                 connections_per_address: None,
             },
             origins: Vec::new(),
+            debug_access: DebugAccess::default(),
             ping_interval: Duration::from_secs(10),
             ping_timeout: Duration::from_secs(8),
             tcp_user_timeout: Duration::from_secs(10),
@@ -386,6 +425,10 @@ mod tests {
             "3s",
             "--jwt-secret",
             "hunter2",
+            "--debug-pages",
+            "anywhere",
+            "--debug-token",
+            "hunter2",
         ])
         .unwrap();
         assert!(!format!("{args:?}").contains("hunter2"));
@@ -395,14 +438,26 @@ mod tests {
         assert_eq!(config.dialect, Dialect::Reference);
         assert_eq!(config.delivery, DeliveryMode::PersistFirst);
         assert_eq!(config.origins.len(), 2);
+        assert_eq!(config.debug_access.pages, DebugPages::Anywhere);
         assert_eq!(config.writer.deadline, Duration::from_secs(3));
         assert!(matches!(config.store, StoreConfig::MongoDb(_)));
     }
 
     #[test]
     fn the_defaults_are_those_that_tests_start_from() {
-        let from_flags =
-            Config::from(parse(&["--port", "0", "--store", "memory", "--jwt-secret", ""]).unwrap());
+        let from_flags = Config::from(
+            parse(&[
+                "--port",
+                "0",
+                "--store",
+                "memory",
+                "--jwt-secret",
+                "",
+                "--debug-token",
+                "",
+            ])
+            .unwrap(),
+        );
         assert_eq!(
             format!("{from_flags:?}"),
             format!("{:?}", Config::on_a_free_port())
@@ -429,6 +484,11 @@ mod tests {
                 "expected `majority` or a number",
             ),
             (["--dialect", "node"], "possible values: readme, reference"),
+            (
+                ["--debug-pages", "all"],
+                "possible values: off, loopback, anywhere",
+            ),
+            (["--debug-pages", "anywhere"], "--debug-token <DEBUG_TOKEN>"),
         ] {
             let error = parse(&flags).unwrap_err();
             assert!(error.contains(expected), "{error}");

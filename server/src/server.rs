@@ -288,12 +288,9 @@ impl Server {
         };
         io.ns("/", on_connect.with(middleware));
 
-        let pages = Pages {
-            chat: Arc::clone(&chat),
-            acceptor: Arc::clone(&acceptor),
-        };
-        let app =
-            http::router(pages).layer(middleware::from_fn_with_state(library, door::enter));
+        let pages = Pages::new(Arc::clone(&chat), Arc::clone(&acceptor));
+        let app = http::router(pages, config.debug_access)
+            .layer(middleware::from_fn_with_state(library, door::enter));
         let front = Front::new(app, config.origins, telemetry);
         Ok(Self {
             listener,
@@ -313,8 +310,8 @@ impl Server {
         let users = Arc::clone(&self.chat.users);
         tokio::spawn(async move {
             while asked.recv().await.is_some() {
-                let state = users.lock().print_state();
-                tracing::info!("{state}");
+                let users = Arc::clone(&users);
+                tokio::task::spawn_blocking(move || http::log_state(&users));
             }
         });
         Ok(())

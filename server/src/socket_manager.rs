@@ -6,12 +6,12 @@
 mod state;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     fmt,
     sync::Arc,
 };
 
-pub use self::state::{RoomLine, State, UserLine};
+pub use self::state::{Entry, Line, Place, PlaceError, RoomLine, SLICE_NAMES, UserLine};
 use crate::message::Conversation;
 
 /// What clients and operators may see of a socket. Never the Engine.IO session id, which is a session key.
@@ -110,6 +110,9 @@ pub struct SocketManager<H> {
     users: HashMap<Arc<str>, UserState<H>>,
     conversations: HashMap<Arc<Conversation>, Members<H>>,
     sockets: HashMap<SocketId, Arc<str>>,
+    /// The users once more by id, and the conversations: so that a part of them can be shown without a look at all.
+    user_order: BTreeSet<Arc<str>>,
+    conversation_order: BTreeSet<Arc<Conversation>>,
     conversations_per_user: usize,
 }
 
@@ -145,6 +148,8 @@ impl<H: Clone> SocketManager<H> {
             users: HashMap::new(),
             conversations: HashMap::new(),
             sockets: HashMap::new(),
+            user_order: BTreeSet::new(),
+            conversation_order: BTreeSet::new(),
             conversations_per_user,
         }
     }
@@ -160,6 +165,7 @@ impl<H: Clone> SocketManager<H> {
         self.sockets.insert(socket_id, Arc::clone(&user.id));
         let Some(state) = self.users.get_mut(&user.id) else {
             let id = Arc::clone(&user.id);
+            self.user_order.insert(Arc::clone(&id));
             self.users.insert(
                 id,
                 UserState {
@@ -193,6 +199,7 @@ impl<H: Clone> SocketManager<H> {
             return None;
         }
         let state = self.users.remove(&user_id)?;
+        self.user_order.remove(&user_id);
         for conversation in &state.conversations {
             self.remove_member(conversation, &user_id);
         }
@@ -216,7 +223,11 @@ impl<H: Clone> SocketManager<H> {
             }
             let key = match self.conversations.get_key_value(conversation) {
                 Some((key, _)) => Arc::clone(key),
-                None => Arc::new(conversation.clone()),
+                None => {
+                    let key = Arc::new(conversation.clone());
+                    self.conversation_order.insert(Arc::clone(&key));
+                    key
+                }
             };
             state.conversations.insert(Arc::clone(&key));
             let members = self.conversations.entry(key).or_default();
@@ -302,6 +313,7 @@ impl<H: Clone> SocketManager<H> {
             members.snapshot = None;
             if members.users.is_empty() {
                 self.conversations.remove(conversation);
+                self.conversation_order.remove(conversation);
             }
         }
     }

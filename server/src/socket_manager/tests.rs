@@ -149,6 +149,74 @@ fn the_printed_state_names_everybody() {
     );
 }
 
+/// The whole list, slice by slice.
+fn listed(manager: &SocketManager<u64>) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let mut slice = manager.slice(None);
+    while let Some(last) = slice.last().map(Entry::place) {
+        let names: usize = slice.iter().map(Entry::cost).sum();
+        assert!(names <= 2 * SLICE_NAMES + 1, "{names}");
+        lines.extend(slice.into_iter().map(Line::from));
+        slice = manager.slice(Some(&last));
+    }
+    lines
+}
+
+#[test]
+fn one_slice_costs_no_more_however_many_there_are() {
+    let mut manager = SocketManager::new(5000);
+    for n in 0..3000 {
+        manager.add_user(SocketId(n), user(&format!("u{n:04}")), n);
+        manager
+            .join_room(&format!("u{n:04}"), &room("all"))
+            .unwrap();
+    }
+    for n in 0..2000 {
+        manager
+            .join_room("u0000", &room(&format!("r{n:04}")))
+            .unwrap();
+    }
+    let lines = listed(&manager);
+    assert_eq!(lines.len(), 3000 + 2001);
+    let Line::User(collector) = &lines[0] else {
+        panic!("{:?}", lines[0]);
+    };
+    assert_eq!((collector.rooms.len(), collector.more), (1000, 1001));
+    let Line::Room(all) = &lines[3000] else {
+        panic!("{:?}", lines[3000]);
+    };
+    assert_eq!(
+        (all.id.as_str(), all.users.len(), all.more),
+        ("all", 1000, 2000)
+    );
+}
+
+#[test]
+fn a_line_of_long_names_stays_short() {
+    let mut manager = manager();
+    for n in 0..100 {
+        let id = format!("{n:03}{}", "x".repeat(4000));
+        manager.add_user(SocketId(n), user(&id), n);
+        manager.join_room(&id, &room("r")).unwrap();
+    }
+    let lines = listed(&manager);
+    assert!(lines.iter().all(|line| line.size() < 70_000));
+    let Some(Line::Room(room)) = lines.last() else {
+        panic!("no room");
+    };
+    assert_eq!((room.users.len(), room.more), (16, 84));
+}
+
+#[test]
+fn a_place_is_read_as_it_is_written() {
+    for text in ["user:a", "room:a:b", "channel:", "user:\n"] {
+        assert_eq!(text.parse::<Place>().unwrap().to_string(), text);
+    }
+    for wrong in ["", "a", "users:a", "Room:a"] {
+        assert_eq!(wrong.parse::<Place>(), Err(PlaceError));
+    }
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Login { user: u8 },
@@ -212,6 +280,8 @@ proptest! {
                 expected.sort_unstable();
                 prop_assert_eq!(sockets_in(&mut manager, &room(&r.to_string())), expected);
             }
+            let rooms = (0..4u8).filter(|r| members.iter().any(|(_, in_room)| in_room == r));
+            prop_assert_eq!(listed(&manager).len(), live.len() + rooms.count());
             let rooms: HashSet<u8> = members.iter().map(|(_, r)| *r).collect();
             prop_assert_eq!(
                 manager.stats(),

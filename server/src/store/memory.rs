@@ -1,8 +1,9 @@
 //! The store without a database: keeps messages in memory and takes as long as a database would.
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::{BTreeMap, HashMap, hash_map::Entry},
     fmt,
+    ops::Bound,
     str::FromStr,
     sync::Arc,
     time::Duration,
@@ -129,7 +130,7 @@ type Key = (Kind, String, String);
 
 #[derive(Debug, Default)]
 struct Documents {
-    by_id: HashMap<(Kind, ObjectId), Arc<Message>>,
+    by_id: BTreeMap<(ObjectId, Kind), Arc<Message>>,
     by_client_msg_id: HashMap<Key, Arc<Message>>,
 }
 
@@ -148,9 +149,18 @@ impl MemoryStore {
     /// Everything that is stored, in the order of the ids.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Message>> {
-        let mut all: Vec<_> = self.documents.lock().by_id.values().cloned().collect();
-        all.sort_unstable_by_key(|message| message.id);
-        all
+        self.after(None, usize::MAX)
+    }
+
+    /// At most so many messages after one of them, or the first ones, in the order of the ids.
+    #[must_use]
+    pub fn after(&self, last: Option<(ObjectId, Kind)>, at_most: usize) -> Vec<Arc<Message>> {
+        let from = last.map_or(Bound::Unbounded, Bound::Excluded);
+        let documents = self.documents.lock();
+        let rest = documents.by_id.range((from, Bound::Unbounded));
+        rest.take(at_most)
+            .map(|(_, message)| Arc::clone(message))
+            .collect()
     }
 
     /// How many messages are stored.
@@ -219,7 +229,7 @@ impl MessageStore for MemoryStore {
             .documents
             .lock()
             .by_id
-            .get(&(kind, id))
+            .get(&(id, kind))
             .map(|message| (**message).clone()))
     }
 
@@ -236,7 +246,7 @@ impl MessageStore for MemoryStore {
 
 impl Documents {
     fn insert(&mut self, message: &Arc<Message>) -> Result<(), InsertError> {
-        let place = (message.conversation.kind, message.id);
+        let place = (message.id, message.conversation.kind);
         if self.by_id.contains_key(&place) {
             return Ok(());
         }
@@ -254,7 +264,7 @@ impl Documents {
     }
 
     fn delete(&mut self, kind: Kind, id: ObjectId) -> bool {
-        let Some(message) = self.by_id.remove(&(kind, id)) else {
+        let Some(message) = self.by_id.remove(&(id, kind)) else {
             return false;
         };
         if let Some(key) = key(&message) {

@@ -14,6 +14,7 @@ mod log;
 mod mongo;
 mod oddities;
 mod order;
+mod pages;
 mod polling;
 mod rooms;
 mod running;
