@@ -1,8 +1,8 @@
-//! The counters as Prometheus text.
+//! The counters as Prometheus text (exposition format 0.0.4): what goes into `templates/metrics.txt`.
 
-use std::{fmt::Write as _, time::Duration};
+use std::time::Duration;
 
-use hdrhistogram::Histogram;
+use askama::Template;
 
 use super::{CounterByName, Telemetry, Times};
 use crate::{
@@ -22,11 +22,11 @@ const BUCKETS: [f64; 17] = [
 pub struct Gauges {
     /// Users, rooms and sockets.
     pub stats: Stats,
-    /// TCP connections.
+    /// TCP connections that are open.
     pub connections: usize,
-    /// Repetitions that are remembered.
+    /// What waits for the store, and what its writer has done so far.
     pub writer: WriterStats,
-    /// CPU time of this process.
+    /// CPU time that this process has taken.
     pub cpu: Duration,
     /// Resident memory of this process in bytes, where the system tells.
     pub resident: Option<u64>,
@@ -35,234 +35,79 @@ pub struct Gauges {
 /// Everything as text in the exposition format 0.0.4.
 #[must_use]
 pub fn render(telemetry: &Telemetry, gauges: &Gauges) -> String {
-    let mut page = Page(String::with_capacity(8192));
-    let Gauges {
-        stats,
-        connections,
-        writer,
-        cpu,
-        resident,
-    } = gauges;
-    page.gauge("chat_users", "Connected users.", stats.total_users as f64);
-    page.gauge(
-        "chat_rooms",
-        "Rooms and channels with a connected user.",
-        stats.total_rooms as f64,
-    );
-    page.gauge(
-        "chat_sockets",
-        "Connected Socket.IO sockets.",
-        stats.total_sockets as f64,
-    );
-    page.gauge(
-        "chat_connections",
-        "Open TCP connections.",
-        *connections as f64,
-    );
-    page.gauge(
-        "chat_queue_depth",
-        "Messages without an outcome of their save.",
-        writer.depth as f64,
-    );
-    page.gauge(
-        "chat_unsettled",
-        "Failed messages that may be in the store until they are settled.",
-        writer.unsettled as f64,
-    );
-    page.counter("chat_logins_total", "Logins.", telemetry.connected.get());
-    page.by_name(
-        "chat_logouts_total",
-        "Logins that ended.",
-        "reason",
-        &telemetry.disconnected,
-    );
-    page.by_name(
-        "chat_refused_connections_total",
-        "Connections and logins not let in.",
-        "reason",
-        &telemetry.connections_refused,
-    );
-    page.head("chat_events_total", "Events received.", "counter");
-    for ((name, _), counter) in INBOUND.iter().zip(&telemetry.events) {
-        page.line(
-            "chat_events_total",
-            &[("event", name)],
-            counter.get() as f64,
-        );
-    }
-    page.by_name(
-        "chat_refused_total",
-        "Events not carried out.",
-        "reason",
-        &telemetry.refused,
-    );
-    page.head("chat_messages_total", "Messages accepted.", "counter");
-    for (kind, counter) in ["room", "channel"].iter().zip(&telemetry.messages) {
-        page.line(
-            "chat_messages_total",
-            &[("kind", kind)],
-            counter.get() as f64,
-        );
-    }
-    page.counter(
-        "chat_repeated_total",
-        "Repetitions of a clientMsgId.",
-        telemetry.repeated.get(),
-    );
-    page.counter(
-        "chat_delivered_total",
-        "Packets handed to a connection.",
-        telemetry.delivered.get(),
-    );
-    page.counter(
-        "chat_dropped_total",
-        "Packets for clients that had gone.",
-        telemetry.dropped.get(),
-    );
-    page.counter(
-        "chat_slow_consumers_total",
-        "Clients cut off with a full send buffer.",
-        telemetry.slow_consumers.get(),
-    );
-    page.counter(
-        "chat_confirmed_total",
-        "Messages that ended in the store.",
-        telemetry.confirmed.get(),
-    );
-    page.by_name(
-        "chat_failed_total",
-        "Messages that ended outside the store.",
-        "reason",
-        &telemetry.failed,
-    );
-    page.counter(
-        "chat_read_back_failed_total",
-        "Stored messages not read back.",
-        telemetry.read_back_failed.get(),
-    );
-    page.histogram(
-        "chat_emit_seconds",
-        "From receipt to the last recipient's connection.",
-        &telemetry.emit,
-    );
-    page.histogram(
-        "chat_save_seconds",
-        "From receipt to the store's answer.",
-        &telemetry.save,
-    );
-    page.counter(
-        "chat_writer_batches_total",
-        "Inserts sent to the store.",
-        writer.batches,
-    );
-    page.counter(
-        "chat_writer_batched_total",
-        "Messages in these inserts.",
-        writer.batched,
-    );
-    page.counter(
-        "chat_writer_retries_total",
-        "Messages sent to the store once more.",
-        writer.retries,
-    );
-    page.counter(
-        "chat_writer_settled_total",
-        "Unknown writes that were settled.",
-        writer.settled,
-    );
-    page.counter(
-        "chat_writer_settled_deleted_total",
-        "Of these, found in the store and deleted.",
-        writer.settled_deleted,
-    );
-    page.head("chat_writer_failed_total", "Saves that failed.", "counter");
-    for (reason, count) in FailureReason::ALL.iter().zip(writer.failed) {
-        page.line(
-            "chat_writer_failed_total",
-            &[("reason", reason.as_str())],
-            count as f64,
-        );
-    }
-    page.head(
-        "process_cpu_seconds_total",
-        "CPU time of this process.",
-        "counter",
-    );
-    page.line("process_cpu_seconds_total", &[], cpu.as_secs_f64());
-    if let Some(resident) = resident {
-        page.gauge(
-            "process_resident_memory_bytes",
-            "Resident memory of this process.",
-            *resident as f64,
-        );
-    }
-    page.0
+    let events = INBOUND.iter().zip(&telemetry.events);
+    let kinds = ["room", "channel"].into_iter().zip(&telemetry.messages);
+    let failed = FailureReason::ALL.iter().zip(gauges.writer.failed);
+    let page = Page {
+        telemetry,
+        gauges,
+        events: events.map(|((name, _), n)| (*name, n.get())).collect(),
+        messages: kinds.map(|(kind, n)| (kind, n.get())).collect(),
+        writer_failed: failed.map(|(why, n)| (why.as_str(), n)).collect(),
+        times: [
+            Distribution::of(
+                "chat_emit_seconds",
+                "From receipt to the last recipient's connection.",
+                &telemetry.emit,
+            ),
+            Distribution::of(
+                "chat_save_seconds",
+                "From receipt to the store's answer.",
+                &telemetry.save,
+            ),
+        ],
+    };
+    page.to_string()
 }
 
-struct Page(String);
+#[derive(Template)]
+#[template(path = "metrics.txt")]
+struct Page<'a> {
+    telemetry: &'a Telemetry,
+    gauges: &'a Gauges,
+    events: Vec<(&'static str, u64)>,
+    messages: Vec<(&'static str, u64)>,
+    writer_failed: Vec<(&'static str, u64)>,
+    times: [Distribution; 2],
+}
 
-impl Page {
-    fn head(&mut self, name: &str, help: &str, kind: &str) {
-        // Writing to a String can't fail.
-        let _ = write!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
-    }
-
-    fn line(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
-        self.0.push_str(name);
-        for (i, (label, text)) in labels.iter().enumerate() {
-            let text = text
-                .replace('\\', r"\\")
+impl Page<'_> {
+    /// Counts by the texts of a label, these as the format wants them.
+    fn labelled(&self, counters: &CounterByName) -> Vec<(String, u64)> {
+        let escaped = |text: String| {
+            text.replace('\\', r"\\")
                 .replace('"', "\\\"")
-                .replace('\n', r"\n");
-            let _ = write!(
-                self.0,
-                "{}{label}=\"{text}\"",
-                if i == 0 { '{' } else { ',' }
-            );
-        }
-        let _ = writeln!(
-            self.0,
-            "{} {value}",
-            if labels.is_empty() { "" } else { "}" }
-        );
-    }
-
-    fn gauge(&mut self, name: &str, help: &str, value: f64) {
-        self.head(name, help, "gauge");
-        self.line(name, &[], value);
-    }
-
-    fn counter(&mut self, name: &str, help: &str, value: u64) {
-        self.head(name, help, "counter");
-        self.line(name, &[], value as f64);
-    }
-
-    fn by_name(&mut self, name: &str, help: &str, label: &str, counters: &CounterByName) {
-        self.head(name, help, "counter");
-        for (text, count) in counters.get() {
-            self.line(name, &[(label, &text)], count as f64);
-        }
-    }
-
-    fn histogram(&mut self, name: &str, help: &str, times: &Times) {
-        let (histogram, sum) = times.snapshot();
-        self.head(name, help, "histogram");
-        let bucket = format!("{name}_bucket");
-        for bound in BUCKETS {
-            self.line(
-                &bucket,
-                &[("le", &bound.to_string())],
-                count_within(&histogram, bound) as f64,
-            );
-        }
-        self.line(&bucket, &[("le", "+Inf")], histogram.len() as f64);
-        self.line(&format!("{name}_sum"), &[], sum.as_secs_f64());
-        self.line(&format!("{name}_count"), &[], histogram.len() as f64);
+                .replace('\n', r"\n")
+        };
+        let counts = counters.get().into_iter();
+        counts.map(|(text, n)| (escaped(text), n)).collect()
     }
 }
 
-fn count_within(histogram: &Histogram<u64>, seconds: f64) -> u64 {
-    histogram.count_between(0, Duration::from_secs_f64(seconds).as_nanos() as u64)
+/// A histogram of seconds.
+struct Distribution {
+    name: &'static str,
+    help: &'static str,
+    /// Upper ends in seconds, and how many were not above each.
+    buckets: [(f64, u64); BUCKETS.len()],
+    count: u64,
+    sum: f64,
+}
+
+impl Distribution {
+    fn of(name: &'static str, help: &'static str, times: &Times) -> Self {
+        let (histogram, sum) = times.snapshot();
+        let within = |seconds| {
+            histogram.count_between(0, Duration::from_secs_f64(seconds).as_nanos() as u64)
+        };
+        Self {
+            name,
+            help,
+            buckets: BUCKETS.map(|bound| (bound, within(bound))),
+            count: histogram.len(),
+            sum: sum.as_secs_f64(),
+        }
+    }
 }
 
 #[cfg(test)]
