@@ -2,9 +2,7 @@
 
 use clap::ValueEnum;
 
-use super::{
-    benchmark, chart::ChartError, csv, histogram_log, html, junit, markdown, openmetrics, terminal,
-};
+use super::{benchmark, csv, histogram_log, html, junit, markdown, openmetrics, terminal};
 use crate::{
     model::{histogram::HistogramError, metric::Metric},
     result::Document,
@@ -44,9 +42,6 @@ pub enum RenderError {
     /// The histogram log can't be made.
     #[error(transparent)]
     Log(#[from] histogram_log::LogError),
-    /// A chart can't be drawn.
-    #[error(transparent)]
-    Chart(#[from] ChartError),
     /// A template failed.
     #[error("a page could not be made: {0}")]
     Template(#[from] askama::Error),

@@ -14,7 +14,6 @@ pub mod statements;
 mod terminal;
 
 pub use self::{
-    chart::ChartError,
     format::{Choice, Format, RenderError},
     histogram_log::LogError,
     terminal::{render, summary},

@@ -215,7 +215,7 @@ fn section(runs: &[&Report]) -> Result<Section, RenderError> {
     lines.reverse();
     let figure = match points.len() {
         0 | 1 => Vec::new(),
-        _ => vec![trend("From run to run", &points, PROMISE)?],
+        _ => vec![trend("From run to run", &points, PROMISE)],
     };
     let latest = runs.last();
     let text = |of: fn(&Report) -> String| latest.map_or_else(String::new, |report| of(report));

@@ -1,9 +1,5 @@
 //! The axes of all charts: where a value goes, which values are labelled, and with which unit.
 
-use std::ops::Range;
-
-use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter};
-
 use super::{TEXT, text_width};
 use crate::model::{clock::Nanos, numbers::limit};
 
@@ -74,7 +70,7 @@ impl Axis {
     /// Without the labels that would lie on top of the one before.
     fn thinned(&self, room: Room) -> Self {
         let mut ticks: Vec<(f64, String)> = Vec::new();
-        let at = |value: f64| self.map(&value, (0, room.length()));
+        let at = |value: f64| self.place(value, (0, room.length()));
         for tick in &self.ticks {
             let fits = ticks
                 .last()
@@ -176,12 +172,24 @@ impl Axis {
         }
     }
 
-    /// Its ends.
+    /// The smallest and the largest value.
     pub(super) fn ends(&self) -> (f64, f64) {
         (self.low, self.high)
     }
 
-    fn place(&self, value: f64) -> f64 {
+    /// The values that are labelled, with their labels.
+    pub(super) fn ticks(&self) -> &[(f64, String)] {
+        &self.ticks
+    }
+
+    /// Where a value goes on the way from one place to another; what lies beyond an end stays at it.
+    pub(super) fn place(&self, value: f64, (from, to): (i32, i32)) -> i32 {
+        let (low, high) = (self.scaled(self.low), self.scaled(self.high));
+        let part = (self.scaled(value) - low) / (high - low);
+        from + (f64::from(to - from) * part).round() as i32
+    }
+
+    fn scaled(&self, value: f64) -> f64 {
         let value = value.clamp(self.low, self.high);
         match self.scale {
             Scale::Linear => value,
@@ -209,38 +217,6 @@ fn round_step(step: f64) -> f64 {
     let factors = [1.0, 2.0, 5.0, 10.0];
     let factor = factors.into_iter().find(|factor| factor * decade >= step);
     factor.unwrap_or(10.0) * decade
-}
-
-impl Ranged for Axis {
-    type FormatOption = NoDefaultFormatting;
-    type ValueType = f64;
-
-    fn map(&self, value: &f64, (from, to): (i32, i32)) -> i32 {
-        let (low, high) = (self.place(self.low), self.place(self.high));
-        let part = (self.place(*value) - low) / (high - low);
-        from + (f64::from(to - from) * part).round() as i32
-    }
-
-    fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
-        // Only lines that are labelled: the light ones between say nothing.
-        if hint.weight().allow_light_points() {
-            return Vec::new();
-        }
-        self.ticks.iter().map(|tick| tick.0).collect()
-    }
-
-    fn range(&self) -> Range<f64> {
-        self.low..self.high
-    }
-}
-
-impl ValueFormatter<f64> for Axis {
-    fn format_ext(&self, value: &f64) -> String {
-        let mut ticks = self.ticks.iter();
-        ticks
-            .find(|tick| tick.0 == *value)
-            .map_or_else(String::new, |tick| tick.1.clone())
-    }
 }
 
 #[cfg(test)]
@@ -294,7 +270,7 @@ mod tests {
     #[test]
     fn each_nine_is_as_far_as_the_one_before() {
         let axis = Axis::nines(10_000, Room::Across(1_500));
-        let at = |share| axis.map(&share, (0, 400));
+        let at = |share| axis.place(share, (0, 400));
         assert_eq!([at(0.0), at(0.9), at(0.99), at(0.999)], [0, 100, 200, 300]);
         // What lies beyond stays at the edge.
         assert_eq!(at(1.0), 400);
@@ -304,8 +280,8 @@ mod tests {
     fn latencies_are_mapped_by_their_logarithm() {
         let axis = Axis::latency(100_000, 10_000_000, Room::Up(700));
         let (low, high) = axis.ends();
-        assert_eq!(axis.map(&low, (0, 1_000)), 0);
-        assert_eq!(axis.map(&high, (0, 1_000)), 1_000);
-        assert_eq!(axis.map(&(low * high).sqrt(), (0, 1_000)), 500);
+        assert_eq!(axis.place(low, (0, 1_000)), 0);
+        assert_eq!(axis.place(high, (0, 1_000)), 1_000);
+        assert_eq!(axis.place((low * high).sqrt(), (0, 1_000)), 500);
     }
 }

@@ -1,16 +1,13 @@
 //! The heat map: which latencies each second had, above what the machine and the generator did in it.
 
 use hdrhistogram::Histogram;
-use plotters::{
-    chart::ChartBuilder,
-    element::{PathElement, Rectangle},
-    style::text_anchor::{HPos, VPos},
-};
 
 use super::{
-    Area, BENEATH, ChartError, Figure, Ink, LEFT, Size, TEXT,
+    BENEATH, Figure, Ink, LEFT, Size, TEXT,
     axis::{Axis, Room},
-    figure, mesh,
+    figure,
+    plot::{Frame, Margins, Plot, SCHEDULE},
+    svg::{Edge, Side, Svg},
 };
 use crate::model::{clock::Nanos, metric::Metric, numbers::duration};
 
@@ -59,7 +56,7 @@ impl Lane {
 }
 
 /// The map over the lanes; `limit` is drawn as a line.
-pub(crate) fn heat(columns: &[Column], lanes: &[Lane], limit: Nanos) -> Result<Figure, ChartError> {
+pub(crate) fn heat(columns: &[Column], lanes: &[Lane], limit: Nanos) -> Figure {
     let definition = Metric::Delivery.definition();
     let title = "When deliveries were slow";
     let note = format!(
@@ -72,19 +69,15 @@ pub(crate) fn heat(columns: &[Column], lanes: &[Lane], limit: Nanos) -> Result<F
         note,
         vec![],
         |_| height,
-        |area, size| {
-            let (map, rest) = area.split_vertically(MAP);
-            let (first, last) = ends(columns);
-            draw_map(&map, columns, limit)?;
-            let mut rest = rest;
+        |svg, frame, size| {
+            let (map, mut rest) = frame.split(MAP);
+            draw_map(svg, map, columns, limit);
             for (place, lane) in lanes.iter().enumerate() {
-                let is_last = place + 1 == lanes.len();
-                let height = if is_last { LANE + BENEATH } else { LANE };
-                let (own, others) = rest.split_vertically(height);
-                draw_lane(&own, lane, (first, last), is_last.then_some(size))?;
+                let axis = (place + 1 == lanes.len()).then_some(size);
+                let (own, others) = rest.split(LANE + axis.map_or(0, |_| BENEATH));
+                draw_lane(svg, own, lane, ends(columns), axis);
                 rest = others;
             }
-            Ok(())
         },
     )
 }
@@ -95,7 +88,7 @@ fn ends(columns: &[Column]) -> (f64, f64) {
     (first as f64, last as f64 + 1.0)
 }
 
-fn draw_map(area: &Area<'_>, columns: &[Column], limit: Nanos) -> Result<(), ChartError> {
+fn draw_map(svg: &mut Svg, frame: Frame, columns: &[Column], limit: Nanos) {
     let some = || columns.iter().filter(|column| !column.histogram.is_empty());
     let low = some().map(|column| column.histogram.min()).min();
     let high = some().map(|column| column.histogram.max()).max();
@@ -105,30 +98,29 @@ fn draw_map(area: &Area<'_>, columns: &[Column], limit: Nanos) -> Result<(), Cha
         high.unwrap_or(limit).max(limit),
         Room::Up(MAP - TEXT as u32),
     );
-    let mut chart = ChartBuilder::on(area)
-        .margin_top(TEXT + TEXT / 2)
-        .margin_right(2 * TEXT)
-        .y_label_area_size(LEFT)
-        .build_cartesian_2d(Axis::plain(first, last), y)?;
-    mesh(&mut chart, "")?;
-    area.draw_text(
+    let plot = Plot::over_time(frame.within(Margins::headed()), (first, last), y, None);
+    plot.mesh(svg, "");
+    svg.text(
+        Ink::Muted,
+        (Side::Right, Edge::Top),
+        (LEFT as i32, frame.top),
         "latency",
-        &Ink::Muted.text(HPos::Right, VPos::Top),
-        (LEFT as i32, 0),
-    )?;
+    );
     // By shade, so that each shade becomes one element.
     let cells = cells(columns, last - first);
     for (shade, &ink) in Ink::HEAT.iter().enumerate() {
-        let of_shade = cells.iter().filter(|cell| cell.shade == shade);
-        chart.draw_series(of_shade.map(|cell| {
-            Rectangle::new([(cell.left, cell.high), (cell.right, cell.low)], ink.area())
-        }))?;
+        for cell in cells.iter().filter(|cell| cell.shade == shade) {
+            svg.area(
+                ink,
+                plot.at(cell.left, cell.high),
+                plot.at(cell.right, cell.low),
+            );
+        }
     }
-    chart.draw_series([PathElement::new(
-        vec![(first, limit as f64), (last, limit as f64)],
+    svg.line(
         Ink::Limit.line(3),
-    )])?;
-    Ok(())
+        [first, last].map(|second| plot.at(second, limit as f64)),
+    );
 }
 
 struct Cell {
@@ -175,35 +167,19 @@ fn cells(columns: &[Column], span: f64) -> Vec<Cell> {
 
 /// The last lane carries the axis of all.
 fn draw_lane(
-    area: &Area<'_>,
+    svg: &mut Svg,
+    frame: Frame,
     lane: &Lane,
     (first, last): (f64, f64),
     axis: Option<Size>,
-) -> Result<(), ChartError> {
-    area.draw_text(
+) {
+    svg.text(
+        Ink::Text,
+        (Side::Left, Edge::Top),
+        (LEFT as i32, frame.top + TEXT / 3),
         &lane.title(),
-        &Ink::Text.text(HPos::Left, VPos::Top),
-        (LEFT as i32, TEXT / 3),
-    )?;
-    let most = match lane {
-        Lane::Disturbed(_) => 1.0,
-        Lane::Largest(_, values) => values.iter().map(|v| v.1).max().unwrap_or(1).max(1) as f64,
-    };
-    let x = match axis {
-        Some(size) => Axis::seconds(first, last, size.across()),
-        None => Axis::plain(first, last),
-    };
-    let mut chart = ChartBuilder::on(area)
-        .margin_top(TEXT + TEXT / 2)
-        .margin_right(2 * TEXT)
-        .x_label_area_size(if axis.is_some() { BENEATH } else { 0 })
-        .y_label_area_size(LEFT)
-        .build_cartesian_2d(x, Axis::plain(0.0, most))?;
-    chart.draw_series([Rectangle::new(
-        [(first, most), (last, 0.0)],
-        Ink::Shade.area(),
-    )])?;
-    let (bars, ink) = match lane {
+    );
+    let (bars, ink): (Vec<(usize, f64)>, Ink) = match lane {
         Lane::Disturbed(seconds) => (
             seconds.iter().map(|&second| (second, 1.0)).collect(),
             Ink::Disturbed,
@@ -212,16 +188,23 @@ fn draw_lane(
             values
                 .iter()
                 .map(|&(second, value)| (second, value as f64))
-                .collect::<Vec<_>>(),
+                .collect(),
             Ink::Muted,
         ),
     };
-    chart.draw_series(bars.into_iter().map(|(second, height)| {
+    let most = bars.iter().map(|bar| bar.1).fold(1.0, f64::max);
+    let plot = Plot::over_time(
+        frame.within(Margins::headed()),
+        (first, last),
+        Axis::plain(0.0, most),
+        axis,
+    );
+    svg.area(Ink::Shade, plot.at(first, most), plot.at(last, 0.0));
+    for (second, height) in bars {
         let left = second as f64;
-        Rectangle::new([(left, height), (left + 1.0, 0.0)], ink.area())
-    }))?;
-    if axis.is_some() {
-        mesh(&mut chart, "time from the start of the schedule")?;
+        svg.area(ink, plot.at(left, height), plot.at(left + 1.0, 0.0));
     }
-    Ok(())
+    if axis.is_some() {
+        plot.mesh(svg, SCHEDULE);
+    }
 }

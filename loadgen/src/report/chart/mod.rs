@@ -1,27 +1,15 @@
-//! The charts of a page: drawn with plotters onto an SVG surface of our own, since the page decides the colours.
+//! The charts of a page, as SVG whose colours are classes of the page's style sheet.
 
 mod axis;
 mod heat;
 mod panels;
+mod plot;
 mod ranges;
 mod spectrum;
-mod surface;
+mod svg;
 mod trend;
 
-use std::convert::Infallible;
-
-use plotters::{
-    chart::ChartContext,
-    coord::{Shift, cartesian::Cartesian2d},
-    drawing::{DrawingArea, DrawingAreaErrorKind},
-    prelude::IntoDrawingArea,
-    style::text_anchor::{HPos, VPos},
-};
-
-use self::{
-    axis::{Axis, Room},
-    surface::Surface,
-};
+use self::{axis::Room, plot::Frame, svg::Svg};
 pub(super) use self::{
     heat::{Column, Lane, heat},
     panels::{Line, Panel, panels},
@@ -30,9 +18,8 @@ pub(super) use self::{
 };
 pub(crate) use self::{
     spectrum::{Series, spectrum},
-    surface::Ink,
+    svg::Ink,
 };
-use crate::model::histogram::HistogramError;
 
 /// Units of a drawing in a pixel of the page: whole numbers are too coarse for curves.
 const UNITS: u32 = 2;
@@ -90,76 +77,39 @@ impl Size {
     }
 }
 
-/// Why a chart could not be drawn.
-#[derive(Debug, thiserror::Error)]
-pub enum ChartError {
-    /// plotters refused.
-    #[error("a chart could not be drawn: {0}")]
-    Drawing(#[from] DrawingAreaErrorKind<Infallible>),
-    /// The result has a histogram that can't be read.
-    #[error(transparent)]
-    Histogram(#[from] HistogramError),
-}
-
-type Area<'a> = DrawingArea<Surface<'a>, Shift>;
-
-/// Draws onto a surface of the size and gives the SVG; `label` is for those who can't see it.
-fn svg(
-    size: Size,
-    height: u32,
-    label: &str,
-    draw: impl FnOnce(&Area<'_>) -> Result<(), ChartError>,
-) -> Result<String, ChartError> {
-    let mut text = String::new();
-    {
-        let root = Surface::new(&mut text, (size.width(), height), label).into_drawing_area();
-        draw(&root)?;
-        root.present()?;
-    }
-    Ok(text)
-}
-
 /// A figure that is drawn the same way in both widths.
 fn figure(
     title: impl Into<String>,
     note: impl Into<String>,
     legend: Vec<(Ink, String)>,
     height: impl Fn(Size) -> u32,
-    draw: impl Fn(&Area<'_>, Size) -> Result<(), ChartError>,
-) -> Result<Figure, ChartError> {
+    draw: impl Fn(&mut Svg, Frame, Size),
+) -> Figure {
     let title = title.into();
-    let drawn = |size| svg(size, height(size), &title, |area| draw(area, size));
-    Ok(Figure {
-        wide: drawn(Size::Wide)?,
-        narrow: drawn(Size::Narrow)?,
+    let drawn = |size: Size| {
+        let (width, height) = (size.width(), height(size));
+        let mut svg = Svg::new((width, height), &title);
+        let whole = Frame {
+            left: 0,
+            top: 0,
+            right: width as i32,
+            bottom: height as i32,
+        };
+        draw(&mut svg, whole, size);
+        svg.finish()
+    };
+    Figure {
+        wide: drawn(Size::Wide),
+        narrow: drawn(Size::Narrow),
         note: note.into(),
         legend,
         points: Vec::new(),
         title,
-    })
+    }
 }
 
 /// About how wide a text is, in units.
 fn text_width(text: &str) -> i32 {
     // Letters are a bit more than half as wide as high, on average.
     text.chars().count() as i32 * TEXT * 11 / 20
-}
-
-type Chart<'a, 's> = ChartContext<'a, Surface<'s>, Cartesian2d<Axis, Axis>>;
-
-/// The lines of both axes, their labels where there is room for them, and what the horizontal one is; empty is nothing.
-fn mesh(chart: &mut Chart<'_, '_>, title: &str) -> Result<(), ChartError> {
-    let label = Ink::Muted.text(HPos::Center, VPos::Top);
-    let mut mesh = chart.configure_mesh();
-    mesh.bold_line_style(Ink::Grid.line(1))
-        .axis_style(Ink::Grid.line(2))
-        .x_label_style(label.clone())
-        .y_label_style(label.clone())
-        .axis_desc_style(label)
-        .set_all_tick_mark_size(TEXT / 4);
-    if !title.is_empty() {
-        mesh.x_desc(title);
-    }
-    mesh.draw()?;
-    Ok(())
 }

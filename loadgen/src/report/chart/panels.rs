@@ -1,13 +1,12 @@
 //! Numbers over time: panels of lines above each other, with one axis of time.
 
-use plotters::{
-    chart::ChartBuilder,
-    element::Rectangle,
-    series::LineSeries,
-    style::text_anchor::{HPos, VPos},
+use super::{
+    BENEATH, Figure, Ink, LEFT, Size, TEXT,
+    axis::Axis,
+    figure,
+    plot::{Frame, Margins, Plot, SCHEDULE},
+    svg::{Edge, Side, Svg},
 };
-
-use super::{Area, BENEATH, ChartError, Figure, Ink, LEFT, Size, TEXT, axis::Axis, figure, mesh};
 
 /// Of a panel with its title above it, in units.
 const PANEL: u32 = 300;
@@ -43,7 +42,7 @@ pub(in crate::report) fn panels(
     panels: &[Panel],
     (first, last): (usize, usize),
     shaded: &[usize],
-) -> Result<Figure, ChartError> {
+) -> Figure {
     let mut legend: Vec<(Ink, String)> = Vec::new();
     for line in panels.iter().flat_map(|panel| &panel.lines) {
         let entry = (line.ink, line.name.clone());
@@ -60,58 +59,56 @@ pub(in crate::report) fn panels(
         note,
         legend,
         |_| height,
-        |area, size| {
-            let mut rest = area.clone();
+        |svg, frame, size| {
+            let mut rest = frame;
             for (place, panel) in panels.iter().enumerate() {
                 let axis = (place + 1 == panels.len()).then_some(size);
-                let (own, others) = rest.split_vertically(PANEL + axis.map_or(0, |_| BENEATH));
-                draw(&own, panel, (first as f64, last as f64), shaded, axis)?;
+                let (own, others) = rest.split(PANEL + axis.map_or(0, |_| BENEATH));
+                draw(svg, own, panel, (first as f64, last as f64), shaded, axis);
                 rest = others;
             }
-            Ok(())
         },
     )
 }
 
+/// The last panel carries the axis of all.
 fn draw(
-    area: &Area<'_>,
+    svg: &mut Svg,
+    frame: Frame,
     panel: &Panel,
     (first, last): (f64, f64),
     shaded: &[usize],
     axis: Option<Size>,
-) -> Result<(), ChartError> {
-    area.draw_text(
+) {
+    svg.text(
+        Ink::Text,
+        (Side::Left, Edge::Top),
+        (LEFT as i32, frame.top + TEXT / 4),
         &panel.title,
-        &Ink::Text.text(HPos::Left, VPos::Top),
-        (LEFT as i32, TEXT / 4),
-    )?;
+    );
     let points = panel.lines.iter().flat_map(|line| &line.points);
     let most = points.map(|point| point.1).fold(panel.at_least, f64::max);
-    let x = match axis {
-        Some(size) => Axis::seconds(first, last, size.across()),
-        None => Axis::plain(first, last),
-    };
     let y = Axis::from_zero(most, panel.show);
     let high = y.ends().1;
-    let mut chart = ChartBuilder::on(area)
-        .margin_top(TEXT + TEXT / 2)
-        .margin_right(2 * TEXT)
-        .margin_bottom(if axis.is_some() { 0 } else { TEXT })
-        .x_label_area_size(if axis.is_some() { BENEATH } else { 0 })
-        .y_label_area_size(LEFT)
-        .build_cartesian_2d(x, y)?;
-    chart.draw_series(shaded.iter().map(|&second| {
+    let inner = frame.within(Margins {
+        bottom: if axis.is_some() { 0 } else { TEXT },
+        ..Margins::headed()
+    });
+    let plot = Plot::over_time(inner, (first, last), y, axis);
+    for &second in shaded {
         let left = second as f64;
-        Rectangle::new([(left, high), (left + 1.0, 0.0)], Ink::Disturbed.area())
-    }))?;
-    let title = axis.map_or("", |_| "time from the start of the schedule");
-    mesh(&mut chart, title)?;
-    for line in &panel.lines {
-        let middle = |point: &(usize, f64)| (point.0 as f64 + 0.5, point.1);
-        chart.draw_series(LineSeries::new(
-            line.points.iter().map(middle),
-            line.ink.line(line.width),
-        ))?;
+        svg.area(
+            Ink::Disturbed,
+            plot.at(left, high),
+            plot.at(left + 1.0, 0.0),
+        );
     }
-    Ok(())
+    plot.mesh(svg, SCHEDULE);
+    for line in &panel.lines {
+        let points = line.points.iter();
+        svg.line(
+            line.ink.line(line.width),
+            points.map(|&(second, number)| plot.at(second as f64 + 0.5, number)),
+        );
+    }
 }

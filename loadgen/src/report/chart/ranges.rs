@@ -1,15 +1,11 @@
 //! Latencies side by side: a row for each, from its fastest to its slowest sample.
 
-use plotters::{
-    chart::ChartBuilder,
-    element::{Circle, PathElement},
-    style::text_anchor::{HPos, VPos},
-};
-
 use super::{
-    Area, BENEATH, ChartError, Figure, Ink, Size, TEXT,
+    BENEATH, Figure, Ink, Size, TEXT,
     axis::{Axis, Room},
-    figure, mesh,
+    figure,
+    plot::{Frame, Labels, Margins, Plot},
+    svg::{Edge, Side, Svg},
 };
 use crate::{
     model::{clock::Nanos, numbers::duration},
@@ -41,19 +37,18 @@ pub(in crate::report) fn ranges(
     note: &str,
     rows: &[Row<'_>],
     limit: Nanos,
-) -> Result<Option<Figure>, ChartError> {
+) -> Option<Figure> {
     let rows: Vec<&Row<'_>> = rows.iter().filter(|row| row.result.n > 0).collect();
-    if rows.is_empty() {
-        return Ok(None);
-    }
     let height = |size| rows.len() as u32 * row_height(size) + BENEATH + TEXT as u32;
-    let figure = figure(title, note, vec![], height, |area, size| {
-        draw(area, size, &rows, limit)
-    })?;
-    Ok(Some(figure))
+    let drawn = || {
+        figure(title, note, vec![], height, |svg, frame, size| {
+            draw(svg, frame, size, &rows, limit);
+        })
+    };
+    (!rows.is_empty()).then(drawn)
 }
 
-fn draw(area: &Area<'_>, size: Size, rows: &[&Row<'_>], limit: Nanos) -> Result<(), ChartError> {
+fn draw(svg: &mut Svg, frame: Frame, size: Size, rows: &[&Row<'_>], limit: Nanos) {
     let lows = rows.iter().filter_map(|row| row.result.min);
     let highs = rows.iter().filter_map(|row| row.result.max);
     let x = Axis::latency(
@@ -62,63 +57,66 @@ fn draw(area: &Area<'_>, size: Size, rows: &[&Row<'_>], limit: Nanos) -> Result<
         Room::Across(size.width() - 3 * TEXT as u32),
     );
     let bottom = rows.len() as f64;
-    let mut chart = ChartBuilder::on(area)
-        .margin_top(TEXT / 2)
-        .margin_left(TEXT)
-        .margin_right(2 * TEXT)
-        .x_label_area_size(BENEATH)
-        .build_cartesian_2d(x, Axis::plain(0.0, bottom))?;
-    mesh(&mut chart, "latency, on a logarithmic scale")?;
-    let (width, _) = area.dim_in_pixel();
+    let inner = frame.within(Margins {
+        left: TEXT,
+        top: TEXT / 2,
+        right: 2 * TEXT,
+        bottom: 0,
+    });
+    let labels = Labels {
+        left: false,
+        beneath: true,
+    };
+    let plot = Plot::new(inner, labels, x, Axis::plain(0.0, bottom));
+    plot.mesh(svg, "latency, on a logarithmic scale");
     for (place, row) in rows.iter().enumerate() {
-        let result = row.result;
-        // Counted from the top; the bar lies beneath the text, 26 units from the row's end.
+        let top = bottom - place as f64;
+        // The bar lies beneath the text, 26 units from the row's end.
         let unit = 1.0 / f64::from(row_height(size));
-        let at = bottom - place as f64 - 1.0 + 26.0 * unit;
-        let line = |from: Nanos, to: Nanos, thick| {
-            PathElement::new(vec![(from as f64, at), (to as f64, at)], row.ink.bar(thick))
-        };
-        // Only beside the bar, so that it does not cross the numbers.
-        chart.draw_series([PathElement::new(
-            vec![
-                (limit as f64, at - 20.0 * unit),
-                (limit as f64, at + 20.0 * unit),
-            ],
-            Ink::Limit.bar(3),
-        )])?;
-        if let (Some(min), Some(max)) = (result.min, result.max) {
-            chart.draw_series([line(min, max, 2)])?;
-        }
-        let (p50, p99) = (
-            percentile_value(result, 50.0),
-            percentile_value(result, 99.0),
-        );
-        if let (Some(p50), Some(p99)) = (p50, p99) {
-            chart.draw_series([line(p50, p99, 10)])?;
-        }
-        if let Some(p50) = p50 {
-            chart.draw_series([Circle::new((p50 as f64, at), 9, row.ink.area())])?;
-        }
-        let top = chart
-            .plotting_area()
-            .map_coordinate(&(limit as f64, bottom - place as f64))
-            .1;
-        area.draw_text(
-            &row.name,
-            &Ink::Text.text(HPos::Left, VPos::Top),
+        draw_bar(svg, &plot, row, (top - 1.0 + 26.0 * unit, unit), limit);
+        let (_, top) = plot.at(limit as f64, top);
+        svg.text(
+            Ink::Text,
+            (Side::Left, Edge::Top),
             (TEXT, top + TEXT / 4),
-        )?;
+            &row.name,
+        );
         let (side, x, line) = match size {
-            Size::Wide => (HPos::Right, width as i32 - 2 * TEXT, 0),
-            Size::Narrow => (HPos::Left, TEXT, TEXT * 6 / 5),
+            Size::Wide => (Side::Right, frame.right - 2 * TEXT, 0),
+            Size::Narrow => (Side::Left, TEXT, TEXT * 6 / 5),
         };
-        area.draw_text(
-            &numbers(result, size),
-            &Ink::Muted.text(side, VPos::Top),
+        svg.text(
+            Ink::Muted,
+            (side, Edge::Top),
             (x, top + TEXT / 4 + line),
-        )?;
+            &numbers(row.result, size),
+        );
     }
-    Ok(())
+}
+
+/// The bar of a row at a height, where a unit of the drawing is that long.
+fn draw_bar(svg: &mut Svg, plot: &Plot, row: &Row<'_>, (at, unit): (f64, f64), limit: Nanos) {
+    // Only beside the bar, so that it does not cross the numbers.
+    svg.line(
+        Ink::Limit.bar(3),
+        [-20.0, 20.0].map(|off| plot.at(limit as f64, at + off * unit)),
+    );
+    let mut line = |from: Nanos, to: Nanos, thick| {
+        svg.line(
+            row.ink.bar(thick),
+            [from, to].map(|latency| plot.at(latency as f64, at)),
+        );
+    };
+    if let (Some(min), Some(max)) = (row.result.min, row.result.max) {
+        line(min, max, 2);
+    }
+    let percentile = |wanted| percentile_value(row.result, wanted);
+    if let (Some(p50), Some(p99)) = (percentile(50.0), percentile(99.0)) {
+        line(p50, p99, 10);
+    }
+    if let Some(p50) = percentile(50.0) {
+        svg.dot(row.ink, plot.at(p50 as f64, at), 9);
+    }
 }
 
 fn numbers(result: &MetricResult, size: Size) -> String {

@@ -1,17 +1,14 @@
 //! The percentile spectrum: how long all but a few deliveries took, each further nine as wide as the one before.
 
 use hdrhistogram::Histogram;
-use plotters::{
-    chart::ChartBuilder,
-    element::{PathElement, Rectangle},
-    series::LineSeries,
-    style::text_anchor::{HPos, VPos},
-};
 
 use super::{
-    Area, BENEATH, ChartError, Figure, Ink, LEFT, Size, TEXT,
+    BENEATH, Figure, Ink, LEFT, Size, TEXT,
     axis::{Axis, Room},
-    figure, mesh, text_width,
+    figure,
+    plot::{Frame, Labels, Margins, Plot},
+    svg::{Edge, Side, Svg},
+    text_width,
 };
 use crate::model::{
     clock::Nanos,
@@ -38,7 +35,7 @@ pub(crate) struct Series {
 }
 
 /// The first series is the subject: the part of the axis of which its samples can't tell is shaded.
-pub(crate) fn spectrum(series: &[Series], limit: Nanos) -> Result<Figure, ChartError> {
+pub(crate) fn spectrum(series: &[Series], limit: Nanos) -> Figure {
     let legend = series
         .iter()
         .map(|series| {
@@ -63,11 +60,11 @@ pub(crate) fn spectrum(series: &[Series], limit: Nanos) -> Result<Figure, ChartE
         note,
         legend,
         |_| HEIGHT,
-        |area, size| draw(area, size, series, limit),
+        |svg, frame, size| draw(svg, frame, size, series, limit),
     )
 }
 
-fn draw(area: &Area<'_>, size: Size, series: &[Series], limit: Nanos) -> Result<(), ChartError> {
+fn draw(svg: &mut Svg, frame: Frame, size: Size, series: &[Series], limit: Nanos) {
     let n = series.first().map_or(0, |subject| subject.histogram.len());
     let lows = series.iter().map(|series| series.histogram.min());
     let highs = series.iter().map(|series| series.histogram.max());
@@ -78,56 +75,39 @@ fn draw(area: &Area<'_>, size: Size, series: &[Series], limit: Nanos) -> Result<
     );
     let x = Axis::nines(n, size.across());
     let ((_, right), (low, high)) = (x.ends(), y.ends());
-    let mut chart = ChartBuilder::on(area)
-        .margin_top(TEXT + TEXT / 2)
-        .margin_right(2 * TEXT)
-        .x_label_area_size(BENEATH)
-        .y_label_area_size(LEFT)
-        .build_cartesian_2d(x, y)?;
-    let supported = 1.0 - BEYOND / n.max(1) as f64;
-    let shade_from = supported.max(0.0);
-    chart.draw_series([Rectangle::new(
-        [(shade_from, low), (right, high)],
-        Ink::Shade.area(),
-    )])?;
-    mesh(
-        &mut chart,
-        "share of deliveries that were at least this fast",
-    )?;
-    chart.draw_series([PathElement::new(
-        vec![(0.0, limit as f64), (right, limit as f64)],
-        Ink::Limit.line(3),
-    )])?;
+    let plot = Plot::new(frame.within(Margins::headed()), Labels::BOTH, x, y);
+    let shade_from = (1.0 - BEYOND / n.max(1) as f64).max(0.0);
+    svg.area(Ink::Shade, plot.at(shade_from, low), plot.at(right, high));
+    plot.mesh(svg, "share of deliveries that were at least this fast");
+    let line = plot.at(0.0, limit as f64);
+    svg.line(Ink::Limit.line(3), [line, plot.at(right, limit as f64)]);
     for series in series.iter().rev() {
-        chart.draw_series(LineSeries::new(
-            curve(&series.histogram, right),
+        let curve = curve(&series.histogram, right).into_iter();
+        svg.line(
             series.ink.line(4),
-        ))?;
+            curve.map(|(share, latency)| plot.at(share, latency)),
+        );
     }
-    area.draw_text(
-        "latency",
-        &Ink::Muted.text(HPos::Right, VPos::Top),
+    svg.text(
+        Ink::Muted,
+        (Side::Right, Edge::Top),
         (LEFT as i32, 0),
-    )?;
-    let plot = chart.plotting_area();
-    let (left, line) = plot.map_coordinate(&(0.0, limit as f64));
-    area.draw_text(
+        "latency",
+    );
+    svg.text(
+        Ink::Limit,
+        (Side::Left, Edge::Bottom),
+        (line.0 + TEXT / 2, line.1),
         &format!("promise: {}", shown(limit)),
-        &Ink::Limit.text(HPos::Left, VPos::Bottom),
-        (left + TEXT / 2, line),
-    )?;
+    );
     // At the bottom: what is slow is at the top.
-    let (shade_left, bottom) = plot.map_coordinate(&(shade_from, low));
-    let (shade_right, _) = plot.map_coordinate(&(right, low));
+    let (shade_left, bottom) = plot.at(shade_from, low);
+    let (shade_right, _) = plot.at(right, low);
     let few = format!("fewer than {BEYOND} samples");
     if size == Size::Wide && shade_right - shade_left > text_width(&few) + TEXT {
-        area.draw_text(
-            &few,
-            &Ink::Muted.text(HPos::Center, VPos::Bottom),
-            ((shade_left + shade_right) / 2, bottom - TEXT / 3),
-        )?;
+        let at = ((shade_left + shade_right) / 2, bottom - TEXT / 3);
+        svg.text(Ink::Muted, (Side::Middle, Edge::Bottom), at, &few);
     }
-    Ok(())
 }
 
 /// (share, latency), up to the share that a histogram's last sample stands for.

@@ -1,16 +1,11 @@
 //! Latencies from run to run.
 
-use plotters::{
-    chart::ChartBuilder,
-    element::{Circle, PathElement},
-    series::LineSeries,
-    style::text_anchor::{HPos, VPos},
-};
-
 use super::{
-    Area, BENEATH, ChartError, Figure, Ink, LEFT, Size, TEXT,
+    BENEATH, Figure, Ink, LEFT, Size, TEXT,
     axis::{Axis, Room},
-    figure, mesh,
+    figure,
+    plot::{Frame, Labels, Margins, Plot},
+    svg::{Edge, Side, Svg},
 };
 use crate::model::{clock::Nanos, numbers::limit as shown};
 
@@ -26,7 +21,7 @@ pub(in crate::report) struct Point {
 }
 
 /// The runs in their order; `limit` is drawn as a line.
-pub(crate) fn trend(title: &str, points: &[Point], limit: Nanos) -> Result<Figure, ChartError> {
+pub(crate) fn trend(title: &str, points: &[Point], limit: Nanos) -> Figure {
     let legend = vec![
         (Ink::Subject, "delivery latency, p50".to_owned()),
         (Ink::Baseline, "delivery latency, p99".to_owned()),
@@ -38,11 +33,11 @@ pub(crate) fn trend(title: &str, points: &[Point], limit: Nanos) -> Result<Figur
         note,
         legend,
         |_| HEIGHT,
-        |area, size| draw(area, size, points, limit),
+        |svg, frame, size| draw(svg, frame, size, points, limit),
     )
 }
 
-fn draw(area: &Area<'_>, size: Size, points: &[Point], limit: Nanos) -> Result<(), ChartError> {
+fn draw(svg: &mut Svg, frame: Frame, size: Size, points: &[Point], limit: Nanos) {
     let known = || {
         points
             .iter()
@@ -58,30 +53,26 @@ fn draw(area: &Area<'_>, size: Size, points: &[Point], limit: Nanos) -> Result<(
         Room::Up(HEIGHT - BENEATH - TEXT as u32),
     );
     let last = points.len() as f64;
-    let mut chart = ChartBuilder::on(area)
-        .margin_top(TEXT + TEXT / 2)
-        .margin_right(2 * TEXT)
-        .x_label_area_size(BENEATH)
-        .y_label_area_size(LEFT)
-        .build_cartesian_2d(x, y)?;
-    mesh(&mut chart, "run, by its commit")?;
-    area.draw_text(
-        "latency",
-        &Ink::Muted.text(HPos::Right, VPos::Top),
+    let plot = Plot::new(frame.within(Margins::headed()), Labels::BOTH, x, y);
+    plot.mesh(svg, "run, by its commit");
+    svg.text(
+        Ink::Muted,
+        (Side::Right, Edge::Top),
         (LEFT as i32, 0),
-    )?;
-    chart.draw_series([PathElement::new(
-        vec![(0.0, limit as f64), (last, limit as f64)],
+        "latency",
+    );
+    svg.line(
         Ink::Limit.bar(3),
-    )])?;
+        [plot.at(0.0, limit as f64), plot.at(last, limit as f64)],
+    );
     for (which, ink) in [Ink::Subject, Ink::Baseline].into_iter().enumerate() {
-        let at: Vec<(f64, f64)> = points
-            .iter()
-            .enumerate()
-            .filter_map(|(place, point)| Some((place as f64 + 0.5, point.latencies[which]? as f64)))
-            .collect();
-        chart.draw_series(LineSeries::new(at.iter().copied(), ink.line(4)))?;
-        chart.draw_series(at.into_iter().map(|at| Circle::new(at, 8, ink.area())))?;
+        let at = |(place, point): (usize, &Point)| {
+            Some(plot.at(place as f64 + 0.5, point.latencies[which]? as f64))
+        };
+        let at: Vec<_> = points.iter().enumerate().filter_map(at).collect();
+        svg.line(ink.line(4), at.iter().copied());
+        for at in at {
+            svg.dot(ink, at, 8);
+        }
     }
-    Ok(())
 }

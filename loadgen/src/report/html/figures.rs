@@ -1,12 +1,15 @@
 //! Which charts a page has, and from which numbers of the result each is drawn.
 
 use crate::{
-    model::{histogram, metric::Metric, numbers::count},
+    model::{
+        histogram::{self, HistogramError},
+        metric::Metric,
+        numbers::count,
+    },
     observed::recorder::PROMISE,
     report::{
         chart::{
-            ChartError, Column, Figure, Ink, Lane, Line, Panel, Row, Series, heat, panels, ranges,
-            spectrum,
+            Column, Figure, Ink, Lane, Line, Panel, Row, Series, heat, panels, ranges, spectrum,
         },
         statements::sampled,
     },
@@ -20,25 +23,25 @@ use crate::{
 const BASELINES: [Ink; 2] = [Ink::Baseline, Ink::Fourth];
 
 /// All charts for which the result has numbers.
-pub(super) fn all(report: &Report) -> Result<Vec<Figure>, ChartError> {
+pub(super) fn all(report: &Report) -> Result<Vec<Figure>, HistogramError> {
     let Some((subject, baselines)) = report.runs.split_last() else {
         return Ok(Vec::new());
     };
     let figures = [
         delivery_spectrum(subject, baselines)?,
-        before_and_after(subject, baselines)?,
+        before_and_after(subject, baselines),
         slow_seconds(subject)?,
-        load(subject)?,
-        stages(subject)?,
-        phases(subject)?,
-        sizes(subject)?,
-        health(subject)?,
-        processes(subject)?,
+        load(subject),
+        stages(subject),
+        phases(subject),
+        sizes(subject),
+        health(subject),
+        processes(subject),
     ];
     Ok(figures.into_iter().flatten().collect())
 }
 
-fn delivery_spectrum(subject: &Run, baselines: &[Run]) -> Result<Option<Figure>, ChartError> {
+fn delivery_spectrum(subject: &Run, baselines: &[Run]) -> Result<Option<Figure>, HistogramError> {
     let mut series = Vec::new();
     let mut add = |name: Option<String>, result: &MetricResult, ink| {
         series.push(Series {
@@ -47,7 +50,7 @@ fn delivery_spectrum(subject: &Run, baselines: &[Run]) -> Result<Option<Figure>,
             ink,
             histogram: histogram::decode(&result.histogram)?,
         });
-        Ok::<(), ChartError>(())
+        Ok::<(), HistogramError>(())
     };
     let Some(delivery) = sampled(subject, Metric::Delivery) else {
         return Ok(None);
@@ -68,12 +71,12 @@ fn delivery_spectrum(subject: &Run, baselines: &[Run]) -> Result<Option<Figure>,
             add(Some(name), delivery, ink)?;
         }
     }
-    Ok(Some(spectrum(&series, PROMISE)?))
+    Ok(Some(spectrum(&series, PROMISE)))
 }
 
-fn before_and_after(subject: &Run, baselines: &[Run]) -> Result<Option<Figure>, ChartError> {
+fn before_and_after(subject: &Run, baselines: &[Run]) -> Option<Figure> {
     if baselines.is_empty() {
-        return Ok(None);
+        return None;
     }
     let mut rows = Vec::new();
     for metric in [Metric::Delivery, Metric::Ack] {
@@ -117,7 +120,7 @@ fn clock_points(rows: &[Row<'_>]) -> Vec<(String, String)> {
         .collect()
 }
 
-fn slow_seconds(run: &Run) -> Result<Option<Figure>, ChartError> {
+fn slow_seconds(run: &Run) -> Result<Option<Figure>, HistogramError> {
     let columns: Vec<Column> = run
         .windows
         .iter()
@@ -127,7 +130,7 @@ fn slow_seconds(run: &Run) -> Result<Option<Figure>, ChartError> {
                 histogram: histogram::decode(&window.histogram)?,
             })
         })
-        .collect::<Result<_, ChartError>>()?;
+        .collect::<Result<_, HistogramError>>()?;
     if columns.iter().all(|column| column.histogram.is_empty()) {
         return Ok(None);
     }
@@ -149,7 +152,7 @@ fn slow_seconds(run: &Run) -> Result<Option<Figure>, ChartError> {
             lanes.push(Lane::Largest(metric, values));
         }
     }
-    Ok(Some(heat(&columns, &lanes, PROMISE)?))
+    Ok(Some(heat(&columns, &lanes, PROMISE)))
 }
 
 fn disturbed(run: &Run) -> Vec<usize> {
@@ -181,10 +184,8 @@ fn by_second(run: &Run, value: impl Fn(&WindowResult) -> Option<f64>) -> Vec<(us
         .collect()
 }
 
-fn load(run: &Run) -> Result<Option<Figure>, ChartError> {
-    let Some(span) = span(run) else {
-        return Ok(None);
-    };
+fn load(run: &Run) -> Option<Figure> {
+    let span = span(run)?;
     let mut rates = vec![line(
         "deliveries to others",
         Ink::Subject,
@@ -230,16 +231,16 @@ fn load(run: &Run) -> Result<Option<Figure>, ChartError> {
         });
     }
     let note = "By second of the intended send. What was scheduled and not sent, or sent and not delivered, shows as a gap between the lines.";
-    Ok(Some(panels(
+    Some(panels(
         "Load over time",
         note,
         &shown,
         span,
         &disturbed(run),
-    )?))
+    ))
 }
 
-fn stages(run: &Run) -> Result<Option<Figure>, ChartError> {
+fn stages(run: &Run) -> Option<Figure> {
     let rows = of_metrics(
         run,
         &[
@@ -254,13 +255,13 @@ fn stages(run: &Run) -> Result<Option<Figure>, ChartError> {
         Ink::Subject,
     );
     let figure = ranges("The stages of a message", BAR, &rows, PROMISE)?;
-    Ok(figure.map(|figure| figure.with_points(clock_points(&rows))))
+    Some(figure.with_points(clock_points(&rows)))
 }
 
-fn phases(run: &Run) -> Result<Option<Figure>, ChartError> {
+fn phases(run: &Run) -> Option<Figure> {
     // One phase alone is the whole run again.
     if run.phases.len() < 2 {
-        return Ok(None);
+        return None;
     }
     let phases = run.phases.iter();
     let rows: Vec<Row<'_>> = phases
@@ -270,7 +271,7 @@ fn phases(run: &Run) -> Result<Option<Figure>, ChartError> {
     ranges("Phase by phase", &note, &rows, PROMISE)
 }
 
-fn sizes(run: &Run) -> Result<Option<Figure>, ChartError> {
+fn sizes(run: &Run) -> Option<Figure> {
     let sizes = run.sizes.iter();
     let rows: Vec<Row<'_>> = sizes
         .map(|size| {
@@ -290,7 +291,7 @@ fn sizes(run: &Run) -> Result<Option<Figure>, ChartError> {
     ranges("Fan-out", &note, &rows, PROMISE)
 }
 
-fn health(run: &Run) -> Result<Option<Figure>, ChartError> {
+fn health(run: &Run) -> Option<Figure> {
     let mut rows = of_metrics(
         run,
         &[Metric::SendLateness, Metric::Hiccup, Metric::ReceiveWait],
@@ -302,7 +303,7 @@ fn health(run: &Run) -> Result<Option<Figure>, ChartError> {
     }
     let note = format!("What the generator and the machine add by themselves. {BAR}");
     let figure = ranges("The generator’s own health", &note, &rows, PROMISE)?;
-    Ok(figure.map(|figure| figure.with_points(clock_points(&rows))))
+    Some(figure.with_points(clock_points(&rows)))
 }
 
 /// A generator is full when one of its threads is.
@@ -316,10 +317,8 @@ fn busiest_worker(run: &Run, seconds: std::ops::Range<usize>) -> Vec<(usize, f64
         .collect()
 }
 
-fn processes(run: &Run) -> Result<Option<Figure>, ChartError> {
-    let Some((first, last)) = span(run) else {
-        return Ok(None);
-    };
+fn processes(run: &Run) -> Option<Figure> {
+    let (first, last) = span(run)?;
     let generator = &run.generator.usage;
     let server = run.server.as_ref().map(|server| &server.usage);
     let points = |usage: &[crate::result::UsageSecond], value: fn(During) -> Option<f64>| {
@@ -361,14 +360,14 @@ fn processes(run: &Run) -> Result<Option<Figure>, ChartError> {
     ];
     shown.retain(|panel| !panel.lines.is_empty());
     if shown.is_empty() {
-        return Ok(None);
+        return None;
     }
     let note = "The server has one thread unless it was told otherwise, so that 100 % of one core is all that it can use.";
-    Ok(Some(panels(
+    Some(panels(
         "Server and generator over time",
         note,
         &shown,
         (first, last),
         &disturbed(run),
-    )?))
+    ))
 }
