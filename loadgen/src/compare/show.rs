@@ -1,7 +1,5 @@
 //! A comparison for people: on a terminal, as Markdown, as JSON, and as a page.
 
-use std::fmt::Write as _;
-
 use askama::Template;
 use clap::ValueEnum;
 use comfy_table::{CellAlignment, Table, presets};
@@ -47,8 +45,8 @@ impl Comparison {
         after: &Report,
     ) -> Result<String, RenderError> {
         Ok(match format {
-            CompareFormat::Terminal => terminal(self),
-            CompareFormat::Markdown => markdown(self),
+            CompareFormat::Terminal => terminal(self)?,
+            CompareFormat::Markdown => markdown(self)?,
             CompareFormat::Json => serde_json::to_string_pretty(self)? + "\n",
             CompareFormat::Html => page(self, before, after)?,
         })
@@ -137,27 +135,21 @@ fn origin(origin: &Origin) -> String {
     )
 }
 
-fn terminal(comparison: &Comparison) -> String {
-    let mut text = String::new();
-    // Writing to a String can't fail, here and below.
-    if let Some(verdict) = comparison.verdict {
-        let _ = write!(text, "{}: ", verdict.name());
-    }
-    let _ = writeln!(text, "{}", comparison.sentence);
-    let _ = writeln!(text, "  before  {}", origin(&comparison.before));
-    let _ = writeln!(text, "  after   {}", origin(&comparison.after));
-    for caution in &comparison.cautions {
-        let _ = writeln!(text, "  caution: {caution}");
-    }
-    for judged in &comparison.allowances {
-        let _ = writeln!(
-            text,
-            "  {} {}: {}",
-            judged.verdict.name(),
-            judged.allowance,
-            judged.measured
-        );
-    }
+fn verdict(comparison: &Comparison) -> &'static str {
+    comparison.verdict.map_or("", |verdict| verdict.name())
+}
+
+#[derive(Template)]
+#[template(path = "compare.txt")]
+struct Text<'a> {
+    comparison: &'a Comparison,
+    verdict: &'static str,
+    before: String,
+    after: String,
+    table: Table,
+}
+
+fn terminal(comparison: &Comparison) -> Result<String, askama::Error> {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header(HEADER);
@@ -172,8 +164,14 @@ fn terminal(comparison: &Comparison) -> String {
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
-    let _ = writeln!(text, "\n{table}");
-    text
+    let text = Text {
+        comparison,
+        verdict: verdict(comparison),
+        before: origin(&comparison.before),
+        after: origin(&comparison.after),
+        table,
+    };
+    Ok(text.render()? + "\n")
 }
 
 /// On a terminal, of all but deliveries only the median and p99: the other formats have everything.
@@ -202,44 +200,46 @@ fn cells(change: &Change) -> [String; 5] {
     ]
 }
 
-fn markdown(comparison: &Comparison) -> String {
-    let mut text = String::new();
-    let verdict = comparison
-        .verdict
-        .map(|verdict| format!("{}: ", verdict.name()));
-    let _ = writeln!(
-        text,
-        "## {}{} compared\n\n**{}**\n\n- before: {}\n- after: {}",
-        verdict.unwrap_or_default(),
-        escaped(&comparison.after.scenario),
-        escaped(&comparison.sentence),
-        escaped(&origin(&comparison.before)),
-        escaped(&origin(&comparison.after)),
-    );
-    for caution in &comparison.cautions {
-        let _ = writeln!(text, "- caution: {}", escaped(caution));
-    }
-    if !comparison.allowances.is_empty() {
-        let _ = writeln!(
-            text,
-            "\n| may get worse by | verdict | measured |\n|---|---|---|"
-        );
-        for judged in &comparison.allowances {
-            let _ = writeln!(
-                text,
-                "| {} | {} | {} |",
-                escaped(&judged.allowance),
-                judged.verdict.name(),
-                escaped(&judged.measured)
-            );
-        }
-    }
-    let _ = writeln!(text, "\n| {} |\n|---|--:|--:|--:|--:|", HEADER.join(" | "));
-    for change in &comparison.changes {
-        let cells = cells(change).map(|cell| escaped(&cell));
-        let _ = writeln!(text, "| {} |", cells.join(" | "));
-    }
-    text
+#[derive(Template)]
+#[template(path = "compare.md")]
+struct Summary {
+    verdict: &'static str,
+    scenario: String,
+    sentence: String,
+    before: String,
+    after: String,
+    cautions: Vec<String>,
+    /// What may get worse, the verdict on it, and what was measured.
+    allowances: Vec<[String; 3]>,
+    header: [&'static str; 5],
+    rows: Vec<[String; 5]>,
+}
+
+fn markdown(comparison: &Comparison) -> Result<String, askama::Error> {
+    let allowances = comparison.allowances.iter();
+    let rows = comparison.changes.iter();
+    let summary = Summary {
+        verdict: verdict(comparison),
+        scenario: escaped(&comparison.after.scenario),
+        sentence: escaped(&comparison.sentence),
+        before: escaped(&origin(&comparison.before)),
+        after: escaped(&origin(&comparison.after)),
+        cautions: comparison.cautions.iter().map(|c| escaped(c)).collect(),
+        allowances: allowances
+            .map(|judged| {
+                [
+                    escaped(&judged.allowance),
+                    judged.verdict.name().to_owned(),
+                    escaped(&judged.measured),
+                ]
+            })
+            .collect(),
+        header: HEADER,
+        rows: rows
+            .map(|change| cells(change).map(|cell| escaped(&cell)))
+            .collect(),
+    };
+    Ok(summary.render()? + "\n")
 }
 
 #[derive(Template)]
@@ -271,7 +271,7 @@ fn page(comparison: &Comparison, before: &Report, after: &Report) -> Result<Stri
     let some = series.iter().all(|series| !series.histogram.is_empty());
     let page = Page {
         comparison,
-        verdict: comparison.verdict.map_or("", |verdict| verdict.name()),
+        verdict: verdict(comparison),
         before: origin(&comparison.before),
         after: origin(&comparison.after),
         rows: comparison.changes.iter().map(cells).collect(),

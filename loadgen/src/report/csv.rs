@@ -1,65 +1,88 @@
 //! The seconds of a result as CSV: one line for each second of each run that holds deliveries.
 
-use std::fmt::Write as _;
+use csv::Writer;
 
 use crate::result::{Report, Run, UsageSecond, WindowResult, usage::per_second};
 
 /// The columns; their units stand in their names.
-const HEADER: &str = "delivery,second,phase,scheduled,sent,deliveries,over_5ms,p50_ns,p99_ns,max_ns,lateness_max_ns,hiccup_max_ns,machine_busy,machine_stolen,machine_foreign,disturbed,generator_cpu_seconds,generator_resident_bytes,server_cpu_seconds,server_resident_bytes,server_queue";
+const HEADER: [&str; 21] = [
+    "delivery",
+    "second",
+    "phase",
+    "scheduled",
+    "sent",
+    "deliveries",
+    "over_5ms",
+    "p50_ns",
+    "p99_ns",
+    "max_ns",
+    "lateness_max_ns",
+    "hiccup_max_ns",
+    "machine_busy",
+    "machine_stolen",
+    "machine_foreign",
+    "disturbed",
+    "generator_cpu_seconds",
+    "generator_resident_bytes",
+    "server_cpu_seconds",
+    "server_resident_bytes",
+    "server_queue",
+];
 
-/// The whole file.
-pub(super) fn render(report: &Report) -> String {
-    let mut text = format!("{HEADER}\n");
+/// The whole file, as RFC 4180 wants it but for its ends of lines, which are LF.
+pub(super) fn render(report: &Report) -> Result<String, csv::Error> {
+    let mut text = Vec::new();
+    let mut file = Writer::from_writer(&mut text);
+    file.write_record(HEADER)?;
     for run in &report.runs {
         for window in &run.windows {
-            line(&mut text, report, run, window);
+            file.write_record(row(report, run, window))?;
         }
     }
-    text
+    file.flush()?;
+    drop(file);
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
-fn line(text: &mut String, report: &Report, run: &Run, window: &WindowResult) {
+fn row(report: &Report, run: &Run, window: &WindowResult) -> [String; HEADER.len()] {
     let second = window.second;
-    // Writing to a String can't fail.
-    let _ = write!(
-        text,
-        "{},{second},{},{},{},{},{},{},{},{},{},{},{}",
-        run.delivery.name(),
-        quoted(&phase(report, second)),
-        window.scheduled,
-        window.sent,
-        window.deliveries,
-        window.over,
-        number(window.p50),
-        number(window.p99),
-        number(window.max),
-        number(window.lateness_max),
-        number(window.hiccup_max),
-        match window.machine {
-            Some(machine) => format!(
-                "{:.4},{:.4},{:.4},{}",
-                machine.busy, machine.stolen, machine.foreign, machine.disturbed
-            ),
-            None => ",,,".to_owned(),
-        },
-    );
+    let machine = window.machine;
+    let [generator_cpu, generator_resident, _] = process(&run.generator.usage, second);
     let server = run.server.as_ref().map(|server| server.usage.as_slice());
-    process(text, &run.generator.usage, second, false);
-    process(text, server.unwrap_or_default(), second, true);
-    text.push('\n');
+    let [server_cpu, server_resident, queue] = process(server.unwrap_or_default(), second);
+    [
+        run.delivery.name().to_owned(),
+        second.to_string(),
+        phase(report, second),
+        window.scheduled.to_string(),
+        window.sent.to_string(),
+        window.deliveries.to_string(),
+        window.over.to_string(),
+        known(window.p50),
+        known(window.p99),
+        known(window.max),
+        known(window.lateness_max),
+        known(window.hiccup_max),
+        known(machine.map(|machine| format!("{:.4}", machine.busy))),
+        known(machine.map(|machine| format!("{:.4}", machine.stolen))),
+        known(machine.map(|machine| format!("{:.4}", machine.foreign))),
+        known(machine.map(|machine| machine.disturbed)),
+        generator_cpu,
+        generator_resident,
+        server_cpu,
+        server_resident,
+        queue,
+    ]
 }
 
-fn process(text: &mut String, usage: &[UsageSecond], second: usize, queue: bool) {
+/// CPU seconds, resident bytes and queue of a process.
+fn process(usage: &[UsageSecond], second: usize) -> [String; 3] {
     let during = per_second(usage, second);
-    let cpu = during.map_or_else(String::new, |during| format!("{:.3}", during.cpu_seconds));
-    let _ = write!(
-        text,
-        ",{cpu},{}",
-        number(during.map(|during| during.resident))
-    );
-    if queue {
-        let _ = write!(text, ",{}", number(during.and_then(|during| during.queue)));
-    }
+    [
+        known(during.map(|during| format!("{:.3}", during.cpu_seconds))),
+        known(during.map(|during| during.resident)),
+        known(during.and_then(|during| during.queue)),
+    ]
 }
 
 /// The phase in which most of a second lies.
@@ -71,15 +94,7 @@ fn phase(report: &Report, second: usize) -> String {
         .map_or_else(String::new, |phase| phase.name.clone())
 }
 
-fn number(number: Option<u64>) -> String {
-    number.map_or_else(String::new, |number| number.to_string())
-}
-
-/// A field as RFC 4180 wants it.
-fn quoted(text: &str) -> String {
-    if text.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text.to_owned()
-    }
+/// Nothing where nobody knows.
+fn known(value: Option<impl ToString>) -> String {
+    value.map_or_else(String::new, |value| value.to_string())
 }

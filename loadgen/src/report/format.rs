@@ -45,6 +45,9 @@ pub enum RenderError {
     /// A template failed.
     #[error("a page could not be made: {0}")]
     Template(#[from] askama::Error),
+    /// CSV could not be made.
+    #[error("CSV could not be made: {0}")]
+    Csv(#[from] ::csv::Error),
     /// JSON could not be made.
     #[error("JSON could not be made: {0}")]
     Json(#[from] serde_json::Error),
@@ -92,16 +95,16 @@ impl Format {
     pub fn render(self, document: &Document, choice: Choice) -> Result<String, RenderError> {
         let report = document.report();
         Ok(match self {
-            Format::Terminal => terminal::render(report, choice.colour),
+            Format::Terminal => terminal::render(report, choice.colour)?,
             Format::Json => document.text().to_owned(),
             Format::Html => html::render(document)?,
-            Format::Markdown => markdown::render(report),
+            Format::Markdown => markdown::render(report)?,
             Format::Junit => junit::render(report)?,
             Format::Hlog => histogram_log::log(report)?,
             Format::Hgrm => histogram_log::hgrm(report, choice.metric)?,
             Format::Openmetrics => openmetrics::render(report)?,
             Format::Benchmark => benchmark::render(report)?,
-            Format::Csv => csv::render(report),
+            Format::Csv => csv::render(report)?,
         })
     }
 }

@@ -1,7 +1,6 @@
 //! The histograms for other people's tools: a log of intervals (V2, a tag for each metric), and `.hgrm`.
 
 use std::{
-    fmt::Write as _,
     io,
     time::{Duration, UNIX_EPOCH},
 };
@@ -136,43 +135,43 @@ pub(super) fn hgrm(report: &Report, metric: Metric) -> Result<String, LogError> 
         Some(result) if result.n > 0 => histogram::decode(&result.histogram)?,
         _ => return Err(LogError::NoSamples(metric.definition().key)),
     };
-    let mut text = format!(
-        "{:>12} {:>14} {:>10} {:>14}\n\n",
-        "Value", "Percentile", "TotalCount", "1/(1-Percentile)"
-    );
+    let mut lines = vec![
+        format!(
+            "{:>12} {:>14} {:>10} {:>14}",
+            "Value", "Percentile", "TotalCount", "1/(1-Percentile)"
+        ),
+        String::new(),
+    ];
     let mut total = 0;
     for value in histogram.iter_quantiles(TICKS_PER_HALVING) {
+        let milliseconds = value.value_iterated_to() as f64 / MILLISECOND;
         let quantile = value.quantile_iterated_to();
         total += value.count_since_last_iteration();
-        let _ = write!(
-            text,
-            "{:12.6} {quantile:2.12} {total:10}",
-            value.value_iterated_to() as f64 / MILLISECOND,
-        );
-        if quantile < 1.0 {
-            let _ = write!(text, " {:14.2}", 1.0 / (1.0 - quantile));
-        }
-        text.push('\n');
+        let line = format!("{milliseconds:12.6} {quantile:2.12} {total:10}");
+        lines.push(match quantile < 1.0 {
+            true => format!("{line} {:14.2}", 1.0 / (1.0 - quantile)),
+            false => line,
+        });
     }
-    let _ = writeln!(
-        text,
-        "#[Mean    = {:12.6}, StdDeviation   = {:12.6}]",
-        histogram.mean() / MILLISECOND,
-        histogram.stdev() / MILLISECOND
-    );
-    let _ = writeln!(
-        text,
-        "#[Max     = {:12.6}, Total count    = {:12}]",
-        histogram.max() as f64 / MILLISECOND,
-        histogram.len()
-    );
-    let _ = writeln!(
-        text,
-        "#[Buckets = {:12}, SubBuckets     = {:12}]",
-        histogram.buckets(),
-        sub_buckets(&histogram)
-    );
-    Ok(text)
+    lines.extend([
+        format!(
+            "#[Mean    = {:12.6}, StdDeviation   = {:12.6}]",
+            histogram.mean() / MILLISECOND,
+            histogram.stdev() / MILLISECOND
+        ),
+        format!(
+            "#[Max     = {:12.6}, Total count    = {:12}]",
+            histogram.max() as f64 / MILLISECOND,
+            histogram.len()
+        ),
+        format!(
+            "#[Buckets = {:12}, SubBuckets     = {:12}]",
+            histogram.buckets(),
+            sub_buckets(&histogram)
+        ),
+        String::new(),
+    ]);
+    Ok(lines.join("\n"))
 }
 
 /// How finely a histogram of so many digits divides each power of two.

@@ -1,188 +1,132 @@
 //! The result as Markdown, for a job's summary or a comment on a pull request.
 
-use std::fmt::Write as _;
+use askama::Template;
 
-use super::statements::{self, Outcome};
+use super::{
+    latencies::{Latency, latencies},
+    statements::{self, Counts, Outcome},
+};
 use crate::{
-    model::{
-        metric::Metric,
-        numbers::{count, duration, limit},
-    },
+    model::numbers::{count, limit},
     observed::recorder::PROMISE,
     result::{PERCENTILES, Report, Run},
 };
 
 /// A comment on GitHub takes 65,536 characters; what is longer is cut, with a word on it.
 const MOST_BYTES: usize = 60_000;
-/// Of a note that came from elsewhere.
-const MOST_OF_A_NOTE: usize = 200;
+/// Characters of one case of a finding: its note came from elsewhere and may be of any length.
+const MOST_OF_A_CASE: usize = 200;
+
+#[derive(Template)]
+#[template(path = "report.md")]
+struct Summary {
+    verdict: &'static str,
+    name: String,
+    sentence: String,
+    question: String,
+    load: String,
+    /// Every limit and every promise that was not kept: what it is, its verdict, what was measured.
+    limits: Vec<(String, &'static str, String)>,
+    /// How many promises were kept.
+    kept: usize,
+    several: bool,
+    percentiles: [f64; 5],
+    promise: String,
+    latencies: Vec<Latency>,
+    runs: Vec<Part>,
+    environment: Vec<(&'static str, String)>,
+}
+
+/// What there is to say of each run.
+struct Part {
+    mode: &'static str,
+    counts: Counts,
+    disturbed: usize,
+    seconds: usize,
+    /// How many times the relay's median and p95 the server's are.
+    floor: Option<(String, String)>,
+    findings: Vec<Finding>,
+}
+
+struct Finding {
+    title: String,
+    count: String,
+    examples: Vec<String>,
+}
 
 /// The whole text.
-pub(super) fn render(report: &Report) -> String {
-    let mut text = String::new();
-    // Writing to a String can't fail, here and below.
-    let _ = writeln!(
-        text,
-        "## {}: {}\n\n**{}**\n\n{} {}.\n",
-        report.verdict.name(),
-        escaped(&report.scenario.name),
-        escaped(&statements::sentence(report)),
-        escaped(&report.scenario.question),
-        statements::load(report),
-    );
-    if let Some(run) = report.runs.last() {
-        limits(&mut text, run);
-    }
-    latencies(&mut text, report);
-    for run in &report.runs {
-        counts(&mut text, run);
-        findings(&mut text, run);
-    }
-    environment(&mut text, report);
-    cut(text)
+pub(super) fn render(report: &Report) -> Result<String, askama::Error> {
+    let (limits, kept) = report.runs.last().map_or_else(Default::default, limits);
+    let environment = statements::environment(report).into_iter();
+    let summary = Summary {
+        verdict: report.verdict.name(),
+        name: escaped(&report.scenario.name),
+        sentence: escaped(&statements::sentence(report)),
+        question: escaped(&report.scenario.question),
+        load: statements::load(report),
+        limits,
+        kept,
+        several: report.runs.len() > 1,
+        percentiles: PERCENTILES,
+        promise: limit(PROMISE),
+        latencies: latencies(report),
+        runs: report.runs.iter().map(part).collect(),
+        environment: environment
+            .map(|(name, value)| (name, escaped(&value)))
+            .collect(),
+    };
+    Ok(cut(summary.render()? + "\n"))
 }
 
-fn limits(text: &mut String, run: &Run) {
-    let _ = writeln!(
-        text,
-        "| limit or check | verdict | measured |\n|---|---|---|"
-    );
-    for judged in &run.judgement.thresholds {
-        let _ = writeln!(
-            text,
-            "| {} | {} | {} |",
-            escaped(&judged.threshold),
-            statements::verdict(run, judged).name(),
-            escaped(&judged.measured)
-        );
-    }
-    let checks = statements::checks(run);
-    let kept = checks
-        .iter()
-        .filter(|(_, outcome)| *outcome == Outcome::Kept)
-        .count();
-    for (check, outcome) in &checks {
+fn limits(run: &Run) -> (Vec<(String, &'static str, String)>, usize) {
+    let thresholds = run.judgement.thresholds.iter();
+    let mut rows: Vec<_> = thresholds
+        .map(|judged| {
+            let verdict = statements::verdict(run, judged).name();
+            (
+                escaped(&judged.threshold),
+                verdict,
+                escaped(&judged.measured),
+            )
+        })
+        .collect();
+    let mut kept = 0;
+    for (check, outcome) in statements::checks(run) {
+        let title = escaped(check.title());
         match outcome {
-            Outcome::Kept => {}
-            Outcome::Broken(finding) => {
-                let _ = writeln!(
-                    text,
-                    "| {} | FAIL | {} |",
-                    escaped(check.title()),
-                    count(finding.count)
-                );
-            }
-            Outcome::NotMade(why) => {
-                let _ = writeln!(text, "| {} | not checked | {why} |", escaped(check.title()));
-            }
+            Outcome::Kept => kept += 1,
+            Outcome::Broken(finding) => rows.push((title, "FAIL", count(finding.count))),
+            Outcome::NotMade(why) => rows.push((title, "not checked", why.to_owned())),
         }
     }
-    let _ = writeln!(text, "| {kept} other promises | kept | |\n");
+    (rows, kept)
 }
 
-fn latencies(text: &mut String, report: &Report) {
-    let several = report.runs.len() > 1;
-    let mut header = String::from("| metric |");
-    let mut line = String::from("|---|");
-    if several {
-        header.push_str(" delivery |");
-        line.push_str("---|");
+fn part(run: &Run) -> Part {
+    let times = |ratio: Option<f64>| ratio.map_or("-".to_owned(), |r| format!("{r:.2}"));
+    let example = |example| escaped(&short(&statements::example(example)));
+    let findings = run.findings.iter();
+    Part {
+        mode: run.delivery.name(),
+        counts: statements::counts(run),
+        disturbed: statements::disturbed(run),
+        seconds: run.windows.len(),
+        floor: run
+            .floor
+            .as_ref()
+            .map(|floor| (times(floor.ratio_p50), times(floor.ratio_p95))),
+        findings: findings
+            .map(|finding| Finding {
+                title: escaped(finding.check.title()),
+                count: count(finding.count),
+                examples: finding.examples.iter().map(example).collect(),
+            })
+            .collect(),
     }
-    header.push_str(" n |");
-    line.push_str("--:|");
-    for percentile in PERCENTILES {
-        let _ = write!(header, " p{percentile} |");
-        line.push_str("--:|");
-    }
-    let _ = writeln!(
-        text,
-        "{header} max | within {} |\n{line}--:|--:|",
-        limit(PROMISE)
-    );
-    for metric in Metric::ALL {
-        for run in &report.runs {
-            let Some(result) = statements::sampled(run, metric) else {
-                continue;
-            };
-            let _ = write!(text, "| {} |", metric.definition().title);
-            if several {
-                let _ = write!(text, " {} |", run.delivery.name());
-            }
-            let _ = write!(text, " {} |", count(result.n));
-            for percentile in PERCENTILES {
-                let _ = write!(text, " {} |", statements::percentile(result, percentile));
-            }
-            let _ = writeln!(
-                text,
-                " {} | {} |",
-                result.max.map_or_else(|| "-".into(), duration),
-                statements::within(result, PROMISE).unwrap_or_else(|| "-".into()),
-            );
-        }
-    }
-    text.push('\n');
-}
-
-fn counts(text: &mut String, run: &Run) {
-    let totals = &run.totals;
-    let _ = writeln!(
-        text,
-        "{} delivery: {} messages sent, {} dropped; {} deliveries expected, {} delivered, {} lost, {} duplicated; {} confirmed, {} failed, {}. {} of {} seconds disturbed.\n",
-        run.delivery.name(),
-        count(totals.sent),
-        count(totals.dropped),
-        count(totals.expected),
-        count(totals.delivered),
-        count(totals.lost),
-        count(totals.duplicated),
-        count(totals.confirmed),
-        count(totals.failed),
-        match totals.stored {
-            Some(stored) => format!("{} of the confirmed found in the store", count(stored)),
-            None => "not looked up in the store".into(),
-        },
-        statements::disturbed(run),
-        run.windows.len(),
-    );
-    if let Some(floor) = &run.floor {
-        let times = |ratio: Option<f64>| ratio.map_or("-".to_owned(), |r| format!("{r:.2}"));
-        let _ = writeln!(
-            text,
-            "Against the floor (the same load over a bare relay): p50 {} times, p95 {} times.\n",
-            times(floor.ratio_p50),
-            times(floor.ratio_p95),
-        );
-    }
-}
-
-fn findings(text: &mut String, run: &Run) {
-    for finding in &run.findings {
-        let _ = writeln!(
-            text,
-            "<details><summary>{} ({})</summary>\n",
-            escaped(finding.check.title()),
-            count(finding.count)
-        );
-        for example in &finding.examples {
-            let _ = writeln!(text, "- {}", escaped(&short(&statements::example(example))));
-        }
-        let _ = writeln!(text, "\n</details>\n");
-    }
-}
-
-fn environment(text: &mut String, report: &Report) {
-    let _ = writeln!(
-        text,
-        "<details><summary>Where it was measured</summary>\n\n| | |\n|---|---|"
-    );
-    for (name, value) in statements::environment(report) {
-        let _ = writeln!(text, "| {name} | {} |", escaped(&value));
-    }
-    let _ = writeln!(text, "\n</details>");
 }
 
 fn short(text: &str) -> String {
-    match text.char_indices().nth(MOST_OF_A_NOTE) {
+    match text.char_indices().nth(MOST_OF_A_CASE) {
         Some((end, _)) => format!("{} …", &text[..end]),
         None => text.to_owned(),
     }

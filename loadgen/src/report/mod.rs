@@ -7,6 +7,7 @@ mod format;
 mod histogram_log;
 mod html;
 mod junit;
+mod latencies;
 pub mod markdown;
 mod openmetrics;
 pub mod publish;

@@ -1,9 +1,9 @@
 //! The result as OpenMetrics text: histograms in seconds, with an exact bucket at the promise.
 
-use std::fmt::Write as _;
-
+use askama::Template;
 use hdrhistogram::Histogram;
 
+use super::{RenderError, statements};
 use crate::{
     judge::verdict::Verdict,
     model::{
@@ -35,77 +35,90 @@ const BUCKETS: [u64; 16] = [
     10_000_000_000,
 ];
 
+#[derive(Template)]
+#[template(path = "openmetrics.txt")]
+struct Exposition {
+    families: Vec<Family>,
+}
+
+/// The values of one name.
+struct Family {
+    name: String,
+    kind: &'static str,
+    unit: Option<&'static str>,
+    help: String,
+    samples: Vec<Sample>,
+}
+
+struct Sample {
+    /// What the family's name ends with here.
+    suffix: &'static str,
+    labels: String,
+    value: String,
+}
+
 /// The whole exposition.
 ///
 /// # Errors
 /// When a histogram can't be read.
-pub(super) fn render(report: &Report) -> Result<String, HistogramError> {
-    let mut text = String::new();
+pub(super) fn render(report: &Report) -> Result<String, RenderError> {
+    let mut families = Vec::new();
     for metric in Metric::ALL {
-        latencies(&mut text, report, metric)?;
+        families.extend(latencies(report, metric)?);
     }
-    messages(&mut text, report);
-    deliveries(&mut text, report);
-    findings(&mut text, report);
-    seconds(&mut text, report);
-    verdict(&mut text, report);
-    info(&mut text, report);
-    text.push_str("# EOF\n");
-    Ok(text)
+    families.extend([
+        messages(report),
+        deliveries(report),
+        findings(report),
+        seconds(report),
+        verdict(report),
+        info(report),
+    ]);
+    Ok(Exposition { families }.render()? + "\n")
 }
 
-fn head(text: &mut String, name: &str, kind: &str, unit: &str, help: &str) {
-    // Writing to a String can't fail, here and below.
-    let _ = writeln!(text, "# TYPE {name} {kind}");
-    if !unit.is_empty() {
-        let _ = writeln!(text, "# UNIT {name} {unit}");
-    }
-    let _ = writeln!(text, "# HELP {name} {}", escaped(help));
-}
-
-fn latencies(text: &mut String, report: &Report, metric: Metric) -> Result<(), HistogramError> {
-    let definition = metric.definition();
-    let name = format!("loadgen_{}_seconds", definition.key);
-    let mut headed = false;
+/// The histograms of a metric; `None` where no run has samples of it.
+fn latencies(report: &Report, metric: Metric) -> Result<Option<Family>, HistogramError> {
+    let mut samples = Vec::new();
     for run in &report.runs {
-        let mut results = run.metrics.iter();
-        let Some(result) = results.find(|result| result.metric == metric && result.n > 0) else {
-            continue;
-        };
-        if !headed {
-            let help = format!(
-                "{}: {} to {}",
-                definition.title, definition.from, definition.to
-            );
-            head(text, &name, "histogram", "seconds", &help);
-            headed = true;
+        if let Some(result) = statements::sampled(run, metric) {
+            samples.extend(buckets(&labels(report, run), result)?);
         }
-        buckets(text, &name, &labels(report, run), result)?;
     }
-    Ok(())
+    let definition = metric.definition();
+    let (title, from, to) = (definition.title, definition.from, definition.to);
+    Ok((!samples.is_empty()).then(|| Family {
+        name: format!("loadgen_{}_seconds", definition.key),
+        kind: "histogram",
+        unit: Some("seconds"),
+        help: escaped(&format!("{title}: {from} to {to}")),
+        samples,
+    }))
 }
 
-fn buckets(
-    text: &mut String,
-    name: &str,
-    labels: &str,
-    result: &MetricResult,
-) -> Result<(), HistogramError> {
+fn buckets(labels: &str, result: &MetricResult) -> Result<Vec<Sample>, HistogramError> {
     let histogram = histogram::decode(&result.histogram)?;
-    for limit in BUCKETS {
+    let bucket = |end: String, count: u64| Sample {
+        suffix: "_bucket",
+        labels: format!("{labels},le=\"{end}\""),
+        value: count.to_string(),
+    };
+    let whole = |suffix, value| Sample {
+        suffix,
+        labels: labels.to_owned(),
+        value,
+    };
+    let up_to = |limit: u64| {
         let counted = result.within.iter().find(|within| within.limit == limit);
         let count = counted.map_or_else(|| at_most(&histogram, limit), |within| within.count);
-        let _ = writeln!(
-            text,
-            "{name}_bucket{{{labels},le=\"{}\"}} {count}",
-            limit as f64 / 1e9
-        );
-    }
+        bucket((limit as f64 / 1e9).to_string(), count)
+    };
     let sum = result.mean.unwrap_or_default() * result.n as f64 / 1e9;
-    let _ = writeln!(text, "{name}_bucket{{{labels},le=\"+Inf\"}} {}", result.n);
-    let _ = writeln!(text, "{name}_sum{{{labels}}} {sum:.9}");
-    let _ = writeln!(text, "{name}_count{{{labels}}} {}", result.n);
-    Ok(())
+    let mut samples: Vec<Sample> = BUCKETS.into_iter().map(up_to).collect();
+    samples.push(bucket("+Inf".to_owned(), result.n));
+    samples.push(whole("_sum", format!("{sum:.9}")));
+    samples.push(whole("_count", result.n.to_string()));
+    Ok(samples)
 }
 
 fn at_most(histogram: &Histogram<u64>, limit: u64) -> u64 {
@@ -116,16 +129,9 @@ fn at_most(histogram: &Histogram<u64>, limit: u64) -> u64 {
         .sum()
 }
 
-fn messages(text: &mut String, report: &Report) {
-    let name = "loadgen_messages";
-    head(
-        text,
-        name,
-        "gauge",
-        "",
-        "Messages of the run by what became of them",
-    );
-    for run in &report.runs {
+fn messages(report: &Report) -> Family {
+    let help = "Messages of the run by what became of them";
+    by_state("loadgen_messages", help, report, |run| {
         let totals = &run.totals;
         let mut states = vec![
             ("scheduled", totals.scheduled),
@@ -135,114 +141,130 @@ fn messages(text: &mut String, report: &Report) {
             ("failed", totals.failed),
         ];
         states.extend(totals.stored.map(|stored| ("stored", stored)));
-        states_of(text, name, &labels(report, run), &states);
-    }
+        states
+    })
 }
 
-fn deliveries(text: &mut String, report: &Report) {
-    let name = "loadgen_deliveries";
-    head(
-        text,
-        name,
-        "gauge",
-        "",
-        "Deliveries to others by what became of them",
-    );
-    for run in &report.runs {
+fn deliveries(report: &Report) -> Family {
+    let help = "Deliveries to others by what became of them";
+    by_state("loadgen_deliveries", help, report, |run| {
         let totals = &run.totals;
-        let states = [
+        vec![
             ("expected", totals.expected),
             ("delivered", totals.delivered),
             ("lost", totals.lost),
             ("duplicated", totals.duplicated),
-        ];
-        states_of(text, name, &labels(report, run), &states);
-    }
+        ]
+    })
 }
 
-fn states_of(text: &mut String, name: &str, labels: &str, states: &[(&str, u64)]) {
-    for (state, count) in states {
-        let _ = writeln!(text, "{name}{{{labels},state=\"{state}\"}} {count}");
-    }
+fn findings(report: &Report) -> Family {
+    by_label(
+        "loadgen_findings",
+        "Broken promises by check",
+        "check",
+        report,
+        |run| {
+            let findings = run.findings.iter();
+            findings
+                .map(|finding| (finding.check.title(), finding.count))
+                .collect()
+        },
+    )
 }
 
-fn findings(text: &mut String, report: &Report) {
-    let name = "loadgen_findings";
-    head(text, name, "gauge", "", "Broken promises by check");
-    for run in &report.runs {
-        let labels = labels(report, run);
-        for finding in &run.findings {
-            let check = escaped(finding.check.title());
-            let _ = writeln!(
-                text,
-                "{name}{{{labels},check=\"{check}\"}} {}",
-                finding.count
-            );
-        }
-    }
-}
-
-fn seconds(text: &mut String, report: &Report) {
-    let name = "loadgen_windows";
-    head(
-        text,
-        name,
-        "gauge",
-        "",
-        "Measured seconds, and those of them that others disturbed",
-    );
-    for run in &report.runs {
-        let states = [
+fn seconds(report: &Report) -> Family {
+    let help = "Measured seconds, and those of them that others disturbed";
+    by_state("loadgen_windows", help, report, |run| {
+        vec![
             ("all", run.windows.len() as u64),
-            ("disturbed", super::statements::disturbed(run) as u64),
-        ];
-        states_of(text, name, &labels(report, run), &states);
+            ("disturbed", statements::disturbed(run) as u64),
+        ]
+    })
+}
+
+fn by_state<'r>(
+    name: &str,
+    help: &str,
+    report: &'r Report,
+    counts: impl Fn(&'r Run) -> Vec<(&'static str, u64)>,
+) -> Family {
+    by_label(name, help, "state", report, counts)
+}
+
+/// Counts of each run, told apart by the text of a label.
+fn by_label<'r>(
+    name: &str,
+    help: &str,
+    label: &str,
+    report: &'r Report,
+    counts: impl Fn(&'r Run) -> Vec<(&'static str, u64)>,
+) -> Family {
+    let of_run = |run| {
+        let labels = labels(report, run);
+        let labelled = move |(text, count): (&str, u64)| Sample {
+            suffix: "",
+            labels: format!("{labels},{label}=\"{}\"", escaped(text)),
+            value: count.to_string(),
+        };
+        counts(run).into_iter().map(labelled)
+    };
+    Family {
+        name: name.to_owned(),
+        kind: "gauge",
+        unit: None,
+        help: escaped(help),
+        samples: report.runs.iter().flat_map(of_run).collect(),
     }
 }
 
-fn verdict(text: &mut String, report: &Report) {
+fn verdict(report: &Report) -> Family {
     let name = "loadgen_verdict";
-    head(
-        text,
-        name,
-        "stateset",
-        "",
-        "The verdict on the subject of the run",
-    );
     let scenario = escaped(&report.scenario.name);
-    for verdict in [
+    let verdicts = [
         Verdict::Pass,
         Verdict::Fail,
         Verdict::Inconclusive,
         Verdict::Invalid,
-    ] {
-        let _ = writeln!(
-            text,
-            "{name}{{scenario=\"{scenario}\",{name}=\"{}\"}} {}",
-            verdict.name(),
-            u8::from(verdict == report.verdict)
-        );
+    ];
+    let sample = |verdict: Verdict| Sample {
+        suffix: "",
+        labels: format!("scenario=\"{scenario}\",{name}=\"{}\"", verdict.name()),
+        value: u8::from(verdict == report.verdict).to_string(),
+    };
+    Family {
+        name: name.to_owned(),
+        kind: "stateset",
+        unit: None,
+        help: "The verdict on the subject of the run".to_owned(),
+        samples: verdicts.into_iter().map(sample).collect(),
     }
 }
 
-fn info(text: &mut String, report: &Report) {
-    let name = "loadgen_run";
-    head(text, name, "info", "", "What was run where");
+fn info(report: &Report) -> Family {
     let environment = &report.environment;
-    let commit = environment.commit.as_deref().unwrap_or_default();
-    let cpu = environment.cpu.as_deref().unwrap_or_default();
-    let _ = writeln!(
-        text,
-        "{name}_info{{scenario=\"{}\",sha256=\"{}\",seed=\"{}\",commit=\"{}\",version=\"{}\",cpu=\"{}\",cores=\"{}\",started=\"{}\"}} 1",
-        escaped(&report.scenario.name),
-        escaped(&report.scenario.sha256),
-        report.scenario.seed,
-        escaped(commit),
-        escaped(&environment.loadgen),
-        escaped(cpu),
-        environment.cores,
-        escaped(&report.started),
-    );
+    let labels = [
+        ("scenario", report.scenario.name.as_str()),
+        ("sha256", &report.scenario.sha256),
+        ("seed", &report.scenario.seed.to_string()),
+        ("commit", environment.commit.as_deref().unwrap_or_default()),
+        ("version", &environment.loadgen),
+        ("cpu", environment.cpu.as_deref().unwrap_or_default()),
+        ("cores", &environment.cores.to_string()),
+        ("started", &report.started),
+    ]
+    .map(|(label, text)| format!("{label}=\"{}\"", escaped(text)));
+    Family {
+        name: "loadgen_run".to_owned(),
+        kind: "info",
+        unit: None,
+        help: "What was run where".to_owned(),
+        samples: vec![Sample {
+            suffix: "_info",
+            labels: labels.join(","),
+            value: "1".to_owned(),
+        }],
+    }
 }
 
 fn labels(report: &Report, run: &Run) -> String {

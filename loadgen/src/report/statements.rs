@@ -184,6 +184,40 @@ pub(super) fn within(result: &MetricResult, limit: Nanos) -> Option<String> {
     (result.n > 0).then(|| share(within.count as f64 / result.n as f64))
 }
 
+/// How many messages and deliveries became what, for people; `stored` is half a sentence.
+pub(super) struct Counts {
+    pub scheduled: String,
+    pub sent: String,
+    pub dropped: String,
+    pub expected: String,
+    pub delivered: String,
+    pub lost: String,
+    pub duplicated: String,
+    pub confirmed: String,
+    pub failed: String,
+    pub stored: String,
+}
+
+/// The counts of a run.
+pub(super) fn counts(run: &Run) -> Counts {
+    let totals = &run.totals;
+    Counts {
+        scheduled: count(totals.scheduled),
+        sent: count(totals.sent),
+        dropped: count(totals.dropped),
+        expected: count(totals.expected),
+        delivered: count(totals.delivered),
+        lost: count(totals.lost),
+        duplicated: count(totals.duplicated),
+        confirmed: count(totals.confirmed),
+        failed: count(totals.failed),
+        stored: match totals.stored {
+            Some(stored) => format!("{} of the confirmed found in the store", count(stored)),
+            None => "not looked up in the store".to_owned(),
+        },
+    }
+}
+
 /// One case of a finding, in words. What came off the wire may hold control characters, and these have no business on a
 /// terminal or in a file.
 pub(crate) fn example(example: &crate::judge::checks::Example) -> String {

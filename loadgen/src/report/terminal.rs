@@ -2,8 +2,7 @@
 
 mod parts;
 
-use std::fmt::Write as _;
-
+use askama::Template;
 use comfy_table::{CellAlignment, Table, presets};
 
 use super::statements::{self, within};
@@ -20,33 +19,64 @@ use crate::{
 /// Percentiles of the table; the others are in the JSON.
 const SHOWN: [f64; 4] = [50.0, 90.0, 99.0, 99.9];
 
+#[derive(Template)]
+#[template(path = "terminal.txt")]
+struct Text<'a> {
+    verdict: String,
+    name: &'a str,
+    reason: &'a str,
+    further: &'a [String],
+    model: Option<&'static str>,
+    runs: Vec<RunText>,
+    latencies: Table,
+    parts: Vec<Table>,
+    findings: Vec<FindingText>,
+}
+
+/// What is said of a run, each line behind the word for what it is about.
+struct RunText {
+    heading: String,
+    lines: Vec<(&'static str, String)>,
+}
+
+struct FindingText {
+    title: &'static str,
+    count: String,
+    examples: Vec<String>,
+}
+
 /// The whole result as text; `colour` marks the verdict.
-pub fn render(report: &Report, colour: bool) -> String {
-    let mut text = String::new();
-    // Writing to a String can't fail, here and below.
-    let _ = writeln!(
-        text,
-        "{} {}: {}",
-        paint(report.verdict, colour),
-        report.scenario.name,
-        report.reasons.first().map_or("", String::as_str),
-    );
-    for reason in report.reasons.iter().skip(1) {
-        let _ = writeln!(text, "  also: {reason}");
-    }
-    parts::render_model(&mut text, &report.scenario);
-    for (index, run) in report.runs.iter().enumerate() {
-        let baseline = index + 1 < report.runs.len();
-        render_run(&mut text, run, baseline);
-    }
-    let _ = writeln!(text, "\n{}", table(report));
-    for run in &report.runs {
-        parts::render_parts(&mut text, run);
-    }
-    for run in &report.runs {
-        render_findings(&mut text, run);
-    }
-    text
+///
+/// # Errors
+/// When the template fails.
+pub fn render(report: &Report, colour: bool) -> Result<String, askama::Error> {
+    let (reason, further) = match &report.reasons[..] {
+        [first, further @ ..] => (first.as_str(), further),
+        [] => ("", &[][..]),
+    };
+    let runs = || report.runs.iter();
+    let findings = runs().flat_map(|run| &run.findings);
+    let text = Text {
+        verdict: paint(report.verdict, colour),
+        name: &report.scenario.name,
+        reason,
+        further,
+        model: parts::model(report.scenario.model),
+        runs: runs()
+            .enumerate()
+            .map(|(index, run)| run_text(run, index + 1 < report.runs.len()))
+            .collect(),
+        latencies: table(report),
+        parts: runs().filter_map(parts::parts).collect(),
+        findings: findings
+            .map(|finding| FindingText {
+                title: finding.check.title(),
+                count: count(finding.count),
+                examples: finding.examples.iter().map(statements::example).collect(),
+            })
+            .collect(),
+    };
+    Ok(text.render()? + "\n")
 }
 
 /// Several results, a line each.
@@ -115,94 +145,98 @@ fn paint(verdict: Verdict, colour: bool) -> String {
     format!("\x1b[1;{code}m{name}\x1b[0m")
 }
 
-fn render_run(text: &mut String, run: &Run, baseline: bool) {
-    let totals = &run.totals;
-    let _ = writeln!(
-        text,
-        "\n{} delivery{}, store: {}{}",
-        run.delivery.name(),
-        if baseline {
-            " (the baseline, not judged by limits)"
-        } else {
-            ""
-        },
-        run.store,
-        run.durability
-            .as_ref()
-            .map(|durability| format!(" (durability: {durability})"))
-            .unwrap_or_default(),
-    );
-    if let Some(why) = &run.incomplete_because {
-        let _ = writeln!(text, "  INCOMPLETE: {why}");
+fn run_text(run: &Run, baseline: bool) -> RunText {
+    let role = match baseline {
+        true => " (the baseline, not judged by limits)",
+        false => "",
+    };
+    let durability = run
+        .durability
+        .as_ref()
+        .map_or_else(String::new, |known| format!(" (durability: {known})"));
+    RunText {
+        heading: format!(
+            "{} delivery{role}, store: {}{durability}",
+            run.delivery.name(),
+            run.store
+        ),
+        lines: lines(run),
     }
-    let _ = writeln!(
-        text,
-        "  messages    {} scheduled, {} sent, {} dropped",
-        count(totals.scheduled),
-        count(totals.sent),
-        count(totals.dropped)
-    );
-    let _ = writeln!(
-        text,
-        "  deliveries  {} expected, {} delivered, {} lost, {} duplicated",
-        count(totals.expected),
-        count(totals.delivered),
-        count(totals.lost),
-        count(totals.duplicated)
-    );
-    let _ = writeln!(
-        text,
-        "  store       {} confirmed, {} failed, {}",
-        count(totals.confirmed),
-        count(totals.failed),
-        match totals.stored {
-            Some(stored) => format!("{} of the confirmed found in the store", count(stored)),
-            None => "not looked up in the store".into(),
-        }
-    );
-    let generator = &run.generator;
-    let _ = writeln!(
-        text,
-        "  generator   {} users connected and joined in {:.2} s{}, {} worker{}",
-        count(generator.connections),
-        generator.connect_seconds,
-        match generator.bytes_per_connection() {
-            Some(bytes) => format!(", {:.1} KiB each", bytes as f64 / 1024.0),
-            None => String::new(),
-        },
-        generator.workers,
-        if generator.workers == 1 { "" } else { "s" },
-    );
-    if let Some(server) = &run.server
-        && totals.sent > 0
-    {
-        let _ = writeln!(
-            text,
-            "  cpu         {:.3} ms per message in the server, {:.3} ms in the generator",
-            server.cpu_seconds * 1e3 / totals.sent as f64,
-            generator.cpu_seconds * 1e3 / totals.sent as f64,
-        );
-    }
-    parts::render_floor(text, run);
-    render_machine(text, run);
 }
 
-fn render_machine(text: &mut String, run: &Run) {
-    let seen: Vec<_> = run
-        .windows
-        .iter()
-        .filter_map(|window| window.machine)
-        .collect();
-    let disturbed = seen.iter().filter(|second| second.disturbed).count();
-    if disturbed > 0 {
-        let worst = |share: fn(&MachineSecond) -> f64| seen.iter().map(share).fold(0.0, f64::max);
-        let _ = writeln!(
-            text,
-            "  machine     {disturbed} of {} seconds disturbed: up to {:.0} % of its CPU used by other processes, {:.0} % stolen",
+fn lines(run: &Run) -> Vec<(&'static str, String)> {
+    let counts = statements::counts(run);
+    let mut lines = Vec::new();
+    if let Some(why) = &run.incomplete_because {
+        lines.push(("INCOMPLETE:", why.clone()));
+    }
+    lines.extend([
+        (
+            "messages",
+            format!(
+                "{} scheduled, {} sent, {} dropped",
+                counts.scheduled, counts.sent, counts.dropped
+            ),
+        ),
+        (
+            "deliveries",
+            format!(
+                "{} expected, {} delivered, {} lost, {} duplicated",
+                counts.expected, counts.delivered, counts.lost, counts.duplicated
+            ),
+        ),
+        (
+            "store",
+            format!(
+                "{} confirmed, {} failed, {}",
+                counts.confirmed, counts.failed, counts.stored
+            ),
+        ),
+        ("generator", generator(run)),
+    ]);
+    lines.extend(cpu(run).map(|text| ("cpu", text)));
+    lines.extend(parts::floor(run).map(|text| ("floor", text)));
+    lines.extend(machine(run).map(|text| ("machine", text)));
+    lines
+}
+
+fn generator(run: &Run) -> String {
+    let generator = &run.generator;
+    let each = match generator.bytes_per_connection() {
+        Some(bytes) => format!(", {:.1} KiB each", bytes as f64 / 1024.0),
+        None => String::new(),
+    };
+    format!(
+        "{} users connected and joined in {:.2} s{each}, {} worker{}",
+        count(generator.connections),
+        generator.connect_seconds,
+        generator.workers,
+        if generator.workers == 1 { "" } else { "s" },
+    )
+}
+
+fn cpu(run: &Run) -> Option<String> {
+    let server = run.server.as_ref().filter(|_| run.totals.sent > 0)?;
+    let per_message = |cpu_seconds: f64| cpu_seconds * 1e3 / run.totals.sent as f64;
+    Some(format!(
+        "{:.3} ms per message in the server, {:.3} ms in the generator",
+        per_message(server.cpu_seconds),
+        per_message(run.generator.cpu_seconds),
+    ))
+}
+
+fn machine(run: &Run) -> Option<String> {
+    let windows = run.windows.iter();
+    let seen: Vec<_> = windows.filter_map(|window| window.machine).collect();
+    let worst = |share: fn(&MachineSecond) -> f64| seen.iter().map(share).fold(0.0, f64::max);
+    match statements::disturbed(run) {
+        0 => None,
+        disturbed => Some(format!(
+            "{disturbed} of {} seconds disturbed: up to {:.0} % of its CPU used by other processes, {:.0} % stolen",
             seen.len(),
             worst(|second| second.foreign) * 100.0,
             worst(|second| second.stolen) * 100.0,
-        );
+        )),
     }
 }
 
@@ -261,18 +295,4 @@ fn numbers(result: &MetricResult) -> Vec<String> {
     row.push(result.max.map_or_else(|| "-".into(), duration));
     row.push(within(result, PROMISE).unwrap_or_else(|| "-".into()));
     row
-}
-
-fn render_findings(text: &mut String, run: &Run) {
-    for finding in &run.findings {
-        let _ = writeln!(
-            text,
-            "\n{} ({})",
-            finding.check.title(),
-            count(finding.count)
-        );
-        for example in &finding.examples {
-            let _ = writeln!(text, "  {}", statements::example(example));
-        }
-    }
 }

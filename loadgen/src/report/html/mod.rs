@@ -9,8 +9,14 @@ use askama::Template;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use flate2::{Compression, write::GzEncoder};
 
-use self::rows::{Finding, Latency, Limit};
-use super::{RenderError, chart::Figure, histogram_log, statements};
+use self::rows::{Finding, Limit};
+use super::{
+    RenderError,
+    chart::Figure,
+    histogram_log,
+    latencies::{Latency, latencies},
+    statements,
+};
 use crate::{
     model::numbers::{bytes, limit},
     observed::recorder::PROMISE,
@@ -94,7 +100,7 @@ fn page(report: &Report) -> Result<Page<'_>, RenderError> {
         several: report.runs.len() > 1,
         percentiles: PERCENTILES,
         promise: limit(PROMISE),
-        latencies: rows::latencies(report),
+        latencies: latencies(report),
         generator: subject.map_or_else(Vec::new, rows::generator),
         environment: statements::environment(report),
         method: method(report.scenario.model),

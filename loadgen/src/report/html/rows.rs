@@ -4,13 +4,12 @@ use crate::{
     judge::verdict::Verdict,
     model::{
         histogram::HistogramError,
-        metric::Metric,
         numbers::{bytes, count, duration, limit, share},
         percentile,
     },
     observed::recorder::PROMISE,
-    report::statements::{self, Outcome, sampled, within},
-    result::{PERCENTILES, Report, Run},
+    report::statements::{self, Outcome},
+    result::{Report, Run},
 };
 
 /// A limit or a promise and how it came out.
@@ -25,17 +24,6 @@ pub(super) struct Limit {
 pub(super) struct Finding {
     pub title: String,
     pub examples: Vec<String>,
-}
-
-/// A metric of a run.
-pub(super) struct Latency {
-    pub title: &'static str,
-    pub measures: String,
-    pub mode: &'static str,
-    pub n: String,
-    pub percentiles: Vec<String>,
-    pub max: String,
-    pub within: String,
 }
 
 /// The five numbers that most readers come for, of the seconds that the verdict rests on.
@@ -161,27 +149,6 @@ pub(super) fn findings(run: &Run) -> Vec<Finding> {
             examples: finding.examples.iter().map(statements::example).collect(),
         })
         .collect()
-}
-
-/// Every metric with samples.
-pub(super) fn latencies(report: &Report) -> Vec<Latency> {
-    let rows = Metric::ALL.into_iter().flat_map(|metric| {
-        report.runs.iter().filter_map(move |run| {
-            let result = sampled(run, metric)?;
-            Some(Latency {
-                title: metric.definition().title,
-                measures: result.measures.clone(),
-                mode: run.delivery.name(),
-                n: count(result.n),
-                percentiles: PERCENTILES
-                    .map(|p| statements::percentile(result, p))
-                    .into(),
-                max: result.max.map_or_else(|| "-".to_owned(), duration),
-                within: within(result, PROMISE).unwrap_or_else(|| "-".to_owned()),
-            })
-        })
-    });
-    rows.collect()
 }
 
 /// What speaks for and against the generator.

@@ -1,56 +1,42 @@
 //! The parts of a run by themselves: its floor, its phases, its conversations by size.
 
-use std::fmt::Write as _;
-
 use comfy_table::Table;
 
 use super::{PROMISE, align_numbers, numbers, plain_table};
 use crate::{
     model::numbers::{count, duration},
-    result::{FloorResult, MetricResult, Model, Run, ScenarioInfo},
+    result::{FloorResult, MetricResult, Model, Run},
 };
 
 /// How the numbers are to be read where they are not charged from the plan.
-pub(super) fn render_model(text: &mut String, scenario: &ScenarioInfo) {
-    let said = match scenario.model {
-        Model::Open => return,
-        Model::Closed => "closed: latencies are service times, and a slow server was sent less",
-        Model::Mixed => {
-            "open and closed: latencies of closed phases are service times, and a slow server was sent less in these"
+pub(super) fn model(model: Model) -> Option<&'static str> {
+    match model {
+        Model::Open => None,
+        Model::Closed => {
+            Some("closed: latencies are service times, and a slow server was sent less")
         }
-    };
-    // Writing to a String can't fail, here and below.
-    let _ = writeln!(text, "\nmodel: {said}");
+        Model::Mixed => Some(
+            "open and closed: latencies of closed phases are service times, and a slow server was sent less in these",
+        ),
+    }
 }
 
 /// What the machine and the generator take by themselves, and what the server adds.
-pub(super) fn render_floor(text: &mut String, run: &Run) {
-    let Some(floor) = &run.floor else {
-        return;
-    };
-    let p50 = match floor
-        .delivery
-        .percentiles
-        .iter()
-        .find(|p| p.percentile == 50.0)
-    {
+pub(super) fn floor(run: &Run) -> Option<String> {
+    let floor = run.floor.as_ref()?;
+    let mut percentiles = floor.delivery.percentiles.iter();
+    let p50 = match percentiles.find(|p| p.percentile == 50.0) {
         Some(p50) => p50.value.map_or_else(
             || format!("p50 needs {} deliveries", count(p50.needs)),
             |value| format!("p50 {}", duration(value)),
         ),
         None => "no p50".to_owned(),
     };
-    let adds = added(floor);
-    let _ = writeln!(
-        text,
-        "  floor       {p50} over a bare relay{}{}",
-        if adds.is_empty() {
-            ""
-        } else {
-            ": the server adds "
-        },
-        adds.join(", "),
-    );
+    let alone = format!("{p50} over a bare relay");
+    Some(match &added(floor)[..] {
+        [] => alone,
+        adds => format!("{alone}: the server adds {}", adds.join(", ")),
+    })
 }
 
 fn added(floor: &FloorResult) -> Vec<String> {
@@ -75,7 +61,7 @@ fn added(floor: &FloorResult) -> Vec<String> {
 }
 
 /// Deliveries by phase and by the size of their conversation, where there are several.
-pub(super) fn render_parts(text: &mut String, run: &Run) {
+pub(super) fn parts(run: &Run) -> Option<Table> {
     let phases = run.phases.iter().map(|phase| {
         let name = format!("phase {}", phase.name);
         (name, &phase.delivery)
@@ -92,9 +78,7 @@ pub(super) fn render_parts(text: &mut String, run: &Run) {
         .into_iter()
         .chain(several(sizes.collect()))
         .collect();
-    if !rows.is_empty() {
-        let _ = writeln!(text, "\n{}", table(&rows));
-    }
+    (!rows.is_empty()).then(|| table(&rows))
 }
 
 /// One part alone is the whole.
