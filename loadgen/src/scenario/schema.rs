@@ -1,7 +1,7 @@
 //! The JSON Schema of scenario files: what editors complete, explain and underline. It is made from the types that read
 //! a file, so that it can't say anything else than they do.
 
-use schemars::generate::SchemaSettings;
+use schemars::{Schema, generate::SchemaSettings, transform::transform_subschemas};
 use serde_json::{Map, Value, json};
 
 use super::file::File;
@@ -16,31 +16,29 @@ const BEFORE_VARIABLES: [&str; 3] = ["version", "include", "variables"];
 pub fn schema() -> Value {
     let mut generator = SchemaSettings::draft07()
         .with(|settings| settings.inline_subschemas = true)
+        .with_transform(plain)
         .into_generator();
-    let mut schema = generator.root_schema_for::<File>().to_value();
-    plain(&mut schema);
+    let mut schema = generator.root_schema_for::<File>();
     if let Some(Value::Object(properties)) = schema.get_mut("properties") {
         for (key, property) in properties {
-            if !BEFORE_VARIABLES.contains(&key.as_str()) {
+            if !BEFORE_VARIABLES.contains(&key.as_str())
+                && let Ok(property) = property.try_into()
+            {
                 admit_variables(property);
             }
         }
     }
+    let mut schema = schema.to_value();
     let required = take_required(&mut schema);
-    if let Value::Object(schema) = &mut schema {
-        // What an including file leaves out, the included one can give.
-        schema.insert(
-            "anyOf".to_owned(),
-            json!([{ "required": ["include"] }, required]),
-        );
-    }
+    // What an including file leaves out, the included one can give.
+    schema["anyOf"] = json!([{ "required": ["include"] }, required]);
     schema
 }
 
 /// TOML has no null, and formats like `uint32` are no standard's.
-fn plain(schema: &mut Value) {
-    each_schema(schema, &mut plain);
-    let Value::Object(object) = schema else {
+fn plain(schema: &mut Schema) {
+    transform_subschemas(&mut plain, schema);
+    let Some(object) = schema.as_object_mut() else {
         return;
     };
     object.remove("format");
@@ -74,9 +72,9 @@ fn plain(schema: &mut Value) {
 }
 
 /// Numbers, booleans and names can also be a variable's; any other text is checked when the value is in its place.
-fn admit_variables(schema: &mut Value) {
-    each_schema(schema, &mut admit_variables);
-    let Value::Object(object) = schema else {
+fn admit_variables(schema: &mut Schema) {
+    transform_subschemas(&mut admit_variables, schema);
+    let Some(object) = schema.as_object_mut() else {
         return;
     };
     let one_of_names = object
@@ -120,25 +118,6 @@ fn take_required(schema: &mut Value) -> Value {
         }
     }
     Value::Object(required)
-}
-
-/// Applies to all schemas directly below a schema.
-fn each_schema(schema: &mut Value, apply: &mut dyn FnMut(&mut Value)) {
-    let Value::Object(object) = schema else {
-        return;
-    };
-    for (key, value) in object {
-        match (key.as_str(), value) {
-            ("properties", Value::Object(properties)) => {
-                properties.values_mut().for_each(&mut *apply);
-            }
-            ("anyOf" | "oneOf" | "allOf", Value::Array(schemas)) => {
-                schemas.iter_mut().for_each(&mut *apply);
-            }
-            ("items" | "additionalProperties", value) => apply(value),
-            _ => {}
-        }
-    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt, marker::PhantomData, ops::Range as ByteRange};
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{
     Deserialize, Deserializer,
     de::{self, MapAccess, SeqAccess, value::MapAccessDeserializer, value::SeqAccessDeserializer},
@@ -45,6 +45,8 @@ impl<T: JsonSchema> JsonSchema for Placed<T> {
 }
 
 /// A value of several forms; those that it does not have are refused with [`Forms::EXPECTED`].
+///
+/// Tables and lists are read straight from the file: serde-untagged would forget where in them a mistake stands.
 trait Forms<'de>: Sized {
     /// What the forms are, for an error.
     const EXPECTED: &'static str;
@@ -110,9 +112,13 @@ macro_rules! deserialize_forms {
 deserialize_forms!(Members, Sizes, Condition);
 
 /// Members of a channel: `50`, `"10-200"`, or `{ most = 500, least = 5, zipf = 1.1 }`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, JsonSchema)]
+#[schemars(untagged)]
 pub(super) enum Members {
-    Fixed(u32),
+    /// All channels have as many.
+    Fixed(#[schemars(range(min = 2))] u32),
+    /// Drawn evenly from a range, as in "10-200".
+    #[schemars(with = "String", extend("pattern" = r"^\s*[0-9_]+\s*-\s*[0-9_]+\s*$|\$\{"))]
     Range(u32, u32),
     Zipf(ZipfMembers),
 }
@@ -164,26 +170,14 @@ impl<'de> Forms<'de> for Members {
     }
 }
 
-impl JsonSchema for Members {
-    fn schema_name() -> Cow<'static, str> {
-        "Members".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "anyOf": [
-            { "type": "integer", "minimum": 2, "description": "All channels have as many." },
-            { "type": "string", "pattern": r"^\s*[0-9_]+\s*-\s*[0-9_]+\s*$|\$\{", "description": "Drawn evenly from a range, as in \"10-200\"." },
-            generator.subschema_for::<ZipfMembers>(),
-        ]})
-    }
-}
-
 /// Sizes of bodies: `"120B"`, `"40B-2KiB"`, `{ median = "120B", p99 = "2KiB" }`, or ranges with weights.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, JsonSchema)]
+#[schemars(untagged)]
 pub(super) enum Sizes {
     Range(Range<Size>),
     LogNormal(LogNormalSizes),
-    Weighted(Vec<WeightedSize>),
+    /// Ranges of sizes, each taken as often as its weight says.
+    Weighted(#[schemars(length(min = 1))] Vec<WeightedSize>),
 }
 
 /// Log-normal, as the lengths of what people write are.
@@ -223,42 +217,32 @@ impl<'de> Forms<'de> for Sizes {
     }
 }
 
-impl JsonSchema for Sizes {
-    fn schema_name() -> Cow<'static, str> {
-        "Sizes".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "anyOf": [
-            generator.subschema_for::<Range<Size>>(),
-            generator.subschema_for::<LogNormalSizes>(),
-            {
-                "type": "array",
-                "minItems": 1,
-                "items": generator.subschema_for::<WeightedSize>(),
-                "description": "Ranges of sizes, each taken as often as its weight says.",
-            },
-        ]})
-    }
-}
-
-/// The right side of a threshold: `"< 5ms"`, or `{ condition = "< 5ms", abort_after = "10s" }`.
-#[derive(Debug, Clone)]
-pub(super) struct Condition {
-    pub text: String,
-    /// The place of the text, where it is in a table of its own.
-    pub span: Option<ByteRange<usize>>,
-    pub abort_after: Option<Placed<Span>>,
+// The right side of a threshold: `"< 5ms"`, or `{ condition = "< 5ms", abort_after = "10s" }`.
+#[derive(Debug, Clone, JsonSchema)]
+#[schemars(untagged)]
+pub(super) enum Condition {
+    Plain(#[schemars(regex(pattern = r"^\s*(<=?|>=?|==)|\$\{"))] String),
+    Aborting(AbortingCondition),
 }
 
 /// A condition that ends the run when it is missed.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct ConditionTable {
+pub(super) struct AbortingCondition {
     /// The condition, as in `"< 5ms"`, `">= 99%"` or `"== 0"`.
-    condition: Placed<String>,
+    pub condition: Placed<String>,
     /// So long after the first measured message, a missed condition ends the run.
-    abort_after: Option<Placed<Span>>,
+    pub abort_after: Option<Placed<Span>>,
+}
+
+impl Condition {
+    /// When a miss ends the run, if it does.
+    pub(super) fn abort_after(&self) -> Option<&Placed<Span>> {
+        match self {
+            Condition::Plain(_) => None,
+            Condition::Aborting(table) => table.abort_after.as_ref(),
+        }
+    }
 }
 
 impl<'de> Forms<'de> for Condition {
@@ -266,32 +250,10 @@ impl<'de> Forms<'de> for Condition {
         "a condition, as in \"< 5ms\", or { condition = \"< 5ms\", abort_after = \"10s\" }";
 
     fn text(text: &str) -> Result<Self, Cow<'static, str>> {
-        Ok(Condition {
-            text: text.to_owned(),
-            span: None,
-            abort_after: None,
-        })
+        Ok(Condition::Plain(text.to_owned()))
     }
 
     fn table<A: MapAccess<'de>>(table: A) -> Result<Self, A::Error> {
-        let table = ConditionTable::deserialize(MapAccessDeserializer::new(table))?;
-        Ok(Condition {
-            text: table.condition.value,
-            span: Some(table.condition.span),
-            abort_after: table.abort_after,
-        })
-    }
-}
-
-impl JsonSchema for Condition {
-    fn schema_name() -> Cow<'static, str> {
-        "Condition".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "anyOf": [
-            { "type": "string", "pattern": r"^\s*(<=?|>=?|==)|\$\{" },
-            generator.subschema_for::<ConditionTable>(),
-        ]})
+        AbortingCondition::deserialize(MapAccessDeserializer::new(table)).map(Condition::Aborting)
     }
 }

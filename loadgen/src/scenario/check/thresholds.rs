@@ -63,7 +63,7 @@ impl Checker<'_> {
         }
         for (key, condition) in &file.0 {
             let subject = self.subject(key)?;
-            if let (Subject::Count(_), Some(after)) = (subject, &condition.value.abort_after) {
+            if let (Subject::Count(_), Some(after)) = (subject, condition.value.abort_after()) {
                 return Err(self.wrong(
                     &after.span,
                     format!(
@@ -97,14 +97,13 @@ impl Checker<'_> {
     ) -> Result<Threshold, Located> {
         let subject = self.subject(key)?;
         self.has_samples(subject, &key.span, vocabulary)?;
-        let Condition {
-            text,
-            span,
-            abort_after,
-        } = &condition.value;
-        let mut threshold = parse_condition(subject, text)
-            .map_err(|message| self.wrong(span.as_ref().unwrap_or(&condition.span), message))?;
-        if let Some(after) = abort_after {
+        let (text, span) = match &condition.value {
+            Condition::Plain(text) => (text, &condition.span),
+            Condition::Aborting(table) => (&table.condition.value, &table.condition.span),
+        };
+        let mut threshold =
+            parse_condition(subject, text).map_err(|message| self.wrong(span, message))?;
+        if let Some(after) = condition.value.abort_after() {
             let late = match subject {
                 Subject::Count(Count::Lost) => true,
                 _ => metric(subject).is_some_and(|metric| AT_THE_END.contains(&metric)),
