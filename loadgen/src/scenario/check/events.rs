@@ -5,7 +5,7 @@ use crate::{
     model::vocabulary::{Fields, Names, Vocabulary},
     scenario::{
         Located, Population,
-        file::{FileEvents, FileNames},
+        file::{FileEvents, FileFields, FileNames},
         written::Placed,
     },
 };
@@ -16,48 +16,60 @@ impl Checker<'_> {
         events: Placed<FileEvents>,
         population: &Population,
     ) -> Result<Vocabulary, Located> {
-        let span = events.span;
+        self.complete(&events, population)?;
         let events = events.value;
-        let missing = |kind: &str, has: bool, there: bool| {
-            match has && !there {
-            true => Err(self.wrong(
-                &span,
+        self.distinct(&events)?;
+        self.no_echo(&events)?;
+        Ok(Vocabulary {
+            room: names(events.room),
+            channel: names(events.channel),
+            fields: self.fields(events.fields)?,
+            acknowledges_joins: events.acknowledges_joins,
+            acknowledges_messages: events.acknowledges_messages,
+            answers_success: events.answers_success,
+            echoes: events.echoes,
+        })
+    }
+
+    /// Conversations that there are have events.
+    fn complete(
+        &self,
+        events: &Placed<FileEvents>,
+        population: &Population,
+    ) -> Result<(), Located> {
+        let FileEvents { room, channel, .. } = &events.value;
+        let channels = population.channels.iter().any(|group| group.count > 0);
+        let kinds = [
+            ("room", population.rooms > 0, room.is_some()),
+            ("channel", channels, channel.is_some()),
+        ];
+        match kinds.into_iter().find(|(_, has, there)| *has && !there) {
+            Some((kind, ..)) => Err(self.wrong(
+                &events.span,
                 format!(
                     "the population has {kind}s, and [server.events.{kind}] is missing: {{ join, send, received, id_field }} and what else there is"
                 ),
             )),
-            false => Ok(()),
+            None => Ok(()),
         }
-        };
-        missing("room", population.rooms > 0, events.room.is_some())?;
-        missing(
-            "channel",
-            population.channels.iter().any(|group| group.count > 0),
-            events.channel.is_some(),
-        )?;
-        self.distinct(&events)?;
-        self.no_echo(&events)?;
-        let fields = events.fields;
+    }
+
+    /// What clients send has plain fields, and the body has a name everywhere.
+    fn fields(&self, fields: FileFields) -> Result<Fields, Located> {
         let sent = [
             ("sent_body", fields.sent_body.as_ref()),
             ("sender", Some(&fields.sender)),
         ];
-        for (key, field) in sent
-            .into_iter()
-            .filter_map(|(key, field)| Some((key, field?)))
-        {
-            if field.value.contains('.') {
+        for (key, field) in sent {
+            if let Some(field) = field.filter(|field| field.value.contains('.')) {
                 return Err(self.wrong(
                     &field.span,
                     format!("`{key}` is a plain field, no path: clients send it"),
                 ));
             }
         }
-        for body in [Some(&fields.body), fields.sent_body.as_ref()]
-            .into_iter()
-            .flatten()
-        {
-            if body.value.is_empty() {
+        for body in [Some(&fields.body), fields.sent_body.as_ref()] {
+            if let Some(body) = body.filter(|body| body.value.is_empty()) {
                 return Err(self.wrong(
                     &body.span,
                     "the body has a name: the text says which message it is",
@@ -65,21 +77,13 @@ impl Checker<'_> {
             }
         }
         let last_field = || fields.body.value.rsplit('.').next().map(str::to_owned);
-        let sent_body = fields.sent_body.as_ref().map(|field| field.value.clone());
-        Ok(Vocabulary {
-            room: names(events.room),
-            channel: names(events.channel),
-            fields: Fields {
-                id: fields.id,
-                sent_body: sent_body.or_else(last_field).unwrap_or_default(),
-                body: fields.body.value,
-                temp_id: fields.temp_id,
-                sender: fields.sender.value,
-            },
-            acknowledges_joins: events.acknowledges_joins,
-            acknowledges_messages: events.acknowledges_messages,
-            answers_success: events.answers_success,
-            echoes: events.echoes,
+        let sent_body = fields.sent_body.map(|field| field.value);
+        Ok(Fields {
+            id: fields.id,
+            sent_body: sent_body.or_else(last_field).unwrap_or_default(),
+            body: fields.body.value,
+            temp_id: fields.temp_id,
+            sender: fields.sender.value,
         })
     }
 
