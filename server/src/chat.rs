@@ -45,7 +45,7 @@ pub struct Chat {
     pub logins: Option<AddressLimit>,
     /// Messages by their `clientMsgId`.
     pub client_messages: ClientMessages,
-    /// What is counted.
+    /// The counters and histograms behind `/metrics` and the debug pages.
     pub telemetry: Arc<Telemetry>,
     /// Messages between their receipt and their end.
     pub in_flight: TaskTracker,

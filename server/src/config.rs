@@ -217,9 +217,9 @@ pub struct Config {
 /// Which store, and how it is reached.
 #[derive(Debug, Clone)]
 pub enum StoreConfig {
-    /// The simulation.
+    /// A simulated database in this process.
     Memory(MemoryConfig),
-    /// A database.
+    /// A MongoDB, by its connection string.
     MongoDb(MongoConfig),
 }
 

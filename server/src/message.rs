@@ -14,7 +14,7 @@ pub enum Kind {
 /// Where a message goes: a room or a channel, by its id.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Conversation {
-    /// Room or channel.
+    /// Whether it is a room of two or a channel.
     pub kind: Kind,
     /// The client's id of it: a string of 1 to 128 bytes.
     pub id: String,
@@ -31,7 +31,7 @@ pub struct Message {
     pub workspace_id: Option<String>,
     /// The user who sent it.
     pub sender_id: String,
-    /// The text.
+    /// The text as the sender wrote it.
     pub body: String,
     /// An image reference, as the client gave it.
     pub image: Option<String>,

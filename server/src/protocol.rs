@@ -127,7 +127,7 @@ pub enum Refusal {
     Missing(&'static str),
     /// A field has the wrong type or size.
     Invalid {
-        /// The field.
+        /// The name of the field that has the wrong type or size.
         field: &'static str,
         /// What would be right.
         expected: Cow<'static, str>,

@@ -53,7 +53,7 @@ impl User {
 /// One connected user of a conversation.
 #[derive(Debug, Clone)]
 pub struct Member<H> {
-    /// Who it is.
+    /// The user who is connected.
     pub user: Arc<User>,
     /// Their one live socket.
     pub socket_id: SocketId,
@@ -96,7 +96,7 @@ pub struct Joined {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Stats {
-    /// Connected users.
+    /// Users with a connected socket.
     pub total_users: usize,
     /// Rooms and channels with at least one connected user.
     pub total_rooms: usize,

@@ -45,17 +45,17 @@ pub enum CompareError {
 /// What changed from one result to another.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Comparison {
-    /// In one sentence.
+    /// What became of the median, in one sentence.
     pub sentence: String,
     /// What was allowed to get worse and did: the gravest of all allowances; `None` where none was given.
     pub verdict: Option<Verdict>,
-    /// The earlier result.
+    /// Where the earlier result comes from.
     pub before: Origin,
-    /// The later result.
+    /// Where the later result comes from.
     pub after: Origin,
     /// What else differs between the two, and what makes either doubtful.
     pub cautions: Vec<String>,
-    /// Number by number.
+    /// Each number of both results, beside what it became.
     pub changes: Vec<Change>,
     /// How each allowance was judged.
     pub allowances: Vec<Judged>,
@@ -64,15 +64,15 @@ pub struct Comparison {
 /// Where one side comes from.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Origin {
-    /// The scenario.
+    /// The name of the scenario.
     pub scenario: String,
     /// The delivery mode of the run that is compared, the last.
     pub delivery: String,
-    /// RFC 3339, UTC.
+    /// When it was begun: RFC 3339, UTC.
     pub started: String,
-    /// The commit.
+    /// The commit that was measured; `None` outside a repository.
     pub commit: Option<String>,
-    /// Its verdict.
+    /// The verdict of the result by itself.
     pub verdict: Verdict,
     /// Seconds that its verdict rests on.
     pub seconds: usize,
@@ -84,11 +84,11 @@ pub struct Origin {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Quantity {
-    /// Nanoseconds.
+    /// A time in nanoseconds.
     Nanoseconds,
     /// A fraction of one.
     Share,
-    /// A count.
+    /// How many messages or deliveries.
     Count,
     /// How many times the floor's number.
     TimesFloor,
@@ -99,7 +99,7 @@ pub enum Quantity {
 pub struct Change {
     /// As in thresholds: `delivery.p99`.
     pub key: String,
-    /// What it counts.
+    /// What the number counts, and in which unit.
     pub quantity: Quantity,
     /// `None`: too few samples, here and below.
     pub before: Option<f64>,

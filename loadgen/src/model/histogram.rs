@@ -33,7 +33,7 @@ pub enum HistogramError {
     Bounds(#[from] hdrhistogram::AdditionError),
 }
 
-/// As text.
+/// The histogram as HdrHistogram V2, compressed, in base64.
 pub fn encode(histogram: &Histogram<u64>) -> String {
     let mut bytes = Vec::new();
     // Compressing into a vector can't fail.

@@ -39,7 +39,7 @@ pub struct Plan {
 /// A phase with its start and end.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlannedPhase {
-    /// Its name.
+    /// The phase's name in the scenario.
     pub name: String,
     /// From the schedule's start.
     pub start: Nanos,
@@ -76,7 +76,7 @@ pub struct Action {
     pub at: Nanos,
     /// Index of the user.
     pub user: u32,
-    /// What.
+    /// What the user does.
     pub deed: Deed,
 }
 
@@ -89,13 +89,13 @@ pub enum Deed {
     Disconnect,
     /// Cuts its TCP connection without a goodbye.
     Cut,
-    /// Joins a conversation.
+    /// Joins a conversation that it had not joined or had left.
     Join(u32),
-    /// Leaves a conversation.
+    /// Leaves a conversation and stays connected.
     Leave(u32),
     /// Stops reading its socket.
     StopReading,
-    /// Reads again.
+    /// Reads again after a stall.
     Resume,
 }
 
@@ -116,7 +116,7 @@ pub enum PlanError {
         "phase {phase:?}: at {seconds:.3} s nobody is connected, joined, reading and not silent, so that nobody can send; lower the silent share or the rates of those who go, or raise those who come"
     )]
     NobodySends {
-        /// The phase's name.
+        /// The name of the phase in which the message is due.
         phase: String,
         /// From the schedule's start.
         seconds: f64,

@@ -14,7 +14,7 @@ use crate::{
 pub struct Conversation {
     /// Which events it speaks.
     pub kind: Kind,
-    /// 24 hexadecimal digits.
+    /// The conversation's id: 24 hexadecimal digits, as MongoDB's are.
     pub id: String,
     /// Indices of users.
     pub members: Vec<u32>,

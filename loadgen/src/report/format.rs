@@ -13,7 +13,7 @@ use crate::{
 pub enum Format {
     /// The tables that `run` prints.
     Terminal,
-    /// The result itself.
+    /// The recorded result itself, as `run` wrote it.
     Json,
     /// A page: figures, tables and the evidence in one file.
     Html,

@@ -25,7 +25,7 @@ use crate::{
 pub struct SiteFile {
     /// From the root of the site.
     pub path: PathBuf,
-    /// Its content.
+    /// The whole content of the file.
     pub text: String,
 }
 
@@ -37,7 +37,7 @@ struct Index {
     scenarios: Vec<Section>,
 }
 
-/// One scenario.
+/// A scenario's part of the index.
 struct Section {
     name: String,
     question: String,
@@ -47,7 +47,7 @@ struct Section {
     runs: Vec<RunLine>,
 }
 
-/// One published result.
+/// A published result's row in the part of its scenario.
 struct RunLine {
     day: String,
     commit: String,

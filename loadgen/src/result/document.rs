@@ -30,19 +30,19 @@ pub enum ParseError {
         "this result has version {found} and this program reads up to {VERSION}: use the loadgen that wrote it, or a newer one"
     )]
     Newer {
-        /// Its version.
+        /// The version that the text says it has.
         found: u32,
     },
     /// A version that there never was.
     #[error("this result has version {found}: the versions are 1 to {VERSION}")]
     Unknown {
-        /// Its version.
+        /// The version that the text says it has.
         found: u32,
     },
     /// The version is right, the content is not.
     #[error("this result says that it has version {version}, and does not look like it: {source}")]
     Malformed {
-        /// Its version.
+        /// The version that the text says it has.
         version: u32,
         /// What is wrong, and where.
         source: serde_json::Error,
@@ -55,17 +55,17 @@ pub enum ReadError {
     /// The file can't be read.
     #[error("{} could not be read: {source}", path.display())]
     Unreadable {
-        /// The file.
+        /// The file that was asked for.
         path: PathBuf,
-        /// Why.
+        /// What the system says.
         source: io::Error,
     },
     /// Its content can't be used.
     #[error("{}: {source}", path.display())]
     Unusable {
-        /// The file.
+        /// The file that was read.
         path: PathBuf,
-        /// Why.
+        /// Why its text is no result.
         source: ParseError,
     },
 }
@@ -133,12 +133,12 @@ impl Document {
         })
     }
 
-    /// The JSON.
+    /// The JSON, byte for byte as it stands in the file.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// What it says.
+    /// The result that the JSON holds, brought up to [`VERSION`].
     pub fn report(&self) -> &Report {
         &self.report
     }

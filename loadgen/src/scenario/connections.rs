@@ -55,8 +55,8 @@ pub enum Token {
 /// A user that the server knows already.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownUser {
-    /// The user's id.
+    /// The id under which the server knows the user.
     pub id: String,
-    /// The token.
+    /// What the user shows when it logs in.
     pub token: String,
 }

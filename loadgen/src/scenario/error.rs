@@ -8,7 +8,7 @@ pub enum ScenarioError {
     /// The file could not be read.
     #[error("{}: {source}", path.display())]
     Unreadable {
-        /// The file.
+        /// The scenario file that was asked for.
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,

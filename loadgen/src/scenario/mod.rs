@@ -67,11 +67,11 @@ pub struct Scenario {
     pub save_time: Range<Span>,
     /// The simulated database's read time, where no real one serves.
     pub read_time: Range<Span>,
-    /// Who is there.
+    /// Who is there, and where they talk.
     pub population: Population,
     /// How users connect, and who they say they are.
     pub connections: Connections,
-    /// What is said.
+    /// What is said: the sizes and the texts of bodies.
     pub messages: Messages,
     /// How long people are away, and how long they don't read.
     pub behaviour: Behaviour,

@@ -14,7 +14,7 @@ pub struct Phase {
     pub name: String,
     /// How long it lasts.
     pub duration: Duration,
-    /// Who sends when.
+    /// Who sends when: by a rate, or each user after the last answer.
     pub load: Load,
     /// Zipf exponent with which conversations are chosen: 0 chooses all alike, 1 gives the k-th a k-th of the first's.
     pub skew: f64,
@@ -28,7 +28,7 @@ pub struct Phase {
     pub thresholds: Vec<Threshold>,
 }
 
-/// Who sends when.
+/// Who sends when: by a rate, or each user after the last answer.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Load {
     /// Open model: sends come at their times, whatever the server does.
@@ -65,14 +65,14 @@ pub struct Spike {
     pub rate: f64,
     /// From the phase's start.
     pub after: Duration,
-    /// How long.
+    /// How long the other rate lasts.
     pub lasts: Duration,
 }
 
 /// Messages that are all due at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Burst {
-    /// How many.
+    /// How many messages are due at once.
     pub messages: u32,
     /// From one burst to the next; the first is at the phase's start.
     pub every: Duration,

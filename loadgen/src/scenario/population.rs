@@ -9,7 +9,7 @@ pub struct Population {
     pub users: u32,
     /// Rooms of two. More rooms than half the users put users into several of them.
     pub rooms: u32,
-    /// Groups of channels.
+    /// Groups of channels, each with a size of its own.
     pub channels: Vec<ChannelGroup>,
     /// The share of users who never send: they listen.
     pub silent: f64,
@@ -26,7 +26,7 @@ pub struct Population {
 pub struct ChannelGroup {
     /// How many of them.
     pub count: u32,
-    /// Members of each.
+    /// How many members each of them has.
     pub members: ChannelSize,
 }
 
@@ -37,16 +37,16 @@ pub enum ChannelSize {
     Fixed(u32),
     /// Drawn evenly from `least` to `most`.
     Range {
-        /// Smallest.
+        /// The fewest members that a channel has.
         least: u32,
-        /// Largest.
+        /// The most members that a channel has.
         most: u32,
     },
     /// Zipf's law: the channel of rank k has `most / k^exponent` members, and not fewer than `least`.
     Zipf {
-        /// Smallest.
+        /// The fewest members that a channel has.
         least: u32,
-        /// Of the first rank.
+        /// Members of the channel of the first rank, the largest.
         most: u32,
         /// 0 makes all equal, 1 is Zipf's own.
         exponent: f64,

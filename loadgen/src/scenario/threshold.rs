@@ -11,7 +11,7 @@ use crate::model::{
 /// A condition on one number of the result.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Threshold {
-    /// The number.
+    /// Which number of the result is judged.
     pub subject: Subject,
     /// How it is compared.
     pub comparison: Comparison,
@@ -34,7 +34,7 @@ pub enum Subject {
     Mean(Metric),
     /// The share of a metric's samples at or under a duration.
     Within(Metric, Duration),
-    /// A count.
+    /// How many of something: messages, deliveries.
     Count(Count),
 }
 

@@ -14,7 +14,7 @@ use super::units::{Range, Size, Span};
 /// A value and its place.
 #[derive(Debug, Clone)]
 pub(super) struct Placed<T> {
-    /// The value.
+    /// The value that is written there.
     pub value: T,
     /// Its place among the bytes of all files.
     pub span: ByteRange<usize>,

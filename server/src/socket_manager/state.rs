@@ -107,7 +107,7 @@ pub struct UserLine {
 pub struct RoomLine {
     /// `room` or `channel`.
     pub kind: &'static str,
-    /// Its id.
+    /// The id of the room or channel.
     pub id: String,
     /// The ids of its connected users.
     pub users: Vec<String>,

@@ -33,7 +33,7 @@ const BENEATH: u32 = 84;
 /// A chart in both of its widths, with what a reader must know to read it.
 #[derive(Debug, Clone)]
 pub(crate) struct Figure {
-    /// What it shows.
+    /// The heading: what it shows.
     pub title: String,
     /// How it is read, in a sentence or two.
     pub note: String,
@@ -63,7 +63,7 @@ enum Size {
 }
 
 impl Size {
-    /// In units.
+    /// How wide the drawing is, in units.
     const fn width(self) -> u32 {
         match self {
             Size::Wide => 860 * UNITS,

@@ -13,7 +13,7 @@ const PANEL: u32 = 300;
 
 /// Numbers of one unit.
 pub(in crate::report) struct Panel {
-    /// What they are.
+    /// What the numbers are, above the panel.
     pub title: String,
     /// A number with its unit.
     pub show: fn(f64) -> String,
@@ -27,11 +27,11 @@ pub(in crate::report) struct Panel {
 pub(in crate::report) struct Line {
     /// What it stands for.
     pub name: String,
-    /// Its colour.
+    /// The colour of the line and of its entry in the legend.
     pub ink: Ink,
     /// Its width, in units.
     pub width: u32,
-    /// (second, number).
+    /// Second of the schedule, and the number in it.
     pub points: Vec<(usize, f64)>,
 }
 
