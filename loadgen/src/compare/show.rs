@@ -2,7 +2,7 @@
 
 use askama::Template;
 use clap::ValueEnum;
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::Table;
 
 use super::{Change, Comparison, Estimate, Origin, Quantity};
 use crate::{
@@ -16,6 +16,7 @@ use crate::{
         chart::{Figure, Ink, Series, spectrum},
         markdown::escaped,
         statements,
+        table::{align_numbers, plain_table},
     },
     result::Report,
 };
@@ -150,20 +151,12 @@ struct Text<'a> {
 }
 
 fn terminal(comparison: &Comparison) -> Result<String, askama::Error> {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
+    let mut table = plain_table();
     table.set_header(HEADER);
     for change in comparison.changes.iter().filter(|change| is_shown(change)) {
         table.add_row(cells(change));
     }
-    for column in 1..HEADER.len() {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
+    align_numbers(&mut table, 1);
     let text = Text {
         comparison,
         verdict: verdict(comparison),

@@ -3,9 +3,12 @@
 mod parts;
 
 use askama::Template;
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::Table;
 
-use super::statements::{self, within};
+use super::{
+    statements::{self, within},
+    table::{align_numbers, plain_table},
+};
 use crate::{
     judge::verdict::Verdict,
     model::{
@@ -270,23 +273,6 @@ fn table(report: &Report) -> Table {
     }
     align_numbers(&mut table, first_number);
     table
-}
-
-fn plain_table() -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    table
-}
-
-fn align_numbers(table: &mut Table, first: usize) {
-    for column in first..table.column_count() {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
 }
 
 fn numbers(result: &MetricResult) -> Vec<String> {

@@ -39,7 +39,7 @@ impl Room {
     }
 }
 
-/// An axis.
+/// The values between two ends, how far apart they lie, and which of them are labelled.
 #[derive(Debug, Clone)]
 pub(super) struct Axis {
     scale: Scale,
@@ -49,8 +49,22 @@ pub(super) struct Axis {
 }
 
 impl Axis {
+    /// Room for a limit and all these latencies, in nanoseconds.
+    pub(super) fn around(
+        limit: Nanos,
+        latencies: impl IntoIterator<Item = Nanos>,
+        room: Room,
+    ) -> Self {
+        let (low, high) = latencies
+            .into_iter()
+            .fold((limit, limit), |(low, high), latency| {
+                (low.min(latency), high.max(latency))
+            });
+        Self::latency(low, high, room)
+    }
+
     /// Latencies from the one to the other, in nanoseconds, with whole labelled steps around them.
-    pub(super) fn latency(low: Nanos, high: Nanos, room: Room) -> Self {
+    fn latency(low: Nanos, high: Nanos, room: Room) -> Self {
         let low = (low.max(1_000) as f64 * 0.9).max(1_000.0);
         let high = (high as f64 * 1.1).max(low * 10.0);
         let with = |steps| Self {
@@ -162,7 +176,7 @@ impl Axis {
         .thinned(room)
     }
 
-    /// Without labels.
+    /// From the one to the other, without labels.
     pub(super) fn plain(low: f64, high: f64) -> Self {
         Self {
             scale: Scale::Linear,

@@ -20,11 +20,11 @@ const ROWS_PER_DECADE: f64 = 12.0;
 /// From which share of a column's deliveries on a cell has which shade.
 const SHADES: [f64; 6] = [0.0, 0.003, 0.01, 0.03, 0.1, 0.3];
 
-/// One second.
+/// A second of the schedule with its latencies.
 pub(in crate::report) struct Column {
     /// From the start of the schedule.
     pub second: usize,
-    /// Its deliveries.
+    /// The latencies of its deliveries.
     pub histogram: Histogram<u64>,
 }
 
@@ -89,15 +89,12 @@ fn ends(columns: &[Column]) -> (f64, f64) {
 }
 
 fn draw_map(svg: &mut Svg, frame: Frame, columns: &[Column], limit: Nanos) {
-    let some = || columns.iter().filter(|column| !column.histogram.is_empty());
-    let low = some().map(|column| column.histogram.min()).min();
-    let high = some().map(|column| column.histogram.max()).max();
+    let histograms = columns.iter().map(|column| &column.histogram);
+    let latencies = histograms
+        .filter(|histogram| !histogram.is_empty())
+        .flat_map(|histogram| [histogram.min(), histogram.max()]);
     let (first, last) = ends(columns);
-    let y = Axis::latency(
-        low.unwrap_or(limit).min(limit),
-        high.unwrap_or(limit).max(limit),
-        Room::Up(MAP - TEXT as u32),
-    );
+    let y = Axis::around(limit, latencies, Room::Up(MAP - TEXT as u32));
     let plot = Plot::over_time(frame.within(Margins::headed()), (first, last), y, None);
     plot.mesh(svg, "");
     svg.text(

@@ -21,13 +21,13 @@ const fn row_height(size: Size) -> u32 {
     }
 }
 
-/// One latency.
+/// One latency: its fastest and slowest sample, its median and p99.
 pub(in crate::report) struct Row<'a> {
     /// What sets it apart from the others.
     pub name: String,
-    /// Its colour.
+    /// The colour of the bar.
     pub ink: Ink,
-    /// Its numbers.
+    /// Its samples' numbers.
     pub result: &'a MetricResult,
 }
 
@@ -49,11 +49,10 @@ pub(in crate::report) fn ranges(
 }
 
 fn draw(svg: &mut Svg, frame: Frame, size: Size, rows: &[&Row<'_>], limit: Nanos) {
-    let lows = rows.iter().filter_map(|row| row.result.min);
-    let highs = rows.iter().filter_map(|row| row.result.max);
-    let x = Axis::latency(
-        lows.min().unwrap_or(limit).min(limit),
-        highs.max().unwrap_or(limit).max(limit),
+    let ends = rows.iter().flat_map(|row| [row.result.min, row.result.max]);
+    let x = Axis::around(
+        limit,
+        ends.flatten(),
         Room::Across(size.width() - 3 * TEXT as u32),
     );
     let bottom = rows.len() as f64;

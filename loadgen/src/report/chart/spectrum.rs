@@ -17,20 +17,20 @@ use crate::model::{
     percentile::BEYOND,
 };
 
-/// In units.
+/// The height of the chart, in units.
 const HEIGHT: u32 = 720;
 /// Points of a curve between two nines: more than can be told apart.
 const POINTS_PER_NINE: f64 = 48.0;
 
-/// One curve.
+/// One curve: the latencies of one metric of one run.
 pub(crate) struct Series {
     /// What it is, where its metric alone does not say so: the floor, a baseline.
     pub name: Option<String>,
     /// Its metric, which names it otherwise and says where its clock starts and ends.
     pub metric: Metric,
-    /// Its colour.
+    /// The colour of the curve and of its entry in the legend.
     pub ink: Ink,
-    /// Its samples.
+    /// All its samples, in nanoseconds.
     pub histogram: Histogram<u64>,
 }
 
@@ -66,13 +66,10 @@ pub(crate) fn spectrum(series: &[Series], limit: Nanos) -> Figure {
 
 fn draw(svg: &mut Svg, frame: Frame, size: Size, series: &[Series], limit: Nanos) {
     let n = series.first().map_or(0, |subject| subject.histogram.len());
-    let lows = series.iter().map(|series| series.histogram.min());
-    let highs = series.iter().map(|series| series.histogram.max());
-    let y = Axis::latency(
-        lows.min().unwrap_or(limit).min(limit),
-        highs.max().unwrap_or(limit).max(limit),
-        Room::Up(HEIGHT - BENEATH - TEXT as u32),
-    );
+    let ends = series
+        .iter()
+        .flat_map(|series| [series.histogram.min(), series.histogram.max()]);
+    let y = Axis::around(limit, ends, Room::Up(HEIGHT - BENEATH - TEXT as u32));
     let x = Axis::nines(n, size.across());
     let ((_, right), (low, high)) = (x.ends(), y.ends());
     let plot = Plot::new(frame.within(Margins::headed()), Labels::BOTH, x, y);

@@ -9,10 +9,10 @@ use super::{
 };
 use crate::model::{clock::Nanos, numbers::limit as shown};
 
-/// In units.
+/// The height of the chart, in units.
 const HEIGHT: u32 = 460;
 
-/// One run.
+/// One run on the way of a scenario from run to run.
 pub(in crate::report) struct Point {
     /// What it is called on the axis.
     pub name: String,
@@ -38,20 +38,10 @@ pub(crate) fn trend(title: &str, points: &[Point], limit: Nanos) -> Figure {
 }
 
 fn draw(svg: &mut Svg, frame: Frame, size: Size, points: &[Point], limit: Nanos) {
-    let known = || {
-        points
-            .iter()
-            .flat_map(|point| point.latencies)
-            .flatten()
-            .chain([limit])
-    };
     let names = points.iter().map(|point| point.name.clone()).collect();
     let x = Axis::row(names, size.across());
-    let y = Axis::latency(
-        known().min().unwrap_or(limit),
-        known().max().unwrap_or(limit),
-        Room::Up(HEIGHT - BENEATH - TEXT as u32),
-    );
+    let known = points.iter().flat_map(|point| point.latencies).flatten();
+    let y = Axis::around(limit, known, Room::Up(HEIGHT - BENEATH - TEXT as u32));
     let last = points.len() as f64;
     let plot = Plot::new(frame.within(Margins::headed()), Labels::BOTH, x, y);
     plot.mesh(svg, "run, by its commit");

@@ -2,9 +2,10 @@
 
 use comfy_table::Table;
 
-use super::{PROMISE, align_numbers, numbers, plain_table};
+use super::{PROMISE, numbers};
 use crate::{
     model::numbers::{count, duration},
+    report::table::{align_numbers, plain_table},
     result::{FloorResult, MetricResult, Model, Run},
 };
 
