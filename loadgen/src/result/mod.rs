@@ -36,21 +36,21 @@ pub const PERCENTILES: [f64; 5] = [50.0, 90.0, 95.0, 99.0, 99.9];
 /// One scenario, run once in each of its delivery modes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
-    /// [`VERSION`].
+    /// The version of this schema: [`VERSION`] in every result that this program writes.
     pub version: u32,
     /// The verdict on the subject, the last run.
     pub verdict: Verdict,
     /// Why, the weightiest reason first.
     pub reasons: Vec<String>,
-    /// What was asked.
+    /// What was asked: the scenario and the size of its plan.
     pub scenario: ScenarioInfo,
     /// The command line, as it was typed.
     pub command: Vec<String>,
     /// The eight digits that all bodies of these messages carry.
     pub run_id: String,
-    /// RFC 3339, UTC.
+    /// When this program began, before store and server: RFC 3339, UTC.
     pub started: String,
-    /// RFC 3339, UTC.
+    /// When the last run had been judged: RFC 3339, UTC.
     pub ended: String,
     /// Where it was measured.
     pub environment: Environment,
@@ -58,32 +58,32 @@ pub struct Report {
     pub runs: Vec<Run>,
 }
 
-/// What was asked.
+/// What was asked: the scenario and the size of its plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ScenarioInfo {
-    /// Its name.
+    /// The scenario's name; result files are named after it.
     pub name: String,
-    /// Its question.
+    /// The question that the scenario asks, in one sentence.
     pub question: String,
-    /// The file.
+    /// The path of the scenario file, as it was typed.
     pub file: String,
-    /// SHA-256 of the file.
+    /// SHA-256 of the file, of all that it includes and of the variables that were set, in hexadecimal.
     pub sha256: String,
-    /// The seed.
+    /// The seed of everything that was drawn at random: with it, the file gives the same plan again.
     pub seed: u64,
     /// The variables of the file as they were set, by name.
     pub variables: BTreeMap<String, String>,
     /// Open or closed: what the latencies mean.
     pub model: Model,
-    /// In order.
+    /// The phases in their order, warm-ups included.
     pub phases: Vec<PhaseInfo>,
     /// Joins, leaves, reconnects, cuts, connects and stalls in the plan.
     pub actions: usize,
-    /// Users.
+    /// Users in the plan, whether they send or not.
     pub users: u32,
-    /// Rooms of two.
+    /// Rooms of two in the plan.
     pub rooms: usize,
-    /// Channels.
+    /// Channels in the plan.
     pub channels: usize,
     /// Messages in the plan.
     pub messages: usize,
@@ -107,36 +107,36 @@ pub enum Model {
 /// A phase of the schedule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PhaseInfo {
-    /// Its name.
+    /// The phase's name in the scenario.
     pub name: String,
-    /// Nanoseconds from the schedule's start.
+    /// When it begins, in nanoseconds from the schedule's start.
     pub start: Nanos,
-    /// Nanoseconds from the schedule's start.
+    /// When the next one begins, in nanoseconds from the schedule's start.
     pub end: Nanos,
     /// Whether its latencies are recorded.
     pub measured: bool,
-    /// Open or closed.
+    /// How sends follow from each other in it: open or closed, never mixed.
     pub model: Model,
 }
 
 /// Where and with what it was measured.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Environment {
-    /// This program's version.
+    /// The version of the program that measured.
     pub loadgen: String,
     /// The commit of the working directory, where there is one.
     pub commit: Option<String>,
-    /// The processor's name.
+    /// The processor's name, as the kernel has it.
     pub cpu: Option<String>,
     /// Cores that this process may use.
     pub cores: usize,
-    /// Kernel release.
+    /// The kernel's release, as `uname -r` says it.
     pub kernel: Option<String>,
     /// The hypervisor's name, where the processor says that there is one.
     pub virtualisation: Option<String>,
-    /// Bytes of memory.
+    /// The machine's memory in bytes, used or not.
     pub memory: Option<u64>,
-    /// Open files allowed.
+    /// How many files this process may have open: each connection is one.
     pub open_files: Option<u64>,
     /// The load average over one minute at the start.
     pub load: Option<f64>,
@@ -149,21 +149,21 @@ pub struct Run {
     pub delivery: Delivery,
     /// The names that were spoken.
     pub dialect: Dialect,
-    /// Where the server was.
+    /// Where the server was: its URL.
     pub target: String,
-    /// Which store served.
+    /// Which store the server saved into, in words.
     pub store: String,
     /// How durable a confirmed message is in it, as the server says.
     pub durability: Option<String>,
     /// `false`: the run did not go to its end.
     pub complete: bool,
-    /// Why not.
+    /// Why the run did not go to its end, where it did not.
     pub incomplete_because: Option<String>,
     /// The verdict on this run.
     pub judgement: Judgement,
-    /// Counts.
+    /// What became of all messages and deliveries, warm-ups included.
     pub totals: Totals,
-    /// Broken promises.
+    /// What the checks found: each is a broken promise.
     pub findings: Vec<Finding>,
     /// Whether confirmed messages could be looked up in the store.
     pub audited: bool,
@@ -192,19 +192,19 @@ pub struct Run {
 /// All samples of one metric.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MetricResult {
-    /// Which.
+    /// What was timed.
     pub metric: Metric,
     /// Its clock points, in words: `from → to`.
     pub measures: String,
-    /// Samples.
+    /// How many samples there are.
     pub n: u64,
-    /// Nanoseconds; `None` without samples, here and below.
+    /// The smallest sample, in nanoseconds; `None` without samples, here and below.
     pub min: Option<Nanos>,
-    /// Nanoseconds.
+    /// The mean of all samples, in nanoseconds.
     pub mean: Option<f64>,
-    /// Nanoseconds.
+    /// The largest sample, in nanoseconds.
     pub max: Option<Nanos>,
-    /// Those of [`PERCENTILES`].
+    /// The percentiles 50, 90, 95, 99 and 99.9.
     pub percentiles: Vec<Percentile>,
     /// Exact counts within limits.
     pub within: Vec<Within>,
@@ -215,22 +215,22 @@ pub struct MetricResult {
 /// A measured phase by itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PhaseResult {
-    /// Its name.
+    /// The phase's name in the scenario.
     pub name: String,
     /// Counts of its messages.
     pub totals: Totals,
-    /// Its deliveries.
+    /// The latencies of the deliveries whose intended times lie in it.
     pub delivery: MetricResult,
 }
 
 /// The deliveries of conversations of about one size.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SizeResult {
-    /// Members at least.
+    /// The fewest members that a conversation of this class has.
     pub least: u32,
-    /// Members at most; of the largest class, `u32::MAX`.
+    /// The most members that one has; `u32::MAX` in the class without an upper end.
     pub most: u32,
-    /// Their deliveries.
+    /// The latencies of the deliveries in conversations of this class.
     pub delivery: MetricResult,
 }
 
@@ -257,20 +257,20 @@ pub struct FloorResult {
 /// A percentile, or how many samples it needs.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Percentile {
-    /// 0 to 100.
+    /// Which percentile: from 0 to 100.
     pub percentile: f64,
-    /// Nanoseconds; `None`: fewer than 10 samples lie beyond it.
+    /// Its value in nanoseconds; `None` where fewer than 10 samples lie beyond it.
     pub value: Option<Nanos>,
-    /// Samples that it needs.
+    /// How many samples it takes for 10 of them to lie beyond it.
     pub needs: u64,
 }
 
 /// An exact count of samples at or under a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Within {
-    /// Nanoseconds.
+    /// The limit in nanoseconds: the promise, or one that a threshold names.
     pub limit: Nanos,
-    /// Samples at or under it.
+    /// How many samples lie at or under it, counted one by one.
     pub count: u64,
 }
 
@@ -279,15 +279,15 @@ pub struct Within {
 pub struct WindowResult {
     /// The second, from the start of the schedule.
     pub second: usize,
-    /// Deliveries to others.
+    /// Deliveries to members other than the sender.
     pub deliveries: u64,
     /// Of these, over the promise of 5 ms.
     pub over: u64,
-    /// Nanoseconds; `None` without enough samples.
+    /// Their median in nanoseconds; `None` without enough samples.
     pub p50: Option<Nanos>,
-    /// Nanoseconds; `None` without enough samples.
+    /// Their p99 in nanoseconds; `None` without enough samples.
     pub p99: Option<Nanos>,
-    /// Nanoseconds; `None` without samples.
+    /// The largest of them in nanoseconds; `None` without samples.
     pub max: Option<Nanos>,
     /// Messages whose intended times lie in it.
     pub scheduled: u64,
@@ -310,7 +310,7 @@ pub struct Generator {
     pub client: String,
     /// Over which transport: `websocket`, `polling` or `upgraded`.
     pub transport: String,
-    /// Worker threads.
+    /// Threads that drove the users.
     pub workers: usize,
     /// CPU seconds of each worker thread, by second of the schedule.
     pub worker_cpu: Vec<Vec<f64>>,
@@ -320,7 +320,7 @@ pub struct Generator {
     pub resident_connected: u64,
     /// Resident bytes at the end of the schedule.
     pub resident_end: u64,
-    /// Connected users.
+    /// Users in the plan: each has one connection at a time.
     pub connections: u64,
     /// Seconds from the first connect until everybody had joined.
     pub connect_seconds: f64,
@@ -337,7 +337,7 @@ pub struct UsageSecond {
     pub at: f64,
     /// CPU seconds since the process began.
     pub cpu_seconds: f64,
-    /// Resident bytes.
+    /// Resident bytes at that moment.
     pub resident: u64,
     /// Messages that waited for the store; `None` of a process without such a queue.
     pub queue: Option<u64>,
@@ -346,7 +346,7 @@ pub struct UsageSecond {
 /// What the server took while messages were sent.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ServerUse {
-    /// CPU seconds.
+    /// CPU seconds of its process while messages were sent.
     pub cpu_seconds: f64,
     /// Resident bytes at the end of the schedule.
     pub resident: u64,
