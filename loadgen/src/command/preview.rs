@@ -1,6 +1,6 @@
 //! A plan in words, before anything is connected: who is there, what will happen, how long it takes, what it needs.
 
-use std::{fmt::Write as _, time::Duration};
+use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table, presets};
 
@@ -19,7 +19,7 @@ const CONNECTION_BYTES: usize = 6 << 10;
 
 /// The plan of a scenario as text, for `loadgen check`.
 pub fn render(scenario: &Scenario, plan: &Plan) -> String {
-    let mut text = format!(
+    let head = format!(
         "{}: {}\n  {}\n\n",
         scenario.path.display(),
         scenario.name,
@@ -38,15 +38,14 @@ pub fn render(scenario: &Scenario, plan: &Plan) -> String {
         ("variables", variables(scenario)),
         ("limits", limits(scenario)),
     ];
-    for (name, line) in lines.iter().filter(|(_, line)| !line.is_empty()) {
-        // Writing to a String can't fail, here and below.
-        let _ = writeln!(text, "  {name:<15}  {line}");
-    }
-    for sentence in verdict::unjudgeable(scenario, plan) {
-        let _ = writeln!(text, "  {:<15}  {sentence}", "warning");
-    }
-    let _ = writeln!(text, "\n{}", phases(scenario, plan));
-    text
+    let warnings = verdict::unjudgeable(scenario, plan).into_iter();
+    let lines = lines
+        .into_iter()
+        .filter(|(_, line)| !line.is_empty())
+        .chain(warnings.map(|sentence| ("warning", sentence)))
+        .map(|(name, line)| format!("  {name:<15}  {line}\n"));
+    let phases = phases(scenario, plan);
+    format!("{head}{}\n{phases}\n", lines.collect::<String>())
 }
 
 /// Open, closed or both, and what that means for the numbers.
