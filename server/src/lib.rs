@@ -1,6 +1,7 @@
 //! A stateful Socket.IO chat server with optimistic delivery: the system under test.
 
 pub mod auth;
+pub mod bodies;
 pub mod chat;
 pub mod config;
 pub mod delivery;
@@ -13,6 +14,7 @@ pub mod inspection;
 pub mod limits;
 pub mod listener;
 pub mod message;
+pub mod outbox;
 pub mod process;
 pub mod protocol;
 mod server;
@@ -20,5 +22,6 @@ pub mod session;
 pub mod socket_manager;
 pub mod store;
 pub mod telemetry;
+pub mod wire;
 
 pub use server::{Error, Server, Stopped, serve};
