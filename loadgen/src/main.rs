@@ -34,7 +34,10 @@ fn main() -> ExitCode {
         Command::Report(report) => ExitCode::from(output::again(&report)),
         Command::Compare(compare) => ExitCode::from(output::compared(&compare)),
         Command::Publish(publish) => ExitCode::from(output::published(&publish)),
-        Command::Serve(args) => done(server::serve(*args)),
+        Command::Serve(args) => match server::serve(*args) {
+            Ok(stopped) => stopped.exit_code(),
+            Err(error) => done(Err(error)),
+        },
         Command::Guard => done(guard::serve()),
         Command::Floor => done(floor::serve()),
     }

@@ -102,6 +102,13 @@ pub struct Args {
     /// Packets that may wait for one client; a client that is further behind is disconnected.
     #[arg(long, default_value_t = 2048, value_parser = parse_send_buffer)]
     pub send_buffer: usize,
+    /// Bytes that may wait for one client; a client that is further behind is disconnected.
+    #[arg(long, default_value_t = 33_554_432, value_parser = parse_send_buffer_bytes)]
+    pub send_buffer_bytes: usize,
+    /// Bytes that may wait for all clients together; above that, those who hold more than an equal share are
+    /// disconnected.
+    #[arg(long, default_value_t = 268_435_456, value_parser = parse_send_buffer_bytes)]
+    pub send_memory: usize,
     /// Longest message body in bytes.
     #[arg(long, default_value_t = 65_536)]
     pub max_body: usize,
@@ -212,6 +219,8 @@ pub struct Config {
     pub ping_timeout: Duration,
     /// How long sent data may stay unacknowledged.
     pub tcp_user_timeout: Duration,
+    /// How long an Engine.IO session may stay without a login, from its beginning or from a logout.
+    pub login_within: Duration,
 }
 
 /// Which store, and how it is reached.
@@ -257,6 +266,10 @@ pub struct Limits {
     pub max_body: usize,
     /// Packets that may wait for one socket.
     pub send_buffer: usize,
+    /// Bytes that may wait for one socket.
+    pub send_buffer_bytes: usize,
+    /// Bytes that may wait for all sockets together.
+    pub send_memory: usize,
     /// Rooms and channels that one user may be in.
     pub rooms_per_user: usize,
     /// Events a second from one socket.
@@ -264,6 +277,9 @@ pub struct Limits {
     /// Connections from one address.
     pub connections_per_address: Option<NonZeroU32>,
 }
+
+/// How long an Engine.IO session may stay without a login.
+const LOGIN_WITHIN: Duration = Duration::from_secs(10);
 
 /// The largest packet in bytes, on every transport, as in the Node.js server.
 pub const MAX_PAYLOAD: usize = 1_000_000;
@@ -301,6 +317,8 @@ impl From<Args> for Config {
             limits: Limits {
                 max_body: args.max_body,
                 send_buffer: args.send_buffer,
+                send_buffer_bytes: args.send_buffer_bytes,
+                send_memory: args.send_memory,
                 rooms_per_user: args.rooms_per_user,
                 events_per_second: args.events_per_second,
                 connections_per_address: args.connections_per_address,
@@ -313,6 +331,7 @@ impl From<Args> for Config {
             ping_interval: args.ping_interval,
             ping_timeout: args.ping_timeout,
             tcp_user_timeout: args.tcp_user_timeout,
+            login_within: LOGIN_WITHIN,
         }
     }
 }
@@ -332,6 +351,8 @@ impl Config {
             limits: Limits {
                 max_body: 65_536,
                 send_buffer: 2048,
+                send_buffer_bytes: 33_554_432,
+                send_memory: 268_435_456,
                 rooms_per_user: 1000,
                 events_per_second: None,
                 connections_per_address: None,
@@ -341,6 +362,7 @@ impl Config {
             ping_interval: Duration::from_secs(10),
             ping_timeout: Duration::from_secs(8),
             tcp_user_timeout: Duration::from_secs(10),
+            login_within: LOGIN_WITHIN,
         }
     }
 }
@@ -372,6 +394,13 @@ fn parse_send_buffer(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(packets) if (16..=1_000_000).contains(&packets) => Ok(packets),
         _ => Err("expected a number of packets from 16 to 1000000".to_owned()),
+    }
+}
+
+fn parse_send_buffer_bytes(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(bytes) if bytes >= MAX_PAYLOAD => Ok(bytes),
+        _ => Err("expected a number of bytes from 1000000".to_owned()),
     }
 }
 
@@ -475,6 +504,10 @@ mod tests {
             (
                 ["--send-buffer", "1"],
                 "expected a number of packets from 16",
+            ),
+            (
+                ["--send-memory", "1GB"],
+                "expected a number of bytes from 1000000",
             ),
             (["--threads", "0"], "expected a number from 1 to 256"),
             (["--ping-interval", "0s"], "expected at least 1ms"),

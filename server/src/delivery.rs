@@ -11,6 +11,7 @@ use parking_lot::{Mutex, MutexGuard};
 use serde_json::value::RawValue;
 
 use crate::{
+    line::Shared,
     message::{Conversation, Kind},
     protocol::{Dialect, Refusal},
     session::{Recipient, Sent, Session},
@@ -200,9 +201,10 @@ impl Delivery {
         payload: &RawValue,
     ) {
         let mut gone = 0;
+        let payload = Shared::new(payload);
         let mut overflowed: Vec<&Recipient> = Vec::new();
         for member in recipients.iter() {
-            match member.handle.emit(event_for(member), payload) {
+            match member.handle.emit(event_for(member), &payload) {
                 Sent::Queued => {}
                 Sent::Gone => gone += 1,
                 Sent::Overflow => overflowed.push(&member.handle),
@@ -227,6 +229,21 @@ impl Delivery {
         self.telemetry.slow_consumers.increment();
         let user_id = &recipient.session.user.id;
         tracing::warn!("[Delivery] User {user_id} does not keep up: disconnecting");
+        self.remove(recipient);
+    }
+
+    /// Disconnects a client that has been over its limit of events for too long.
+    pub fn end_flood(&self, recipient: &Recipient) {
+        if !recipient.mark_cut_off() {
+            return;
+        }
+        self.telemetry.cut.increment("flood");
+        let user_id = &recipient.session.user.id;
+        tracing::warn!("[Delivery] User {user_id} sends too many events: disconnecting");
+        self.remove(recipient);
+    }
+
+    fn remove(&self, recipient: &Recipient) {
         self.users.lock().remove_user(recipient.session.id);
         recipient.kill();
     }

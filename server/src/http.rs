@@ -23,6 +23,7 @@ use crate::{
     chat::Chat,
     config::DebugAccess,
     listener::Acceptor,
+    outbox::SendMemory,
     process,
     protocol::outbound::iso,
     socket_manager::Stats,
@@ -36,6 +37,8 @@ pub struct Pages {
     pub chat: Arc<Chat>,
     /// Its connections.
     pub acceptor: Arc<Acceptor>,
+    /// What waits for its clients.
+    pub memory: Arc<SendMemory>,
     maker: PageMaker,
     ping: Arc<StorePing>,
 }
@@ -43,10 +46,11 @@ pub struct Pages {
 impl Pages {
     /// Pages about this chat.
     #[must_use]
-    pub fn new(chat: Arc<Chat>, acceptor: Arc<Acceptor>) -> Self {
+    pub fn new(chat: Arc<Chat>, acceptor: Arc<Acceptor>, memory: Arc<SendMemory>) -> Self {
         Self {
             chat,
             acceptor,
+            memory,
             maker: PageMaker::default(),
             ping: Arc::default(),
         }
@@ -124,11 +128,17 @@ async fn health(State(Pages { chat, ping, .. }): State<Pages>) -> Response {
 }
 
 async fn metrics(State(pages): State<Pages>) -> Response {
-    let Pages { chat, acceptor, .. } = pages;
+    let Pages {
+        chat,
+        acceptor,
+        memory,
+        ..
+    } = pages;
     let render = move || {
         let gauges = Gauges {
             stats: chat.users.lock().stats(),
             connections: acceptor.open(),
+            waiting: memory.held(),
             writer: chat.queue.stats(),
             cpu: process::cpu_time(),
             resident: process::resident_bytes(),

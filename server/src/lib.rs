@@ -12,6 +12,8 @@ pub mod http;
 pub mod idempotency;
 pub mod inspection;
 pub mod limits;
+pub mod line;
+pub mod lines;
 pub mod listener;
 pub mod message;
 pub mod outbox;
@@ -21,7 +23,8 @@ mod server;
 pub mod session;
 pub mod socket_manager;
 pub mod store;
+pub mod stream;
 pub mod telemetry;
 pub mod wire;
 
-pub use server::{Error, Server, Stopped, serve};
+pub use server::{EXIT_UNTOLD, Error, Server, Stopped, Untold, serve};

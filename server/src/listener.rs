@@ -1,27 +1,22 @@
-//! The TCP side: accepts connections, bounds them by address, and can end each of them at any moment.
+//! The TCP side: accepts connections, bounds them by address, and knows those that are open.
 
 use std::{
     collections::HashMap,
-    fmt, io,
+    io,
     net::SocketAddr,
     num::NonZeroU32,
-    pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
-    task::{Context, Poll},
     time::Duration,
 };
 
-use futures::task::AtomicWaker;
 use parking_lot::Mutex;
 use socket2::SockRef;
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpListener, TcpSocket, TcpStream},
-};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
+pub use crate::stream::{Connection, Stream};
 use crate::{
     limits::{AddressLimit, AddressSlot},
     telemetry::Telemetry,
@@ -58,6 +53,20 @@ pub struct Acceptor {
 }
 
 type Open = Arc<Mutex<HashMap<u64, Arc<Connection>>>>;
+
+/// A place among the open connections, free again when dropped.
+#[derive(Debug)]
+pub struct Place {
+    id: u64,
+    open: Open,
+    _slot: Option<AddressSlot>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.open.lock().remove(&self.id);
+    }
+}
 
 impl Acceptor {
     /// Accepts at most `per_address` connections from one address at a time.
@@ -100,6 +109,15 @@ impl Acceptor {
         self.open.lock().len()
     }
 
+    /// How many are open that we have not ended on our side: something is still to be written to them.
+    #[must_use]
+    pub fn unfinished(&self) -> usize {
+        let open = self.open.lock();
+        open.values()
+            .filter(|connection| !connection.is_finished())
+            .count()
+    }
+
     /// Waits until none is open.
     pub async fn until_empty(&self) {
         while self.open() > 0 {
@@ -129,17 +147,16 @@ impl Acceptor {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let connection = Arc::new(Connection::new(id, peer));
         self.open.lock().insert(id, Arc::clone(&connection));
-        let stream = Stream {
-            inner: stream,
-            connection,
+        let place = Place {
+            id,
             open: Arc::clone(&self.open),
             _slot: slot,
         };
-        if let Err(error) = self.tune(&stream.inner) {
+        if let Err(error) = self.tune(&stream) {
             // The peer has gone already; reading will say so.
             tracing::debug!("cannot set options of a connection: {error}");
         }
-        Some(stream)
+        Some(Stream::new(stream, connection, place))
     }
 
     fn tune(&self, stream: &TcpStream) -> io::Result<()> {
@@ -148,127 +165,5 @@ impl Acceptor {
         stream.set_nodelay(true)?;
         // A peer that is gone, or that never reads again, is an error of the connection after this time.
         SockRef::from(stream).set_tcp_user_timeout(Some(self.tcp_user_timeout))
-    }
-}
-
-/// The switch that ends one connection.
-pub struct Connection {
-    id: u64,
-    peer: SocketAddr,
-    killed: AtomicBool,
-    reader: AtomicWaker,
-    writer: AtomicWaker,
-}
-
-impl Connection {
-    fn new(id: u64, peer: SocketAddr) -> Self {
-        Self {
-            id,
-            peer,
-            killed: AtomicBool::new(false),
-            reader: AtomicWaker::new(),
-            writer: AtomicWaker::new(),
-        }
-    }
-
-    /// The other end.
-    #[must_use]
-    pub const fn peer(&self) -> SocketAddr {
-        self.peer
-    }
-
-    /// Makes every read and write of this connection fail, also those that wait: its owners then clean up, even
-    /// where they were stuck writing to a peer that doesn't read.
-    pub fn kill(&self) {
-        self.killed.store(true, Ordering::SeqCst);
-        self.reader.wake();
-        self.writer.wake();
-    }
-
-    /// Registers who waits, then looks: a kill in between is seen by one or the other.
-    fn check(&self, waker: &AtomicWaker, context: &Context<'_>) -> io::Result<()> {
-        waker.register(context.waker());
-        if self.killed.load(Ordering::SeqCst) {
-            return Err(io::ErrorKind::ConnectionAborted.into());
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Debug for Connection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection")
-            .field("id", &self.id)
-            .field("peer", &self.peer)
-            .finish_non_exhaustive()
-    }
-}
-
-/// A connection as bytes. Dropping it closes it and frees its place.
-#[derive(Debug)]
-pub struct Stream {
-    inner: TcpStream,
-    connection: Arc<Connection>,
-    open: Open,
-    _slot: Option<AddressSlot>,
-}
-
-impl Stream {
-    /// Its switch.
-    #[must_use]
-    pub fn connection(&self) -> Arc<Connection> {
-        Arc::clone(&self.connection)
-    }
-}
-
-impl Drop for Stream {
-    fn drop(&mut self) {
-        self.open.lock().remove(&self.connection.id);
-    }
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        this.connection.check(&this.connection.reader, context)?;
-        Pin::new(&mut this.inner).poll_read(context, buf)
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        this.connection.check(&this.connection.writer, context)?;
-        Pin::new(&mut this.inner).poll_write(context, buf)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        this.connection.check(&this.connection.writer, context)?;
-        Pin::new(&mut this.inner).poll_write_vectored(context, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.inner.is_write_vectored()
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_flush(context)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_shutdown(context)
     }
 }

@@ -14,7 +14,7 @@ struct Cli {
 
 fn main() -> ExitCode {
     match server::serve(Cli::parse().args) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(stopped) => stopped.exit_code(),
         Err(error) => {
             eprintln!("server: {error}");
             ExitCode::FAILURE

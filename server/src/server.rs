@@ -5,6 +5,7 @@ use std::{
     io::{self, Write as _},
     net::SocketAddr,
     pin::pin,
+    process::ExitCode,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
@@ -12,15 +13,19 @@ use std::{
 use axum::{Router, middleware};
 use parking_lot::Mutex;
 use socketioxide::{
-    ParserConfig, SocketIo, TransportType,
+    ParserConfig, SocketIo,
     extract::{Extension, SocketRef, TryData},
     handler::ConnectHandler as _,
 };
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
+    sync::mpsc::{UnboundedReceiver, unbounded_channel},
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::{
+    sync::CancellationToken,
+    task::{AbortOnDropHandle, TaskTracker},
+};
 
 use crate::{
     auth::{Authenticator, Handshake},
@@ -33,7 +38,9 @@ use crate::{
     http::{self, Pages},
     idempotency::ClientMessages,
     limits::AddressLimit,
+    lines::Lines,
     listener::{Acceptor, listen},
+    outbox::{Bounds, WINDOW_PACKETS},
     process,
     session::Session,
     socket_manager::SocketManager,
@@ -47,16 +54,18 @@ use crate::{
     telemetry::{Telemetry, log},
 };
 
-/// How long an Engine.IO session may stay without a Socket.IO login.
-const LOGIN_WITHIN: Duration = Duration::from_secs(10);
 /// Bytes read from a WebSocket at once: some chat messages. Each connection holds as many.
 const WS_READ_BUFFER: usize = 2048;
 /// How much of the drain deadline is kept for telling the clients, at most: for what waits in their connections.
 const FAREWELLS_WITHIN: Duration = Duration::from_secs(3);
-/// How long polling clients get to fetch what waits for them.
-const LAST_POLL: Duration = Duration::from_millis(250);
+/// Packets that the library may have for one client besides those that we hand to it: heartbeats, answers to logins.
+const LIBRARYS_OWN: usize = 64;
 /// How long ended connections may take to be gone.
 const REMAINS_WITHIN: Duration = Duration::from_secs(1);
+/// How long killed ones may take.
+const KILLED_WITHIN: Duration = Duration::from_millis(100);
+/// The exit code of a server that stopped before it had told everybody how their messages ended.
+pub const EXIT_UNTOLD: u8 = 6;
 
 /// Why the server could not start.
 #[derive(Debug, thiserror::Error)]
@@ -92,7 +101,7 @@ pub enum Error {
 ///
 /// # Errors
 /// It could not start.
-pub fn serve(args: Args) -> Result<(), Error> {
+pub fn serve(args: Args) -> Result<Stopped, Error> {
     log::start(&args.log).map_err(|source| Error::LogFilter {
         filter: args.log.clone(),
         source,
@@ -109,8 +118,7 @@ pub fn serve(args: Args) -> Result<(), Error> {
         let server = Server::bind(Config::from(args)).await?;
         server.print_state_on_signal()?;
         writeln!(io::stdout(), "listening on http://{}", server.local_addr())?;
-        server.run(stop).await;
-        Ok(())
+        Ok(server.run(stop).await)
     });
     // What is still running belongs to clients that were given up.
     runtime.shutdown_background();
@@ -126,6 +134,8 @@ pub struct Server {
     io: SocketIo,
     chat: Arc<Chat>,
     writer: Writer,
+    lines: Arc<Lines>,
+    closing: UnboundedReceiver<Box<str>>,
     drain_deadline: Duration,
 }
 
@@ -134,8 +144,35 @@ pub struct Server {
 pub struct Stopped {
     /// What became of the messages that were waiting for the store.
     pub saves: DrainReport,
+    /// What could not be told.
+    pub untold: Untold,
     /// Whether every message had its end, and every client that end, before the deadline.
     pub clean: bool,
+}
+
+/// What a server could not tell before the deadline. All zero if it stopped as it should.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Untold {
+    /// Messages without an end.
+    pub messages: usize,
+    /// Clients that did not take what they were sent.
+    pub clients: usize,
+    /// The packets that they did not take.
+    pub packets: usize,
+    /// Connections that were cut before they had taken their end.
+    pub connections: usize,
+}
+
+impl Stopped {
+    /// The exit code of the process: 0, or [`EXIT_UNTOLD`].
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        if self.clean {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::from(EXIT_UNTOLD)
+        }
+    }
 }
 
 impl Server {
@@ -175,26 +212,31 @@ impl Server {
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Stopped {
         let connections = TaskTracker::new();
         let stop = CancellationToken::new();
+        let Self {
+            listener,
+            acceptor,
+            front,
+            io,
+            chat,
+            writer,
+            lines,
+            closing,
+            drain_deadline,
+            ..
+        } = self;
+        let _closing = in_background(front.clone().close_sessions(closing));
+        let (swept, of) = (Arc::clone(&lines), io.clone());
+        let _sweeping = in_background(async move { swept.sweep(&of).await });
         let mut shutdown = pin!(shutdown);
         loop {
             tokio::select! {
                 biased;
                 () = &mut shutdown => break,
-                stream = self.acceptor.accept(&self.listener) => {
-                    let served = self.front.clone().serve(stream, stop.clone());
-                    connections.spawn(served);
+                stream = acceptor.accept(&listener) => {
+                    connections.spawn(front.clone().serve(stream, stop.clone()));
                 }
             }
         }
-        let Self {
-            listener,
-            acceptor,
-            io,
-            chat,
-            writer,
-            drain_deadline,
-            ..
-        } = self;
         let deadline = Instant::now() + drain_deadline;
         let for_the_clients = (drain_deadline / 4).min(FAREWELLS_WITHIN);
         chat.draining.store(true, Ordering::SeqCst);
@@ -204,26 +246,37 @@ impl Server {
             chat.queue.depth()
         );
 
-        let mut clean = true;
         let saves = writer.drain(drain_deadline - for_the_clients).await;
         chat.in_flight.close();
-        clean &= within(deadline, Duration::MAX, chat.in_flight.wait()).await;
-        if io
-            .sockets()
-            .iter()
-            .any(|socket| socket.transport_type() == TransportType::Polling)
-        {
-            tokio::time::sleep(LAST_POLL).await;
+        let mut untold = Untold::default();
+        if !within(deadline, Duration::MAX, chat.in_flight.wait()).await {
+            untold.messages = chat.in_flight.len();
         }
-        clean &= within(deadline, for_the_clients, io.close()).await;
+        // Half for taking what was sent, and half for taking the end.
+        let mut behind = lines.behind();
+        within(deadline, for_the_clients / 2, behind.caught_up()).await;
+        (untold.clients, untold.packets) = behind.cut();
+        within(deadline, for_the_clients / 2, io.close()).await;
+        lines.end_strangers(Duration::ZERO);
         stop.cancel();
         connections.close();
         let remains = Instant::now() + REMAINS_WITHIN;
-        clean &= within(remains, Duration::MAX, connections.wait()).await;
+        within(remains, Duration::MAX, connections.wait()).await;
+        within(remains, Duration::MAX, acceptor.until_empty()).await;
+        untold.connections = acceptor.unfinished();
         acceptor.kill_all();
-        clean &= within(remains, Duration::MAX, acceptor.until_empty()).await;
-        report(&saves, clean);
-        Stopped { saves, clean }
+        within(
+            Instant::now() + KILLED_WITHIN,
+            Duration::MAX,
+            acceptor.until_empty(),
+        )
+        .await;
+        report(&saves, &untold);
+        Stopped {
+            saves,
+            clean: untold == Untold::default(),
+            untold,
+        }
     }
 
     async fn assemble(
@@ -266,8 +319,8 @@ impl Server {
         let (library, io) = SocketIo::builder()
             .ping_interval(config.ping_interval)
             .ping_timeout(config.ping_timeout)
-            .connect_timeout(LOGIN_WITHIN)
-            .max_buffer_size(config.limits.send_buffer)
+            .connect_timeout(config.login_within)
+            .max_buffer_size(WINDOW_PACKETS + LIBRARYS_OWN)
             .max_payload(MAX_PAYLOAD as u64)
             .ws_read_buffer_size(WS_READ_BUFFER)
             .ws_max_message_size(MAX_PAYLOAD)
@@ -288,10 +341,23 @@ impl Server {
         };
         io.ns("/", on_connect.with(middleware));
 
-        let pages = Pages::new(Arc::clone(&chat), Arc::clone(&acceptor));
+        let bounds = Bounds {
+            packets: config.limits.send_buffer,
+            bytes: config.limits.send_buffer_bytes,
+        };
+        let (close, closing) = unbounded_channel();
+        let lines = Arc::new(Lines::new(
+            bounds,
+            config.limits.send_memory,
+            config.login_within,
+            Arc::clone(&telemetry),
+            close,
+        ));
+        let memory = Arc::clone(lines.memory());
+        let pages = Pages::new(Arc::clone(&chat), Arc::clone(&acceptor), memory);
         let app = http::router(pages, config.debug_access)
             .layer(middleware::from_fn_with_state(library, door::enter));
-        let front = Front::new(app, config.origins, telemetry);
+        let front = Front::new(app, config.origins, Arc::clone(&lines), telemetry);
         Ok(Self {
             listener,
             address,
@@ -300,6 +366,8 @@ impl Server {
             io,
             chat,
             writer,
+            lines,
+            closing,
             drain_deadline: config.drain_deadline,
         })
     }
@@ -326,7 +394,11 @@ async fn within(deadline: Instant, at_most: Duration, work: impl Future) -> bool
     tokio::time::timeout(left, work).await.is_ok()
 }
 
-fn report(saves: &DrainReport, clean: bool) {
+fn in_background(work: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<()> {
+    AbortOnDropHandle::new(tokio::spawn(work))
+}
+
+fn report(saves: &DrainReport, untold: &Untold) {
     let DrainReport {
         saved,
         failed,
@@ -348,8 +420,17 @@ fn report(saves: &DrainReport, clean: bool) {
     if let Some(reason) = died {
         tracing::error!("the writer had ended before it was told to: {reason}");
     }
-    if !clean {
-        tracing::warn!("some clients did not take their last messages in time");
+    if *untold != Untold::default() {
+        let Untold {
+            messages,
+            clients,
+            packets,
+            connections,
+        } = untold;
+        tracing::error!(
+            "not told before the deadline: {messages} messages without an end, {packets} packets that {clients} clients \
+             did not take, {connections} connections cut before they had taken their end"
+        );
     }
 }
 

@@ -10,19 +10,22 @@ use std::{
 
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
-use socketioxide::{SendError, SocketError, extract::SocketRef};
+use socketioxide::extract::{AckSender, SocketRef};
 use tokio::sync::oneshot;
 
 use crate::{
-    limits::{AddressSlot, TokenBucket},
-    listener::Connection,
+    limits::{AddressSlot, Flood, Pace},
+    line::{Line, Shared, sent},
     socket_manager::{SocketId, User},
 };
 
-/// How long a cut-off client with a session of its own, and no connection to end, is asked again to leave.
-const RETRY_DISCONNECT: Duration = Duration::from_millis(250);
-/// How long the farewell may take to be written before the connection ends.
+/// How long a client may take to read what waits for it before its farewell, and then its farewell.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// How often it is looked whether it has.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// How long a client that sends too much is not listened to, at once.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// One login, from the handshake to the disconnect.
 #[derive(Debug)]
@@ -31,11 +34,11 @@ pub struct Session {
     pub id: SocketId,
     /// Who logged in.
     pub user: Arc<User>,
-    /// The TCP connection, where the session has one of its own: a WebSocket from the start.
-    connection: Option<Arc<Connection>>,
+    /// The Engine.IO session that it is on; none in a bench.
+    line: Option<Arc<Line>>,
     life: Mutex<Life>,
     cut_off: AtomicBool,
-    bucket: Option<Mutex<TokenBucket>>,
+    pace: Option<Mutex<Pace>>,
     /// Ends when the message before has been delivered: the order of one sender in `persist-first`.
     previous: Mutex<Option<oneshot::Receiver<()>>>,
     /// Frees its place under the limit per address.
@@ -58,17 +61,17 @@ impl Session {
     #[must_use]
     pub fn new(
         user: Arc<User>,
-        connection: Option<Arc<Connection>>,
-        bucket: Option<TokenBucket>,
+        line: Option<Arc<Line>>,
+        pace: Option<Pace>,
         slot: Option<AddressSlot>,
     ) -> Self {
         Self {
             id: SocketId(rand::random()),
             user,
-            connection,
+            line,
             life: Mutex::new(Life::New),
             cut_off: AtomicBool::new(false),
-            bucket: bucket.map(Mutex::new),
+            pace: pace.map(Mutex::new),
             previous: Mutex::new(None),
             _slot: slot,
         }
@@ -79,12 +82,25 @@ impl Session {
         self.life.lock()
     }
 
-    /// Whether one more event is within the limit.
+    /// Takes one more event within the limit.
+    ///
+    /// # Errors
+    /// It is over the limit. Nothing is read from it until it has room again.
+    pub fn take_event(&self) -> Result<(), Flood> {
+        let Some(pace) = &self.pace else {
+            return Ok(());
+        };
+        pace.lock().take(Instant::now()).inspect_err(|flood| {
+            if let Some(line) = &self.line {
+                line.pause(flood.wait, LONGEST_PAUSE);
+            }
+        })
+    }
+
+    /// The Engine.IO session that it is on.
     #[must_use]
-    pub fn may_send(&self) -> bool {
-        self.bucket
-            .as_ref()
-            .is_none_or(|bucket| bucket.lock().take(Instant::now()))
+    pub const fn line(&self) -> Option<&Arc<Line>> {
+        self.line.as_ref()
     }
 
     /// Takes a place in this sender's order of deliveries.
@@ -138,12 +154,27 @@ pub enum Sent {
 impl Recipient {
     /// Hands an event to the socket's connection. Never waits.
     #[must_use]
-    pub fn emit(&self, event: &str, payload: &RawValue) -> Sent {
+    pub fn emit(&self, event: &'static str, payload: &Shared<'_>) -> Sent {
         if self.session.cut_off.load(Ordering::Relaxed) {
             // What comes after a gap must not be delivered either.
             return Sent::Gone;
         }
-        sent(self.socket.emit(event, payload))
+        match &self.session.line {
+            Some(line) => line.push_event(&self.socket, event, payload),
+            None => sent(self.socket.emit(event, payload.raw())),
+        }
+    }
+
+    /// Answers an event that wants an answer. Never waits.
+    #[must_use]
+    pub fn answer(&self, ack: AckSender, payload: Box<RawValue>) -> Sent {
+        if self.session.cut_off.load(Ordering::Relaxed) {
+            return Sent::Gone;
+        }
+        match &self.session.line {
+            Some(line) => line.push_ack(ack, payload),
+            None => sent(ack.send(&*payload)),
+        }
     }
 
     /// Marks the login as cut off; true for the first who does.
@@ -152,43 +183,42 @@ impl Recipient {
         !self.session.cut_off.swap(true, Ordering::Relaxed)
     }
 
-    /// Ends a client whose buffer is full, as fast as its transport allows.
+    /// Ends a client that must not stay, as fast as its transport allows: a WebSocket at once, and one that polls is
+    /// told with its next poll.
     pub fn kill(&self) {
-        if let Some(connection) = &self.session.connection {
-            connection.kill();
+        let Some(line) = &self.session.line else {
             return;
+        };
+        line.forget_packets();
+        if line.is_websocket() || self.socket.clone().disconnect().is_err() {
+            line.cut();
         }
-        // A polling session has no connection of its own, and one that was upgraded has another than it began with.
-        // It can be told as soon as there is room for the farewell; if there never is, its heartbeat, which needs
-        // room too, or the TCP timeout ends it.
-        let socket = self.socket.clone();
-        tokio::spawn(async move {
-            while socket.connected() && socket.clone().disconnect().is_err() {
-                tokio::time::sleep(RETRY_DISCONNECT).await;
-            }
-        });
     }
 
     /// Ends a client that is to read what it was told before.
     pub async fn dismiss(self) {
+        if let Some(line) = &self.session.line {
+            // What waits was sent before the farewell, and must not come after it.
+            let drained = async {
+                while self.socket.connected() && line.progress().1 > 0 {
+                    tokio::time::sleep(LOOK).await;
+                }
+            };
+            if tokio::time::timeout(FAREWELL, drained).await.is_err() {
+                self.kill();
+                return;
+            }
+        }
         if self.socket.connected() && self.socket.clone().disconnect().is_err() {
             self.kill();
             return;
         }
         tokio::time::sleep(FAREWELL).await;
-        if let Some(connection) = &self.session.connection {
-            connection.kill();
+        // Somebody may have logged in on the same connection since.
+        if let Some(line) = &self.session.line
+            && !line.has_login()
+        {
+            line.cut();
         }
-    }
-}
-
-/// What a result of the library says about a packet.
-#[must_use]
-pub fn sent(result: Result<(), SendError>) -> Sent {
-    match result {
-        Ok(()) => Sent::Queued,
-        Err(SendError::Socket(SocketError::InternalChannelFull)) => Sent::Overflow,
-        // Our payloads always encode.
-        Err(SendError::Socket(SocketError::Closed) | SendError::Serialize(_)) => Sent::Gone,
     }
 }

@@ -147,6 +147,12 @@ pub struct Telemetry {
     pub refused: CounterByName,
     /// Clients that were disconnected because their send buffer was full.
     pub slow_consumers: Counter,
+    /// Packets for which there was no room in the process.
+    pub send_memory_full: Counter,
+    /// Sessions that were ended for another reason than a full send buffer.
+    pub cut: CounterByName,
+    /// Requests that were not carried out, by reason.
+    pub requests_refused: CounterByName,
     /// Logins.
     pub connected: Counter,
     /// Connections and logins that were not let in, by reason.
@@ -174,6 +180,9 @@ impl Telemetry {
             read_back_failed: Counter::default(),
             refused: CounterByName::default(),
             slow_consumers: Counter::default(),
+            send_memory_full: Counter::default(),
+            cut: CounterByName::default(),
+            requests_refused: CounterByName::default(),
             connected: Counter::default(),
             connections_refused: CounterByName::default(),
             disconnected: CounterByName::default(),

@@ -1,16 +1,38 @@
 //! One event of one client: what it needs to be carried out, and the ways to answer it.
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
 use serde::Serialize;
-use socketioxide::extract::{AckSender, SocketRef};
+use serde_json::value::to_raw_value;
+use socketioxide::{
+    adapter::Adapter,
+    extract::{AckSender, SocketRef},
+    handler::{FromMessageParts, Value},
+    socket::Socket,
+};
 
 use super::connection;
 use crate::{
     chat::Chat,
     protocol::{Refusal, outbound::Ack},
-    session::{Recipient, Session, sent},
+    session::{Recipient, Session},
 };
+
+/// Whether the client wants an answer: an [`AckSender`] does not say.
+#[derive(Debug, Clone, Copy)]
+pub struct WantsAnswer(bool);
+
+impl<A: Adapter> FromMessageParts<A> for WantsAnswer {
+    type Error = Infallible;
+
+    fn from_message_parts(
+        _: &Arc<Socket<A>>,
+        _: &mut Value,
+        ack_id: &Option<i64>,
+    ) -> Result<Self, Infallible> {
+        Ok(Self(ack_id.is_some()))
+    }
+}
 
 /// An event that wants an answer.
 pub struct Call {
@@ -18,17 +40,24 @@ pub struct Call {
     pub chat: Arc<Chat>,
     /// Who sent it, and from which socket.
     pub caller: Recipient,
-    ack: AckSender,
+    /// None where no answer is wanted.
+    ack: Option<AckSender>,
 }
 
 impl Call {
     /// An event that just came.
     #[must_use]
-    pub fn new(chat: Arc<Chat>, session: Arc<Session>, socket: SocketRef, ack: AckSender) -> Self {
+    pub fn new(
+        chat: Arc<Chat>,
+        session: Arc<Session>,
+        socket: SocketRef,
+        WantsAnswer(wants_answer): WantsAnswer,
+        ack: AckSender,
+    ) -> Self {
         Self {
             chat,
             caller: Recipient { session, socket },
-            ack,
+            ack: wants_answer.then_some(ack),
         }
     }
 
@@ -45,17 +74,24 @@ impl Call {
     pub fn begin(&self) -> Result<(), Refusal> {
         // The first event may come before the library has run the connect handler.
         connection::go_live(&self.chat, &self.caller)?;
-        if self.session().may_send() {
-            Ok(())
-        } else {
-            Err(Refusal::TooManyEvents)
-        }
+        self.session().take_event().map_err(|flood| {
+            if flood.must_go {
+                self.chat.delivery.end_flood(&self.caller);
+            }
+            Refusal::TooManyEvents
+        })
     }
 
     /// Answers, if the client wants an answer.
     pub fn reply<T: Serialize + ?Sized>(self, answer: &T) {
-        let sent = sent(self.ack.send(answer));
-        self.chat.delivery.account(&self.caller, sent);
+        let Some(ack) = self.ack else { return };
+        match to_raw_value(answer) {
+            Ok(answer) => {
+                let sent = self.caller.answer(ack, answer);
+                self.chat.delivery.account(&self.caller, sent);
+            }
+            Err(error) => tracing::error!("cannot encode an answer: {error}"),
+        }
     }
 
     /// Answers that it was not carried out, and counts why.

@@ -10,15 +10,18 @@ use bson::DateTime;
 use serde::Serialize;
 use serde_json::value::to_raw_value;
 use socketioxide::{
+    adapter::LocalAdapter,
     extract::{Extension, SocketRef, TryData},
-    socket::DisconnectReason,
+    handler::DisconnectHandler,
+    socket::{DisconnectReason, Socket},
 };
 
 use super::route;
 use crate::{
     auth::{AuthError, Handshake},
     chat::Chat,
-    limits::TokenBucket,
+    limits::Pace,
+    line::{Line, Shared},
     listener::Connection,
     protocol::{ALREADY_LOGGED_IN, LOGGED_IN_ELSEWHERE, RECONNECTED, Refusal, outbound::iso},
     session::{Life, Recipient, Session},
@@ -27,6 +30,9 @@ use crate::{
 
 /// How long a replaced login may stay to show its user why; one live socket per user is the rule.
 const SUPERSEDED_STAYS: Duration = Duration::from_secs(10);
+
+/// Why a login has ended where only its connection says so.
+const CONNECTION_ENDED: &str = "connection_ended";
 
 /// How long another thread may take for the last step of a login.
 const CONNECTED_WITHIN: Duration = Duration::from_millis(200);
@@ -98,23 +104,27 @@ fn try_admit(
         ),
         _ => None,
     };
-    let is_websocket = request
-        .uri
-        .query()
-        .is_some_and(|query| query.contains("transport=websocket"));
-    let own_connection = connection.filter(|_| is_websocket).cloned();
-    let bucket = chat
+    let line = request.extensions.get::<Arc<Line>>().cloned();
+    let pace = chat
         .limits
         .events_per_second
-        .map(|rate| TokenBucket::new(rate, Instant::now()));
-    let session = Arc::new(Session::new(user, own_connection, bucket, slot));
+        .map(|rate| Pace::new(rate, Instant::now()));
+    let session = Arc::new(Session::new(user, line.clone(), pace, slot));
 
     route(chat, &session, socket);
     let (gone_from, who) = (Arc::clone(chat), Arc::clone(&session));
-    socket.on_disconnect(move |reason: DisconnectReason| {
-        go(&gone_from, &who, reason);
-        std::future::ready(())
+    socket.on_disconnect(Goodbye {
+        chat: Arc::clone(chat),
+        session: Arc::clone(&session),
     });
+    if let Some(line) = line
+        && !line.log_in(&session, socket, move || {
+            go(&gone_from, &who, CONNECTION_ENDED)
+        })
+    {
+        // The connection has ended in between. The library will notice too.
+        *session.life() = Life::Gone;
+    }
     socket.extensions.insert(session);
     Ok(())
 }
@@ -172,11 +182,39 @@ fn await_connected(login: &Recipient) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn go(chat: &Chat, session: &Session, reason: DisconnectReason) {
+/// What the library does when a login ends.
+///
+/// Its own handlers are closures whose future is spawned, and only after that the library forgets the socket. A client
+/// that logs out and in again in one segment is then forgotten with its new login: it would stay for ever. This one
+/// does all of it at once.
+struct Goodbye {
+    chat: Arc<Chat>,
+    session: Arc<Session>,
+}
+
+/// Which implementation of the trait it is.
+struct AtOnce;
+
+impl DisconnectHandler<LocalAdapter, AtOnce> for Goodbye {
+    fn call_with_defer(
+        &self,
+        socket: Arc<Socket<LocalAdapter>>,
+        reason: DisconnectReason,
+        forget: fn(Arc<Socket<LocalAdapter>>),
+    ) {
+        go(&self.chat, &self.session, reason_name(reason));
+        forget(socket);
+    }
+}
+
+fn go(chat: &Chat, session: &Session, reason: &'static str) {
+    if let Some(line) = session.line() {
+        line.log_out(session);
+    }
     let was_live = std::mem::replace(&mut *session.life(), Life::Gone) == Life::Live;
     if was_live {
         chat.users.lock().remove_user(session.id);
-        chat.telemetry.disconnected.increment(reason_name(reason));
+        chat.telemetry.disconnected.increment(reason);
         tracing::debug!(
             "[SocketManager] User {} disconnected: {reason}",
             session.user.id
@@ -246,11 +284,11 @@ fn tell_both(chat: &Arc<Chat>, new: &Recipient, old: Superseded<Recipient>) {
     });
 }
 
-fn tell<T: Serialize>(chat: &Chat, recipient: &Recipient, event: &str, payload: &T) {
+fn tell<T: Serialize>(chat: &Chat, recipient: &Recipient, event: &'static str, payload: &T) {
     match to_raw_value(payload) {
         Ok(payload) => chat
             .delivery
-            .account(recipient, recipient.emit(event, &payload)),
+            .account(recipient, recipient.emit(event, &Shared::new(&payload))),
         Err(error) => tracing::error!("cannot encode {event}: {error}"),
     }
 }

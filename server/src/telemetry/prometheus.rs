@@ -24,6 +24,8 @@ pub struct Gauges {
     pub stats: Stats,
     /// TCP connections that are open.
     pub connections: usize,
+    /// Bytes that wait for clients, counted for each of them.
+    pub waiting: usize,
     /// What waits for the store, and what its writer has done so far.
     pub writer: WriterStats,
     /// CPU time that this process has taken.
@@ -130,6 +132,7 @@ mod tests {
                     total_sockets: 3,
                 },
                 connections: 3,
+                waiting: 0,
                 writer: WriterStats::default(),
                 cpu: Duration::from_millis(1500),
                 resident: Some(4096),

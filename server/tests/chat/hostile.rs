@@ -1,6 +1,6 @@
 //! Clients that break every rule: answered or closed, counted, and nothing left of them.
 
-use std::num::NonZeroU32;
+use std::{num::NonZeroU32, time::Duration};
 
 use axum::http::HeaderValue;
 use futures::SinkExt as _;
@@ -13,7 +13,7 @@ use tokio_tungstenite::{
 };
 
 use crate::{
-    client::{Client, next_text, open, request},
+    client::{Client, GUARD, next_text, open, request},
     running::{config, http, start},
 };
 
@@ -241,6 +241,30 @@ async fn a_flood_of_events_is_refused_beyond_the_rate() {
 }
 
 #[tokio::test]
+async fn who_floods_is_read_more_slowly_and_must_go_in_the_end() {
+    let mut config = config();
+    config.limits.events_per_second = NonZeroU32::new(5);
+    // It answers no ping.
+    config.ping_timeout = Duration::from_secs(60);
+    let server = start(config).await;
+    let mut flooder = Client::in_rooms(server.address, "f", &["r"]).await;
+    let flood = async {
+        let event = "42[\"joinRoom\",{\"roomId\":\"r\"}]";
+        while flooder.ws.send(Message::text(event)).await.is_ok() {}
+    };
+    tokio::time::timeout(GUARD, flood)
+        .await
+        .expect("never gone");
+    server.until_stats(0, 0, 0).await;
+    assert_eq!(server.metric("chat_cut_total{reason=\"flood\"}").await, 1.0);
+    let refused = server
+        .metric("chat_refused_total{reason=\"too_many_events\"}")
+        .await;
+    // Some seconds, and in each no more than is read at once.
+    assert!((10.0..5000.0).contains(&refused), "{refused}");
+}
+
+#[tokio::test]
 async fn nobody_collects_rooms_without_end() {
     let mut config = config();
     config.limits.rooms_per_user = 3;
@@ -284,7 +308,7 @@ async fn one_address_holds_no_more_connections_than_it_may() {
     {
         tries += 1;
         assert!(tries < 200);
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

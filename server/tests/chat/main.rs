@@ -3,6 +3,7 @@
 
 mod accounts;
 mod auth;
+mod bodies;
 mod channels;
 mod client;
 mod corpus;
@@ -10,10 +11,12 @@ mod dialects;
 mod documents;
 mod hostile;
 mod http;
+mod lives;
 mod log;
 mod mongo;
 mod oddities;
 mod order;
+mod outbox;
 mod pages;
 mod polling;
 mod rooms;

@@ -18,22 +18,27 @@ use crate::{
 /// A client with one connection for its polls and one for its posts, as browsers have.
 pub struct Polling {
     address: SocketAddr,
-    sid: String,
+    pub sid: String,
     polls: Mutex<TcpStream>,
     posts: Mutex<TcpStream>,
 }
 
 impl Polling {
-    pub async fn login(address: SocketAddr, token: &str) -> Self {
+    /// A session without a login.
+    pub async fn open(address: SocketAddr) -> Self {
         let mut polls = TcpStream::connect(address).await.unwrap();
         let opened = exchange(&mut polls, &request("GET", "", "")).await.1;
         let opened: Value = serde_json::from_str(opened.strip_prefix('0').unwrap()).unwrap();
-        let polling = Self {
+        Self {
             address,
             sid: opened["sid"].as_str().unwrap().to_owned(),
             polls: Mutex::new(polls),
             posts: Mutex::new(TcpStream::connect(address).await.unwrap()),
-        };
+        }
+    }
+
+    pub async fn login(address: SocketAddr, token: &str) -> Self {
+        let polling = Self::open(address).await;
         polling
             .post(&format!("40{}", json!({ "token": token })))
             .await;
@@ -66,7 +71,7 @@ impl Polling {
         }
     }
 
-    async fn upgrade(self) -> tokio_tungstenite::WebSocketStream<TcpStream> {
+    pub async fn upgrade(self) -> tokio_tungstenite::WebSocketStream<TcpStream> {
         let mut ws = self.begin_upgrade().await;
         ws.send(Message::text("5")).await.unwrap();
         ws

@@ -134,6 +134,7 @@ async fn a_peer_that_never_reads_again_is_gone_and_its_rooms_are_clean() {
         ..config()
     };
     config.limits.send_buffer = 100_000;
+    config.limits.send_buffer_bytes = usize::MAX;
     let server = start(config).await;
     let (mut sender, others) = members(&server, "c").await;
     drop(others);
@@ -154,9 +155,13 @@ async fn a_peer_that_never_reads_again_is_gone_and_its_rooms_are_clean() {
 async fn stopping_does_not_wait_for_a_peer_that_does_not_read() {
     let mut config = Config {
         drain_deadline: Duration::from_secs(1),
+        // Nothing else ends the sleeper before, on a slow machine either.
+        ping_interval: Duration::from_secs(60),
+        tcp_user_timeout: Duration::from_secs(60),
         ..config()
     };
     config.limits.send_buffer = 100_000;
+    config.limits.send_buffer_bytes = usize::MAX;
     let server = start(config).await;
     let (mut sender, others) = members(&server, "c").await;
     drop(others);

@@ -1,8 +1,10 @@
 //! Stopping: nobody new, everything finished, everybody told.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
+use futures::SinkExt as _;
 use serde_json::json;
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::{
     client::{Client, GUARD, Packet},
@@ -91,4 +93,70 @@ async fn an_idle_server_stops_at_once() {
     let stopped = server.stopped().await;
     assert!(stopped.clean && stopped.saves.failed == 0);
     assert_eq!(a.until_closed().await, []);
+}
+
+/// One client's account of a stop: what it got without an end, and which of its questions were not answered.
+async fn send_until_the_end(mut client: Client, messages: usize) -> (usize, usize) {
+    for n in 0..messages {
+        let message = json!({ "roomId": "r", "body": n.to_string() });
+        client.ask("roomMessage", message).await;
+    }
+    let (mut open, mut answered) = (HashSet::new(), HashSet::new());
+    let late = json!({ "roomId": "r", "body": "late" });
+    loop {
+        let packet = tokio::select! {
+            packet = client.next() => packet,
+            () = tokio::time::sleep(Duration::from_millis(1)) => {
+                // It may be closed; then reading says so.
+                let event = format!("42{}", json!(["roomMessage", late]));
+                let _sent = client.ws.send(Message::text(event)).await;
+                continue;
+            }
+        };
+        match packet {
+            Packet::Event(name, data) if name == "roomMessageRecieved" => {
+                open.insert(data["_id"].as_str().unwrap().to_owned());
+            }
+            Packet::Event(_, data) => {
+                open.remove(data["tempId"].as_str().unwrap());
+            }
+            Packet::Ack(id, _) => {
+                answered.insert(id);
+            }
+            Packet::Disconnect => {}
+            Packet::Closed => {
+                let unanswered = (2..messages as u64 + 2).filter(|id| !answered.contains(id));
+                return (open.len(), unanswered.count());
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn clients_that_go_on_sending_get_every_end_and_every_answer() {
+    const USERS: usize = 20;
+    const MESSAGES: usize = 25;
+    let store = Obedient::closed();
+    let server = start_with(config(), store.clone()).await;
+    let mut clients = Vec::new();
+    for n in 0..USERS {
+        let client = Client::in_rooms(server.address, &format!("u{n}"), &["r"]).await;
+        clients.push(tokio::spawn(send_until_the_end(client, MESSAGES)));
+    }
+    let all = (USERS * MESSAGES) as f64;
+    while server.metric("chat_messages_total{kind=\"room\"}").await < all {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let stopping = server.stop();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    store.open();
+    let stopped = tokio::time::timeout(GUARD, stopping)
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(stopped.clean, "{stopped:?}");
+    for client in clients {
+        let (without_an_end, unanswered) = client.await.unwrap();
+        assert_eq!((without_an_end, unanswered), (0, 0));
+    }
 }

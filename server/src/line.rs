@@ -1,0 +1,434 @@
+//! One Engine.IO session as we see it: the way out of it, who is logged in on it, and the connection that carries it.
+
+use std::{
+    cell::OnceCell,
+    fmt,
+    sync::{Arc, Weak},
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+use serde_json::value::RawValue;
+use socketioxide::{
+    SendError, SocketError,
+    extract::{AckSender, SocketRef},
+};
+
+use crate::{
+    lines::Lines,
+    listener::Connection,
+    outbox::{Offer, Outbox},
+    session::{Sent, Session},
+};
+
+/// How long the library gets to say why a connection has ended, before its logins are ended without a reason.
+const REASON_WITHIN: Duration = Duration::from_millis(100);
+/// Bytes of names of namespaces that one session may ask for: the library repeats each in its answer.
+const FOREIGN_NAMESPACES: usize = 16 * 1024;
+
+/// An Engine.IO session. The request that began it owns it, and so does what carries it; when it is dropped, the
+/// library has forgotten the session.
+pub struct Line {
+    id: u64,
+    lines: Arc<Lines>,
+    state: Mutex<State>,
+    outbox: Mutex<Outbox<Packet>>,
+    /// Nothing is read from it before.
+    paused_until: Mutex<Option<Instant>>,
+    posting: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct State {
+    sid: Option<Box<str>>,
+    /// The WebSocket that carries it, or will as soon as its upgrade is done.
+    socket: Option<Weak<Connection>>,
+    login: Option<Login>,
+    asked_foreign: usize,
+    has_ended: bool,
+}
+
+struct Login {
+    session: Arc<Session>,
+    socket: SocketRef,
+    end: Box<dyn FnOnce() + Send>,
+    /// The library did not know it when it was asked last.
+    is_missing: bool,
+}
+
+/// A packet that waits.
+enum Packet {
+    Event {
+        socket: SocketRef,
+        name: &'static str,
+        payload: Arc<RawValue>,
+    },
+    Ack {
+        ack: AckSender,
+        payload: Box<RawValue>,
+    },
+}
+
+/// An event's payload for many: copied once, and only if it has to wait somewhere.
+pub struct Shared<'a> {
+    raw: &'a RawValue,
+    copy: OnceCell<Arc<RawValue>>,
+}
+
+impl<'a> Shared<'a> {
+    /// Nothing is copied yet.
+    #[must_use]
+    pub const fn new(raw: &'a RawValue) -> Self {
+        Self {
+            raw,
+            copy: OnceCell::new(),
+        }
+    }
+
+    /// As it is.
+    #[must_use]
+    pub const fn raw(&self) -> &RawValue {
+        self.raw
+    }
+
+    fn copy(&self) -> Arc<RawValue> {
+        Arc::clone(self.copy.get_or_init(|| Arc::from(self.raw.to_owned())))
+    }
+}
+
+impl Line {
+    /// A session that was just asked for. [`Lines::open`] makes them known.
+    pub(crate) fn new(id: u64, lines: Arc<Lines>) -> Self {
+        let outbox = Mutex::new(Outbox::new(lines.bounds(), Arc::clone(lines.memory())));
+        Self {
+            id,
+            lines,
+            state: Mutex::default(),
+            outbox,
+            paused_until: Mutex::new(None),
+            posting: tokio::sync::Mutex::new(()),
+        }
+    }
+
+    pub(crate) const fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub(crate) fn set_sid(&self, sid: &str) {
+        self.state.lock().sid = Some(sid.into());
+    }
+
+    /// From now on this WebSocket carries it. False if another one does.
+    #[must_use]
+    pub fn attach(self: &Arc<Self>, connection: &Arc<Connection>) -> bool {
+        let mut state = self.state.lock();
+        let taken = state.has_ended || state.socket.is_some();
+        if !taken {
+            state.socket = Some(Arc::downgrade(connection));
+            connection.carry(Arc::clone(self));
+        }
+        !taken
+    }
+
+    /// Whether a WebSocket carries it, or is about to.
+    #[must_use]
+    pub fn is_websocket(&self) -> bool {
+        self.state.lock().socket.is_some()
+    }
+
+    /// Somebody logged in on it; `end` is called when it ends before they log out. False if it has ended already.
+    #[must_use]
+    pub fn log_in(
+        &self,
+        session: &Arc<Session>,
+        socket: &SocketRef,
+        end: impl FnOnce() + Send + 'static,
+    ) -> bool {
+        let login = Login {
+            session: Arc::clone(session),
+            socket: socket.clone(),
+            end: Box::new(end),
+            is_missing: false,
+        };
+        let replaced = {
+            let mut state = self.state.lock();
+            if state.has_ended {
+                return false;
+            }
+            state.login.replace(login)
+        };
+        // The library lets one in at a time, so there is none. If there were, it would stay for ever.
+        if let Some(replaced) = replaced {
+            (replaced.end)();
+        }
+        self.lines.is_known(self.id);
+        true
+    }
+
+    /// Somebody logged out, or was not let in after all. Without a login it may not stay for long.
+    pub fn log_out(&self, session: &Session) {
+        let (login, has_ended) = {
+            let mut state = self.state.lock();
+            let login = state
+                .login
+                .take_if(|login| std::ptr::eq(&*login.session, session));
+            (login, state.has_ended)
+        };
+        if login.is_some() && !has_ended {
+            self.lines.is_strange(self.id);
+        }
+    }
+
+    /// Whether anybody is logged in on it.
+    #[must_use]
+    pub fn has_login(&self) -> bool {
+        self.state.lock().login.is_some()
+    }
+
+    /// Whether the library has forgotten its login, asked for the second time.
+    pub(crate) fn is_forgotten(
+        &self,
+        known: impl FnOnce(&SocketRef, &Arc<Session>) -> bool,
+    ) -> bool {
+        let Some((socket, session)) = self
+            .state
+            .lock()
+            .login
+            .as_ref()
+            .map(|login| (login.socket.clone(), Arc::clone(&login.session)))
+        else {
+            return false;
+        };
+        let is_missing = !known(&socket, &session);
+        match &mut self.state.lock().login {
+            Some(login) if Arc::ptr_eq(&login.session, &session) => {
+                std::mem::replace(&mut login.is_missing, is_missing) && is_missing
+            }
+            _ => false,
+        }
+    }
+
+    /// Ends it at once, whatever waits in it. What becomes of it: [`Self::connection_ended`] for a WebSocket, and for
+    /// polling the library is told that the client has closed it.
+    pub fn cut(&self) {
+        self.close_outbox();
+        let (socket, sid) = {
+            let state = self.state.lock();
+            (state.socket.clone(), state.sid.clone())
+        };
+        match (socket.and_then(|socket| socket.upgrade()), sid) {
+            (Some(connection), _) => connection.kill(),
+            (None, Some(sid)) => self.lines.close(sid),
+            (None, None) => {}
+        }
+    }
+
+    /// Forgets what waits, for a login that must not stay, and counts it.
+    pub fn forget_packets(&self) {
+        let lost = self.outbox.lock().clear();
+        self.lines.count_lost(lost);
+    }
+
+    fn close_outbox(&self) {
+        let lost = self.outbox.lock().close();
+        self.lines.count_lost(lost);
+    }
+
+    /// The WebSocket that carried it is gone, and so is everybody on it: at once where the library says why, and
+    /// otherwise a moment later.
+    pub(crate) fn connection_ended(self: Arc<Self>) {
+        {
+            let mut state = self.state.lock();
+            state.has_ended = true;
+            state.socket = None;
+        }
+        self.lines.is_known(self.id);
+        self.close_outbox();
+        if !self.has_login() {
+            return;
+        }
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => {
+                runtime.spawn(async move {
+                    tokio::time::sleep(REASON_WITHIN).await;
+                    self.end();
+                });
+            }
+            Err(_) => self.end(),
+        }
+    }
+
+    /// Ends its login, for which nobody else did.
+    pub(crate) fn end(&self) {
+        let login = {
+            let mut state = self.state.lock();
+            state.has_ended = true;
+            state.login.take()
+        };
+        if let Some(login) = login {
+            (login.end)();
+        }
+    }
+
+    /// Hands an event to the client, or keeps it until there is room. Never waits.
+    #[must_use]
+    pub fn push_event(&self, socket: &SocketRef, name: &'static str, payload: &Shared<'_>) -> Sent {
+        let bytes = payload.raw.get().len();
+        let mut outbox = self.outbox.lock();
+        match outbox.offer(bytes) {
+            Offer::Now => match sent(socket.emit(name, payload.raw)) {
+                Sent::Queued => {
+                    outbox.handed(bytes);
+                    Sent::Queued
+                }
+                other => other,
+            },
+            Offer::Later => {
+                let packet = Packet::Event {
+                    socket: socket.clone(),
+                    name,
+                    payload: payload.copy(),
+                };
+                outbox.wait(packet, bytes);
+                Sent::Queued
+            }
+            refused => self.refused(refused),
+        }
+    }
+
+    /// Answers an event, or keeps the answer until there is room. Never waits.
+    #[must_use]
+    pub fn push_ack(&self, ack: AckSender, payload: Box<RawValue>) -> Sent {
+        let bytes = payload.get().len();
+        let mut outbox = self.outbox.lock();
+        match outbox.offer(bytes) {
+            Offer::Now => match sent(ack.send(&*payload)) {
+                Sent::Queued => {
+                    outbox.handed(bytes);
+                    Sent::Queued
+                }
+                other => other,
+            },
+            Offer::Later => {
+                outbox.wait(Packet::Ack { ack, payload }, bytes);
+                Sent::Queued
+            }
+            refused => self.refused(refused),
+        }
+    }
+
+    fn refused(&self, offer: Offer) -> Sent {
+        match offer {
+            Offer::Closed => Sent::Gone,
+            Offer::MemoryFull => {
+                self.lines.memory_is_full();
+                Sent::Overflow
+            }
+            _ => Sent::Overflow,
+        }
+    }
+
+    /// The connection has taken so many packets: there is room for others.
+    pub fn taken(&self, packets: usize) {
+        if packets == 0 {
+            return;
+        }
+        let (mut lost, mut is_full) = (0, false);
+        {
+            let mut outbox = self.outbox.lock();
+            outbox.taken(packets);
+            while let Some((packet, bytes)) = outbox.pop() {
+                let sent = match packet {
+                    Packet::Event {
+                        socket,
+                        name,
+                        payload,
+                    } => sent(socket.emit(name, &*payload)),
+                    Packet::Ack { ack, payload } => sent(ack.send(&*payload)),
+                };
+                if sent == Sent::Queued {
+                    outbox.handed(bytes);
+                } else {
+                    lost += 1;
+                    is_full |= sent == Sent::Overflow;
+                }
+            }
+        }
+        self.lines.count_lost(lost);
+        // The library's own packets have filled its buffer, which takes a client that means it.
+        if is_full {
+            self.cut();
+        }
+    }
+
+    /// How many packets it has taken since its beginning, and how many it has not.
+    pub(crate) fn progress(&self) -> (u64, usize) {
+        let outbox = self.outbox.lock();
+        (outbox.taken_so_far(), outbox.untaken())
+    }
+
+    /// Asks for another namespace than ours, with a packet of so many bytes. False if that was too often.
+    #[must_use]
+    pub fn may_ask_foreign(&self, bytes: usize) -> bool {
+        let mut state = self.state.lock();
+        state.asked_foreign = state.asked_foreign.saturating_add(bytes);
+        state.asked_foreign <= FOREIGN_NAMESPACES
+    }
+
+    /// Lets nothing be read from it for `time` more, and for `longest` in all.
+    pub fn pause(&self, time: Duration, longest: Duration) {
+        let now = Instant::now();
+        let mut paused = self.paused_until.lock();
+        let from = paused.map_or(now, |until| until.max(now));
+        *paused = Some((from + time).min(now + longest));
+    }
+
+    /// Until when nothing is to be read from it.
+    #[must_use]
+    pub fn paused_until(&self) -> Option<Instant> {
+        let mut paused = self.paused_until.lock();
+        if paused.is_some_and(|until| until <= Instant::now()) {
+            *paused = None;
+        }
+        *paused
+    }
+
+    /// Waits until no other request brings packets.
+    pub async fn posting(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.posting.lock().await
+    }
+
+    /// Waits until something may be read from it.
+    pub async fn until_readable(&self) {
+        while let Some(until) = self.paused_until() {
+            tokio::time::sleep_until(until.into()).await;
+        }
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        let sid = self.state.get_mut().sid.take();
+        self.lines.forget(self.id, sid);
+    }
+}
+
+impl fmt::Debug for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not its `sid`, which is a session key.
+        f.debug_struct("Line")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a result of the library says about a packet.
+#[must_use]
+pub fn sent(result: Result<(), SendError>) -> Sent {
+    match result {
+        Ok(()) => Sent::Queued,
+        Err(SendError::Socket(SocketError::InternalChannelFull)) => Sent::Overflow,
+        // Our payloads always encode.
+        Err(SendError::Socket(SocketError::Closed) | SendError::Serialize(_)) => Sent::Gone,
+    }
+}
