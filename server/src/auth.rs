@@ -11,7 +11,9 @@ use serde::{
 };
 
 use self::jwt::JwtError;
-use crate::{config::Secret, protocol::inbound::Field, socket_manager::User};
+use crate::{
+    config::Secret, message::canonical_id, protocol::inbound::Field, socket_manager::User,
+};
 
 /// Where the token may be instead of `auth.token`.
 const HEADER: HeaderName = HeaderName::from_static("access-token");
@@ -114,7 +116,7 @@ impl Authenticator {
             if token.len() > MAX_UNVERIFIED {
                 return Err(AuthError::InvalidToken);
             }
-            return Ok(Arc::new(User::unnamed(token)));
+            return Ok(Arc::new(User::unnamed(canonical_id(token))));
         };
         let user = user_of(&token, secret).map_err(|why| {
             tracing::debug!("[SocketManager] Refused a token: {why}");

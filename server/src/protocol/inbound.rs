@@ -8,7 +8,7 @@ use serde::{
 };
 
 use super::Refusal;
-use crate::message::{Conversation, Kind};
+use crate::message::{Conversation, Kind, canonical_id};
 
 /// Longest id in bytes.
 pub const MAX_ID: usize = 128;
@@ -99,14 +99,14 @@ impl Payload {
         };
         let image = self.image.text("image", max_body)?;
         let filename = self.filename.text("filename", MAX_NAME)?;
-        let time_stamp = self.time_stamp.id("timeStamp")?;
+        let time_stamp = self.time_stamp.key("timeStamp")?;
         let image_key = filename.zip(time_stamp).map(|(filename, time_stamp)| {
             format!(
                 "{}-{time_stamp}",
                 filename.replace(char::is_whitespace, "_")
             )
         });
-        let client_msg_id = self.client_msg_id.id("clientMsgId")?;
+        let client_msg_id = self.client_msg_id.key("clientMsgId")?;
         Ok(NewMessage {
             conversation,
             workspace_id,
@@ -120,8 +120,14 @@ impl Payload {
 }
 
 impl Field {
-    /// A string of 1 to [`MAX_ID`] bytes, or an integer; an empty one counts as absent.
+    /// The id of a room, channel, workspace or user, in its [`canonical_id`] form: a string of 1 to [`MAX_ID`] bytes,
+    /// or an integer; an empty one counts as absent.
     pub(crate) fn id(self, name: &'static str) -> Result<Option<String>, Refusal> {
+        Ok(self.key(name)?.map(canonical_id))
+    }
+
+    /// The same as the client wrote it: nothing but the client knows what it is.
+    fn key(self, name: &'static str) -> Result<Option<String>, Refusal> {
         match self {
             Self::Absent => Ok(None),
             Self::Text(text) | Self::Integer(text) if text.len() <= MAX_ID => {
@@ -308,6 +314,26 @@ mod tests {
                 client_msg_id: Some("c1".into()),
             }
         );
+    }
+
+    #[test]
+    fn an_object_id_is_read_in_lower_case_and_nothing_else_is() {
+        let upper = |last: u8| format!("507F1F77BCF86CD7994390{last:02}");
+        let read = message(
+            Kind::Channel,
+            json!({
+                "channelId": upper(1), "workspaceId": upper(2), "senderId": upper(3), "body": "ABCDEF",
+                "filename": "A.PNG", "timeStamp": upper(4), "clientMsgId": upper(5)
+            }),
+        )
+        .unwrap();
+        let lower = |last| upper(last).to_lowercase();
+        assert_eq!(read.conversation.id, lower(1));
+        assert_eq!(read.workspace_id, Some(lower(2)));
+        assert_eq!(read.sender_id, Some(lower(3)));
+        assert_eq!(read.body, "ABCDEF");
+        assert_eq!(read.image_key, Some(format!("A.PNG-{}", upper(4))));
+        assert_eq!(read.client_msg_id, Some(upper(5)));
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod dialects;
 mod documents;
 mod hostile;
 mod http;
+mod ids;
 mod lives;
 mod log;
 mod mongo;
