@@ -10,6 +10,8 @@ use parking_lot::Mutex;
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 
+use crate::message::{Conversation, Message};
+
 /// An acknowledgement, encoded.
 pub type EncodedAck = Arc<RawValue>;
 
@@ -19,7 +21,18 @@ pub type Earlier = Shared<oneshot::Receiver<EncodedAck>>;
 /// Bytes of keys and acknowledgements that are remembered. What is forgotten is still unique in the store.
 const MAX_BYTES: usize = 16 << 20;
 
-type Key = (Arc<str>, Arc<str>);
+/// What makes two messages the same: the same sender, saying it in the same conversation, under the same
+/// `clientMsgId`. In another conversation it is another message, or its acknowledgement would tell there what was said
+/// here.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Key(Arc<KeyParts>);
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct KeyParts {
+    conversation: Conversation,
+    sender_id: String,
+    client_msg_id: String,
+}
 
 /// Remembers the messages that carry a `clientMsgId`.
 #[derive(Debug, Clone, Default)]
@@ -59,11 +72,11 @@ pub struct Ticket {
 }
 
 impl ClientMessages {
-    /// Looks a message up and, if it is the first of its name, claims the name.
+    /// Looks a message up and, if it is the first of its name, claims the name; `None` if it has no `clientMsgId`.
     #[must_use]
-    pub fn begin(&self, sender_id: &str, client_msg_id: &str) -> Seen {
-        let key: Key = (sender_id.into(), client_msg_id.into());
-        match self.0.lock().slots.entry(key.clone()) {
+    pub fn begin(&self, message: &Message) -> Option<Seen> {
+        let key = Key::of(message)?;
+        Some(match self.0.lock().slots.entry(key.clone()) {
             Entry::Occupied(slot) => match slot.get() {
                 Slot::Pending(earlier) => Seen::Pending(earlier.clone()),
                 Slot::Ended(ack) => Seen::Ended(Arc::clone(ack)),
@@ -77,7 +90,17 @@ impl ClientMessages {
                     messages: self.clone(),
                 })
             }
-        }
+        })
+    }
+}
+
+impl Key {
+    fn of(message: &Message) -> Option<Self> {
+        Some(Self(Arc::new(KeyParts {
+            conversation: message.conversation.clone(),
+            sender_id: message.sender_id.clone(),
+            client_msg_id: message.client_msg_id.clone()?,
+        })))
     }
 }
 
@@ -126,20 +149,46 @@ impl Drop for Ticket {
     }
 }
 
-fn weight((sender_id, client_msg_id): &Key, ack: &EncodedAck) -> usize {
-    sender_id.len() + client_msg_id.len() + ack.get().len()
+fn weight(Key(key): &Key, ack: &EncodedAck) -> usize {
+    key.conversation.id.len() + key.sender_id.len() + key.client_msg_id.len() + ack.get().len()
 }
 
 #[cfg(test)]
 mod tests {
+    use bson::{DateTime, oid::ObjectId};
+
     use super::*;
+    use crate::message::Kind;
 
     fn ack(text: &str) -> EncodedAck {
         Arc::from(serde_json::value::to_raw_value(text).unwrap())
     }
 
+    fn message(kind: Kind, conversation: &str, sender: &str, id: &str) -> Message {
+        Message {
+            id: ObjectId::new(),
+            conversation: Conversation {
+                kind,
+                id: conversation.to_owned(),
+            },
+            workspace_id: None,
+            sender_id: sender.to_owned(),
+            body: "x".to_owned(),
+            image: None,
+            image_key: None,
+            client_msg_id: Some(id.to_owned()),
+            created_at: DateTime::now(),
+        }
+    }
+
+    fn begin(messages: &ClientMessages, id: &str) -> Seen {
+        messages
+            .begin(&message(Kind::Room, "r", "u", id))
+            .expect("it has a clientMsgId")
+    }
+
     fn first(messages: &ClientMessages, id: &str) -> Ticket {
-        match messages.begin("u", id) {
+        match begin(messages, id) {
             Seen::First(ticket) => ticket,
             other => panic!("{other:?}"),
         }
@@ -149,26 +198,50 @@ mod tests {
     fn a_repetition_gets_the_first_ones_answer_before_and_after_its_end() {
         let messages = ClientMessages::default();
         let ticket = first(&messages, "1");
-        let Seen::Pending(earlier) = messages.begin("u", "1") else {
+        let Seen::Pending(earlier) = begin(&messages, "1") else {
             panic!("not pending")
         };
-        assert!(matches!(
-            messages.begin("somebody else", "1"),
-            Seen::First(_)
-        ));
         ticket.stored(ack("done"));
         assert_eq!(earlier.now_or_never().unwrap().unwrap().get(), "\"done\"");
-        let Seen::Ended(again) = messages.begin("u", "1") else {
+        let Seen::Ended(again) = begin(&messages, "1") else {
             panic!("not ended")
         };
         assert_eq!(again.get(), "\"done\"");
     }
 
     #[test]
+    fn in_another_conversation_or_from_another_sender_it_is_another_message() {
+        let messages = ClientMessages::default();
+        let pending = first(&messages, "1");
+        first(&messages, "2").stored(ack("done"));
+        for (kind, conversation, sender) in [
+            (Kind::Room, "s", "u"),
+            (Kind::Channel, "r", "u"),
+            (Kind::Room, "r", "v"),
+            (Kind::Room, "", "ru"),
+            (Kind::Room, "ru", ""),
+        ] {
+            for id in ["1", "2"] {
+                let other = message(kind, conversation, sender, id);
+                assert!(
+                    matches!(messages.begin(&other), Some(Seen::First(_))),
+                    "{other:?}"
+                );
+            }
+        }
+        drop(pending);
+        let unnamed = Message {
+            client_msg_id: None,
+            ..message(Kind::Room, "r", "u", "")
+        };
+        assert!(messages.begin(&unnamed).is_none());
+    }
+
+    #[test]
     fn what_is_not_stored_may_be_sent_again() {
         let messages = ClientMessages::default();
         let ticket = first(&messages, "1");
-        let Seen::Pending(earlier) = messages.begin("u", "1") else {
+        let Seen::Pending(earlier) = begin(&messages, "1") else {
             panic!("not pending")
         };
         ticket.not_stored(ack("failed"));
@@ -185,8 +258,8 @@ mod tests {
         for id in 0..40 {
             first(&messages, &id.to_string()).stored(Arc::clone(&big));
         }
-        assert!(matches!(messages.begin("u", "0"), Seen::First(_)));
-        assert!(matches!(messages.begin("u", "39"), Seen::Ended(_)));
+        assert!(matches!(begin(&messages, "0"), Seen::First(_)));
+        assert!(matches!(begin(&messages, "39"), Seen::Ended(_)));
         let remembered = messages.0.lock();
         assert!(remembered.bytes <= MAX_BYTES && remembered.ended.len() == remembered.slots.len());
     }

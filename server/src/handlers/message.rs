@@ -17,7 +17,7 @@ use crate::{
     config::DeliveryMode,
     delivery::{self, Recipients},
     idempotency::{Earlier, EncodedAck, Seen, Ticket},
-    message::{Kind, Message},
+    message::{Conversation, Kind, Message},
     protocol::{
         Refusal,
         inbound::{NewMessage, Payload},
@@ -61,6 +61,7 @@ pub struct Deliver {
 /// A repetition of a message that is still on its way.
 pub struct Repeat {
     call: Call,
+    conversation: Conversation,
     earlier: Earlier,
     /// Keeps the drain waiting.
     _in_flight: TaskTrackerToken,
@@ -94,25 +95,24 @@ pub fn send(call: Call, kind: Kind, payload: Option<Payload>) -> Option<Pending>
         }
     };
     let (in_flight, message, sender) = checked;
-    let ticket = match &message.client_msg_id {
+    let ticket = match call.chat.client_messages.begin(&message) {
         None => None,
-        Some(id) => match call.chat.client_messages.begin(&message.sender_id, id) {
-            Seen::First(ticket) => Some(ticket),
-            Seen::Pending(earlier) => {
-                call.chat.telemetry.repeated.increment();
-                let repeat = Repeat {
-                    call,
-                    earlier,
-                    _in_flight: in_flight,
-                };
-                return Some(Pending::Repeat(Box::new(repeat)));
-            }
-            Seen::Ended(ack) => {
-                call.chat.telemetry.repeated.increment();
-                call.reply(&*ack);
-                return None;
-            }
-        },
+        Some(Seen::First(ticket)) => Some(ticket),
+        Some(Seen::Pending(earlier)) => {
+            call.chat.telemetry.repeated.increment();
+            let repeat = Repeat {
+                call,
+                conversation: message.conversation,
+                earlier,
+                _in_flight: in_flight,
+            };
+            return Some(Pending::Repeat(Box::new(repeat)));
+        }
+        Some(Seen::Ended(ack)) => {
+            call.chat.telemetry.repeated.increment();
+            call.reply(&*ack);
+            return None;
+        }
     };
     let accepted = Accepted {
         call,
@@ -269,6 +269,19 @@ impl Accepted {
         }
     }
 
+    /// The answer to a message that was stored and delivered before (`persist-first`).
+    fn answer_repeated(self, existing: &Message) {
+        let took = self.saved();
+        match check_member(&self.call, &self.message.conversation) {
+            Ok(()) => {
+                if let Some(message) = self.encode(existing, Phase::Persisted) {
+                    self.answer_stored(&message, Timing::new(Duration::ZERO, took));
+                }
+            }
+            Err(refusal) => self.call.refuse(&refusal),
+        }
+    }
+
     fn answer_not_stored(self, reason: &str) {
         self.call.chat.telemetry.failed.increment(reason);
         let id = &self.message.conversation.id;
@@ -293,18 +306,37 @@ impl Pending {
         match self {
             Self::Confirm(confirm) => confirm.finish().await,
             Self::Deliver(deliver) => deliver.finish().await,
-            Self::Repeat(repeat) => {
-                let Repeat {
-                    call,
-                    earlier,
-                    _in_flight,
-                } = *repeat;
-                match earlier.await {
-                    Ok(ack) => call.reply(&*ack),
-                    Err(_) => call.reply(&Ack::not_saved("no outcome")),
-                }
-            }
+            Self::Repeat(repeat) => repeat.finish().await,
         }
+    }
+}
+
+impl Repeat {
+    async fn finish(self) {
+        let Self {
+            call,
+            conversation,
+            earlier,
+            _in_flight,
+        } = self;
+        let ack = earlier.await;
+        match check_member(&call, &conversation).map(|()| ack) {
+            Ok(Ok(ack)) => call.reply(&*ack),
+            Ok(Err(_)) => call.reply(&Ack::not_saved("no outcome")),
+            Err(refusal) => call.refuse(&refusal),
+        }
+    }
+}
+
+/// Whether whoever repeats a message may still be told of it. What is told is what was said first, maybe by somebody
+/// else whose name the caller gave, so it is for members only, at the moment of the telling.
+fn check_member(call: &Call, conversation: &Conversation) -> Result<(), Refusal> {
+    let user_id = &call.session().user.id;
+    let users = call.chat.users.lock();
+    if users.is_user_in_room(user_id, conversation) {
+        Ok(())
+    } else {
+        Err(Refusal::NotJoined(conversation.kind))
     }
 }
 
@@ -382,10 +414,7 @@ impl Deliver {
             }
             SaveOutcome::AlreadySaved(existing) => {
                 // Delivered when it was stored first.
-                let took = accepted.saved();
-                if let Some(message) = accepted.encode(&existing, Phase::Persisted) {
-                    accepted.answer_stored(&message, Timing::new(Duration::ZERO, took));
-                }
+                accepted.answer_repeated(&existing);
                 // The next one must still wait for those before this one.
                 return turn.come().await;
             }

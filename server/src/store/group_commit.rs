@@ -17,6 +17,7 @@ use tokio::{
 
 use super::{
     InsertError, MessageStore,
+    document::as_stored,
     queue::{Counters, FailureReason, Ticket},
     settle::Settler,
     writer::WriterConfig,
@@ -347,8 +348,14 @@ impl GroupCommit {
             // the saved one could turn out untrue, so this one waits for what becomes of it.
             Err(InsertError::DuplicateClientMsgId(_)) if first_is_open => self.retry(id),
             Err(InsertError::DuplicateClientMsgId(existing)) => {
-                job.ticket.already_saved(existing);
-                self.remove(id);
+                if existing.is_repeated_by(&as_stored(&job.ticket.message)) {
+                    job.ticket.already_saved(existing);
+                    self.remove(id);
+                } else {
+                    // Telling it as this one would show one conversation what was said in another.
+                    tracing::error!(%id, existing = %existing.id, "the store named another message as this one");
+                    self.fail(id, FailureReason::Rejected);
+                }
             }
         }
     }

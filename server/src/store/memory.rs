@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 
 use super::{InsertError, MessageStore, StoreError, StoreInfo, document::as_stored};
-use crate::message::{Kind, Message};
+use crate::message::{Conversation, Kind, Message};
 
 /// Durations between two bounds, each as likely as any other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,7 +126,8 @@ pub struct MemoryStore {
     documents: Mutex<Documents>,
 }
 
-type Key = (Kind, String, String);
+/// Conversation, sender and `clientMsgId`: the unique index of the database.
+type Key = (Conversation, String, String);
 
 #[derive(Debug, Default)]
 struct Documents {
@@ -277,7 +278,7 @@ impl Documents {
 fn key(message: &Message) -> Option<Key> {
     let client_msg_id = message.client_msg_id.clone()?;
     Some((
-        message.conversation.kind,
+        message.conversation.clone(),
         message.sender_id.clone(),
         client_msg_id,
     ))

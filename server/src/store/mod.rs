@@ -45,7 +45,8 @@ pub enum InsertError {
     /// Nobody knows whether it is in the store: the connection broke before the answer.
     #[error("outcome unknown: {0}")]
     Unknown(String),
-    /// The same sender already has a message of this kind with this `clientMsgId`: this is it.
+    /// The same sender already has a message in this conversation with this `clientMsgId`: this is
+    /// it.
     #[error("a message with this clientMsgId exists")]
     DuplicateClientMsgId(Box<Message>),
 }
@@ -95,7 +96,8 @@ pub enum SaveOutcome {
         /// From queueing to the store's answer.
         took: Duration,
     },
-    /// The sender had already stored this `clientMsgId`; nothing new was written.
+    /// The sender had already stored this `clientMsgId` in this conversation; nothing new was
+    /// written.
     AlreadySaved(Box<Message>),
     /// Not in the store, or about to be removed from it.
     Failed {

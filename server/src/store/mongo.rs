@@ -9,9 +9,8 @@ use async_trait::async_trait;
 use bson::{Document, doc, oid::ObjectId, raw::RawDocumentBuf};
 use futures::TryStreamExt as _;
 use mongodb::{
-    IndexModel,
     error::{Error, ErrorKind, InsertManyError},
-    options::{ClientOptions, IndexOptions, ServerMonitoringMode},
+    options::{ClientOptions, ServerMonitoringMode},
 };
 
 use super::{
@@ -23,6 +22,7 @@ use crate::message::{Kind, Message};
 mod config;
 mod failure;
 mod generation;
+mod indexes;
 
 pub use config::{AcknowledgedBy, MongoConfig, WriteConcernError, WriteConcernSetting};
 use generation::{Generation, Generations};
@@ -117,28 +117,6 @@ impl MongoStore {
     ) -> Result<T, StoreError> {
         failure::answer_within(self.config.answer_timeout, command.into_future()).await
     }
-
-    async fn create_indexes(&self, kind: Kind) -> Result<(), Error> {
-        let by_time = doc! { conversation_field(kind).as_str(): 1, "createdAt": 1 };
-        let once = IndexOptions::builder()
-            .unique(true)
-            .partial_filter_expression(doc! { "clientMsgId": { "$exists": true } })
-            .build();
-        let by_client_msg_id = IndexModel::builder()
-            .keys(doc! { "senderId": 1, "clientMsgId": 1 })
-            .options(once)
-            .build();
-        let indexes = [
-            IndexModel::builder().keys(by_time).build(),
-            by_client_msg_id,
-        ];
-        self.generations
-            .current()
-            .collection(kind)
-            .create_indexes(indexes)
-            .await?;
-        Ok(())
-    }
 }
 
 #[async_trait]
@@ -160,14 +138,12 @@ impl MessageStore for MongoStore {
         let server = self.describe_server().await.map_err(|StoreError(detail)| {
             StoreError(format!("MongoDB at {hosts} can't be used: {detail}"))
         })?;
+        let generation = self.generations.current();
+        let at_hosts = |StoreError(what)| StoreError(format!("MongoDB at {hosts}: {what}"));
         for kind in [Kind::Room, Kind::Channel] {
-            self.create_indexes(kind).await.map_err(|error| {
-                let detail = failure::of_store(&error);
-                let name = document::collection_name(kind);
-                StoreError(format!(
-                    "MongoDB at {hosts}: the indexes of `{name}` can't be made: {detail}"
-                ))
-            })?;
+            indexes::ensure(generation.collection(kind), kind)
+                .await
+                .map_err(at_hosts)?;
         }
         // Asked a second time it is the same server, or one as good.
         let _known = self.server.set(server);
@@ -403,7 +379,7 @@ async fn stored_ids(
         .collect())
 }
 
-/// The message that its sender stored first under the same `clientMsgId`.
+/// The message that its sender stored first in this conversation under the same `clientMsgId`.
 async fn find_first(
     generation: &Generation,
     kind: Kind,
@@ -411,20 +387,33 @@ async fn find_first(
 ) -> Result<(), InsertError> {
     let own = document::to_document(message);
     let same = |name: &str| own.get(name).ok().flatten().map(bson::raw::RawBson::from);
-    let (Some(sender), Some(client_msg_id)) = (same("senderId"), same("clientMsgId")) else {
+    let conversation = conversation_field(kind);
+    let (Some(sender), Some(client_msg_id), Some(conversation_id)) = (
+        same("senderId"),
+        same("clientMsgId"),
+        same(conversation.as_str()),
+    ) else {
         return Err(InsertError::Rejected(
             "it is a duplicate in an index that is not ours".to_owned(),
         ));
     };
-    let filter = bson::rawdoc! { "senderId": sender, "clientMsgId": client_msg_id };
+    let mut filter = bson::rawdoc! { "senderId": sender, "clientMsgId": client_msg_id };
+    let anywhere = filter.clone();
+    filter.append(conversation, conversation_id);
     let unknown = |error: Error| InsertError::Unknown(failure::of_store(&error).0);
-    let filter = Document::try_from(filter).map_err(|error| unknown(error.into()))?;
-    match generation
-        .collection(kind)
-        .find_one(filter)
-        .await
-        .map_err(unknown)?
-    {
+    let find = async |filter: RawDocumentBuf| {
+        let filter = Document::try_from(filter)?;
+        generation.collection(kind).find_one(filter).await
+    };
+    match find(filter).await.map_err(unknown)? {
+        None if find(anywhere).await.map_err(unknown)?.is_some() => {
+            // Never to be told as this message: it was said to somebody else.
+            Err(InsertError::Rejected(
+                "an index of an earlier version makes its clientMsgId unique across conversations; \
+                 a start of this server replaces it"
+                    .to_owned(),
+            ))
+        }
         None => Err(InsertError::Unavailable(
             "what it was a duplicate of has gone meanwhile".to_owned(),
         )),

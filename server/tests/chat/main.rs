@@ -20,6 +20,7 @@ mod order;
 mod outbox;
 mod pages;
 mod polling;
+mod repeats;
 mod rooms;
 mod running;
 mod slow;

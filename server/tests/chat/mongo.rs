@@ -16,14 +16,14 @@ use crate::{
 };
 
 #[path = "../support/mongodb.rs"]
-mod mongodb_support;
+pub mod mongodb_support;
 use mongodb_support::MongoDb;
 
 const USERS: usize = 8;
 /// How long the load goes on, with the fault in the middle.
 const LOAD: Duration = Duration::from_secs(6);
 
-fn on(mongodb: &MongoDb) -> Config {
+pub fn on(mongodb: &MongoDb) -> Config {
     let mut config = Config {
         store: StoreConfig::MongoDb(MongoConfig::new(mongodb.uri())),
         ..config()

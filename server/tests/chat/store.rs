@@ -26,6 +26,8 @@ pub struct Obedient {
     open: watch::Sender<bool>,
     pub rejects: AtomicBool,
     pub unreachable: AtomicBool,
+    /// Names its first message as the first of every other, as a database with another index might.
+    pub confused: AtomicBool,
     held: watch::Sender<HashSet<String>>,
     rejected: Mutex<HashSet<String>>,
 }
@@ -37,6 +39,7 @@ impl Obedient {
             open: watch::Sender::new(false),
             rejects: false.into(),
             unreachable: false.into(),
+            confused: false.into(),
             held: watch::Sender::default(),
             rejected: Mutex::default(),
         })
@@ -110,6 +113,11 @@ impl MessageStore for Obedient {
                 .await;
             if self.rejects.load(SeqCst) || self.rejected.lock().contains(&message.body) {
                 results.push(Err(InsertError::Rejected("no".into())));
+            } else if self.confused.load(SeqCst)
+                && let Some(first) = self.inner.all().first()
+            {
+                let first = Message::clone(first);
+                results.push(Err(InsertError::DuplicateClientMsgId(Box::new(first))));
             } else {
                 results.extend(self.inner.insert_many(std::slice::from_ref(message)).await);
             }

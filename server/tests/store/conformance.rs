@@ -46,6 +46,7 @@ async fn conforms(store: &dyn MessageStore) {
     the_same_message_again_is_success(store).await;
     results_are_in_the_order_of_the_batch(store).await;
     a_client_message_id_is_unique_per_sender_and_kind(store).await;
+    in_another_conversation_it_is_another_message(store).await;
     of_many_at_once_one_is_the_first(store).await;
     deletes_and_counts(store).await;
     takes_large_batches(store).await;
@@ -201,6 +202,31 @@ async fn a_client_message_id_is_unique_per_sender_and_kind(store: &dyn MessageSt
         [Ok(()), Ok(()), Ok(())],
         "none is not a value"
     );
+}
+
+async fn in_another_conversation_it_is_another_message(store: &dyn MessageStore) {
+    let elsewhere = |kind, id: &str| Message {
+        conversation: Conversation {
+            kind,
+            id: id.to_owned(),
+        },
+        ..(*with_client_msg_id(kind, "niaj", "1")).clone()
+    };
+    // Text and ObjectIds, and the same id for a room and a channel.
+    let ids = ["private", "public", "507f1f77bcf86cd799439011"];
+    for kind in KINDS {
+        for id in ids {
+            let first = elsewhere(kind, id);
+            assert_eq!(insert(store, &first).await, Ok(()), "{kind:?} {id}");
+            let again = Message {
+                body: "other words".to_owned(),
+                ..elsewhere(kind, id)
+            };
+            assert_eq!(insert(store, &again).await, duplicate_of(&first));
+            assert_eq!(store.delete_many(kind, &[first.id]).await.unwrap(), 1);
+            assert_eq!(insert(store, &again).await, Ok(()), "the name is free here");
+        }
+    }
 }
 
 async fn of_many_at_once_one_is_the_first(store: &dyn MessageStore) {

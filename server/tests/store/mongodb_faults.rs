@@ -414,7 +414,7 @@ async fn collections_indexes_and_write_concern_are_what_they_are_said_to_be() {
         let expected = [
             doc! { "_id": 1 },
             doc! { conversation: 1, "createdAt": 1 },
-            doc! { "senderId": 1, "clientMsgId": 1 },
+            doc! { "senderId": 1, conversation: 1, "clientMsgId": 1 },
         ];
         assert_eq!(keys, expected, "of {name}");
         let options = indexes[2].options.as_ref().unwrap();
