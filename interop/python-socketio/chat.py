@@ -45,7 +45,7 @@ class Names:
 def _room(at_once):
     return Names(
         "room", "roomId", "joinRoom", "leaveRoom", "roomMessage", "roomMessageRecieved", at_once,
-        "roomMessageConfirmed", "roomMessageFailed", "Successfully created message in the room", "message2s",
+        "roomMessageConfirmed", "roomMessageFailed", "Successfully created message in the room", "message2",
     )
 
 

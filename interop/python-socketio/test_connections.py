@@ -92,7 +92,7 @@ def test_a_server_that_is_told_to_stop_ends_every_message_first():
     delivered = sorted(message["_id"] for message in bob.all("roomMessageRecieved"))
     ends = bob.all("roomMessageConfirmed") + bob.all("roomMessageFailed")
     assert sorted(end["tempId"] for end in ends) == delivered
-    stored = {str(message["_id"]) for message in server.database["message2s"].find({"roomId": room})}
+    stored = {str(message["_id"]) for message in server.database["message2"].find({"roomId": room})}
     assert {message["_id"] for message in bob.all("roomMessageConfirmed")} == stored
     for client in (alice, bob):
         client.close()

@@ -63,7 +63,7 @@ test('a server that is told to stop ends every message first, and then the conne
   const ends = [...bob.all('roomMessageConfirmed'), ...bob.all('roomMessageFailed')].map((end) => end.tempId);
   assert.equal(delivered.length, 200);
   assert.deepEqual([...ends].sort(), [...delivered].sort());
-  const inStore = new Set((await server.stored('message2s', room)).map((message) => message._id.toHexString()));
+  const inStore = new Set((await server.stored('message2', room)).map((message) => message._id.toHexString()));
   assert.deepEqual(new Set(bob.all('roomMessageConfirmed').map((message) => message._id)), inStore);
   alice.close();
   bob.close();

@@ -10,7 +10,7 @@ const room = {
   received: 'roomMessageRecieved',
   id: 'roomId',
   created: 'Successfully created message in the room',
-  collection: 'message2s',
+  collection: 'message2',
 };
 
 const channel = {

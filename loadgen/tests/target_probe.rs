@@ -129,7 +129,7 @@ async fn an_in_memory_store_is_read_back_line_by_line() {
     let listing = concat!(
         r#"{"_id":"507f1f77bcf86cd799439011","collection":"messages","senderId":"u1","body":"r1 a","createdAt":"x"}"#,
         "\n",
-        r#"{"_id":"507f1f77bcf86cd799439012","collection":"message2s","senderId":"u2","body":"r2 b","createdAt":"x"}"#,
+        r#"{"_id":"507f1f77bcf86cd799439012","collection":"message2","senderId":"u2","body":"r2 b","createdAt":"x"}"#,
         "\n"
     );
     let answer = format!(

@@ -28,7 +28,7 @@ async fn stores_and_reads_back(store: RunningStore) {
     let client = Client::with_uri_str(uri).await.unwrap();
     let database = client.database(database);
     let ids = [ObjectId::new(), ObjectId::new()];
-    let rooms = database.collection("message2s");
+    let rooms = database.collection("message2");
     rooms
         .insert_one(doc! { "_id": ids[0], "senderId": "u1", "body": "run.1 a" })
         .await

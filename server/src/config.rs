@@ -69,6 +69,9 @@ pub struct Args {
     /// Connections to MongoDB at most.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub pool_size: u32,
+    /// Moves messages that an earlier version stored in `message2s` to `message2` before it listens.
+    #[arg(long)]
+    pub migrate: bool,
     /// How long a save takes in the memory store: one duration, or a range.
     #[arg(long, default_value = "50ms-200ms")]
     pub save_time: DurationRange,
@@ -296,6 +299,7 @@ impl From<Args> for Config {
                 database: args.database,
                 write_concern: args.write_concern,
                 pool_size: args.pool_size,
+                migrate: args.migrate,
                 ..MongoConfig::new(uri)
             }),
         };

@@ -5,7 +5,7 @@ use bson::{DateTime, oid::ObjectId};
 /// Which of the two vocabularies a conversation speaks: one mechanism, two names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
-    /// A one-to-one room (`roomMessage`, collection `message2s`).
+    /// A one-to-one room (`roomMessage`, collection `message2`).
     Room,
     /// A group channel (`NEW_MESSAGE_EVENT`, collection `messages`).
     Channel,

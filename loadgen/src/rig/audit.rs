@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::{error::TargetError, http, mongo};
 
 /// The collections of rooms and of channels.
-const COLLECTIONS: [&str; 2] = ["message2s", "messages"];
+const COLLECTIONS: [&str; 2] = ["message2", "messages"];
 
 /// No line of the in-memory store's listing is longer: a body of 64 KiB by default, escaped.
 const LINE_LIMIT: usize = 16 * 1024 * 1024;

@@ -164,7 +164,7 @@ fn stored_documents(state: &Shared) -> String {
         .stored
         .iter()
         .map(|(id, message)| {
-            json!({ "_id": id, "collection": "message2s", "senderId": message["senderId"]["_id"],
+            json!({ "_id": id, "collection": "message2", "senderId": message["senderId"]["_id"],
                     "body": message["body"], "createdAt": "2026-01-01T00:00:00.000Z" })
             .to_string()
                 + "\n"

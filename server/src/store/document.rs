@@ -3,21 +3,19 @@
 
 use std::sync::Arc;
 
-use bson::{
-    oid::ObjectId,
-    raw::{CStr, RawBsonRef, RawDocument, RawDocumentBuf, cstr},
-};
+use bson::raw::{CStr, RawBsonRef, RawDocument, RawDocumentBuf, cstr};
 
-use crate::message::{Conversation, Kind, Message};
+use crate::message::{Conversation, Kind, Message, object_id};
 
 /// What a stored message's `status` says; nothing here changes it afterwards.
 const STATUS: &str = "unread";
 
-/// The collection that holds messages of this kind.
+/// The collection that holds messages of this kind. Mongoose, which named them, makes no plural of a name that ends in
+/// a digit.
 #[must_use]
 pub const fn collection_name(kind: Kind) -> &'static str {
     match kind {
-        Kind::Room => "message2s",
+        Kind::Room => "message2",
         Kind::Channel => "messages",
     }
 }
@@ -71,23 +69,31 @@ pub fn from_document(kind: Kind, document: &RawDocument) -> Result<Message, Stri
     let required =
         |name: &str| id_or_text(document, name)?.ok_or_else(|| format!("it has no `{name}`"));
     let conversation = conversation_field(kind).as_str();
+    let id = document
+        .get_object_id("_id")
+        .map_err(|error| error.to_string())?;
     Ok(Message {
-        id: document
-            .get_object_id("_id")
-            .map_err(|error| error.to_string())?,
+        id,
         conversation: Conversation {
             kind,
             id: required(conversation)?,
         },
         workspace_id: id_or_text(document, "workspaceId")?,
         sender_id: required("senderId")?,
-        body: required("body")?,
+        // The history has messages that are an image and nothing else.
+        body: id_or_text(document, "body")?.unwrap_or_default(),
         image: id_or_text(document, "image")?,
         image_key: id_or_text(document, "imageKey")?,
         client_msg_id: id_or_text(document, "clientMsgId")?,
-        created_at: document
-            .get_datetime("createdAt")
-            .map_err(|error| error.to_string())?,
+        created_at: match document
+            .get("createdAt")
+            .map_err(|error| error.to_string())?
+        {
+            // An `_id` says when it was made, to the second.
+            None | Some(RawBsonRef::Null) => id.timestamp(),
+            Some(RawBsonRef::DateTime(time)) => time,
+            Some(other) => return Err(format!("its `createdAt` is a {:?}", other.element_type())),
+        },
     })
 }
 
@@ -127,13 +133,6 @@ fn has_upper_case_digits(id: &str) -> bool {
     object_id(id).is_some() && id.bytes().any(|byte| byte.is_ascii_uppercase())
 }
 
-/// The ObjectId that an id of 24 hex digits is stored as.
-fn object_id(id: &str) -> Option<ObjectId> {
-    (id.len() == 24)
-        .then(|| ObjectId::parse_str(id).ok())
-        .flatten()
-}
-
 fn append_id(document: &mut RawDocumentBuf, key: &CStr, id: &str) {
     match object_id(id) {
         Some(id) => document.append(key, id),
@@ -153,7 +152,7 @@ fn id_or_text(document: &RawDocument, name: &str) -> Result<Option<String>, Stri
 
 #[cfg(test)]
 mod tests {
-    use bson::{Bson, DateTime, Document, doc};
+    use bson::{Bson, DateTime, Document, doc, oid::ObjectId};
 
     use super::*;
 
@@ -273,6 +272,20 @@ mod tests {
             (message.image, message.conversation.id),
             (None, id.to_hex())
         );
+    }
+
+    #[test]
+    fn a_document_of_today_with_fields_missing_is_read() {
+        let id = ObjectId::new();
+        let document = doc! { "_id": id, "roomId": id, "senderId": id, "image": "a.png", "__v": 0 };
+        let document = RawDocumentBuf::try_from(&document).unwrap();
+        let message = from_document(Kind::Room, &document).unwrap();
+        assert_eq!(
+            (message.body.as_str(), message.image.as_deref()),
+            ("", Some("a.png"))
+        );
+        assert_eq!(message.created_at, id.timestamp());
+        assert_eq!(message.client_msg_id, None);
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod config;
 mod failure;
 mod generation;
 mod indexes;
+mod old_rooms;
 
 pub use config::{AcknowledgedBy, MongoConfig, WriteConcernError, WriteConcernSetting};
 use generation::{Generation, Generations};
@@ -145,6 +146,9 @@ impl MessageStore for MongoStore {
                 .await
                 .map_err(at_hosts)?;
         }
+        old_rooms::tell_or_move(generation.database(), self.config.migrate)
+            .await
+            .map_err(at_hosts)?;
         // Asked a second time it is the same server, or one as good.
         let _known = self.server.set(server);
         Ok(())

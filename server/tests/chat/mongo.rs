@@ -54,7 +54,7 @@ async fn what_is_confirmed_is_a_document_of_today() {
     let id = ObjectId::parse_str(ack["data"]["_id"].as_str().unwrap()).unwrap();
     let database = mongodb.client().await.default_database().unwrap();
     let stored = database
-        .collection::<Document>("message2s")
+        .collection::<Document>("message2")
         .find_one(doc! { "_id": id })
         .await
         .unwrap()
@@ -217,7 +217,7 @@ async fn check(mongodb: &MongoDb, server: Running, ends: Ends) {
     );
     let database = mongodb.client().await.default_database().unwrap();
     let stored: Vec<Document> = database
-        .collection("message2s")
+        .collection("message2")
         .find(doc! {})
         .await
         .unwrap()

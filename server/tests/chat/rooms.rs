@@ -105,7 +105,7 @@ async fn a_message_is_delivered_confirmed_and_acknowledged() {
     assert_eq!(
         stored,
         json!({
-            "_id": id, "collection": "message2s", "roomId": "r", "senderId": "a", "body": "Grüße 👋",
+            "_id": id, "collection": "message2", "roomId": "r", "senderId": "a", "body": "Grüße 👋",
             "createdAt": optimistic["createdAt"], "clientMsgId": "c1"
         })
     );

@@ -403,7 +403,7 @@ async fn collections_indexes_and_write_concern_are_what_they_are_said_to_be() {
     assert!(info.detail.ends_with(", standalone"), "{info:?}");
 
     let database = bench.server.client().await.database("test");
-    for (name, conversation) in [("message2s", "roomId"), ("messages", "channelId")] {
+    for (name, conversation) in [("message2", "roomId"), ("messages", "channelId")] {
         let indexes = database
             .collection::<Document>(name)
             .list_indexes()

@@ -24,6 +24,9 @@ pub struct MongoConfig {
     /// How long the database may take for one answer. A write that has not reached its write
     /// concern by then is unknown.
     pub answer_timeout: Duration,
+    /// Whether to move, before the start, messages that an earlier version stored under another
+    /// name; if not, they are only told of.
+    pub migrate: bool,
 }
 
 impl MongoConfig {
@@ -37,6 +40,7 @@ impl MongoConfig {
             pool_size: 10,
             connect_timeout: Duration::from_secs(2),
             answer_timeout: Duration::from_secs(5),
+            migrate: false,
         }
     }
 
@@ -59,6 +63,7 @@ impl fmt::Debug for MongoConfig {
             .field("database", &self.database)
             .field("write_concern", &self.write_concern)
             .field("pool_size", &self.pool_size)
+            .field("migrate", &self.migrate)
             .finish_non_exhaustive()
     }
 }
