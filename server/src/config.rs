@@ -5,6 +5,7 @@ use std::{
     fmt,
     net::{IpAddr, SocketAddr},
     num::NonZeroU32,
+    path::PathBuf,
     str::FromStr,
     time::Duration,
 };
@@ -69,6 +70,9 @@ pub struct Args {
     /// Connections to MongoDB at most.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub pool_size: u32,
+    /// File that remembers which messages were told as failed while MongoDB didn't answer, for the next start to settle.
+    #[arg(long, value_name = "PATH")]
+    pub journal: Option<PathBuf>,
     /// Moves messages that an earlier version stored in `message2s` to `message2` before it listens.
     #[arg(long)]
     pub migrate: bool,
@@ -208,6 +212,8 @@ pub struct Config {
     pub jwt_secret: Option<Secret>,
     /// Queue, batches and deadline of the saves.
     pub writer: WriterConfig,
+    /// The file of the journal, if there is one.
+    pub journal: Option<PathBuf>,
     /// From the signal to stop to the end of [`crate::Server::run`] at the latest.
     pub drain_deadline: Duration,
     /// What one client may ask for and hold.
@@ -317,6 +323,7 @@ impl From<Args> for Config {
                 deadline: args.save_deadline,
                 ..WriterConfig::default()
             },
+            journal: args.journal,
             drain_deadline: args.drain_deadline,
             limits: Limits {
                 max_body: args.max_body,
@@ -351,6 +358,7 @@ impl Config {
             delivery: DeliveryMode::default(),
             jwt_secret: None,
             writer: WriterConfig::default(),
+            journal: None,
             drain_deadline: Duration::from_secs(15),
             limits: Limits {
                 max_body: 65_536,

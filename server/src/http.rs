@@ -27,6 +27,7 @@ use crate::{
     process,
     protocol::outbound::iso,
     socket_manager::Stats,
+    store::journal::JournalState,
     telemetry::prometheus::{self, Gauges},
 };
 
@@ -76,6 +77,7 @@ struct Health {
     store: StoreHealth,
     queue_depth: usize,
     unsettled: usize,
+    journal: JournalState,
     delivery: crate::config::DeliveryMode,
     dialect: crate::protocol::Dialect,
     timestamp: String,
@@ -115,6 +117,7 @@ async fn health(State(Pages { chat, ping, .. }): State<Pages>) -> Response {
         },
         queue_depth: writer.depth,
         unsettled: writer.unsettled,
+        journal: writer.journal,
         delivery: chat.mode,
         dialect: chat.dialect,
         timestamp: iso(DateTime::now()),

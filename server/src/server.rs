@@ -4,6 +4,7 @@ use std::{
     future::Future,
     io::{self, Write as _},
     net::SocketAddr,
+    path::Path,
     pin::pin,
     process::ExitCode,
     sync::{Arc, atomic::Ordering},
@@ -46,6 +47,7 @@ use crate::{
     socket_manager::SocketManager,
     store::{
         MessageStore, StoreError,
+        journal::{Journal, JournalError},
         memory::MemoryStore,
         mongo::MongoStore,
         queue::SaveQueue,
@@ -81,6 +83,9 @@ pub enum Error {
     /// The store does not answer or refuses us.
     #[error("cannot use the store: {0}")]
     Store(#[from] StoreError),
+    /// The journal can't be used.
+    #[error("{0}")]
+    Journal(#[from] JournalError),
     /// The filter of the log is wrong.
     #[error("wrong log filter `{filter}`: {source}; expected one like `info` or `server=debug`")]
     LogFilter {
@@ -284,6 +289,7 @@ impl Server {
         store: Arc<dyn MessageStore>,
         memory: Option<Arc<MemoryStore>>,
     ) -> Result<Self, Error> {
+        let journal = open_journal(config.journal.as_deref(), &*store)?;
         store.prepare().await?;
         let listener = listen(config.address).map_err(|source| Error::Listen {
             address: config.address,
@@ -293,7 +299,8 @@ impl Server {
 
         let telemetry = Arc::new(Telemetry::new()?);
         let users = Arc::new(Mutex::new(SocketManager::new(config.limits.rooms_per_user)));
-        let (queue, writer) = SaveQueue::start(Arc::clone(&store), config.writer.clone());
+        let (queue, writer) =
+            SaveQueue::start_with(Arc::clone(&store), config.writer.clone(), journal);
         let chat = Arc::new(Chat {
             delivery: Delivery::new(Arc::clone(&users), config.dialect, Arc::clone(&telemetry)),
             users,
@@ -384,6 +391,30 @@ impl Server {
         });
         Ok(())
     }
+}
+
+fn open_journal(
+    path: Option<&Path>,
+    store: &dyn MessageStore,
+) -> Result<Option<Journal>, JournalError> {
+    let origin = store.origin();
+    let Some(path) = path else {
+        if origin.is_some() {
+            tracing::info!(
+                "no --journal: if this process is killed while the store does not answer, messages that were told as \
+                 failed may stay stored"
+            );
+        }
+        return Ok(None);
+    };
+    let journal = Journal::open(path, origin)?;
+    if journal.unsettled() > 0 {
+        tracing::warn!(
+            "settling {} messages that an earlier process told as failed and may have stored",
+            journal.unsettled()
+        );
+    }
+    Ok(Some(journal))
 }
 
 /// Waits until `deadline`, and for `at_most`; says whether that was enough.

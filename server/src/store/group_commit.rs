@@ -18,16 +18,21 @@ use tokio::{
 use super::{
     InsertError, MessageStore,
     document::as_stored,
+    journal::{Answers, Entry, Journal, Written},
     queue::{Counters, FailureReason, Ticket},
     settle::Settler,
     writer::WriterConfig,
 };
-use crate::message::{Kind, Message};
+use crate::message::Kind;
+
+mod dispatch;
 
 /// Tickets taken from the queue at once.
 const INTAKE: usize = 1_024;
 /// The wake-up when nothing is due; any event comes before it.
 const IDLE: Duration = Duration::from_secs(3_600);
+/// How long a failure may wait for the journal. A disk that hangs must not keep it from being told.
+const JOURNAL_WITHIN: Duration = Duration::from_secs(2);
 
 /// When to stop: no message waits for its outcome beyond `cut`, and nothing at all goes on beyond
 /// `end`.
@@ -46,6 +51,17 @@ struct Job {
     unknown: bool,
     flight: Option<task::Id>,
     retry_at: Option<Instant>,
+    /// It has failed, and is told so once the journal has it.
+    condemned: Option<FailureReason>,
+    /// The journal was given it.
+    journaled: bool,
+}
+
+impl Job {
+    /// Whether it is settled how it ends, told or not.
+    fn is_decided(&self) -> bool {
+        self.ticket.has_ended() || self.condemned.is_some()
+    }
 }
 
 /// A batch in flight.
@@ -75,6 +91,12 @@ pub(super) struct GroupCommit {
     flights: HashMap<task::Id, Flight>,
     attempts: JoinSet<Vec<Result<(), InsertError>>>,
     settler: Settler,
+    journal: Option<Entry>,
+    /// What the journal says; closed where there is none.
+    written: Answers,
+    /// Until when the journal may keep a failure from being told, oldest first. May name jobs that
+    /// are gone.
+    condemned: VecDeque<(Instant, ObjectId)>,
     inbox_open: bool,
     stop: Option<Stop>,
 }
@@ -84,13 +106,21 @@ impl GroupCommit {
         store: Arc<dyn MessageStore>,
         config: WriterConfig,
         counters: Arc<Counters>,
+        journal: Option<Journal>,
     ) -> Self {
+        let (journal, written, earlier) = match journal.map(Journal::into_parts) {
+            Some((entry, written, earlier)) => (Some(entry), written, earlier),
+            None => (None, mpsc::unbounded_channel().1, Vec::new()),
+        };
         Self {
             slots: config
                 .max_in_flight
                 .unwrap_or_else(|| store.concurrency())
                 .max(1),
-            settler: Settler::new(store.clone(), counters.clone()),
+            settler: Settler::new(store.clone(), counters.clone(), journal.clone(), earlier),
+            journal,
+            written,
+            condemned: VecDeque::new(),
             store,
             config,
             counters,
@@ -130,6 +160,7 @@ impl GroupCommit {
                 }
                 Some(landed) = self.attempts.join_next_with_id() => self.land(landed),
                 Some(settled) = self.settler.next() => self.settler.finish(settled),
+                Some(written) = self.written.recv() => self.take_written(written),
                 Ok(stop) = &mut stop => {
                     self.counters.stopped.store(true, Relaxed);
                     inbox.close();
@@ -158,6 +189,8 @@ impl GroupCommit {
             unknown: false,
             flight: None,
             retry_at: None,
+            condemned: None,
+            journaled: false,
         };
         self.jobs.insert(id, job);
     }
@@ -187,99 +220,12 @@ impl GroupCommit {
             self.fail(id, reason);
             self.expiry.pop_front();
         }
-    }
-
-    /// Sends batches off while there is a slot and something is due.
-    fn dispatch(&mut self, now: Instant) {
-        while self.flights.len() < self.slots {
-            let batch = self.next_batch(now);
-            if batch.is_empty() {
-                break;
-            }
-            self.launch(batch);
-        }
-    }
-
-    /// What should go now: attempts that are due once more first, they are the oldest; then new
-    /// messages.
-    fn next_batch(&mut self, now: Instant) -> Vec<ObjectId> {
-        let batch_max = self.config.batch_max.max(1);
-        let mut batch = Vec::new();
-        while batch.len() < batch_max
-            && let Some(&(due, id)) = self.retries.first()
-            && due <= now
+        while let Some(&(deadline, id)) = self.condemned.front()
+            && deadline <= now
         {
-            self.retries.pop_first();
-            batch.push(id);
+            self.tell_condemned(id, false);
+            self.condemned.pop_front();
         }
-        // A batch that goes anyway takes along what waits for company.
-        if !batch.is_empty() || self.fresh_due(now).is_some_and(|due| due <= now) {
-            while batch.len() < batch_max
-                && let Some(id) = self.fresh.pop_front()
-            {
-                if self.jobs.contains_key(&id) {
-                    batch.push(id);
-                }
-            }
-        }
-        batch
-    }
-
-    /// When the new messages should go, a slot being free.
-    fn fresh_due(&mut self, now: Instant) -> Option<Instant> {
-        while self
-            .fresh
-            .front()
-            .is_some_and(|id| !self.jobs.contains_key(id))
-        {
-            self.fresh.pop_front();
-        }
-        let oldest = self.jobs.get(self.fresh.front()?)?;
-        let no_wait = self.fresh.len() >= self.config.batch_max || self.stop.is_some();
-        Some(if no_wait {
-            now
-        } else {
-            later(oldest.ticket.queued_at, self.config.batch_wait)
-        })
-    }
-
-    fn launch(&mut self, ids: Vec<ObjectId>) {
-        let messages: Vec<Arc<Message>> = ids
-            .iter()
-            .filter_map(|id| self.jobs.get(id))
-            .map(|job| job.ticket.message.clone())
-            .collect();
-        self.counters.batches.fetch_add(1, Relaxed);
-        self.counters
-            .batched
-            .fetch_add(messages.len() as u64, Relaxed);
-        let store = self.store.clone();
-        let limit = self.config.attempt_timeout;
-        let handle = self.attempts.spawn(async move {
-            let insert = store.insert_many(&messages);
-            let mut results = tokio::time::timeout(limit, insert)
-                .await
-                .unwrap_or_else(|_| vec![Err(no_answer(limit)); messages.len()]);
-            // A store that answers for fewer messages than it was given has not answered for the
-            // others.
-            results.resize_with(messages.len(), || {
-                Err(InsertError::Unknown("no result".to_owned()))
-            });
-            results
-        });
-        for id in &ids {
-            if let Some(job) = self.jobs.get_mut(id) {
-                if job.attempts > 0 {
-                    self.counters.retries.fetch_add(1, Relaxed);
-                }
-                job.attempts += 1;
-                job.retry_at = None;
-                job.flight = Some(handle.id());
-            }
-        }
-        let open = ids.len();
-        self.flights
-            .insert(handle.id(), Flight { ids, open, handle });
     }
 
     /// Takes in the results of a batch.
@@ -325,10 +271,12 @@ impl GroupCommit {
         let Some(job) = self.jobs.get_mut(&id) else {
             return;
         };
-        if job.ticket.has_ended() {
-            // It was told as failed meanwhile, so whatever came of this attempt must go.
+        if job.is_decided() {
+            // It has failed meanwhile, so whatever came of this attempt must go.
             job.unknown |= matches!(result, Ok(()) | Err(InsertError::Unknown(_)));
-            self.remove(id);
+            if job.ticket.has_ended() {
+                self.remove(id);
+            }
             return;
         }
         match result {
@@ -374,24 +322,62 @@ impl GroupCommit {
         self.retries.insert((due, id));
     }
 
-    /// Tells a message as failed, once. If it is in flight, it stays known until it has landed.
+    /// Fails a message, once, and tells so: at once if it is certainly not in the store, else when the
+    /// journal has it. If it is in flight, it stays known until it has landed.
     fn fail(&mut self, id: ObjectId, reason: FailureReason) {
         let Some(job) = self.jobs.get_mut(&id) else {
             return;
         };
-        if job.ticket.has_ended() {
+        if job.is_decided() {
             return;
         }
-        job.ticket.failed(reason);
-        let Some(flight) = job.flight else {
-            self.remove(id);
-            return;
-        };
-        if let Some(flight) = self.flights.get_mut(&flight) {
+        if let Some(due) = job.retry_at.take() {
+            self.retries.remove(&(due, id));
+        }
+        let flight = job.flight;
+        match &self.journal {
+            Some(journal) if job.unknown || flight.is_some() => {
+                job.condemned = Some(reason);
+                job.journaled = true;
+                journal.record(id, job.ticket.message.conversation.kind);
+                let deadline = later(Instant::now(), JOURNAL_WITHIN);
+                self.condemned.push_back((deadline, id));
+            }
+            _ => {
+                job.ticket.failed(reason);
+                if flight.is_none() {
+                    self.remove(id);
+                }
+            }
+        }
+        if let Some(flight) = flight.and_then(|flight| self.flights.get_mut(&flight)) {
             flight.open -= 1;
             if flight.open == 0 {
                 flight.handle.abort();
             }
+        }
+    }
+
+    /// Tells what waited for the journal.
+    fn take_written(&mut self, written: Written) {
+        for id in written.ids {
+            self.tell_condemned(id, written.is_on_disk);
+        }
+    }
+
+    fn tell_condemned(&mut self, id: ObjectId, is_on_disk: bool) {
+        let Some(job) = self.jobs.get_mut(&id) else {
+            return;
+        };
+        let Some(reason) = job.condemned.take() else {
+            return;
+        };
+        if !is_on_disk {
+            self.counters.unjournaled.fetch_add(1, Relaxed);
+        }
+        job.ticket.failed(reason);
+        if job.flight.is_none() {
+            self.remove(id);
         }
     }
 
@@ -406,6 +392,11 @@ impl GroupCommit {
         }
         if job.unknown {
             self.settler.add(id, job.ticket.message.conversation.kind);
+        } else if job.journaled
+            && let Some(journal) = &self.journal
+        {
+            // The last attempt turned out not to have stored it.
+            journal.settle(vec![id]);
         }
     }
 
@@ -428,7 +419,8 @@ impl GroupCommit {
         let stop = self
             .stop
             .map(|stop| if stop.cut > now { stop.cut } else { stop.end });
-        [fresh, retry, expiry, self.settler.due(), stop]
+        let condemned = self.condemned.front().map(|(deadline, _)| *deadline);
+        [fresh, retry, expiry, condemned, self.settler.due(), stop]
             .into_iter()
             .flatten()
             .min()
@@ -450,10 +442,6 @@ impl GroupCommit {
 pub(super) fn later(instant: Instant, by: Duration) -> Instant {
     const NEVER: Duration = Duration::from_secs(30 * 365 * 24 * 3_600);
     instant.checked_add(by).unwrap_or_else(|| instant + NEVER)
-}
-
-fn no_answer(limit: Duration) -> InsertError {
-    InsertError::Unknown(format!("no answer within {limit:?}"))
 }
 
 fn log_first_error(results: &[Result<(), InsertError>]) {

@@ -16,7 +16,8 @@ use tokio::sync::mpsc as answers;
 
 use super::Origin;
 use crate::message::Kind;
-use file::{JournalFile, Unknown};
+use file::JournalFile;
+pub(super) use file::Unknown;
 
 mod file;
 
@@ -43,7 +44,7 @@ pub struct Journal {
 }
 
 /// Where entries go. None of its calls waits.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(super) struct Entry {
     orders: mpsc::Sender<Order>,
     origin: Arc<Origin>,
@@ -59,6 +60,7 @@ pub(super) struct Written {
     pub(super) is_on_disk: bool,
 }
 
+#[derive(Debug)]
 enum Order {
     Record(Unknown),
     Settle(Vec<ObjectId>),
@@ -103,6 +105,10 @@ impl Journal {
         self.earlier.len()
     }
 
+    pub(super) fn entry(&self) -> Entry {
+        self.entry.clone()
+    }
+
     pub(super) fn into_parts(self) -> (Entry, Answers, Vec<Unknown>) {
         (self.entry, self.answers, self.earlier)
     }
@@ -112,8 +118,10 @@ impl Entry {
     /// Has a message written down; [`Answers`] says when it is.
     pub(super) fn record(&self, id: ObjectId, kind: Kind) {
         let origin = Origin::clone(&self.origin);
-        // A thread that is gone has closed the answers, which whoever waits for one sees.
-        let _gone = self.orders.send(Order::Record(Unknown { id, kind, origin }));
+        let order = Order::Record(Unknown { id, kind, origin });
+        if self.orders.send(order).is_err() {
+            *self.state.lock() = JournalState::Failing("its thread has ended".to_owned());
+        }
     }
 
     /// Has it noted that these are settled.

@@ -9,6 +9,7 @@ use crate::message::{Kind, Message};
 
 pub mod document;
 mod group_commit;
+pub mod journal;
 pub mod memory;
 pub mod mongo;
 pub mod queue;
@@ -24,6 +25,16 @@ pub struct StoreInfo {
     pub detail: String,
     /// The write concern, or that nothing is durable.
     pub durability: String,
+}
+
+/// Who inserts, and where: what a later process must know to settle what this one leaves behind.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Origin {
+    /// The name under which the store knows the connections of this process: letters, digits and
+    /// hyphens.
+    pub session: String,
+    /// The database, so that nothing is settled in another one; no blanks and no credentials.
+    pub place: String,
 }
 
 /// A request that the store could not answer.
@@ -82,6 +93,17 @@ pub trait MessageStore: Send + Sync + 'static {
     /// was frozen or cut off executes the insert it received before the delete, or after it, as its
     /// threads happen to wake up.
     async fn fence(&self) -> Result<(), StoreError>;
+
+    /// Who inserts, and where; `None` when nothing outlasts the process.
+    fn origin(&self) -> Option<Origin> {
+        None
+    }
+
+    /// Returns once no insert of earlier processes that had these sessions can still land. They have
+    /// ended, but what they sent may still wait in the sockets of a database that was frozen.
+    async fn fence_sessions(&self, _sessions: &[String]) -> Result<(), StoreError> {
+        self.fence().await
+    }
 
     /// Deletes the messages that are there, as durably as it inserts, and says how many there were.
     /// Those that are not there are no error.

@@ -14,7 +14,7 @@ use mongodb::{
 };
 
 use super::{
-    InsertError, MessageStore, StoreError, StoreInfo,
+    InsertError, MessageStore, Origin, StoreError, StoreInfo,
     document::{self, conversation_field},
 };
 use crate::message::{Kind, Message};
@@ -72,7 +72,8 @@ impl MongoStore {
         // either.
         options.server_monitoring_mode = Some(ServerMonitoringMode::Poll);
 
-        let hosts: Vec<String> = options.hosts.iter().map(ToString::to_string).collect();
+        let mut hosts: Vec<String> = options.hosts.iter().map(ToString::to_string).collect();
+        hosts.sort_unstable();
         let database = config
             .database
             .clone()
@@ -203,6 +204,19 @@ impl MessageStore for MongoStore {
 
     async fn fence(&self) -> Result<(), StoreError> {
         self.generations.fence().await
+    }
+
+    fn origin(&self) -> Option<Origin> {
+        Some(Origin {
+            session: self.generations.session().to_owned(),
+            // A socket's path may have a blank, which parts the words of the journal.
+            place: format!("{}/{}", self.hosts, self.database())
+                .replace(char::is_whitespace, "%20"),
+        })
+    }
+
+    async fn fence_sessions(&self, sessions: &[String]) -> Result<(), StoreError> {
+        self.generations.fence_sessions(sessions).await
     }
 
     async fn delete_many(&self, kind: Kind, ids: &[ObjectId]) -> Result<u64, StoreError> {

@@ -19,6 +19,7 @@ use tokio::{
 
 use super::{
     MessageStore, SaveOutcome,
+    journal::{Entry, Journal, JournalState},
     writer::{Writer, WriterConfig},
 };
 use crate::message::Message;
@@ -95,6 +96,10 @@ pub struct WriterStats {
     pub settled: u64,
     /// Of the settled, those that were in the store and were deleted.
     pub settled_deleted: u64,
+    /// Messages told as failed with an unknown outcome that the journal could not write down first.
+    pub unjournaled: u64,
+    /// Whether the journal does its work.
+    pub journal: JournalState,
 }
 
 impl WriterStats {
@@ -120,6 +125,7 @@ pub(super) struct Counters {
     pub(super) unsettled: AtomicUsize,
     pub(super) settled: AtomicU64,
     pub(super) settled_deleted: AtomicU64,
+    pub(super) unjournaled: AtomicU64,
     /// Set when the writer stops taking messages.
     pub(super) stopped: AtomicBool,
 }
@@ -139,6 +145,8 @@ impl Counters {
             unsettled: self.unsettled.load(Relaxed),
             settled: self.settled.load(Relaxed),
             settled_deleted: self.settled_deleted.load(Relaxed),
+            unjournaled: self.unjournaled.load(Relaxed),
+            journal: JournalState::default(),
         }
     }
 }
@@ -195,6 +203,7 @@ impl Drop for Ticket {
 /// The sending end: takes messages without ever waiting. Clones are the same queue.
 #[derive(Debug, Clone)]
 pub struct SaveQueue {
+    journal: Option<Entry>,
     // Unbounded as a channel: the bound is `capacity` on `depth`, which counts what is in flight
     // too.
     sender: mpsc::UnboundedSender<Ticket>,
@@ -213,14 +222,31 @@ impl SaveQueue {
     /// Outside a tokio runtime.
     #[must_use]
     pub fn start(store: Arc<dyn MessageStore>, config: WriterConfig) -> (Self, Writer) {
+        Self::start_with(store, config, None)
+    }
+
+    /// The same with a journal: what is told as failed while it may be stored is written down first,
+    /// and what an earlier process has written down is settled.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    #[must_use]
+    pub fn start_with(
+        store: Arc<dyn MessageStore>,
+        config: WriterConfig,
+        journal: Option<Journal>,
+    ) -> (Self, Writer) {
         let (sender, receiver) = mpsc::unbounded_channel();
         let counters = Arc::new(Counters::default());
         let queue = Self {
             sender,
             counters: counters.clone(),
             capacity: config.capacity,
+            journal: journal.as_ref().map(Journal::entry),
         };
-        (queue, Writer::spawn(store, config, receiver, counters))
+        let writer = Writer::spawn(store, config, receiver, counters, journal);
+        (queue, writer)
     }
 
     /// Queues a message to be saved under its `_id`; never waits.
@@ -267,7 +293,11 @@ impl SaveQueue {
     /// What was counted so far.
     #[must_use]
     pub fn stats(&self) -> WriterStats {
-        self.counters.snapshot()
+        let journal = self.journal.as_ref().map(Entry::state);
+        WriterStats {
+            journal: journal.unwrap_or_default(),
+            ..self.counters.snapshot()
+        }
     }
 }
 

@@ -13,7 +13,11 @@ use tokio::{
     time::Instant,
 };
 
-use super::{MessageStore, StoreError, queue::Counters};
+use super::{
+    MessageStore, StoreError,
+    journal::{Entry, Unknown},
+    queue::Counters,
+};
 use crate::message::Kind;
 
 /// A round that takes longer is begun anew.
@@ -33,6 +37,9 @@ pub(super) type Settled = Result<Result<u64, StoreError>, JoinError>;
 pub(super) struct Settler {
     store: Arc<dyn MessageStore>,
     counters: Arc<Counters>,
+    journal: Option<Entry>,
+    /// Of processes before this one, whose inserts may still land.
+    sessions: Vec<String>,
     pending: HashMap<ObjectId, Kind>,
     in_round: HashMap<ObjectId, Kind>,
     round: JoinSet<Result<u64, StoreError>>,
@@ -41,11 +48,30 @@ pub(super) struct Settler {
 }
 
 impl Settler {
-    pub(super) fn new(store: Arc<dyn MessageStore>, counters: Arc<Counters>) -> Self {
+    /// Begins with what processes before this one have left in the journal.
+    pub(super) fn new(
+        store: Arc<dyn MessageStore>,
+        counters: Arc<Counters>,
+        journal: Option<Entry>,
+        earlier: Vec<Unknown>,
+    ) -> Self {
+        let mut sessions: Vec<String> = earlier
+            .iter()
+            .map(|message| message.origin.session.clone())
+            .collect();
+        sessions.sort_unstable();
+        sessions.dedup();
+        let pending: HashMap<ObjectId, Kind> = earlier
+            .into_iter()
+            .map(|message| (message.id, message.kind))
+            .collect();
+        counters.unsettled.store(pending.len(), Relaxed);
         Self {
             store,
             counters,
-            pending: HashMap::new(),
+            journal,
+            sessions,
+            pending,
             in_round: HashMap::new(),
             round: JoinSet::new(),
             due: Instant::now(),
@@ -86,7 +112,11 @@ impl Settler {
             return;
         }
         self.in_round = std::mem::take(&mut self.pending);
-        let round = settle(self.store.clone(), self.in_round.clone());
+        let round = settle(
+            self.store.clone(),
+            self.sessions.clone(),
+            self.in_round.clone(),
+        );
         self.round.spawn(async move {
             let late = |_| {
                 Err(StoreError(format!(
@@ -118,7 +148,11 @@ impl Settler {
                 );
                 self.counters.settled.fetch_add(count as u64, Relaxed);
                 self.counters.settled_deleted.fetch_add(deleted, Relaxed);
-                self.in_round.clear();
+                let settled = self.in_round.drain().map(|(id, _)| id).collect();
+                if let Some(journal) = &self.journal {
+                    journal.settle(settled);
+                }
+                self.sessions.clear();
                 self.failures = 0;
                 self.due = Instant::now();
             }
@@ -145,9 +179,13 @@ impl Settler {
 /// delete.
 async fn settle(
     store: Arc<dyn MessageStore>,
+    sessions: Vec<String>,
     messages: HashMap<ObjectId, Kind>,
 ) -> Result<u64, StoreError> {
     store.fence().await?;
+    if !sessions.is_empty() {
+        store.fence_sessions(&sessions).await?;
+    }
     let mut deleted = 0;
     for kind in [Kind::Room, Kind::Channel] {
         let of_kind = |(id, k): (&ObjectId, &Kind)| (*k == kind).then_some(*id);

@@ -12,6 +12,7 @@ use tokio::{
 use super::{
     MessageStore,
     group_commit::{GroupCommit, Stop, later},
+    journal::Journal,
     queue::{Counters, Ticket},
 };
 use crate::message::Kind;
@@ -85,10 +86,12 @@ impl Writer {
         config: WriterConfig,
         inbox: mpsc::UnboundedReceiver<Ticket>,
         counters: Arc<Counters>,
+        journal: Option<Journal>,
     ) -> Self {
         let (stop, stopped) = oneshot::channel();
-        let task =
-            tokio::spawn(GroupCommit::new(store, config, counters.clone()).run(inbox, stopped));
+        let task = tokio::spawn(
+            GroupCommit::new(store, config, counters.clone(), journal).run(inbox, stopped),
+        );
         Self {
             stop,
             task,

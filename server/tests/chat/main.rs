@@ -12,6 +12,7 @@ mod documents;
 mod hostile;
 mod http;
 mod ids;
+mod killed;
 mod lives;
 mod log;
 mod mongo;

@@ -104,12 +104,16 @@ impl Running {
 
     /// A counter or gauge of `/metrics`, by its name with labels.
     pub async fn metric(&self, name: &str) -> f64 {
-        let page = self.get("/metrics").await.1;
-        let line = page
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        line.map_or(0.0, |value| value.parse().unwrap())
+        metric_of(&self.get("/metrics").await.1, name)
     }
+}
+
+/// A counter or gauge on a page of `/metrics`, by its name with labels; zero where there is none.
+pub fn metric_of(page: &str, name: &str) -> f64 {
+    let line = page
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.map_or(0.0, |value| value.parse().unwrap())
 }
 
 /// One HTTP exchange by hand, on a connection of its own: the status and the body.

@@ -52,7 +52,9 @@ pub enum JournalError {
         here: String,
     },
     /// The store keeps nothing beyond the process.
-    #[error("a journal is for a store that outlasts the server: leave --journal out, or give --store mongodb://…")]
+    #[error(
+        "a journal is for a store that outlasts the server: leave --journal out, or give --store mongodb://…"
+    )]
     NothingLasts,
 }
 
@@ -215,9 +217,7 @@ impl JournalFile {
             lines.push_str(&Line::Unknown(unknown.clone()).to_string());
             self.live.insert(unknown.id, unknown);
         }
-        let written = self
-            .write(&lines)
-            .and_then(|()| self.file.sync_data());
+        let written = self.write(&lines).and_then(|()| self.file.sync_data());
         if written.is_err() {
             self.owed = lines;
         }

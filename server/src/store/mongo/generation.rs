@@ -184,6 +184,22 @@ impl Generations {
         Ok(())
     }
 
+    /// What the names of all connections of this store begin with.
+    pub(super) fn session(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Returns once no insert of these sessions, whose processes have ended, can land any more.
+    ///
+    /// Their ends of the connections are closed, and the same holds as for a generation that was dropped: the server
+    /// reads first the insert, then that the connection was closed, and then lists it no longer.
+    pub(super) async fn fence_sessions(&self, sessions: &[String]) -> Result<(), StoreError> {
+        match sessions {
+            [] => Ok(()),
+            sessions => self.wait_until_unlisted(&sessions.join("|")).await,
+        }
+    }
+
     async fn wait_for_old_ones(&self, old: &[Weak<Generation>]) -> Result<(), StoreError> {
         let mut wait = LOOK_MIN;
         // An old one closes with the last insert that is under way on it. Such an insert may have
@@ -191,9 +207,15 @@ impl Generations {
         while old.iter().any(|generation| generation.strong_count() > 0) {
             pause(&mut wait).await;
         }
+        self.wait_until_unlisted(&self.prefix).await
+    }
+
+    /// Waits until the server lists no connection, but those in use, of which the name begins with `prefixes`.
+    async fn wait_until_unlisted(&self, prefixes: &str) -> Result<(), StoreError> {
+        let mut wait = LOOK_MIN;
         let current = self.current();
         loop {
-            let look = look(&current, &self.prefix);
+            let look = look(&current, prefixes);
             match failure::answer_within(self.answer_timeout, look).await? {
                 Look::Gone => return Ok(()),
                 Look::Listed => pause(&mut wait).await,
@@ -215,7 +237,7 @@ enum Look {
     Hidden(&'static str),
 }
 
-async fn look(current: &Generation, prefix: &str) -> Result<Look, Error> {
+async fn look(current: &Generation, prefixes: &str) -> Result<Look, Error> {
     let admin = current.client.database("admin");
     let hello = admin.run_command(doc! { "hello": 1 }).await?;
     if hello.get_str("msg").is_ok_and(|msg| msg == "isdbgrid") {
@@ -223,7 +245,7 @@ async fn look(current: &Generation, prefix: &str) -> Result<Look, Error> {
             "behind mongos the connections to the shards are not ours",
         ));
     }
-    let old = doc! { "$regex": format!("^{prefix}"), "$ne": current.name.as_str() };
+    let old = doc! { "$regex": format!("^({prefixes})"), "$ne": current.name.as_str() };
     let pipeline = [
         doc! { "$currentOp": { "idleConnections": true, "localOps": true } },
         doc! { "$match": { "appName": old } },

@@ -75,7 +75,10 @@ fn the_file_stays_small_though_something_is_always_unsettled() {
     drop(journal);
     let journal = JournalFile::open(&path, &here()).unwrap();
     assert_eq!(ids(&journal), before.into_iter().collect());
-    assert!(std::fs::metadata(&path).unwrap().len() < 200, "an opening writes it anew");
+    assert!(
+        std::fs::metadata(&path).unwrap().len() < 200,
+        "an opening writes it anew"
+    );
 }
 
 #[test]
@@ -83,7 +86,10 @@ fn one_server_has_it_at_a_time() {
     let (_folder, path) = folder();
     let first = JournalFile::open(&path, &here()).unwrap();
     let error = JournalFile::open(&path, &here()).err().unwrap().to_string();
-    assert!(error.ends_with("is in use by another server; give each its own"), "{error}");
+    assert!(
+        error.ends_with("is in use by another server; give each its own"),
+        "{error}"
+    );
     drop(first);
     JournalFile::open(&path, &here()).unwrap();
 }
@@ -99,8 +105,14 @@ fn another_stores_journal_is_refused_and_stays_as_it_is() {
         place: "127.0.0.1:27018/chat".to_owned(),
         ..here()
     };
-    let error = JournalFile::open(&path, &elsewhere).err().unwrap().to_string();
-    assert!(error.contains("has 1 messages to settle in 127.0.0.1:27017/chat"), "{error}");
+    let error = JournalFile::open(&path, &elsewhere)
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(
+        error.contains("has 1 messages to settle in 127.0.0.1:27017/chat"),
+        "{error}"
+    );
     assert_eq!(std::fs::read(&path).unwrap(), before);
     let later = Origin {
         session: "chat-server-2-".to_owned(),
@@ -113,7 +125,10 @@ fn another_stores_journal_is_refused_and_stays_as_it_is() {
 fn a_folder_that_is_not_there_is_told() {
     let path = Path::new("/nowhere at all/journal");
     let error = JournalFile::open(path, &here()).err().unwrap().to_string();
-    assert!(error.starts_with("the journal /nowhere at all/journal can't be locked: "), "{error}");
+    assert!(
+        error.starts_with("the journal /nowhere at all/journal can't be locked: "),
+        "{error}"
+    );
 }
 
 #[test]
@@ -123,7 +138,10 @@ fn what_could_not_be_written_is_written_when_there_is_room_again() {
     let [first, second, third] = [Kind::Room, Kind::Channel, Kind::Room].map(unknown);
     journal.record([first.clone()]).unwrap();
     let well = std::mem::replace(&mut journal.file, File::open(&path).unwrap());
-    assert!(journal.record([second.clone()]).is_err(), "open for reading only");
+    assert!(
+        journal.record([second.clone()]).is_err(),
+        "open for reading only"
+    );
     assert!(journal.settle([first.id]).is_err());
     journal.file = well;
     // A part of the line had been written.
