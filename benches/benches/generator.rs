@@ -5,13 +5,12 @@ use std::{hint::black_box, path::Path, sync::Arc, time::Duration};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use loadgen::{
     drive::client::native,
-    judge::checks::{self, Evidence, Promises},
+    judge::checks::{self, Promises},
     model::{metric::Metric, vocabulary::Delivery},
     observed::{
+        Observed,
         ledger::Ledger,
-        presence::Presence,
-        recorder::{DeliverySample, Layout, Recorder},
-        strays::Strays,
+        recorder::{DeliverySample, Layout, Recorded, Recorder},
     },
     plan::Plan,
     scenario::Scenario,
@@ -190,19 +189,10 @@ fn account(criterion: &mut Criterion) {
     let scenario = channels();
     let plan = Plan::new(&scenario).expect("a plan");
     let ledger = filled(&plan);
-    let presence = Presence::new(&plan, &[]);
-    let strays = Strays::default();
-    let evidence = Evidence {
-        plan: &plan,
-        ledger: &ledger,
-        promises: Promises::of(&scenario.vocabulary(), Delivery::Optimistic),
-        presence: &presence,
-        strays: &strays,
-        broken: (0, &[]),
-        stored: None,
-        left: None,
-    };
-    let judged = checks::account(&evidence);
+    let recorded = Recorded::empty(Arc::new(Layout::of(&scenario)));
+    let observed = Observed::of(recorded, Arc::new(ledger));
+    let promises = Promises::of(&scenario.vocabulary(), Delivery::Optimistic);
+    let judged = checks::account(&plan, promises, &observed);
     assert_eq!(judged.findings, [], "a bench of findings");
     let mut group = criterion.benchmark_group("generator/account");
     group
@@ -210,7 +200,7 @@ fn account(criterion: &mut Criterion) {
         .sample_size(10)
         .measurement_time(Duration::from_secs(20));
     group.bench_function("10M deliveries", |bencher| {
-        bencher.iter(|| checks::account(black_box(&evidence)));
+        bencher.iter(|| checks::account(&plan, promises, black_box(&observed)));
     });
     group.finish();
 }

@@ -1,13 +1,9 @@
-//! What a run might have been: a bootstrap over its seconds, since the deliveries of one second share its accidents.
-//!
-//! As in `verdict/interval.rs`, but of percentiles and of two runs at once.
+//! Numbers of a run as they might have been, had its seconds been others of their kind.
 
 use std::collections::BTreeSet;
 
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
-
 use crate::{
+    judge::{bootstrap, statistic},
     model::{
         clock::Nanos,
         histogram::{self, HistogramError},
@@ -18,8 +14,6 @@ use crate::{
 
 /// Resamples: enough for a stable second digit of the 2.5 % tails.
 const RESAMPLES: usize = 2_000;
-/// Fixed, so that the same two results always compare the same.
-const SEED: u64 = 0x5eed;
 /// Fewer seconds than these say little about how seconds vary.
 pub(super) const FEWEST: usize = 10;
 /// The floor is only as long as it must be; its seconds vary less.
@@ -62,13 +56,7 @@ impl Draws {
 
 /// The 95 % interval of a relation between two runs.
 pub(super) fn interval(one: &Draws, other: &Draws, relate: fn(f64, f64) -> f64) -> (f64, f64) {
-    let mut draws = one.related(other, relate).0;
-    draws.sort_unstable_by(f64::total_cmp);
-    let at = |quantile: f64| {
-        let place = (draws.len().saturating_sub(1) as f64 * quantile).round() as usize;
-        draws.get(place).copied().unwrap_or(f64::NAN)
-    };
-    (at(0.025), at(0.975))
+    bootstrap::ends(one.related(other, relate).0)
 }
 
 impl Windows {
@@ -124,24 +112,18 @@ impl Windows {
             return None;
         }
         // The same seconds for every statistic, so that a ratio of two of them is one of the same run.
-        let mut rng = ChaCha8Rng::seed_from_u64(SEED);
-        rng.set_stream(stream);
-        let mut drawn = vec![0; self.seconds.len()];
         let mut counts = vec![0; self.values.len()];
         let mut draws = vec![Draws(Vec::with_capacity(RESAMPLES)); statistics.len()];
-        for _ in 0..RESAMPLES {
-            for place in &mut drawn {
-                *place = rng.random_range(0..self.seconds.len());
-            }
-            let n = self.count(&drawn, &mut counts);
+        bootstrap::resample(self.seconds.len(), RESAMPLES, stream, |drawn| {
+            let n = self.count(drawn, &mut counts);
             for (statistic, draws) in statistics.iter().zip(&mut draws) {
                 draws.0.push(match *statistic {
                     Statistic::Percentile(p) => self.percentile(&counts, n, p),
-                    Statistic::Mean => self.mean(&drawn),
-                    Statistic::Within(limit) => self.share(&drawn, limit),
+                    Statistic::Mean => self.mean(drawn),
+                    Statistic::Within(limit) => self.share(drawn, limit),
                 });
             }
-        }
+        });
         Some(draws)
     }
 
@@ -194,12 +176,15 @@ impl Windows {
                     .sum()
             };
         }
-        within as f64 / (n + self.lost).max(1) as f64
+        statistic::share(within, (n + self.lost).max(1))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
     use super::*;
     use crate::model::histogram;
 

@@ -6,10 +6,11 @@ use hdrhistogram::Histogram;
 
 use super::resample::{Draws, FEWEST, FEWEST_OF_A_FLOOR, Statistic, Windows};
 use crate::{
+    judge::statistic,
     model::{
         clock::nanos,
         histogram::{self, HistogramError},
-        metric::{Count, Metric},
+        metric::Metric,
         percentile,
     },
     report::statements,
@@ -69,31 +70,20 @@ impl<'a> Side<'a> {
 
     /// A number of the run; `None` where it has too few samples.
     pub(super) fn value(&self, subject: Subject) -> Option<f64> {
-        let histogram = |metric| self.histograms.get(&metric).filter(|h| !h.is_empty());
         Some(match subject {
-            Subject::Percentile(metric, p) => percentile::of(histogram(metric)?, p).ok()? as f64,
-            Subject::Max(metric) => histogram(metric)?.max() as f64,
-            Subject::Mean(metric) => histogram(metric)?.mean(),
+            Subject::Percentile(metric, _) | Subject::Max(metric) | Subject::Mean(metric) => {
+                statistic::time(subject, self.histograms.get(&metric)?).ok()?
+            }
             Subject::Within(Metric::Delivery, limit) => self.windows.within(nanos(limit))?,
             Subject::Within(metric, limit) => {
                 let mut results = self.run.metrics.iter();
                 let result = results.find(|result| result.metric == metric)?;
                 let mut within = result.within.iter();
                 let within = within.find(|within| within.limit == nanos(limit))?;
-                within.count as f64 / result.n as f64
+                statistic::share(within.count, result.n)
             }
-            Subject::Count(count) => self.count(count) as f64,
+            Subject::Count(count) => statistic::count(count, &self.run.totals) as f64,
         })
-    }
-
-    fn count(&self, count: Count) -> u64 {
-        let totals = &self.run.totals;
-        match count {
-            Count::Lost => totals.lost,
-            Count::Duplicated => totals.duplicated,
-            Count::Dropped => totals.dropped,
-            Count::Failed => totals.failed,
-        }
     }
 
     /// The same number of many runs that might have been; `None` for what is not recorded second by second.

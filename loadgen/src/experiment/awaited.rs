@@ -5,8 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::measure::Where;
-use crate::{drive::worker::Progress, judge::checks::Promises};
+use crate::{drive::worker::Progress, judge::checks::Promises, plan::Plan};
 
 /// After the last acknowledgement, what else is on its way comes soon.
 const QUIET: Duration = Duration::from_secs(1);
@@ -27,12 +26,12 @@ pub(super) enum Awaited {
 }
 
 impl Awaited {
-    pub(super) fn of(what: &Where<'_>) -> Self {
+    pub(super) fn of(plan: &Plan, promises: Promises) -> Self {
         let Promises {
             ends, acks, echo, ..
-        } = what.promises;
-        let (slots, messages) = (what.plan.slots as u64, what.plan.sends.len() as u64);
-        if !what.plan.is_certain() {
+        } = promises;
+        let (slots, messages) = (plan.slots as u64, plan.sends.len() as u64);
+        if !plan.is_certain() {
             let time = if acks { QUIET } else { QUIET_WITHOUT_ACKS };
             return Awaited::Quiet { acks, time };
         }

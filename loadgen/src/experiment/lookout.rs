@@ -6,17 +6,21 @@ use std::{
 };
 
 use super::{
-    Event, Interrupt, RunError, Watcher,
+    Interrupt, RunError,
     awaited::{Awaited, come},
-    live::{Counts, Live},
-    measure::Crew,
+    watch::{Event, Snapshot, Watcher},
 };
 use crate::{
-    drive::worker::{Command, Report},
+    drive::{
+        crew::Crew,
+        worker::{Command, Milestone},
+    },
+    judge::verdict::live::{Counts, Live},
     model::clock::{Nanos, nanos},
+    observed::Ended,
     plan::Plan,
     rig::{
-        RunningServer,
+        System,
         machine::{HiccupMonitor, Monitor},
     },
 };
@@ -26,42 +30,14 @@ const RUN_UP: Duration = Duration::from_millis(200);
 /// How often progress is shown, and the drain looked at.
 const TICK: Duration = Duration::from_millis(250);
 
-/// Where a run is.
-#[derive(Debug, Clone)]
-pub struct Snapshot {
-    /// The phase, or what is waited for.
-    pub phase: String,
-    /// Since the start of the schedule; before it, since the first connect.
-    pub elapsed: Duration,
-    /// The whole schedule; `None` while users connect.
-    pub total: Option<Duration>,
-    /// Users connected and joined.
-    pub connected: u64,
-    /// Users of the scenario.
-    pub users: u64,
-    /// Messages sent so far.
-    pub sent: u64,
-    /// Messages sent per second since the last snapshot.
-    pub rate: f64,
-    /// Of the deliveries so far, nanoseconds.
-    pub p50: Option<Nanos>,
-    /// Of the deliveries so far, nanoseconds.
-    pub p99: Option<Nanos>,
-}
-
-/// How a stage ended.
-pub(super) enum Stage {
-    Done,
-    Died(String),
-    Interrupted,
-    /// A threshold says that going on is of no use, and why.
-    Aborted(String),
-}
+/// How a stage ended: at its end, or by what ends the run.
+pub(super) type Stage = Result<(), Ended>;
 
 /// Watches a run from outside the workers: shows it, and notices when the target dies, the user stops it, or a
 /// threshold ends it.
 pub(super) struct Lookout<'a> {
-    pub(super) server: Option<&'a mut RunningServer>,
+    pub(super) address: &'a str,
+    pub(super) system: &'a mut dyn System,
     pub(super) interrupt: &'a Interrupt,
     pub(super) watcher: &'a mut dyn Watcher,
     pub(super) awaited: Awaited,
@@ -78,29 +54,29 @@ impl Lookout<'_> {
         self.watcher.event(Event::Stage("connect"));
         let mut ready = 0;
         let mut view = View::default();
-        while ready < crew.workers.len() {
+        while ready < crew.size() {
             tokio::select! {
-                report = crew.reports.recv() => match report {
-                    Some(Report::Ready) => ready += 1,
-                    Some(Report::CannotConnect { user, error }) => {
+                milestone = crew.milestone() => match milestone {
+                    Some(Milestone::Ready) => ready += 1,
+                    Some(Milestone::CannotConnect { user, error }) => {
                         return match self.death(Duration::from_millis(500)).await {
-                            Some(why) => Ok(Stage::Died(why)),
-                            None => Err(RunError::Connect { user, url: crew.url.clone(), error }),
+                            Some(why) => Ok(Err(Ended::Died(why))),
+                            None => Err(RunError::Connect { user, url: self.address.to_owned(), error }),
                         };
                     }
-                    Some(Report::Sent) => {}
-                    None => return Ok(Stage::Died("all workers ended".into())),
+                    Some(Milestone::Sent) => {}
+                    None => return Ok(Err(Ended::Died("all workers ended".into()))),
                 },
-                why = died(&mut self.server) => return Ok(Stage::Died(why)),
+                why = self.system.died() => return Ok(Err(Ended::Died(why))),
                 () = self.interrupt.nth(1) => return Err(RunError::Interrupted),
                 () = tokio::time::sleep(TICK) => {
-                    let elapsed = crew.clock.now() - crew.started;
+                    let elapsed = nanos(crew.elapsed());
                     let snapshot = view.snapshot(crew, "connecting".into(), elapsed, None);
                     self.watcher.event(Event::Progress(&snapshot));
                 }
             }
         }
-        Ok(Stage::Done)
+        Ok(Ok(()))
     }
 
     pub(super) async fn schedule(&mut self, crew: &mut Crew) -> Stage {
@@ -110,22 +86,22 @@ impl Lookout<'_> {
         crew.tell(Command::Start(start)).await;
         let mut sent = 0;
         let mut view = View::default();
-        while sent < crew.workers.len() {
+        while sent < crew.size() {
             tokio::select! {
-                report = crew.reports.recv() => match report {
-                    Some(Report::Sent) => sent += 1,
+                milestone = crew.milestone() => match milestone {
+                    Some(Milestone::Sent) => sent += 1,
                     Some(_) => {}
-                    None => return Stage::Died("all workers ended".into()),
+                    None => return Err(Ended::Died("all workers ended".into())),
                 },
-                why = died(&mut self.server) => return Stage::Died(why),
-                () = self.interrupt.nth(1) => return Stage::Interrupted,
+                why = self.system.died() => return Err(Ended::Died(why)),
+                () = self.interrupt.nth(1) => return Err(Ended::Interrupted),
                 () = tokio::time::sleep(TICK) => {
-                    if let Some(why) = everybody_gone(crew) {
-                        return Stage::Died(self.death(TICK).await.unwrap_or(why));
+                    if let Some(why) = self.everybody_gone(crew) {
+                        return Err(Ended::Died(self.death(TICK).await.unwrap_or(why)));
                     }
                     let elapsed = crew.clock.now().saturating_sub(start);
                     if let Some(missed) = self.missed(crew, elapsed) {
-                        return Stage::Aborted(missed);
+                        return Err(Ended::Aborted(missed));
                     }
                     let phase = phase_at(&crew.plan, elapsed);
                     let snapshot = view.snapshot(crew, phase, elapsed, Some(crew.plan.end()));
@@ -133,7 +109,7 @@ impl Lookout<'_> {
                 }
             }
         }
-        Stage::Done
+        Ok(())
     }
 
     /// The threshold that ends the run now, if one does: looked at once for each second of the schedule.
@@ -160,10 +136,8 @@ impl Lookout<'_> {
             return;
         }
         // Only of a server that was started here is known which process it is.
-        let own = self
-            .server
-            .as_ref()
-            .map(|server| vec![std::process::id(), server.pid()]);
+        let own = self.system.process();
+        let own = own.map(|server| vec![std::process::id(), server]);
         self.monitor = Monitor::start(start, own)
             .inspect_err(|error| tracing::warn!(%error, "the machine is not watched"))
             .ok();
@@ -182,40 +156,32 @@ impl Lookout<'_> {
                 (seen, since) = (now, tokio::time::Instant::now());
             }
             tokio::select! {
-                why = died(&mut self.server) => return Stage::Died(why),
-                () = self.interrupt.nth(1) => return Stage::Interrupted,
+                why = self.system.died() => return Err(Ended::Died(why)),
+                () = self.interrupt.nth(1) => return Err(Ended::Interrupted),
                 () = tokio::time::sleep(Duration::from_millis(20)) => {
-                    if let Some(why) = everybody_gone(crew) {
-                        return Stage::Died(self.death(TICK).await.unwrap_or(why));
+                    if let Some(why) = self.everybody_gone(crew) {
+                        return Err(Ended::Died(self.death(TICK).await.unwrap_or(why)));
                     }
                 }
             }
         }
         // What is doubled comes behind what was awaited.
         tokio::time::sleep(RUN_UP).await;
-        Stage::Done
+        Ok(())
+    }
+
+    /// In words, if nobody is connected any more.
+    fn everybody_gone(&self, crew: &Crew) -> Option<String> {
+        let closed = crew.progress.closed.load(Relaxed);
+        let left = crew.progress.connected.load(Relaxed);
+        (closed > 0 && left == 0)
+            .then(|| format!("{} closed all {closed} connections", self.address))
     }
 
     /// Why the server process died, if it does within that time: its connections break before it is gone.
     async fn death(&mut self, within: Duration) -> Option<String> {
-        tokio::time::timeout(within, died(&mut self.server))
-            .await
-            .ok()
+        tokio::time::timeout(within, self.system.died()).await.ok()
     }
-}
-
-/// Resolves when the server process of this run has ended.
-async fn died(server: &mut Option<&mut RunningServer>) -> String {
-    match server {
-        Some(server) => format!("the server died: {}", server.exited().await),
-        None => std::future::pending().await,
-    }
-}
-
-fn everybody_gone(crew: &Crew) -> Option<String> {
-    let closed = crew.progress.closed.load(Relaxed);
-    let left = crew.progress.connected.load(Relaxed);
-    (closed > 0 && left == 0).then(|| format!("{} closed all {closed} connections", crew.url))
 }
 
 fn phase_at(plan: &Plan, elapsed: Nanos) -> String {

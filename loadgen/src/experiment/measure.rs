@@ -1,198 +1,272 @@
-//! The phases of one run against one server: connect, schedule, drain, goodbye.
+//! One arm, measured: started, driven through its plan, looked up and ended. All arms are measured by this.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering::Relaxed},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use tokio::sync::mpsc;
-
 use super::{
-    Interrupt, RunError, Watcher,
+    Interrupt, Options, RunError,
+    arm::{Arm, Part},
     awaited::Awaited,
     environment,
-    live::Live,
-    lookout::{Lookout, Stage},
+    lookout::Lookout,
+    watch::{Event, Watcher},
 };
 use crate::{
     drive::{
-        client::{Driver, native::Endpoint},
-        token::Tokens,
-        worker::{Command, Job, Outcome, Progress, Report, Worker},
+        client::Driver,
+        crew::{Crew, Task},
+        worker::hash,
     },
-    judge::checks::Promises,
-    model::{
-        body::RunId,
-        clock::{Clock, Nanos},
-        metric::Metric,
-        vocabulary::Vocabulary,
-    },
+    judge::verdict::live::Live,
+    model::{body, metric::Metric},
     observed::{
-        Broken,
-        ledger::Ledger,
-        machine::{Hiccups, MachineSecond},
-        presence::Entry,
-        recorder::{self, Layout, Recorded, Samples},
-        strays::Strays,
+        Ended, Lookup, Observed, Stored,
+        usage::{GeneratorUse, Moment, ProcessUse},
     },
-    plan::Plan,
-    result::{Generator, ServerUse, UsageSecond},
     rig::{
-        QueueSampler, ResourceSampler, RunningServer, ServerTimes,
+        Audit, Present, QueueSampler, ResourceSampler, System,
         machine::{HiccupMonitor, Monitor},
         usage_of,
     },
-    scenario::Scenario,
 };
 
-/// What is to be run, and where.
-pub(super) struct Where<'a> {
-    pub scenario: &'a Scenario,
-    pub vocabulary: Vocabulary,
-    pub promises: Promises,
-    pub plan: &'a Arc<Plan>,
-    pub ledger: &'a Arc<Ledger>,
-    pub run: &'a RunId,
-    pub url: &'a str,
-    pub driver: Driver,
-    pub workers: Option<usize>,
-    pub cpus: &'a [usize],
-    pub machine_check: bool,
-    /// Limits judge this run: a threshold may end it.
-    pub subject: bool,
+/// How long the server may take to notice that everybody has gone.
+const LEAVING: Duration = Duration::from_secs(5);
+const SECOND: Duration = Duration::from_secs(1);
+
+/// What all arms are measured with.
+pub(super) struct Bench<'a> {
+    pub(super) options: &'a Options,
+    pub(super) driver: Driver,
+    pub(super) interrupt: &'a Interrupt,
 }
 
-/// What was measured, before anybody judges it.
-pub(super) struct Measurement {
-    pub recorded: Recorded,
-    pub strays: Strays,
-    pub log: Vec<Entry>,
-    pub broken: Vec<Broken>,
-    pub closed: u64,
-    pub generator: Generator,
-    pub server: Option<ServerUse>,
-    pub machine: Vec<MachineSecond>,
-    pub hiccups: Option<Hiccups>,
-    /// Why the target was gone before the end.
-    pub target_died: Option<String>,
-    /// The user stopped it.
-    pub interrupted: bool,
-    /// A threshold ended it: which, and why.
-    pub aborted: Option<String>,
-}
-
-/// Runs the plan once.
-pub(super) async fn run(
-    what: Where<'_>,
-    server: Option<&mut RunningServer>,
-    interrupt: &Interrupt,
+/// Measures an arm. A system that dies in mid-run is no error: what was observed until then says so.
+///
+/// # Errors
+/// [`RunError`] when nothing could be measured.
+pub(super) async fn measure(
+    arm: &mut Arm<'_>,
+    bench: &Bench<'_>,
     watcher: &mut dyn Watcher,
-) -> Result<Measurement, RunError> {
-    let pid = server.as_ref().map(|server| server.pid());
-    let mut crew = Crew::start(&what).await?;
+) -> Result<Observed, RunError> {
+    watcher.event(Event::Stage("server"));
+    arm.system.start().await?;
+    watcher.event(Event::Notice(format!(
+        "{}: {} delivery, store: {}",
+        arm.scenario.name,
+        arm.delivery.name(),
+        arm.system.store()
+    )));
+    let measured = observe(arm, bench, watcher).await;
+    let stopped = arm.system.stop().await;
+    let observed = measured?;
+    if !matches!(observed.ended, Some(Ended::Died(_)))
+        && let Some(disorder) = stopped?
+    {
+        watcher.event(Event::Notice(disorder));
+    }
+    Ok(observed)
+}
+
+/// The run itself, with what is asked of the system before and after it.
+async fn observe(
+    arm: &mut Arm<'_>,
+    bench: &Bench<'_>,
+    watcher: &mut dyn Watcher,
+) -> Result<Observed, RunError> {
+    let audit = arm.system.audit().await;
+    let durability = arm.system.durability().await;
+    let before = arm.system.present().await;
+    let mut observed = run(arm, bench, watcher).await?;
+    observed.durability = durability;
+    if let Some(times) = arm.system.times().await {
+        observed.recorded.adopt(Metric::ServerEmit, &times.emit);
+        observed.recorded.adopt(Metric::ServerSave, &times.save);
+    }
+    let died = matches!(observed.ended, Some(Ended::Died(_)));
+    // Who is left of a server that others use too, nobody can say.
+    if !died && before.is_some_and(Present::is_none) {
+        observed.left = wait_until_left(&*arm.system).await;
+    }
+    observed.stored = match audit {
+        Some(audit) => look_up(&audit, arm, died, watcher).await,
+        None => Lookup::NotAsked,
+    };
+    observed.record_slowest(&arm.plan);
+    Ok(observed)
+}
+
+/// Connects, sends and drains.
+async fn run(
+    arm: &mut Arm<'_>,
+    bench: &Bench<'_>,
+    watcher: &mut dyn Watcher,
+) -> Result<Observed, RunError> {
+    let scenario = Arc::clone(&arm.scenario);
+    let promises = arm.promises(bench.driver.asks_for_acks());
+    let address = arm.system.address().to_owned();
+    let process = arm.system.process();
+    let task = Task {
+        scenario: &scenario,
+        plan: &arm.plan,
+        vocabulary: arm.vocabulary(bench.driver.asks_for_acks()),
+        ends: promises.ends,
+        run: &arm.run_id,
+        address: &address,
+        driver: bench.driver,
+        workers: workers(bench.options),
+        cpus: &bench.options.cpus,
+    };
+    let connect_failed = |error| RunError::Connect {
+        user: 0,
+        url: address.clone(),
+        error,
+    };
+    let mut crew = Crew::new(&task).await.map_err(connect_failed)?;
+    let mut generator = GeneratorUse {
+        resident_before: own_use().resident,
+        ..GeneratorUse::default()
+    };
+    crew.start()?;
     let mut lookout = Lookout {
-        server,
-        interrupt,
+        address: &address,
+        system: &mut *arm.system,
+        interrupt: bench.interrupt,
         watcher,
-        awaited: Awaited::of(&what),
-        machine_check: what.machine_check,
-        live: if what.subject {
-            Live::of(what.scenario, what.plan)
-        } else {
-            Live::nothing(what.scenario)
+        awaited: Awaited::of(&arm.plan, promises),
+        machine_check: bench.options.machine_check,
+        live: match arm.part {
+            Part::Subject => Live::of(&scenario, &arm.plan),
+            Part::Floor | Part::Baseline => Live::nothing(&scenario),
         },
         began: None,
         monitor: None,
         hiccups: None,
     };
-    let mut generator = Generator {
-        client: what.driver.name().to_owned(),
-        transport: what.scenario.connections.transport.name().to_owned(),
-        workers: crew.workers.len(),
-        resident_before: crew.resident_before,
-        connections: what.plan.users.len() as u64,
-        ..Generator::default()
-    };
     let mut stage = lookout.connect(&mut crew).await?;
-    generator.connect_seconds = crew.seconds();
-    let before = own_usage();
-    generator.resident_connected = before.1;
-    let server_before = pid.and_then(|pid| usage_of(pid).ok());
-    let sampler = |pid| ResourceSampler::start(pid, Duration::from_secs(1)).ok();
-    let samplers = (sampler(std::process::id()), pid.and_then(sampler));
-    let queue = pid.map(|_| QueueSampler::start(what.url));
-    if matches!(stage, Stage::Done) {
+    generator.connecting = crew.elapsed();
+    let own = Meter::start(Some(std::process::id()), None);
+    let server = Meter::start(process, Some(&address));
+    generator.resident_connected = own.as_ref().map_or(0, |meter| meter.before.resident);
+    if stage.is_ok() {
         stage = lookout.schedule(&mut crew).await;
     }
-    generator.usage = series(samplers.0, lookout.began);
-    let mut server_usage = series(samplers.1, lookout.began);
-    if let (Some(queue), Some(began)) = (queue, lookout.began) {
-        add_queue(&mut server_usage, &queue.finish(), began);
-    }
-    let machine = lookout
-        .monitor
-        .take()
-        .map(Monitor::finish)
+    let began = lookout.began;
+    let machine = lookout.monitor.take().map(Monitor::finish);
+    generator.process = own
+        .and_then(|meter| meter.finish(began))
         .unwrap_or_default();
-    let after = own_usage();
-    generator.cpu_seconds = after.0.saturating_sub(before.0).as_secs_f64();
-    generator.resident_end = after.1;
-    let server_after = pid.and_then(|pid| usage_of(pid).ok());
-    if matches!(stage, Stage::Done) {
-        stage = lookout.drain(&crew, what.scenario.drain).await;
+    let server = server.and_then(|meter| meter.finish(began));
+    if stage.is_ok() {
+        stage = lookout.drain(&crew, scenario.drain).await;
     }
-    let closed = crew.progress.closed.load(Relaxed);
     let hiccups = lookout.hiccups.take().and_then(HiccupMonitor::finish);
-    let Gathered {
-        mut recorded,
-        strays,
-        log,
-        broken,
-        worker_cpu,
-    } = crew.finish().await?;
-    generator.worker_cpu = worker_cpu;
+    let mut observed = crew.finish().await?;
     if let Some(hiccups) = &hiccups {
-        recorded.adopt(Metric::Hiccup, &hiccups.all);
+        observed.recorded.adopt(Metric::Hiccup, &hiccups.all);
     }
-    Ok(Measurement {
-        recorded,
-        strays,
-        log,
-        broken,
-        closed,
-        generator,
-        server: server_before
-            .zip(server_after)
-            .map(|(before, after)| ServerUse {
-                cpu_seconds: after.cpu.saturating_sub(before.cpu).as_secs_f64(),
-                resident: after.resident,
-                usage: server_usage,
-            }),
-        machine,
+    Ok(Observed {
+        machine: machine.unwrap_or_default(),
         hiccups,
-        interrupted: matches!(stage, Stage::Interrupted),
-        aborted: match &stage {
-            Stage::Aborted(why) => Some(why.clone()),
-            _ => None,
-        },
-        target_died: match stage {
-            Stage::Died(why) => Some(why),
-            _ => None,
-        },
+        generator,
+        server,
+        ended: stage.err(),
+        ..observed
     })
 }
 
+/// One for every two cores where nobody says otherwise, since the server needs the others.
+fn workers(options: &Options) -> usize {
+    options
+        .workers
+        .unwrap_or_else(|| (environment::cores() / 2).max(1))
+}
+
+/// Looks up every stored message of the run. A store that died with its server can't be asked.
+async fn look_up(audit: &Audit, arm: &Arm<'_>, died: bool, watcher: &mut dyn Watcher) -> Lookup {
+    watcher.event(Event::Stage("audit"));
+    let mut stored = Stored::new(arm.plan.sends.len());
+    let visited = audit
+        .visit(&arm.run_id.body_prefix(), &mut |document| {
+            if let Some(message) = body::message_of(&arm.run_id, &document.body) {
+                stored.add(message, hash(&hexadecimal(&document.id)));
+            }
+        })
+        .await;
+    match visited {
+        Ok(()) => Lookup::Found(stored),
+        Err(error) => {
+            if !died {
+                watcher.event(Event::Notice(format!(
+                    "the store could not be looked up: {error}"
+                )));
+            }
+            Lookup::Failed
+        }
+    }
+}
+
+/// Waits until the server knows nobody any more, or says who is left.
+async fn wait_until_left(system: &dyn System) -> Option<[u64; 3]> {
+    let deadline = tokio::time::Instant::now() + LEAVING;
+    loop {
+        let left = system.present().await?;
+        if left.is_none() || tokio::time::Instant::now() > deadline {
+            return Some([left.total_users, left.total_rooms, left.total_sockets]);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Reads off what a process takes while messages are sent.
+struct Meter {
+    process: u32,
+    before: ProcessUse,
+    sampler: Option<ResourceSampler>,
+    queue: Option<QueueSampler>,
+}
+
+impl Meter {
+    /// From now on; a server is asked for its queue, too.
+    fn start(process: Option<u32>, server: Option<&str>) -> Option<Self> {
+        let process = process?;
+        Some(Self {
+            process,
+            before: use_of(process)?,
+            sampler: ResourceSampler::start(process, SECOND).ok(),
+            queue: server.map(QueueSampler::start),
+        })
+    }
+
+    /// Until now, by the time of the schedule.
+    fn finish(self, began: Option<Instant>) -> Option<ProcessUse> {
+        let mut moments = moments(self.sampler, began);
+        if let (Some(queue), Some(began)) = (self.queue, began) {
+            add_queue(&mut moments, &queue.finish(), began);
+        }
+        let after = use_of(self.process)?;
+        Some(ProcessUse {
+            cpu: after.cpu.saturating_sub(self.before.cpu),
+            resident: after.resident,
+            moments,
+        })
+    }
+}
+
 /// What a process took, by the schedule's time; the first sample, taken just before it, stands for its beginning.
-fn series(sampler: Option<ResourceSampler>, began: Option<Instant>) -> Vec<UsageSecond> {
+fn moments(sampler: Option<ResourceSampler>, began: Option<Instant>) -> Vec<Moment> {
     let samples = sampler.map(ResourceSampler::finish).unwrap_or_default();
     let Some(began) = began.or(samples.first().map(|first| first.at)) else {
         return Vec::new();
     };
     samples
         .iter()
-        .map(|sample| UsageSecond {
-            at: sample.at.saturating_duration_since(began).as_secs_f64(),
-            cpu_seconds: sample.usage.cpu.as_secs_f64(),
+        .map(|sample| Moment {
+            at: sample.at.saturating_duration_since(began),
+            cpu: sample.usage.cpu,
             resident: sample.usage.resident,
             queue: None,
         })
@@ -200,192 +274,32 @@ fn series(sampler: Option<ResourceSampler>, began: Option<Instant>) -> Vec<Usage
 }
 
 /// Adds to each second what was in the queue at the time nearest to it, if that is less than a second away.
-fn add_queue(usage: &mut [UsageSecond], queue: &[(Instant, u64)], began: Instant) {
+fn add_queue(usage: &mut [Moment], queue: &[(Instant, u64)], began: Instant) {
     for second in usage {
-        let away = |at: &Instant| {
-            let at = at.saturating_duration_since(began).as_secs_f64();
-            (at - second.at).abs()
-        };
+        let away = |at: &Instant| at.saturating_duration_since(began).abs_diff(second.at);
         second.queue = queue
             .iter()
-            .min_by(|(a, _), (b, _)| away(a).total_cmp(&away(b)))
-            .filter(|(at, _)| away(at) < 1.0)
+            .min_by(|(a, _), (b, _)| away(a).cmp(&away(b)))
+            .filter(|(at, _)| away(at) < SECOND)
             .map(|(_, depth)| *depth);
     }
 }
 
-/// CPU time and resident bytes of this process; zero where they can't be read.
-fn own_usage() -> (Duration, u64) {
-    usage_of(std::process::id()).map_or((Duration::ZERO, 0), |usage| (usage.cpu, usage.resident))
+/// What a process has taken until now; `None` where it can't be read.
+fn use_of(process: u32) -> Option<ProcessUse> {
+    let usage = usage_of(process).ok()?;
+    Some(ProcessUse {
+        cpu: usage.cpu,
+        resident: usage.resident,
+        moments: Vec::new(),
+    })
 }
 
-impl Measurement {
-    /// Why the run did not go to its end, if so.
-    pub(super) fn incomplete(&self) -> Option<String> {
-        let ended = self.target_died.as_ref().or(self.aborted.as_ref());
-        match ended {
-            Some(why) => Some(why.clone()),
-            None => self.interrupted.then(|| "interrupted".to_owned()),
-        }
-    }
-
-    /// Adds what the server timed itself.
-    pub(super) fn adopt(&mut self, times: &ServerTimes) {
-        self.recorded.adopt(Metric::ServerEmit, &times.emit);
-        self.recorded.adopt(Metric::ServerSave, &times.save);
-    }
-
-    /// Adds the metric that only the whole ledger knows: of each measured message, its slowest delivery.
-    pub(super) fn record_slowest(&mut self, plan: &Plan, ledger: &Ledger) {
-        let mut slowest = recorder::Recorder::new(Arc::clone(self.recorded.layout()));
-        slowest.begin(0);
-        for (message, send) in plan.sends.iter().enumerate() {
-            if plan.phases[send.phase as usize].measured
-                && let Some(latency) = ledger.slowest(message as u32)
-            {
-                let metric = Metric::DeliverySlowest;
-                slowest.record_in(send.phase, metric, send.at, send.at + latency);
-            }
-        }
-        self.recorded.merge(&slowest.finish());
-    }
+/// What this process has taken until now; zero where it can't be read.
+fn own_use() -> ProcessUse {
+    use_of(std::process::id()).unwrap_or_default()
 }
 
-/// The workers of a run.
-pub(super) struct Crew {
-    pub(super) workers: Vec<Worker>,
-    pub(super) reports: mpsc::Receiver<Report>,
-    pub(super) progress: Arc<Progress>,
-    pub(super) clock: Clock,
-    pub(super) started: Nanos,
-    resident_before: u64,
-    layout: Arc<Layout>,
-    pub(super) plan: Arc<Plan>,
-    pub(super) url: String,
-}
-
-impl Crew {
-    async fn start(what: &Where<'_>) -> Result<Self, RunError> {
-        let endpoint = Endpoint::resolve(what.url)
-            .await
-            .map_err(|error| RunError::Connect {
-                user: 0,
-                url: what.url.to_owned(),
-                error,
-            })?;
-        let workers = what
-            .workers
-            .unwrap_or_else(|| (environment::cores() / 2).max(1))
-            .min(what.plan.users.len());
-        let clock = Clock::start();
-        let progress = Arc::new(Progress {
-            live: std::iter::repeat_with(Mutex::default)
-                .take(workers)
-                .collect(),
-            ..Progress::default()
-        });
-        // Each worker says at most two things, so that none ever waits for room.
-        let (reporting, reports) = mpsc::channel(2 * workers);
-        let vocabulary = Arc::new(what.vocabulary.clone());
-        let tokens = Arc::new(Tokens::new(&what.scenario.connections.token));
-        let layout = Arc::new(Layout::of(what.scenario));
-        let resident_before = own_usage().1;
-        let started = (0..workers)
-            .map(|worker| {
-                let job = Job {
-                    worker,
-                    workers,
-                    cpu: what.cpus.get(worker % what.cpus.len().max(1)).copied(),
-                    plan: Arc::clone(what.plan),
-                    ledger: Arc::clone(what.ledger),
-                    progress: Arc::clone(&progress),
-                    clock,
-                    run: what.run.clone(),
-                    driver: what.driver,
-                    transport: what.scenario.connections.transport,
-                    endpoint: endpoint.clone(),
-                    vocabulary: Arc::clone(&vocabulary),
-                    ends: what.promises.ends,
-                    tokens: Arc::clone(&tokens),
-                    text: what.scenario.messages.text.clone(),
-                    layout: Arc::clone(&layout),
-                    connect_rate: what
-                        .scenario
-                        .population
-                        .connect_rate
-                        .map(|rate| rate.0 / workers as f64),
-                };
-                Worker::start(job, reporting.clone())
-            })
-            .collect::<std::io::Result<Vec<_>>>()?;
-        Ok(Self {
-            workers: started,
-            reports,
-            progress,
-            clock,
-            started: clock.now(),
-            resident_before,
-            layout,
-            plan: Arc::clone(what.plan),
-            url: what.url.to_owned(),
-        })
-    }
-
-    fn seconds(&self) -> f64 {
-        Duration::from_nanos(self.clock.now() - self.started).as_secs_f64()
-    }
-
-    /// What the workers showed last, in the order of [`Layout::watched`].
-    pub(super) fn live(&self) -> Vec<Samples> {
-        let mut all: Vec<Samples> = Vec::new();
-        for worker in &self.progress.live {
-            let shown = worker.lock().unwrap_or_else(PoisonError::into_inner);
-            if all.is_empty() {
-                all.clone_from(&shown);
-            } else {
-                for (all, one) in all.iter_mut().zip(shown.iter()) {
-                    all.merge(one);
-                }
-            }
-        }
-        all
-    }
-
-    pub(super) async fn tell(&self, command: Command) {
-        for worker in &self.workers {
-            worker.tell(command).await;
-        }
-    }
-
-    async fn finish(self) -> Result<Gathered, RunError> {
-        self.tell(Command::Finish).await;
-        let seconds = self.plan.end().div_ceil(recorder::WINDOW) as usize;
-        let mut gathered = Gathered {
-            recorded: Recorded::empty(self.layout),
-            strays: Strays::default(),
-            log: Vec::new(),
-            broken: Vec::new(),
-            worker_cpu: Vec::new(),
-        };
-        for worker in self.workers {
-            let mut outcome: Outcome = worker.outcome().await?;
-            gathered.recorded.merge(&outcome.recorded);
-            gathered.strays.merge(outcome.strays);
-            gathered.log.extend(outcome.log);
-            gathered.broken.extend(outcome.broken);
-            // It goes on counting while the run drains.
-            outcome.cpu.truncate(seconds);
-            gathered.worker_cpu.push(outcome.cpu);
-        }
-        Ok(gathered)
-    }
-}
-
-/// What all workers of a run have in the end.
-struct Gathered {
-    recorded: Recorded,
-    strays: Strays,
-    log: Vec<Entry>,
-    broken: Vec<Broken>,
-    worker_cpu: Vec<Vec<f64>>,
+fn hexadecimal(id: &[u8]) -> String {
+    id.iter().map(|byte| format!("{byte:02x}")).collect()
 }

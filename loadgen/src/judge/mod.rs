@@ -1,4 +1,6 @@
-//! Judges what was observed: the promises, the thresholds, and what the machine and the generator excuse.
+//! Judges what was observed, by nothing else: the promises, the thresholds, and what machine and generator excuse.
 
+pub mod bootstrap;
 pub mod checks;
+pub mod statistic;
 pub mod verdict;

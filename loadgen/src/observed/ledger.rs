@@ -8,6 +8,7 @@ use crate::model::clock::Nanos;
 /// and stores are enough; a message's own times are only ever raised or lowered.
 ///
 /// 8 bytes a slot and 16 a message: 32 bytes for each delivery of a one-to-one chat.
+#[derive(Debug)]
 pub struct Ledger {
     slots: Box<[AtomicU64]>,
     sent: Box<[AtomicU64]>,
@@ -163,6 +164,25 @@ impl Ledger {
     /// What a member saw.
     pub fn slot(&self, slot: usize) -> Slot {
         Slot(self.slots[slot].load(Relaxed))
+    }
+
+    /// Adds what another process noted. A slot has one writer, so that what one has the other has not.
+    pub(super) fn merge(&self, other: &Ledger) {
+        if std::ptr::eq(self, other) {
+            return;
+        }
+        for (mine, theirs) in self.slots.iter().zip(&other.slots) {
+            mine.fetch_or(theirs.load(Relaxed), Relaxed);
+        }
+        for (mine, theirs) in self.sent.iter().zip(&other.sent) {
+            mine.fetch_max(theirs.load(Relaxed), Relaxed);
+        }
+        for (mine, theirs) in self.first.iter().zip(&other.first) {
+            mine.fetch_min(theirs.load(Relaxed), Relaxed);
+        }
+        for (mine, theirs) in self.slowest.iter().zip(&other.slowest) {
+            mine.fetch_max(theirs.load(Relaxed), Relaxed);
+        }
     }
 
     fn update<T>(&self, slot: usize, change: impl FnOnce(&mut Slot) -> T) -> T {

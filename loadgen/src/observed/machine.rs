@@ -1,9 +1,12 @@
 //! The machine's testimony, second by second: who else had the processors, and how long a thread overslept.
 
+use std::time::Duration;
+
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
-use crate::model::clock::Nanos;
+use super::by_second;
+use crate::model::{clock::Nanos, histogram};
 
 /// One second of the schedule, as the kernel counts it; fractions of all cores' time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -25,4 +28,44 @@ pub struct Hiccups {
     pub all: Histogram<u64>,
     /// The longest of each second that has begun; zero where it never woke up in it.
     pub longest: Vec<Nanos>,
+}
+
+impl MachineSecond {
+    /// Adds what another part saw of the same second: of two machines the worse counts.
+    pub(super) fn merge(&mut self, other: MachineSecond) {
+        self.busy = self.busy.max(other.busy);
+        self.stolen = self.stolen.max(other.stolen);
+        self.foreign = self.foreign.max(other.foreign);
+        self.disturbed |= other.disturbed;
+    }
+}
+
+impl Default for Hiccups {
+    fn default() -> Self {
+        Self {
+            all: histogram::empty(),
+            longest: Vec::new(),
+        }
+    }
+}
+
+impl Hiccups {
+    /// An oversleep, in the second in which it should have ended.
+    pub fn add(&mut self, due: Duration, oversleep: Nanos) {
+        self.all.saturating_record(oversleep);
+        let second = due.as_secs() as usize;
+        if self.longest.len() <= second {
+            self.longest.resize(second + 1, 0);
+        }
+        self.longest[second] = self.longest[second].max(oversleep);
+    }
+
+    /// Adds what another part saw.
+    pub(super) fn merge(&mut self, other: Hiccups) {
+        // Same bounds by construction: adding can't fail.
+        let _ = self.all.add(other.all);
+        by_second(&mut self.longest, other.longest, |mine, theirs| {
+            *mine = theirs.max(*mine);
+        });
+    }
 }

@@ -1,81 +1,173 @@
-//! What a run saw: the ledger, the samples, who was where, and what came and belongs nowhere.
+//! What a run saw, in one value that its parts merge into: what each thread saw, and whatever is measured apart.
 
+mod broken;
+mod first;
 pub mod ledger;
 pub mod machine;
 pub mod presence;
 pub mod recorder;
+mod stored;
 pub mod strays;
+pub mod usage;
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
-use server::telemetry::log::escaped;
+pub use self::{
+    broken::{Broken, Closed},
+    first::First,
+    stored::{Lookup, Stored},
+};
+use self::{
+    ledger::Ledger,
+    machine::{Hiccups, MachineSecond},
+    presence::Entry,
+    recorder::{Recorded, Recorder},
+    strays::Strays,
+    usage::{GeneratorUse, ProcessUse},
+};
+use crate::{
+    model::metric::Metric,
+    plan::{Plan, Share},
+};
 
-use crate::model::clock::Nanos;
-
-/// A connection that nobody here closed, and that ended.
+/// All that was seen of one arm: of a whole run, or of the part of it that one thread drove.
 #[derive(Debug, Clone)]
-pub struct Broken {
-    /// Whose.
-    pub user: u32,
-    /// When, on the run's clock.
-    pub at: Nanos,
-    /// Why.
-    pub why: Closed,
+pub struct Observed {
+    /// How long it took.
+    pub recorded: Recorded,
+    /// Who sent and who received. Threads of one process write into one.
+    pub ledger: Arc<Ledger>,
+    /// What came and belongs nowhere.
+    pub strays: Strays,
+    /// Who came and went in mid-run, each user's steps in the order of time.
+    pub presence: Vec<Entry>,
+    /// Connections that nobody here closed, and that ended.
+    pub broken: First<Broken>,
+    /// CPU seconds of each thread by the share that it drove, second by second of the schedule.
+    pub threads: BTreeMap<Share, Vec<f64>>,
+    /// Who else had the machine, second by second of the schedule; empty where nobody watched.
+    pub machine: Vec<MachineSecond>,
+    /// How long a thread overslept that only sleeps; `None` where nobody watched.
+    pub hiccups: Option<Hiccups>,
+    /// What the generator took.
+    pub generator: GeneratorUse,
+    /// What the server took, where its process is known.
+    pub server: Option<ProcessUse>,
+    /// What ended it before its time.
+    pub ended: Option<Ended>,
+    /// How durable a confirmed message is in the store, as the system says.
+    pub durability: Option<String>,
+    /// What is in the store.
+    pub stored: Lookup,
+    /// Users, rooms and sockets that the server still had when everybody had gone; `None` where it could not say.
+    pub left: Option<[u64; 3]>,
 }
 
-/// Why a connection ended that nobody here closed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Closed {
-    /// The TCP connection ended or broke.
-    #[error("the connection ended: {0}")]
-    Transport(String),
-    /// The server said goodbye, in Socket.IO, Engine.IO or WebSocket.
-    #[error("the server closed the connection: {}", escaped(.0))]
-    ByServer(String),
-    /// The server stopped its heartbeats.
-    #[error("no heartbeat from the server for {} ms", .0.as_millis())]
-    Silent(Duration),
-    /// What came is not the protocol.
-    #[error("protocol violation: {}", escaped(.0))]
-    Protocol(String),
-    /// A user who came, or came back, in mid-run could not connect.
-    #[error("could not connect: {}", escaped(.0))]
-    NotConnected(String),
+/// What ends a run before its time, the weightier the later.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ended {
+    /// The user stopped it.
+    Interrupted,
+    /// A threshold says that going on is of no use, and why.
+    Aborted(String),
+    /// The target was gone, and why.
+    Died(String),
 }
 
-/// The store's content: the hash of the `_id` under which each message of the run is there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored {
-    ids: Vec<u64>,
-    twice: HashSet<u32>,
-}
-
-impl Stored {
-    /// An empty store, for a plan of so many messages.
-    pub fn new(messages: usize) -> Self {
+impl Observed {
+    /// What one thread saw of its share.
+    pub fn of(recorded: Recorded, ledger: Arc<Ledger>) -> Self {
         Self {
-            ids: vec![0; messages],
-            twice: HashSet::new(),
+            recorded,
+            ledger,
+            strays: Strays::default(),
+            presence: Vec::new(),
+            broken: First::default(),
+            threads: BTreeMap::new(),
+            machine: Vec::new(),
+            hiccups: None,
+            generator: GeneratorUse::default(),
+            server: None,
+            ended: None,
+            durability: None,
+            stored: Lookup::NotAsked,
+            left: None,
         }
     }
 
-    /// Notes a document of the message, by the hash of its `_id`.
-    pub fn add(&mut self, message: u32, id: u64) {
-        match self.ids.get_mut(message as usize) {
-            Some(none @ 0) => *none = id,
-            Some(_) => drop(self.twice.insert(message)),
-            // A document of this run's prefix and of no planned message: the body check tells it.
-            None => {}
+    /// Adds what another part saw: the order of parts makes no difference, as long as they drove different users.
+    pub fn merge(&mut self, other: Observed) {
+        self.recorded.merge(&other.recorded);
+        self.ledger.merge(&other.ledger);
+        self.strays.merge(other.strays);
+        self.presence.extend(other.presence);
+        // Stable: each user's steps stay in their order.
+        self.presence.sort_by_key(|entry| entry.user);
+        self.broken.merge(other.broken);
+        for (share, cpu) in other.threads {
+            let mine = self.threads.entry(share).or_default();
+            by_second(mine, cpu, |mine, theirs| *mine = mine.max(theirs));
         }
+        by_second(&mut self.machine, other.machine, MachineSecond::merge);
+        merge_some(&mut self.hiccups, other.hiccups, Hiccups::merge);
+        self.generator.merge(other.generator);
+        merge_some(&mut self.server, other.server, ProcessUse::merge);
+        self.ended = self.ended.take().max(other.ended);
+        self.durability = self.durability.take().max(other.durability);
+        self.stored.merge(other.stored);
+        merge_some(&mut self.left, other.left, |mine, theirs| {
+            *mine = std::array::from_fn(|place| mine[place].max(theirs[place]));
+        });
     }
 
-    /// The hash of the `_id` under which a message is there.
-    pub fn id(&self, message: usize) -> Option<u64> {
-        (self.ids[message] != 0).then(|| self.ids[message])
+    /// Adds the metric that only the whole ledger knows: of each measured message, its slowest delivery.
+    pub fn record_slowest(&mut self, plan: &Plan) {
+        let mut slowest = Recorder::new(Arc::clone(self.recorded.layout()));
+        slowest.begin(0);
+        for (message, send) in (0..).zip(&plan.sends) {
+            if plan.phase_of(send).measured
+                && let Some(latency) = self.ledger.slowest(message)
+            {
+                let metric = Metric::DeliverySlowest;
+                slowest.record_in(send.phase, metric, send.at, send.at + latency);
+            }
+        }
+        self.recorded.merge(&slowest.finish());
     }
 
-    /// Whether a message is there more than once.
-    pub fn is_twice(&self, message: u32) -> bool {
-        self.twice.contains(&message)
+    /// Why it did not go to its end, in words, if so.
+    pub fn incomplete(&self) -> Option<&str> {
+        self.ended.as_ref().map(|ended| match ended {
+            Ended::Interrupted => "interrupted",
+            Ended::Aborted(why) | Ended::Died(why) => why,
+        })
+    }
+
+    /// Whether others had the machine in a second of the schedule; one that nobody watched counts as undisturbed.
+    pub fn is_disturbed(&self, second: usize) -> bool {
+        let seen = self.machine.get(second);
+        seen.is_some_and(|second| second.disturbed)
     }
 }
+
+/// Merges what two parts have for the same seconds.
+fn by_second<T>(mine: &mut Vec<T>, theirs: Vec<T>, mut merge: impl FnMut(&mut T, T)) {
+    for (second, theirs) in theirs.into_iter().enumerate() {
+        match mine.get_mut(second) {
+            Some(mine) => merge(mine, theirs),
+            None => mine.push(theirs),
+        }
+    }
+}
+
+/// Merges what both parts have; what only one has is the whole.
+fn merge_some<T>(mine: &mut Option<T>, theirs: Option<T>, merge: impl FnOnce(&mut T, T)) {
+    match (mine, theirs) {
+        (Some(mine), Some(theirs)) => merge(mine, theirs),
+        (mine @ None, theirs) => *mine = theirs,
+        (Some(_), None) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,21 +1,19 @@
 //! What came and belongs to no expected (message, recipient): counted by kind, with the first few cases.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
+use super::First;
 use crate::model::clock::Nanos;
 
-/// How many examples of one kind of oddity are kept.
-const EXAMPLES: usize = 10;
-
 /// Something that came and belongs to no expected (message, recipient).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Stray {
-    /// What it is.
-    pub kind: StrayKind,
-    /// Who got it.
-    pub user: u32,
     /// When, on the run's clock.
     pub at: Nanos,
+    /// Who got it.
+    pub user: u32,
+    /// What it is.
+    pub kind: StrayKind,
     /// What it was, in words.
     pub what: String,
 }
@@ -31,55 +29,30 @@ pub enum StrayKind {
     OrphanedEnd,
 }
 
-/// Counts of strays with the first few of each kind.
-#[derive(Debug, Clone, Default)]
-pub struct Strays {
-    counts: HashMap<StrayKind, u64>,
-    examples: Vec<Stray>,
-}
+/// Strays by their kind.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Strays(BTreeMap<StrayKind, First<Stray>>);
 
 impl Strays {
-    pub(crate) fn add(&mut self, stray: Stray) {
-        let count = self.counts.entry(stray.kind).or_default();
-        *count += 1;
-        if *count <= EXAMPLES as u64 {
-            self.examples.push(stray);
-        }
+    /// Counts one.
+    pub fn add(&mut self, stray: Stray) {
+        self.0.entry(stray.kind).or_default().add(stray);
     }
 
-    /// Adds another worker's.
-    pub fn merge(&mut self, other: Strays) {
-        for (kind, count) in other.counts {
-            *self.counts.entry(kind).or_default() += count;
+    /// Adds another part's.
+    pub(super) fn merge(&mut self, other: Strays) {
+        for (kind, strays) in other.0 {
+            self.0.entry(kind).or_default().merge(strays);
         }
-        self.examples.extend(other.examples);
     }
 
     /// How many of a kind.
     pub fn count(&self, kind: StrayKind) -> u64 {
-        self.counts.get(&kind).copied().unwrap_or(0)
+        self.0.get(&kind).map_or(0, First::count)
     }
 
     /// The first few of a kind.
-    pub fn examples(&self, kind: StrayKind) -> impl Iterator<Item = &Stray> {
-        self.examples
-            .iter()
-            .filter(move |stray| stray.kind == kind)
-            .take(EXAMPLES)
-    }
-}
-
-/// An event that does not fit the plan.
-pub(crate) struct Odd {
-    pub(crate) kind: StrayKind,
-    pub(crate) what: String,
-}
-
-impl Odd {
-    pub(crate) fn unexpected(what: impl Into<String>) -> Self {
-        Self {
-            kind: StrayKind::Unexpected,
-            what: what.into(),
-        }
+    pub fn cases(&self, kind: StrayKind) -> &[Stray] {
+        self.0.get(&kind).map_or(&[], First::cases)
     }
 }

@@ -4,12 +4,16 @@ pub mod arrivals;
 mod draws;
 mod population;
 mod schedule;
+mod share;
 
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
-pub use self::population::{Conversation, Place};
 use self::population::{conversations, object_id, places, portion};
+pub use self::{
+    population::{Conversation, Place},
+    share::Share,
+};
 use crate::{
     model::clock::{Nanos, nanos},
     scenario::{Load, Scenario, Token},

@@ -6,7 +6,7 @@ use askama::Template;
 
 use super::statements::{self, Outcome};
 use crate::{
-    judge::verdict::{Judged, Verdict},
+    judge::verdict::{Judged, Reason, Verdict},
     model::numbers::count,
     result::{Report, Run},
 };
@@ -121,11 +121,12 @@ fn wrong(verdict: Verdict, kind: &'static str, message: &str, detail: String) ->
 }
 
 fn whole(report: &Report) -> Option<Wrong> {
+    let sentences: Vec<String> = report.reasons.iter().map(Reason::to_string).collect();
     wrong(
         report.verdict,
         "verdict",
         &statements::sentence(report),
-        report.reasons.join("\n"),
+        sentences.join("\n"),
     )
 }
 

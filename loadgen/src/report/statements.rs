@@ -5,7 +5,7 @@ use hdrhistogram::Histogram;
 use crate::{
     judge::{
         checks::{Check, Finding},
-        verdict::{Judged, Verdict},
+        verdict::{Judged, Reason, Verdict},
     },
     model::{
         clock::Nanos,
@@ -18,17 +18,15 @@ use crate::{
     result::{MetricResult, Report, Run},
 };
 
-/// What a disturbed run's reason ends with; the sentence begins with it instead.
-const DISTURBED: &str = ": these numbers say nothing about the server";
-
 /// The result in one sentence, for a reader who has only ten seconds.
 pub(super) fn sentence(report: &Report) -> String {
-    let reason = report.reasons.first().map_or("", String::as_str);
+    let first = report.reasons.first();
+    let reason = first.map(Reason::to_string).unwrap_or_default();
     let Some(run) = report.runs.last() else {
-        return reason.to_owned();
+        return reason;
     };
     match report.verdict {
-        Verdict::Pass => kept(run, reason),
+        Verdict::Pass => kept(run, &reason),
         Verdict::Fail if run.findings.is_empty() => format!("A limit was missed: {reason}."),
         Verdict::Fail => {
             let broken: Vec<String> = run.findings.iter().map(broken).collect();
@@ -37,7 +35,7 @@ pub(super) fn sentence(report: &Report) -> String {
         Verdict::Inconclusive => format!("Too little was measured to say: {reason}."),
         Verdict::Invalid => format!(
             "The machine or the generator, not the server, decided these numbers: {}.",
-            reason.strip_suffix(DISTURBED).unwrap_or(reason)
+            first.map(Reason::told_of_the_machine).unwrap_or_default()
         ),
     }
 }

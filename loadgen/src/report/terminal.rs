@@ -10,7 +10,7 @@ use super::{
     table::{align_numbers, plain_table},
 };
 use crate::{
-    judge::verdict::Verdict,
+    judge::verdict::{Reason, Verdict},
     model::{
         metric::Metric,
         numbers::{count, duration},
@@ -27,8 +27,8 @@ const SHOWN: [f64; 4] = [50.0, 90.0, 99.0, 99.9];
 struct Text<'a> {
     verdict: String,
     name: &'a str,
-    reason: &'a str,
-    further: &'a [String],
+    reason: String,
+    further: &'a [Reason],
     model: Option<&'static str>,
     runs: Vec<RunText>,
     latencies: Table,
@@ -54,8 +54,8 @@ struct FindingText {
 /// When the template fails.
 pub fn render(report: &Report, colour: bool) -> Result<String, askama::Error> {
     let (reason, further) = match &report.reasons[..] {
-        [first, further @ ..] => (first.as_str(), further),
-        [] => ("", &[][..]),
+        [first, further @ ..] => (first.to_string(), further),
+        [] => (String::new(), &[][..]),
     };
     let runs = || report.runs.iter();
     let findings = runs().flat_map(|run| &run.findings);

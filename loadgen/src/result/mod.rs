@@ -1,6 +1,7 @@
 //! The recorded result of a scenario, versioned and complete: every format is made from it alone.
 
 mod document;
+mod info;
 mod results;
 mod upgrade;
 pub mod usage;
@@ -12,12 +13,13 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     document::{Document, ParseError, ReadError, WriteError, append, schema, write},
-    results::{metric, metrics, phases, sizes, windows},
+    info::of_scenario,
+    results::{About, floor, metric, run},
 };
 use crate::{
     judge::{
         checks::{Finding, Totals},
-        verdict::{Judgement, Verdict},
+        verdict::{Judgement, Reason, Verdict},
     },
     model::{
         clock::Nanos,
@@ -41,7 +43,7 @@ pub struct Report {
     /// The verdict on the subject, the last run.
     pub verdict: Verdict,
     /// Why, the weightiest reason first.
-    pub reasons: Vec<String>,
+    pub reasons: Vec<Reason>,
     /// What was asked: the scenario and the size of its plan.
     pub scenario: ScenarioInfo,
     /// The command line, as it was typed.

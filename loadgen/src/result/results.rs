@@ -1,20 +1,157 @@
-//! From what was recorded to what the report says: metrics, phases, sizes, seconds.
+//! From what was observed and judged to what the result says: runs, metrics, phases, sizes, seconds, floors.
+
+use std::{collections::BTreeMap, time::Duration};
 
 use hdrhistogram::Histogram;
 
-use super::{MetricResult, PERCENTILES, Percentile, PhaseResult, SizeResult, WindowResult, Within};
+use super::{
+    FloorResult, Generator, MetricResult, PERCENTILES, Percentile, PhaseResult, Run, ServerUse,
+    SizeResult, UsageSecond, WindowResult, Within,
+};
 use crate::{
-    judge::checks::Account,
-    model::{clock::Nanos, histogram::encode, metric::Metric, percentile},
+    judge::{checks::Account, verdict::Judgement},
+    model::{clock::Nanos, histogram::encode, metric::Metric, percentile, vocabulary::Delivery},
     observed::{
-        machine::{Hiccups, MachineSecond},
+        Observed,
         recorder::{Recorded, Samples, Window},
+        usage::{GeneratorUse, ProcessUse},
     },
-    plan::Plan,
+    plan::{Plan, Share},
+    scenario::Scenario,
 };
 
+/// What was measured, and with what.
+pub struct About<'a> {
+    /// What was asked.
+    pub scenario: &'a Scenario,
+    /// What was to be done.
+    pub plan: &'a Plan,
+    /// When messages were delivered.
+    pub delivery: Delivery,
+    /// Where the system was.
+    pub target: &'a str,
+    /// Which store served.
+    pub store: String,
+    /// The client that was driven.
+    pub client: &'a str,
+}
+
+/// One run, without a floor.
+pub fn run(about: About<'_>, observed: Observed, account: Account, judgement: Judgement) -> Run {
+    let recorded = &observed.recorded;
+    let incomplete = observed.incomplete().map(str::to_owned);
+    Run {
+        delivery: about.delivery,
+        dialect: about.scenario.dialect,
+        target: about.target.to_owned(),
+        complete: incomplete.is_none(),
+        incomplete_because: incomplete,
+        judgement,
+        phases: phases(recorded, about.plan, &account),
+        sizes: sizes(recorded),
+        floor: None,
+        totals: account.totals,
+        findings: account.findings,
+        audited: observed.stored.found().is_some(),
+        metrics: metrics(recorded),
+        windows: windows(&observed),
+        unread: recorded.unread,
+        grey: account.grey,
+        impossible_samples: recorded.clamped + recorded.negative,
+        generator: generator(&about, observed.generator, observed.threads),
+        server: observed.server.map(|server| ServerUse {
+            cpu_seconds: server.cpu.as_secs_f64(),
+            resident: server.resident,
+            usage: usage(server),
+        }),
+        store: about.store,
+        durability: observed.durability,
+    }
+}
+
+fn generator(
+    about: &About<'_>,
+    taken: GeneratorUse,
+    threads: BTreeMap<Share, Vec<f64>>,
+) -> Generator {
+    Generator {
+        client: about.client.to_owned(),
+        transport: about.scenario.connections.transport.name().to_owned(),
+        workers: threads.len(),
+        worker_cpu: threads.into_values().collect(),
+        resident_before: taken.resident_before,
+        resident_connected: taken.resident_connected,
+        resident_end: taken.process.resident,
+        connections: about.plan.users.len() as u64,
+        connect_seconds: taken.connecting.as_secs_f64(),
+        cpu_seconds: taken.process.cpu.as_secs_f64(),
+        usage: usage(taken.process),
+    }
+}
+
+fn usage(taken: ProcessUse) -> Vec<UsageSecond> {
+    let moments = taken.moments.into_iter();
+    moments
+        .map(|moment| UsageSecond {
+            at: moment.at.as_secs_f64(),
+            cpu_seconds: moment.cpu.as_secs_f64(),
+            resident: moment.resident,
+            queue: moment.queue,
+        })
+        .collect()
+}
+
+/// What the floors around a run say, beside the run's deliveries in the phase that they replay.
+pub fn floor(
+    plan: &Plan,
+    floors: &[&Observed],
+    run: &Observed,
+    of_phase: u16,
+) -> Option<FloorResult> {
+    let (first, others) = floors.split_first()?;
+    let mut recorded = first.recorded.clone();
+    for other in others {
+        recorded.merge(&other.recorded);
+    }
+    let relay = &recorded.samples(Metric::Delivery).histogram;
+    let server = &run
+        .recorded
+        .samples_in(of_phase, Metric::Delivery)
+        .histogram;
+    let both = |percentile| {
+        let server = percentile::of(server, percentile).ok()?;
+        Some((server, percentile::of(relay, percentile).ok()?))
+    };
+    let ratio = |percentile| both(percentile).map(|(server, relay)| server as f64 / relay as f64);
+    let difference = |percentile| {
+        let (server, relay) = both(percentile)?;
+        Some(server.cast_signed() - relay.cast_signed())
+    };
+    let mut all = Vec::new();
+    for floor in floors {
+        let passed = all.last().map_or(0, |last: &WindowResult| last.second + 1);
+        all.extend(windows(floor).into_iter().map(|window| WindowResult {
+            second: window.second + passed,
+            ..window
+        }));
+    }
+    let measured = plan.phases.iter().filter(|phase| phase.measured);
+    let length: f64 = measured
+        .map(|phase| Duration::from_nanos(phase.end - phase.start).as_secs_f64())
+        .sum();
+    Some(FloorResult {
+        seconds: floors.iter().map(|_| length).sum(),
+        delivery: metric(Metric::Delivery, &recorded),
+        windows: all,
+        ratio_p50: ratio(50.0),
+        ratio_p95: ratio(95.0),
+        difference_p99: difference(99.0),
+        difference_p999: difference(99.9),
+    })
+}
+
 /// The metrics of a run, in the order of [`Metric::ALL`].
-pub fn metrics(recorded: &Recorded) -> Vec<MetricResult> {
+fn metrics(recorded: &Recorded) -> Vec<MetricResult> {
     let metrics = Metric::ALL.into_iter();
     metrics
         .map(|metric| self::metric(metric, recorded))
@@ -27,7 +164,7 @@ pub fn metric(metric: Metric, recorded: &Recorded) -> MetricResult {
 }
 
 /// The measured phases, each by itself. Where the account has no counts by phase, they are zero.
-pub fn phases(recorded: &Recorded, plan: &Plan, account: &Account) -> Vec<PhaseResult> {
+fn phases(recorded: &Recorded, plan: &Plan, account: &Account) -> Vec<PhaseResult> {
     let phases = (0..).zip(&plan.phases);
     phases
         .filter(|(_, phase)| phase.measured)
@@ -48,7 +185,7 @@ pub fn phases(recorded: &Recorded, plan: &Plan, account: &Account) -> Vec<PhaseR
 }
 
 /// Deliveries by the size of their conversation.
-pub fn sizes(recorded: &Recorded) -> Vec<SizeResult> {
+fn sizes(recorded: &Recorded) -> Vec<SizeResult> {
     let sizes = recorded.sizes();
     sizes
         .map(|(class, samples)| SizeResult {
@@ -92,11 +229,9 @@ impl MetricResult {
 }
 
 /// The seconds of a run in which messages of measured phases were due or delivered.
-pub fn windows(
-    recorded: &Recorded,
-    machine: &[MachineSecond],
-    hiccups: Option<&Hiccups>,
-) -> Vec<WindowResult> {
+fn windows(observed: &Observed) -> Vec<WindowResult> {
+    let recorded = &observed.recorded;
+    let longest = observed.hiccups.as_ref().map(|hiccups| &hiccups.longest);
     let none = Window::default();
     let deliveries = recorded.windows(Metric::Delivery);
     (0..deliveries.len().max(recorded.sends.len()))
@@ -118,8 +253,8 @@ pub fn windows(
                 scheduled: sends.scheduled,
                 sent: sends.sent,
                 lateness_max: sends.lateness_max,
-                hiccup_max: hiccups.and_then(|hiccups| hiccups.longest.get(second).copied()),
-                machine: machine.get(second).copied(),
+                hiccup_max: longest.and_then(|longest| longest.get(second).copied()),
+                machine: observed.machine.get(second).copied(),
                 histogram: encode(&histogram),
             }
         })

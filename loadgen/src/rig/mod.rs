@@ -19,6 +19,7 @@ mod queue;
 mod resources;
 mod status;
 mod store;
+mod system;
 
 pub use audit::{Audit, StoredMessage};
 pub use error::{TargetError, UnknownStore};
@@ -29,3 +30,4 @@ pub(crate) use resources::cpu_ticks;
 pub use resources::{ResourceSample, ResourceSampler, Usage, usage_of};
 pub use status::{Present, ServerTimes, durability, lists_messages, present, server_times};
 pub use store::{RunningStore, StoreChoice};
+pub use system::{OwnServer, Relay, Running, System};

@@ -64,13 +64,13 @@ impl fmt::Display for StoreChoice {
 #[derive(Debug)]
 pub struct RunningStore {
     description: String,
-    place: Place,
+    destination: Destination,
     started: Started,
 }
 
 /// Where the server is to save.
 #[derive(Debug)]
-enum Place {
+enum Destination {
     Memory,
     Mongo {
         uri: String,
@@ -119,22 +119,22 @@ impl RunningStore {
     /// Whether it only simulates a database.
     #[must_use]
     pub fn is_simulation(&self) -> bool {
-        matches!(self.place, Place::Memory)
+        matches!(self.destination, Destination::Memory)
     }
 
     /// The server's arguments for it: `--store …`, and `--database …` for MongoDB. A store that `MONGODB_URI` names is
     /// left to the server's own reading of that variable.
     #[must_use]
     pub fn server_args(&self) -> Vec<String> {
-        match &self.place {
-            Place::Memory => vec!["--store".to_owned(), "memory".to_owned()],
+        match &self.destination {
+            Destination::Memory => vec!["--store".to_owned(), "memory".to_owned()],
             // The variable is read by the server as well; so no password is seen in the list of processes.
-            Place::Mongo {
+            Destination::Mongo {
                 database,
                 inherited: true,
                 ..
             } => ["--database", database].map(str::to_owned).to_vec(),
-            Place::Mongo { uri, database, .. } => ["--store", uri, "--database", database]
+            Destination::Mongo { uri, database, .. } => ["--store", uri, "--database", database]
                 .map(str::to_owned)
                 .to_vec(),
         }
@@ -143,9 +143,9 @@ impl RunningStore {
     /// Where to look up what the server at `server_url` has saved into it.
     #[must_use]
     pub fn audit(&self, server_url: &str) -> Audit {
-        match &self.place {
-            Place::Memory => Audit::memory(server_url),
-            Place::Mongo { uri, database, .. } => Audit::mongo(uri, database),
+        match &self.destination {
+            Destination::Memory => Audit::memory(server_url),
+            Destination::Mongo { uri, database, .. } => Audit::mongo(uri, database),
         }
     }
 
@@ -197,7 +197,7 @@ impl RunningStore {
     fn memory() -> RunningStore {
         RunningStore {
             description: "in-memory simulation (save 50-200 ms)".to_owned(),
-            place: Place::Memory,
+            destination: Destination::Memory,
             started: Started::Nothing,
         }
     }
@@ -233,10 +233,10 @@ impl RunningStore {
         let how = format!("at {}{by}", mongo::redacted(uri));
         let mut store =
             RunningStore::serving(uri.to_owned(), named_database, &how, Started::Nothing).await?;
-        if let Place::Mongo {
+        if let Destination::Mongo {
             inherited: from_variable,
             ..
-        } = &mut store.place
+        } = &mut store.destination
         {
             *from_variable = inherited;
         }
@@ -267,7 +267,7 @@ impl RunningStore {
         };
         Ok(RunningStore {
             description,
-            place: Place::Mongo {
+            destination: Destination::Mongo {
                 uri,
                 database,
                 inherited: false,

@@ -1,4 +1,4 @@
-//! What a worker is given, what it is told meanwhile, and what it has to say.
+//! What a worker is given, what it is told meanwhile, and how far it says it is.
 
 use std::sync::{Arc, Mutex, atomic::AtomicU64};
 
@@ -13,23 +13,20 @@ use crate::{
         vocabulary::Vocabulary,
     },
     observed::{
-        Broken,
         ledger::Ledger,
-        presence::Entry,
-        recorder::{Layout, Recorded, Samples},
-        strays::Strays,
+        recorder::{Layout, Samples},
     },
-    plan::Plan,
+    plan::{Plan, Share},
     scenario::Transport,
 };
 
 /// All that a worker must know.
 #[derive(Clone)]
 pub struct Job {
-    /// Which worker this is; it has the users whose index is this modulo the number of workers.
+    /// Which worker this is.
     pub worker: usize,
-    /// How many workers there are.
-    pub workers: usize,
+    /// The users that it drives.
+    pub share: Share,
     /// The processor that its thread is bound to, if it is to be.
     pub cpu: Option<usize>,
     /// What is to be done.
@@ -91,7 +88,7 @@ pub struct Progress {
     pub live: Vec<Mutex<Vec<Samples>>>,
 }
 
-/// What the runner tells a worker.
+/// What a worker is told to do.
 #[derive(Debug, Clone, Copy)]
 pub enum Command {
     /// Send on schedule, which begins at this time of the run's clock.
@@ -100,8 +97,8 @@ pub enum Command {
     Finish,
 }
 
-/// What a worker tells the runner.
-pub enum Report {
+/// How far a worker has come.
+pub enum Milestone {
     /// All its users are connected and have joined.
     Ready,
     /// A user can't be connected, or can't join: the run is over.
@@ -113,18 +110,4 @@ pub enum Report {
     },
     /// Its part of the schedule is sent.
     Sent,
-}
-
-/// What a worker has in the end.
-pub struct Outcome {
-    /// Its latencies.
-    pub recorded: Recorded,
-    /// What came and belongs nowhere.
-    pub strays: Strays,
-    /// Who came and went in mid-run, each user's steps in the order of time.
-    pub log: Vec<Entry>,
-    /// The first connections that broke.
-    pub broken: Vec<Broken>,
-    /// CPU seconds of its thread, by second of the schedule.
-    pub cpu: Vec<f64>,
 }

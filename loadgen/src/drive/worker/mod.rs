@@ -7,7 +7,6 @@ mod membership;
 mod payload;
 mod receipt;
 mod schedule;
-
 mod timer;
 mod users;
 
@@ -17,19 +16,16 @@ use rustix::thread::{CpuSet, sched_setaffinity};
 use tokio::{runtime, sync::mpsc, task::LocalSet};
 
 pub use self::{
-    job::{Command, Job, Outcome, Progress, Report},
+    job::{Command, Job, Milestone, Progress},
     receipt::hash,
 };
 use self::{schedule::Dialogue, users::Users};
-pub use crate::observed::{
-    Broken,
-    strays::{Stray, StrayKind, Strays},
-};
+use crate::observed::Observed;
 
 /// A running worker thread.
 pub struct Worker {
     commands: mpsc::Sender<Command>,
-    thread: thread::JoinHandle<io::Result<Outcome>>,
+    thread: thread::JoinHandle<io::Result<Observed>>,
 }
 
 impl Worker {
@@ -37,7 +33,7 @@ impl Worker {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(job: Job, reports: mpsc::Sender<Report>) -> io::Result<Self> {
+    pub fn start(job: Job, milestones: mpsc::Sender<Milestone>) -> io::Result<Self> {
         let (commands, inbox) = mpsc::channel(4);
         let thread = thread::Builder::new()
             .name(format!("worker-{}", job.worker))
@@ -48,7 +44,7 @@ impl Worker {
                 let runtime = runtime::Builder::new_current_thread()
                     .enable_all()
                     .build()?;
-                LocalSet::new().block_on(&runtime, run(job, inbox, reports))
+                LocalSet::new().block_on(&runtime, run(job, inbox, milestones))
             })?;
         Ok(Self { commands, thread })
     }
@@ -58,11 +54,11 @@ impl Worker {
         let _ = self.commands.send(command).await;
     }
 
-    /// Waits for the worker's outcome, after [`Command::Finish`].
+    /// Waits for what the worker saw, after [`Command::Finish`].
     ///
     /// # Errors
     /// What kept it from working, a panic included.
-    pub async fn outcome(self) -> io::Result<Outcome> {
+    pub async fn observed(self) -> io::Result<Observed> {
         tokio::task::spawn_blocking(move || self.thread.join())
             .await
             .map_err(io::Error::other)?
@@ -84,28 +80,33 @@ fn bind_to(cpu: usize) -> io::Result<()> {
 async fn run(
     job: Job,
     mut inbox: mpsc::Receiver<Command>,
-    reports: mpsc::Sender<Report>,
-) -> io::Result<Outcome> {
-    let dialogue = Dialogue::new(&job.plan, job.worker, job.workers);
+    milestones: mpsc::Sender<Milestone>,
+) -> io::Result<Observed> {
+    let dialogue = Dialogue::new(&job.plan, job.share);
     let users = Rc::new(Users::new(job, Rc::clone(&dialogue)));
     let housekeeping = tokio::task::spawn_local(Rc::clone(&users).housekeeping());
     let connected = tokio::select! {
         connected = Rc::clone(&users).connect_all() => connected,
-        // The runner gives up, or is gone, before everybody is there.
+        // Whoever started it gives up, or is gone, before everybody is there.
         _ = inbox.recv() => return Ok(users.finish()),
     };
-    // The runner listens as long as workers run, so a report that can't be handed over has no reader left.
+    // Somebody listens as long as workers run, so what can't be handed over has no reader left.
     let _ = match connected {
-        Ok(()) => reports.send(Report::Ready).await,
-        Err((user, error)) => reports.send(Report::CannotConnect { user, error }).await,
+        Ok(()) => milestones.send(Milestone::Ready).await,
+        Err((user, error)) => {
+            milestones
+                .send(Milestone::CannotConnect { user, error })
+                .await
+        }
     };
     let mut performing = None;
     while let Some(Command::Start(at)) = inbox.recv().await {
         tokio::task::spawn_local(Rc::clone(&users).watch_cpu(at));
-        let (users, dialogue, reports) = (Rc::clone(&users), Rc::clone(&dialogue), reports.clone());
+        let (users, dialogue, milestones) =
+            (Rc::clone(&users), Rc::clone(&dialogue), milestones.clone());
         performing = Some(tokio::task::spawn_local(async move {
             schedule::perform(users, dialogue, at).await?;
-            let _ = reports.send(Report::Sent).await;
+            let _ = milestones.send(Milestone::Sent).await;
             Ok::<_, io::Error>(())
         }));
     }

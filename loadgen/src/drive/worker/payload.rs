@@ -11,7 +11,7 @@ use crate::{
         body::{self, RunId},
         vocabulary::{Fields, Kind, Vocabulary},
     },
-    observed::strays::Odd,
+    observed::strays::StrayKind,
 };
 
 /// Whether an acknowledgement says that what was asked for is done.
@@ -59,7 +59,7 @@ impl<'a> Payload<'a> {
         mapped: bool,
         kind: Kind,
         payload: &'a str,
-    ) -> Result<Self, Odd> {
+    ) -> Result<Self, Misfit> {
         let parsed = match mapped {
             true => {
                 let conversation = &vocabulary.names(kind).id_field;
@@ -73,7 +73,7 @@ impl<'a> Payload<'a> {
                 payload
             }),
         };
-        parsed.map_err(|error| Odd::unexpected(format!("its payload can't be read: {error}")))
+        parsed.map_err(|error| Misfit::unexpected(format!("its payload can't be read: {error}")))
     }
 
     fn mapped(
@@ -96,13 +96,13 @@ impl<'a> Payload<'a> {
         self.id.as_ref().map(Text::as_str)
     }
 
-    pub(super) fn body(&self) -> Result<Body<'_>, Odd> {
+    pub(super) fn body(&self) -> Result<Body<'_>, Misfit> {
         let json = self.body.map(RawValue::get);
         match (json, &self.mapped_body) {
             (Some(json), _) if json.starts_with('"') => Ok(Body::Json(json)),
-            (Some(_), _) => Err(Odd::unexpected("a message whose body is no text")),
+            (Some(_), _) => Err(Misfit::unexpected("a message whose body is no text")),
             (None, Some(text)) => Ok(Body::Text(text)),
-            (None, None) => Err(Odd::unexpected("a message without a body")),
+            (None, None) => Err(Misfit::unexpected("a message without a body")),
         }
     }
 
@@ -172,6 +172,21 @@ fn at(value: &Value, path: &str) -> Option<String> {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
         _ => None,
+    }
+}
+
+/// What came and does not fit the plan.
+pub(super) struct Misfit {
+    pub(super) kind: StrayKind,
+    pub(super) what: String,
+}
+
+impl Misfit {
+    pub(super) fn unexpected(what: impl Into<String>) -> Self {
+        Self {
+            kind: StrayKind::Unexpected,
+            what: what.into(),
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 
 use super::{
     Job, Progress,
-    payload::{self, Body, Payload},
+    payload::{self, Body, Misfit, Payload},
 };
 use crate::{
     model::{
@@ -25,7 +25,7 @@ use crate::{
         ledger::Ledger,
         presence::END_OWED,
         recorder::{DeliverySample, Recorder},
-        strays::{Odd, Stray, StrayKind, Strays},
+        strays::{Stray, StrayKind, Strays},
     },
     plan::{Plan, Send},
 };
@@ -82,7 +82,7 @@ impl Receipts {
             strays: RefCell::default(),
             members: RefCell::new(vec![
                 Member::default();
-                job.plan.users.len().div_ceil(job.workers)
+                job.share.places(job.plan.users.len())
             ]),
             open: RefCell::default(),
             delivered: RefCell::default(),
@@ -122,7 +122,7 @@ impl Receipts {
     }
 
     fn member<T>(&self, user: u32, change: impl FnOnce(&mut Member) -> T) -> T {
-        change(&mut self.members.borrow_mut()[user as usize / self.job.workers])
+        change(&mut self.members.borrow_mut()[self.job.share.place(user)])
     }
 
     /// A user sent a message.
@@ -174,10 +174,10 @@ impl Receipts {
             Meaning::Confirmed => self.confirmed(user, stamp, kind, payload).map(|()| None),
             Meaning::Failed => self.failed(user, stamp, payload).map(|()| None),
         };
-        understood.unwrap_or_else(|odd| {
-            let what = format!("{name}: {}", odd.what);
+        understood.unwrap_or_else(|misfit| {
+            let what = format!("{name}: {}", misfit.what);
             self.strays.borrow_mut().add(Stray {
-                kind: odd.kind,
+                kind: misfit.kind,
                 user,
                 at: stamp,
                 what,
@@ -192,11 +192,11 @@ impl Receipts {
         stamp: Nanos,
         kind: Kind,
         payload: &str,
-    ) -> Result<Option<u32>, Odd> {
+    ) -> Result<Option<u32>, Misfit> {
         let payload = Payload::parse(&self.job.vocabulary, self.mapped, kind, payload)?;
         let (message, send, slot) = self.locate(user, kind, &payload)?;
         let Some(sent) = self.ledger.sent_at(message) else {
-            return Err(Odd::unexpected(format!(
+            return Err(Misfit::unexpected(format!(
                 "message {message}, which was not sent yet"
             )));
         };
@@ -261,7 +261,7 @@ impl Receipts {
         waiting.waiting += 1;
     }
 
-    fn confirmed(&self, user: u32, stamp: Nanos, kind: Kind, payload: &str) -> Result<(), Odd> {
+    fn confirmed(&self, user: u32, stamp: Nanos, kind: Kind, payload: &str) -> Result<(), Misfit> {
         let payload = Payload::parse(&self.job.vocabulary, self.mapped, kind, payload)?;
         let (message, send, slot) = self.locate(user, kind, &payload)?;
         let temp_id = payload.temp_id().map(hash);
@@ -269,7 +269,7 @@ impl Receipts {
         self.next_arrival(user);
         let id = payload
             .id()
-            .ok_or_else(|| Odd::unexpected("a confirmation without an id"))?;
+            .ok_or_else(|| Misfit::unexpected("a confirmation without an id"))?;
         let first_end = self.ledger.confirmed(slot, hash(id));
         if first_end {
             self.ended(user, stamp, message, &send, temp_id, true);
@@ -280,14 +280,14 @@ impl Receipts {
         match known {
             // After the end a temporary id is forgotten, and before the delivery it is unknown: the ledger tells
             // these as a double end and as an early one.
-            None if first_end && self.ledger.slot(slot).deliveries() > 0 => Err(Odd {
+            None if first_end && self.ledger.slot(slot).deliveries() > 0 => Err(Misfit {
                 kind: StrayKind::OrphanedEnd,
                 what: format!(
                     "message {message} under tempId {:?}, which nobody was given",
                     payload.temp_id().unwrap_or("(none)")
                 ),
             }),
-            Some(other) if other != message => Err(Odd {
+            Some(other) if other != message => Err(Misfit {
                 kind: StrayKind::OrphanedEnd,
                 what: format!("message {message} under the tempId of message {other}"),
             }),
@@ -295,15 +295,15 @@ impl Receipts {
         }
     }
 
-    fn failed(&self, user: u32, stamp: Nanos, payload: &str) -> Result<(), Odd> {
+    fn failed(&self, user: u32, stamp: Nanos, payload: &str) -> Result<(), Misfit> {
         let payload = Payload::parse(&self.job.vocabulary, self.mapped, Kind::Room, payload)?;
-        let orphan = |what: String| Odd {
+        let orphan = |what: String| Misfit {
             kind: StrayKind::OrphanedEnd,
             what,
         };
         let temp_id = payload
             .temp_id()
-            .ok_or_else(|| Odd::unexpected("a failure without a temporary id"))?;
+            .ok_or_else(|| Misfit::unexpected("a failure without a temporary id"))?;
         let Some(message) = self.message_under(hash(temp_id)) else {
             // Whoever has just come may hear the end of what was said before.
             let came = self.member(user, |member| member.came);
@@ -402,21 +402,20 @@ impl Receipts {
         user: u32,
         kind: Kind,
         payload: &Payload<'_>,
-    ) -> Result<(u32, Send, usize), Odd> {
+    ) -> Result<(u32, Send, usize), Misfit> {
         let body = payload.body()?;
         let message = body.message(&self.job.run).ok_or_else(|| {
-            Odd::unexpected(format!(
+            Misfit::unexpected(format!(
                 "a body that nobody sent: {:?}",
                 body.text().chars().take(60).collect::<String>()
             ))
         })?;
-        let send =
-            *self.plan.sends.get(message as usize).ok_or_else(|| {
-                Odd::unexpected(format!("message {message}, which is not planned"))
-            })?;
+        let send = *self.plan.sends.get(message as usize).ok_or_else(|| {
+            Misfit::unexpected(format!("message {message}, which is not planned"))
+        })?;
         let conversation = self.plan.conversation_of(&send);
         let named = payload.conversation();
-        let cross = |what: String| Odd {
+        let cross = |what: String| Misfit {
             kind: StrayKind::CrossDelivered,
             what,
         };

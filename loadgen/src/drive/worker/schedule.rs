@@ -16,7 +16,7 @@ use super::{timer::Timer, users::Users};
 use crate::{
     drive::client::Client,
     model::{body, clock::Nanos},
-    plan::Plan,
+    plan::{Plan, Share},
 };
 
 /// Sends in a row before the readers get a turn, when the schedule has fallen behind.
@@ -30,19 +30,13 @@ pub(super) async fn perform(
 ) -> io::Result<()> {
     users.with_receipts(|receipts| receipts.begin(start));
     let plan = Arc::clone(&users.job.plan);
-    let mine = |user: u32| user as usize % users.job.workers == users.job.worker;
-    let mut sends = plan
-        .sends
-        .iter()
-        .enumerate()
-        .filter(|(_, send)| mine(send.sender) && !plan.phase_of(send).closed)
-        .map(|(message, send)| (send.at, message as u32))
+    let share = users.job.share;
+    let mut sends = share
+        .sends(&plan)
+        .filter(|(_, send)| !plan.phase_of(send).closed)
+        .map(|(message, send)| (send.at, message))
         .peekable();
-    let mut actions = plan
-        .actions
-        .iter()
-        .filter(|action| mine(action.user))
-        .peekable();
+    let mut actions = share.actions(&plan).peekable();
     let mut sender = Sender {
         users: &users,
         text: Text::default(),
@@ -196,6 +190,7 @@ impl Text {
 /// The users of closed phases: who thinks until when, and who waits for an acknowledgement.
 pub(super) struct Dialogue {
     plan: Arc<Plan>,
+    share: Share,
     state: RefCell<Turns>,
     changed: Notify,
 }
@@ -208,22 +203,17 @@ struct Turns {
     thinking: BinaryHeap<Reverse<(Nanos, usize)>>,
     /// How many wait for an acknowledgement.
     waiting: usize,
-    workers: usize,
 }
 
 impl Dialogue {
-    /// For the users of one of so many workers.
-    pub(super) fn new(plan: &Arc<Plan>, worker: usize, workers: usize) -> Rc<Self> {
-        let mut turns = Turns {
-            workers,
-            ..Turns::default()
-        };
+    /// For the users of a share.
+    pub(super) fn new(plan: &Arc<Plan>, share: Share) -> Rc<Self> {
+        let mut turns = Turns::default();
         if plan.phases.iter().any(|phase| phase.closed) {
-            turns.queues = vec![VecDeque::new(); plan.users.len().div_ceil(workers)];
-            for (message, send) in plan.sends.iter().enumerate() {
-                let user = send.sender as usize;
-                if plan.phase_of(send).closed && user % workers == worker {
-                    turns.queues[user / workers].push_back(message as u32);
+            turns.queues = vec![VecDeque::new(); share.places(plan.users.len())];
+            for (message, send) in share.sends(plan) {
+                if plan.phase_of(send).closed {
+                    turns.queues[share.place(send.sender)].push_back(message);
                 }
             }
             for user in 0..turns.queues.len() {
@@ -232,6 +222,7 @@ impl Dialogue {
         }
         Rc::new(Self {
             plan: Arc::clone(plan),
+            share,
             state: RefCell::new(turns),
             changed: Notify::new(),
         })
@@ -265,7 +256,7 @@ impl Dialogue {
             return;
         }
         let mut turns = self.state.borrow_mut();
-        let user = send.sender as usize / turns.workers;
+        let user = self.share.place(send.sender);
         turns.waiting = turns.waiting.saturating_sub(1);
         turns.think(&self.plan, user, Some((message, at)));
         drop(turns);
@@ -328,7 +319,7 @@ mod tests {
     #[test]
     fn the_next_message_waits_for_the_last_ones_acknowledgement() {
         let plan = closed_plan();
-        let dialogue = Dialogue::new(&plan, 0, 1);
+        let dialogue = Dialogue::new(&plan, Share::WHOLE);
         let first = dialogue.take().unwrap();
         let other = dialogue.take().unwrap();
         assert_ne!(
@@ -349,7 +340,7 @@ mod tests {
     #[test]
     fn what_is_not_reached_by_the_phases_end_is_not_sent() {
         let plan = closed_plan();
-        let dialogue = Dialogue::new(&plan, 0, 1);
+        let dialogue = Dialogue::new(&plan, Share::WHOLE);
         let first = dialogue.take().unwrap();
         let other = dialogue.take().unwrap();
         dialogue.acknowledged(first, 2_900_000_000);

@@ -2,6 +2,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    collections::BTreeMap,
     rc::Rc,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
@@ -11,7 +12,7 @@ use futures::{StreamExt, stream};
 use tokio::sync::{Mutex, Notify};
 
 use super::{
-    Job, Outcome,
+    Job,
     cpu::Cpu,
     membership::{Asked, REQUESTS, Requests},
     receipt::Receipts,
@@ -24,9 +25,9 @@ use crate::{
         metric::Metric,
     },
     observed::{
-        Broken, Closed,
+        Broken, Closed, First, Observed,
         presence::{Entry, Step},
-        recorder::Recorded,
+        recorder::{Recorded, WINDOW},
         strays::Strays,
     },
     plan::{Deed, Place},
@@ -38,8 +39,6 @@ const CONNECTING: usize = 64;
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 /// How often heartbeats are checked and progress is published.
 const HOUSEKEEPING: Duration = Duration::from_millis(500);
-/// How many broken connections are told in full.
-const EXAMPLES: usize = 10;
 /// Who has not read for a while catches up in that time; the server may end its connection until then.
 const CATCHING_UP: Duration = Duration::from_secs(2);
 
@@ -52,7 +51,7 @@ pub(super) struct Users {
     users: Vec<User>,
     pub(super) next_request: Cell<u64>,
     log: RefCell<Vec<Entry>>,
-    broken: RefCell<Vec<Broken>>,
+    broken: RefCell<First<Broken>>,
     cpu: Cpu,
 }
 
@@ -91,12 +90,14 @@ impl User {
 
 impl Users {
     pub(super) fn new(job: Job, dialogue: Rc<Dialogue>) -> Self {
-        let own = job.plan.places.iter().skip(job.worker).step_by(job.workers);
+        let own = job.share.users(job.plan.users.len());
         Self {
             dialogue,
             shared: Shared::new(job.clock),
             receipts: RefCell::new(Some(Receipts::new(&job))),
-            users: own.map(|places| User::new(places)).collect(),
+            users: own
+                .map(|user| User::new(&job.plan.places[user as usize]))
+                .collect(),
             next_request: Cell::new(REQUESTS),
             log: RefCell::default(),
             broken: RefCell::default(),
@@ -106,7 +107,7 @@ impl Users {
     }
 
     pub(super) fn user(&self, user: u32) -> &User {
-        &self.users[user as usize / self.job.workers]
+        &self.users[self.job.share.place(user)]
     }
 
     pub(super) fn connection(&self, user: u32) -> Option<Connection> {
@@ -133,12 +134,12 @@ impl Users {
     /// Connects everybody who is there from the start.
     pub(super) async fn connect_all(self: Rc<Self>) -> Result<(), (u32, ConnectError)> {
         let began = tokio::time::Instant::now();
-        let own = (self.job.worker..self.job.plan.users.len())
-            .step_by(self.job.workers)
-            .filter(|&user| self.job.plan.connected[user]);
+        let plan = &self.job.plan;
+        let own = self.job.share.users(plan.users.len());
+        let own = own.filter(|&user| plan.connected[user as usize]);
         let mut connecting = stream::iter(own.enumerate())
             .map(|(index, user)| {
-                let (me, user) = (Rc::clone(&self), user as u32);
+                let me = Rc::clone(&self);
                 async move {
                     if let Some(rate) = me.job.connect_rate {
                         let due = began + Duration::from_secs_f64(index as f64 / rate);
@@ -291,11 +292,8 @@ impl Users {
 
     fn tell_broken(&self, user: u32, why: Closed) {
         self.job.progress.closed.fetch_add(1, Relaxed);
-        let mut broken = self.broken.borrow_mut();
-        if broken.len() < EXAMPLES {
-            let at = self.job.clock.now();
-            broken.push(Broken { user, at, why });
-        }
+        let at = self.job.clock.now();
+        self.broken.borrow_mut().add(Broken { at, user, why });
     }
 
     /// Ends connections whose server is silent, and shows others how far this worker is.
@@ -336,7 +334,8 @@ impl Users {
         }
     }
 
-    pub(super) fn finish(&self) -> Outcome {
+    /// What this worker's users saw.
+    pub(super) fn finish(&self) -> Observed {
         let (recorded, strays) = match self.receipts.take() {
             Some(receipts) => {
                 let (recorder, strays) = receipts.finish();
@@ -347,12 +346,15 @@ impl Users {
                 Strays::default(),
             ),
         };
-        Outcome {
-            recorded,
+        let mut cpu = self.cpu.take();
+        // It goes on counting while the run drains.
+        cpu.truncate(self.job.plan.end().div_ceil(WINDOW) as usize);
+        Observed {
             strays,
-            log: self.log.take(),
+            presence: self.log.take(),
             broken: self.broken.take(),
-            cpu: self.cpu.take(),
+            threads: BTreeMap::from([(self.job.share, cpu)]),
+            ..Observed::of(recorded, Arc::clone(&self.job.ledger))
         }
     }
 }

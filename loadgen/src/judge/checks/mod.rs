@@ -14,10 +14,10 @@ pub use self::{
 use crate::{
     model::vocabulary::{Delivery, Vocabulary},
     observed::{
-        Broken, Stored,
+        Observed, Stored,
         ledger::{Ledger, Slot, id_bits},
         presence::{Presence, Standing},
-        strays::{Stray, StrayKind, Strays},
+        strays::StrayKind,
     },
     plan::{Plan, Send},
 };
@@ -87,24 +87,18 @@ impl Promises {
     }
 }
 
-/// What is known of a run when it is over.
-pub struct Evidence<'a> {
-    /// What was to be done.
-    pub plan: &'a Plan,
-    /// What was seen.
-    pub ledger: &'a Ledger,
-    /// What the server owes.
-    pub promises: Promises,
-    /// Who was where when.
-    pub presence: &'a Presence,
-    /// What came and belongs nowhere.
-    pub strays: &'a Strays,
-    /// Connections that broke: how many, and the first.
-    pub broken: (u64, &'a [Broken]),
-    /// What is in the store, where somebody could look.
-    pub stored: Option<&'a Stored>,
-    /// What the server says is left when everybody had gone: users, rooms, sockets.
-    pub left: Option<[u64; 3]>,
+/// What the account of a run is drawn up from.
+struct Evidence<'a> {
+    plan: &'a Plan,
+    promises: Promises,
+    observed: &'a Observed,
+    presence: Presence,
+}
+
+impl Evidence<'_> {
+    fn ledger(&self) -> &Ledger {
+        &self.observed.ledger
+    }
 }
 
 /// Totals, and every promise that was broken.
@@ -122,7 +116,7 @@ pub struct Account {
 
 impl Account {
     /// The account of a run that was cut off: what is missing was not waited for, so only what came can be wrong.
-    pub fn of_a_cut_run(mut self) -> Self {
+    fn of_a_cut_run(mut self) -> Self {
         self.findings.retain(|finding| {
             !matches!(
                 finding.check,
@@ -144,40 +138,50 @@ impl Account {
     }
 }
 
-/// Goes through the whole account of a run.
-pub fn account(evidence: &Evidence<'_>) -> Account {
-    let mut audit = Audit::new(evidence);
-    for (message, send) in evidence.plan.sends.iter().enumerate() {
-        audit.message(message as u32, send);
+/// Goes through all that was seen of a run.
+pub fn account(plan: &Plan, promises: Promises, observed: &Observed) -> Account {
+    let evidence = Evidence {
+        plan,
+        promises,
+        observed,
+        presence: Presence::new(plan, &observed.presence),
+    };
+    let mut audit = Audit::new(&evidence);
+    for (message, send) in (0..).zip(&plan.sends) {
+        audit.message(message, send);
     }
     let Audit {
+        nothing: mut totals,
         phases,
         grey,
         mut findings,
         ..
     } = audit;
-    order::check(evidence, &mut findings);
-    check_strays(evidence, &mut findings);
-    check_connections(evidence, &mut findings);
-    check_state(evidence, &mut findings);
-    let mut totals = Totals {
-        stored: evidence.stored.map(|_| 0),
-        ..Totals::default()
-    };
+    order::check(&evidence, &mut findings);
+    check_strays(&evidence, &mut findings);
+    check_connections(&evidence, &mut findings);
+    check_state(&evidence, &mut findings);
     for phase in &phases {
         totals.add(phase);
     }
-    Account {
+    let account = Account {
         totals,
         phases,
         grey,
         findings: findings.into_sorted(),
+    };
+    match observed.ended {
+        None => account,
+        Some(_) => account.of_a_cut_run(),
     }
 }
 
 /// Goes through the messages and counts.
 struct Audit<'a> {
     evidence: &'a Evidence<'a>,
+    stored: Option<&'a Stored>,
+    /// What is counted before anything is.
+    nothing: Totals,
     phases: Vec<Totals>,
     grey: u64,
     findings: Findings<'a>,
@@ -185,7 +189,7 @@ struct Audit<'a> {
 
 /// What the members of a message were told about it.
 #[derive(Clone, Copy, Default)]
-struct Told {
+struct Answers {
     confirmed: bool,
     failed: bool,
     id: Option<u64>,
@@ -194,13 +198,16 @@ struct Told {
 
 impl<'a> Audit<'a> {
     fn new(evidence: &'a Evidence<'a>) -> Self {
+        let stored = evidence.observed.stored.found();
         let nothing = Totals {
-            stored: evidence.stored.map(|_| 0),
+            stored: stored.map(|_| 0),
             ..Totals::default()
         };
         Self {
             evidence,
-            phases: vec![nothing; evidence.plan.phases.len()],
+            stored,
+            phases: vec![nothing.clone(); evidence.plan.phases.len()],
+            nothing,
             grey: 0,
             findings: Findings::new(evidence.plan),
         }
@@ -209,7 +216,7 @@ impl<'a> Audit<'a> {
     fn message(&mut self, message: u32, send: &Send) {
         let evidence = self.evidence;
         let closed = evidence.plan.phase_of(send).closed;
-        let Some(sent) = evidence.ledger.sent_at(message) else {
+        let Some(sent) = evidence.ledger().sent_at(message) else {
             // In a closed phase the plan has the most that could be said, and what was not reached was not due.
             let missed = u64::from(!closed);
             let totals = self.totals(send);
@@ -220,12 +227,12 @@ impl<'a> Audit<'a> {
         let totals = self.totals(send);
         totals.scheduled += 1;
         totals.sent += 1;
-        let first_receipt = evidence.ledger.first_receipt(message);
+        let first_receipt = evidence.ledger().first_receipt(message);
         let unheard = first_receipt.is_none() && evidence.presence.cut_short(send.sender, sent);
-        let mut told = Told::default();
+        let mut told = Answers::default();
         let members = &evidence.plan.conversation_of(send).members;
         for (position, &member) in members.iter().enumerate() {
-            let seen = evidence.ledger.slot(send.slot as usize + position);
+            let seen = evidence.ledger().slot(send.slot as usize + position);
             let standing = match evidence.plan.place(member, send.conversation) {
                 _ if unheard => Standing::Grey,
                 Some(place) => {
@@ -258,7 +265,7 @@ impl<'a> Audit<'a> {
         member: u32,
         seen: &Slot,
         standing: Standing,
-        told: &mut Told,
+        told: &mut Answers,
     ) {
         let own = member == send.sender;
         let case = || Case::of(message, send, member);
@@ -336,7 +343,7 @@ impl<'a> Audit<'a> {
         send: &Send,
         sent: u64,
         seen: &Slot,
-        told: &mut Told,
+        told: &mut Answers,
     ) {
         let Promises { acks, ends, .. } = self.evidence.promises;
         if !acks {
@@ -355,8 +362,8 @@ impl<'a> Audit<'a> {
         }
     }
 
-    fn stored(&mut self, message: u32, send: &Send, told: Told) {
-        let Some(stored) = self.evidence.stored else {
+    fn stored(&mut self, message: u32, send: &Send, told: Answers) {
+        let Some(stored) = self.stored else {
             return;
         };
         let id = stored.id(message as usize);
@@ -390,11 +397,11 @@ fn check_strays(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
         (StrayKind::Unexpected, Check::Unexpected),
         (StrayKind::OrphanedEnd, Check::EndOrphaned),
     ] {
-        let examples = evidence.strays.examples(kind);
+        let strays = &evidence.observed.strays;
         findings.add_counted(
             check,
-            evidence.strays.count(kind),
-            examples.map(|stray: &Stray| Example {
+            strays.count(kind),
+            strays.cases(kind).iter().map(|stray| Example {
                 recipient: Some(evidence.plan.users[stray.user as usize].clone()),
                 note: Some(stray.what.clone()),
                 ..Example::default()
@@ -404,11 +411,11 @@ fn check_strays(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
 }
 
 fn check_connections(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
-    let (count, broken) = evidence.broken;
+    let broken = &evidence.observed.broken;
     findings.add_counted(
         Check::ConnectionLost,
-        count,
-        broken.iter().map(|broken| Example {
+        broken.count(),
+        broken.cases().iter().map(|broken| Example {
             recipient: Some(evidence.plan.users[broken.user as usize].clone()),
             note: Some(broken.why.to_string()),
             ..Example::default()
@@ -417,7 +424,7 @@ fn check_connections(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
 }
 
 fn check_state(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
-    let Some([users, rooms, sockets]) = evidence.left else {
+    let Some([users, rooms, sockets]) = evidence.observed.left else {
         return;
     };
     findings.add_counted(

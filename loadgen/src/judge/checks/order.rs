@@ -49,7 +49,7 @@ fn check_senders(
         for &(message, arrival) in &seen {
             let send = &evidence.plan.sends[message as usize];
             // Between two connections of a sender no order is promised.
-            let sent = evidence.ledger.sent_at(message).unwrap_or_default();
+            let sent = evidence.ledger().sent_at(message).unwrap_or_default();
             let connection = evidence.presence.connection(send.sender, sent);
             let previous = last.entry((send.sender, connection)).or_insert(arrival);
             if arrival < *previous {
@@ -146,6 +146,8 @@ fn sequence(
 }
 
 fn arrival(evidence: &Evidence<'_>, send: &Send, position: u32) -> Option<u32> {
-    let seen = evidence.ledger.slot(send.slot as usize + position as usize);
+    let seen = evidence
+        .ledger()
+        .slot(send.slot as usize + position as usize);
     (seen.deliveries() > 0).then(|| seen.arrival())
 }

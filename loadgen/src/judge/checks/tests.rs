@@ -1,11 +1,16 @@
 //! Each check on a small account in which exactly its promise is broken.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc, time::Duration};
 
 use super::*;
 use crate::{
     model::vocabulary::Dialect,
-    observed::presence::{Entry, Step},
+    observed::{
+        Broken, Closed, Ended, Lookup,
+        presence::{Entry, Step},
+        recorder::{Layout, Recorded},
+        strays::Strays,
+    },
     scenario::Scenario,
 };
 
@@ -14,11 +19,12 @@ const MEMBERS: usize = 3;
 /// A run of a few messages in one channel of three, in which everything went well.
 struct Run {
     plan: Plan,
-    ledger: Ledger,
+    ledger: Arc<Ledger>,
     stored: Stored,
     strays: Strays,
     promises: Promises,
     log: Vec<Entry>,
+    ended: Option<Ended>,
 }
 
 impl Run {
@@ -28,11 +34,12 @@ impl Run {
              [[phases]]\nname = \"steady\"\nduration = \"1s\"\nrate = \"20/s\"\narrivals = \"uniform\"\n";
         let plan = Plan::new(&Scenario::parse(Path::new("t.toml"), text).unwrap()).unwrap();
         let mut run = Self {
-            ledger: Ledger::new(plan.sends.len(), plan.slots),
+            ledger: Arc::new(Ledger::new(plan.sends.len(), plan.slots)),
             stored: Stored::new(plan.sends.len()),
             strays: Strays::default(),
             promises: Promises::of(&Vocabulary::of(Dialect::Readme), Delivery::Optimistic),
             log: Vec::new(),
+            ended: None,
             plan,
         };
         for message in 0..run.plan.sends.len() as u32 {
@@ -49,7 +56,7 @@ impl Run {
     /// The account of a run whose message 5 went as `tell` says, and whose others went well.
     fn with(tell: impl FnOnce(&mut Run)) -> Account {
         let mut run = Self::healthy();
-        let fresh = Ledger::new(run.plan.sends.len(), run.plan.slots);
+        let fresh = Arc::new(Ledger::new(run.plan.sends.len(), run.plan.slots));
         let healthy = std::mem::replace(&mut run.ledger, fresh);
         for message in (0..run.plan.sends.len() as u32).filter(|&message| message != 5) {
             run.send(message);
@@ -94,16 +101,19 @@ impl Run {
     }
 
     fn account(&self) -> Account {
-        account(&Evidence {
-            plan: &self.plan,
-            ledger: &self.ledger,
-            promises: self.promises,
-            presence: &Presence::new(&self.plan, &self.log),
-            strays: &self.strays,
-            broken: (0, &[]),
-            stored: Some(&self.stored),
+        account(&self.plan, self.promises, &self.observed())
+    }
+
+    fn observed(&self) -> Observed {
+        let recorded = Recorded::empty(Arc::new(Layout::new(&[], &[])));
+        Observed {
+            strays: self.strays.clone(),
+            presence: self.log.clone(),
+            ended: self.ended.clone(),
+            stored: Lookup::Found(self.stored.clone()),
             left: Some([0, 0, 0]),
-        })
+            ..Observed::of(recorded, Arc::clone(&self.ledger))
+        }
     }
 
     /// The position of somebody other than the sender of message 5.
@@ -179,8 +189,11 @@ fn a_message_that_was_not_sent_is_dropped_and_not_lost() {
 #[test]
 fn what_a_cut_run_did_not_reach_was_neither_due_nor_lost() {
     for cut_short in [
-        Run::with(|_| {}).of_a_cut_run(),
-        Run::with(|run| run.send(5)).of_a_cut_run(),
+        Run::with(|run| run.ended = Some(Ended::Interrupted)),
+        Run::with(|run| {
+            run.send(5);
+            run.ended = Some(Ended::Interrupted);
+        }),
     ] {
         for totals in cut_short.phases.iter().chain([&cut_short.totals]) {
             assert_eq!((totals.dropped, totals.lost), (0, 0));
@@ -257,7 +270,7 @@ fn a_senders_messages_out_of_order_are_found_even_if_all_members_agree() {
         .flat_map(|a| (a + 1..20).map(move |b| (a, b)))
         .find(|&(a, b)| sends[a].sender == sends[b].sender)
         .unwrap();
-    run.ledger = Ledger::new(run.plan.sends.len(), run.plan.slots);
+    run.ledger = Arc::new(Ledger::new(run.plan.sends.len(), run.plan.slots));
     for message in 0..20_u32 {
         run.send(message);
         let place = match message as usize {
@@ -289,7 +302,7 @@ fn one_member_with_another_order_disagrees() {
     let swapped = (0..19)
         .find(|&a: &usize| sends[a].sender != sends[a + 1].sender)
         .unwrap() as u32;
-    run.ledger = Ledger::new(run.plan.sends.len(), run.plan.slots);
+    run.ledger = Arc::new(Ledger::new(run.plan.sends.len(), run.plan.slots));
     for message in 0..20_u32 {
         run.send(message);
         for position in 0..MEMBERS {
@@ -308,16 +321,16 @@ fn one_member_with_another_order_disagrees() {
 #[test]
 fn what_is_left_on_the_server_and_broken_connections_are_findings() {
     let run = Run::healthy();
-    let account = account(&Evidence {
-        plan: &run.plan,
-        ledger: &run.ledger,
-        promises: run.promises,
-        presence: &Presence::default(),
-        strays: &run.strays,
-        broken: (2, &[]),
-        stored: None,
+    let mut observed = Observed {
+        stored: Lookup::NotAsked,
         left: Some([1, 2, 1]),
-    });
+        ..run.observed()
+    };
+    for user in 0..2 {
+        let why = Closed::Silent(Duration::from_secs(1));
+        observed.broken.add(Broken { at: 7, user, why });
+    }
+    let account = account(&run.plan, run.promises, &observed);
     assert_eq!(
         broken(&account),
         [(Check::ConnectionLost, 2), (Check::StateLeft, 4)]

@@ -1,13 +1,9 @@
-//! The interval of a share: a bootstrap over one-second windows, since deliveries within a second are correlated.
+//! The interval of a share, drawn from one-second windows.
 
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use crate::judge::bootstrap;
 
 /// Resamples of the bootstrap: enough for a stable second digit of the 2.5 % tails.
 const RESAMPLES: usize = 4_000;
-/// Fixed, so that the same result always gets the same verdict.
-const SEED: u64 = 0x5eed;
-
 /// An estimate with its 95 % interval, as fractions of one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Interval {
@@ -21,8 +17,7 @@ pub struct Interval {
 
 /// The share of successes over windows of (successes, trials), none empty, with failures that belong to no window.
 ///
-/// Percentile bootstrap (Efron and Tibshirani, An Introduction to the Bootstrap, chapter 13) with whole windows as
-/// the unit of resampling; the failures without a window are spread over all of them.
+/// The failures without a window are spread over all of them.
 pub fn share_interval(windows: &[(u64, u64)], failures: u64) -> Interval {
     let counted: Vec<(f64, f64)> = windows
         .iter()
@@ -38,25 +33,23 @@ pub fn share_interval(windows: &[(u64, u64)], failures: u64) -> Interval {
         })
     };
     let estimate = share(sum(&mut counted.iter().copied()));
-    let mut rng = ChaCha8Rng::seed_from_u64(SEED);
-    let mut shares: Vec<f64> = (0..RESAMPLES)
-        .map(|_| {
-            let mut resample =
-                (0..counted.len()).map(|_| counted[rng.random_range(0..counted.len())]);
-            share(sum(&mut resample))
-        })
-        .collect();
-    shares.sort_unstable_by(f64::total_cmp);
-    let at = |quantile: f64| shares[((RESAMPLES - 1) as f64 * quantile).round() as usize];
+    let mut shares = Vec::with_capacity(RESAMPLES);
+    bootstrap::resample(counted.len(), RESAMPLES, 0, |drawn| {
+        shares.push(share(sum(&mut drawn.iter().map(|&second| counted[second]))));
+    });
+    let (low, high) = bootstrap::ends(shares);
     Interval {
         estimate,
-        low: at(0.025),
-        high: at(0.975),
+        low,
+        high,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
     use super::*;
 
     #[test]

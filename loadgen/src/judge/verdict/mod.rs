@@ -1,7 +1,9 @@
 //! From the recorded result to one of four verdicts, each with its reasons in plain words.
 
 mod interval;
+pub mod live;
 mod outlook;
+mod reason;
 mod scope;
 mod threshold;
 mod validity;
@@ -11,16 +13,17 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     interval::{Interval, share_interval},
     outlook::unjudgeable,
+    reason::Reason,
+};
+use self::{
+    scope::Scope,
+    threshold::judge_threshold,
     validity::{FloorSecond, floor_seconds},
 };
-use self::{scope::Scope, threshold::judge_threshold};
 use crate::{
-    judge::checks::{Account, Check, Finding},
+    judge::checks::{Account, Check, Finding, Totals},
     model::{clock::Nanos, metric::Metric},
-    observed::{
-        machine::MachineSecond,
-        recorder::{PROMISE, Recorded},
-    },
+    observed::{Ended, Lookup, Observed, recorder::PROMISE},
     plan::Plan,
     scenario::{Comparison, Load, Scenario, Subject, Threshold},
 };
@@ -51,13 +54,32 @@ impl Verdict {
     }
 }
 
+/// A run that proves nothing comes before a broken promise, and that before a run that proves too little.
+impl Ord for Verdict {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        let weight = |verdict: &Verdict| match verdict {
+            Verdict::Pass => 0,
+            Verdict::Inconclusive => 1,
+            Verdict::Fail => 2,
+            Verdict::Invalid => 3,
+        };
+        weight(self).cmp(&weight(other))
+    }
+}
+
+impl PartialOrd for Verdict {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 /// A verdict and why.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Judgement {
     /// The verdict.
     pub verdict: Verdict,
     /// Why, the weightiest reason first; one sentence each.
-    pub reasons: Vec<String>,
+    pub reasons: Vec<Reason>,
     /// How each threshold was judged.
     pub thresholds: Vec<Judged>,
 }
@@ -73,49 +95,36 @@ pub struct Judged {
     pub measured: String,
 }
 
-/// What a run was, for its verdict.
-pub struct Measured<'a> {
-    /// Latencies.
-    pub recorded: &'a Recorded,
-    /// Counts and broken promises.
-    pub account: &'a Account,
-    /// Why the run did not go to its end, if so.
-    pub incomplete: Option<&'a str>,
-    /// The threshold that ended the run, and why, if one did.
-    pub aborted: Option<&'a str>,
-    /// The scenario's conditions on the whole run.
-    pub thresholds: &'a [Threshold],
-    /// The phases in order, with the conditions on each alone.
-    pub phases: &'a [JudgedPhase<'a>],
-    /// The seconds of the schedule in which others had the machine.
-    pub machine: &'a [MachineSecond],
-    /// The same load against a bare relay, by second; empty where there was none.
-    pub floor: &'a [FloorSecond],
-    /// CPU seconds of each worker thread, by second of the schedule.
-    pub worker_cpu: &'a [Vec<f64>],
-    /// The store should have been looked up and could not be.
-    pub audit_failed: bool,
+/// What is judged.
+struct Trial<'a> {
+    /// The conditions on the whole run.
+    thresholds: &'a [Threshold],
+    phases: Vec<JudgedPhase<'a>>,
+    observed: &'a Observed,
+    account: &'a Account,
+    /// What a bare relay did under the same load, by second; empty where there was none.
+    floor: Vec<FloorSecond>,
 }
 
 /// A phase, as far as a verdict needs it.
 #[derive(Debug, Clone, Copy)]
-pub struct JudgedPhase<'a> {
+struct JudgedPhase<'a> {
     /// Its name.
-    pub name: &'a str,
+    name: &'a str,
     /// Nanoseconds from the schedule's start.
-    pub start: Nanos,
+    start: Nanos,
     /// Nanoseconds from the schedule's start.
-    pub end: Nanos,
+    end: Nanos,
     /// Whether its latencies are recorded.
-    pub measured: bool,
+    measured: bool,
     /// Closed model: its latencies are service times.
-    pub closed: bool,
+    closed: bool,
     /// The conditions on it alone.
-    pub thresholds: &'a [Threshold],
+    thresholds: &'a [Threshold],
 }
 
 /// The phases of a scenario, for its verdict.
-pub fn phases<'a>(scenario: &'a Scenario, plan: &'a Plan) -> Vec<JudgedPhase<'a>> {
+fn phases<'a>(scenario: &'a Scenario, plan: &'a Plan) -> Vec<JudgedPhase<'a>> {
     let phases = scenario.phases.iter().zip(&plan.phases);
     phases
         .map(|(phase, planned)| JudgedPhase {
@@ -129,10 +138,27 @@ pub fn phases<'a>(scenario: &'a Scenario, plan: &'a Plan) -> Vec<JudgedPhase<'a>
         .collect()
 }
 
-/// Judges a run. Without thresholds of its own, the promise is judged: 99 % of the deliveries within 5 ms.
-pub fn judge(result: &Measured<'_>) -> Judgement {
+/// Judges what was observed of a run, beside what was observed of a bare relay under the same load. Without thresholds
+/// of its own, the promise is judged: 99 % of the deliveries within 5 ms.
+pub fn judge(
+    scenario: &Scenario,
+    plan: &Plan,
+    observed: &Observed,
+    account: &Account,
+    beside: &[&Observed],
+) -> Judgement {
+    decide(&Trial {
+        thresholds: &scenario.thresholds,
+        phases: phases(scenario, plan),
+        observed,
+        account,
+        floor: beside.iter().copied().flat_map(floor_seconds).collect(),
+    })
+}
+
+fn decide(trial: &Trial<'_>) -> Judgement {
     let promise = [promise()];
-    let conditions = conditions(result, &promise);
+    let conditions = conditions(trial, &promise);
     let judged: Vec<Judged> = conditions
         .iter()
         .map(|(scope, threshold)| judge_threshold(scope, threshold))
@@ -140,42 +166,35 @@ pub fn judge(result: &Measured<'_>) -> Judgement {
     let on_times = conditions
         .iter()
         .any(|(_, threshold)| !matches!(threshold.subject, Subject::Count(_)));
-    let saturation = validity::saturation(result).filter(|_| on_times);
-    let mut said = validity::impossible_samples(result);
+    let saturation = validity::saturation(trial).filter(|_| on_times);
+    let decides = matches!(saturation, Some(Reason::Saturated { charged: false, .. }));
+    let mut said = validity::impossible_samples(trial);
     if on_times {
-        said.extend(validity::disturbance(result));
+        said.extend(validity::disturbance(trial));
     }
-    if let Some(saturation) = saturation.as_ref().filter(|one| one.decides) {
-        said.push((Verdict::Invalid, saturation.reason.clone()));
+    if decides {
+        said.extend(saturation.clone().map(|reason| (Verdict::Invalid, reason)));
     }
-    said.extend(broken_promises(result));
-    said.extend(judged.iter().filter_map(|judged| {
-        let missed = judged.verdict != Verdict::Pass;
-        missed.then(|| (judged.verdict, judged.sentence()))
-    }));
+    said.extend(broken_promises(trial));
+    let missed = judged.iter().filter(|one| one.verdict != Verdict::Pass);
+    said.extend(missed.map(|judged| (judged.verdict, judged.into())));
     // A message that is lost on a busy machine is lost all the same: only numbers of time can be invalid.
-    let own_fault = saturation.as_ref().is_some_and(|one| one.decides) && thrown_out(result);
-    if !result.account.findings.is_empty()
-        && result.recorded.negative + result.recorded.clamped == 0
+    let own_fault = decides && thrown_out(trial);
+    if !trial.account.findings.is_empty()
+        && validity::impossible_samples(trial).is_empty()
         && !own_fault
     {
         said.retain(|(verdict, _)| *verdict != Verdict::Invalid);
     }
-    let verdict = said
-        .iter()
-        .map(|(verdict, _)| *verdict)
-        .max_by_key(|verdict| weight(*verdict))
-        .unwrap_or(Verdict::Pass);
-    said.sort_by_key(|(verdict, _)| std::cmp::Reverse(weight(*verdict)));
-    let mut reasons: Vec<String> = said.into_iter().map(|(_, reason)| reason).collect();
+    said.sort_by_key(|(verdict, _)| std::cmp::Reverse(*verdict));
+    let verdict = said.first().map_or(Verdict::Pass, |(verdict, _)| *verdict);
+    let mut reasons: Vec<Reason> = said.into_iter().map(|(_, reason)| reason).collect();
     if verdict == Verdict::Pass {
-        reasons = judged.iter().map(Judged::sentence).collect();
+        reasons = judged.iter().map(Reason::from).collect();
     }
     // It excuses nothing, and whoever reads of a failure should know it.
-    if verdict == Verdict::Fail
-        && let Some(saturation) = saturation.filter(|one| !one.decides)
-    {
-        reasons.push(saturation.reason);
+    if verdict == Verdict::Fail && !decides {
+        reasons.extend(saturation);
     }
     Judgement {
         verdict,
@@ -186,8 +205,8 @@ pub fn judge(result: &Measured<'_>) -> Judgement {
 
 /// Connections were lost, and nothing is wrong but what that explains: as when a generator without time to spare reads so
 /// slowly that the server must take it for dead.
-fn thrown_out(result: &Measured<'_>) -> bool {
-    let findings = &result.account.findings;
+fn thrown_out(trial: &Trial<'_>) -> bool {
+    let findings = &trial.account.findings;
     let lost = |finding: &Finding| finding.check == Check::ConnectionLost;
     findings.iter().any(lost)
         && findings.iter().all(|finding| {
@@ -201,66 +220,54 @@ fn thrown_out(result: &Measured<'_>) -> bool {
 
 /// The conditions on the whole run, then those on each phase.
 fn conditions<'a>(
-    result: &'a Measured<'a>,
+    trial: &'a Trial<'a>,
     promise: &'a [Threshold],
 ) -> Vec<(Scope<'a>, &'a Threshold)> {
-    let phases = result.phases.iter().zip(0..);
+    let phases = trial.phases.iter().zip(0..);
     let of_phases: Vec<_> = phases
         .flat_map(|(phase, index)| {
-            let scope = Scope::phase(result, index, phase);
+            let scope = Scope::phase(trial, index, phase);
             phase.thresholds.iter().map(move |one| (scope, one))
         })
         .collect();
-    let whole = if result.thresholds.is_empty() && of_phases.is_empty() {
+    let whole = if trial.thresholds.is_empty() && of_phases.is_empty() {
         promise
     } else {
-        result.thresholds
+        trial.thresholds
     };
-    let whole = whole.iter().map(|one| (Scope::whole(result), one));
+    let whole = whole.iter().map(|one| (Scope::whole(trial), one));
     whole.chain(of_phases).collect()
 }
 
 /// All that went wrong apart from numbers of time.
-fn broken_promises(result: &Measured<'_>) -> Vec<(Verdict, String)> {
-    let findings = result.account.findings.iter();
+fn broken_promises(trial: &Trial<'_>) -> Vec<(Verdict, Reason)> {
+    let Trial {
+        observed, account, ..
+    } = trial;
+    let findings = account.findings.iter();
     let mut said: Vec<_> = findings
-        .map(|finding| (Verdict::Fail, broken(finding)))
+        .map(|finding| (Verdict::Fail, finding.into()))
         .collect();
-    match (result.aborted, result.incomplete) {
-        (Some(aborted), _) => said.push((Verdict::Fail, aborted.to_owned())),
-        (None, Some(why)) => said.push((
-            Verdict::Inconclusive,
-            format!("the run did not go to its end: {why}"),
-        )),
-        (None, None) => {
-            if result.audit_failed {
-                said.push((
-                    Verdict::Inconclusive,
-                    "confirmed messages could not be looked up in the store".into(),
-                ));
+    match &observed.ended {
+        Some(Ended::Aborted(why)) => said.push((Verdict::Fail, Reason::Aborted(why.clone()))),
+        Some(_) => {
+            let why = observed.incomplete().unwrap_or_default().to_owned();
+            said.push((Verdict::Inconclusive, Reason::Incomplete(why)));
+        }
+        None => {
+            if observed.stored == Lookup::Failed {
+                said.push((Verdict::Inconclusive, Reason::NotLookedUp));
             }
-            if result.account.totals.dropped > 0 {
-                said.push((
-                    Verdict::Inconclusive,
-                    format!(
-                        "{} of {} scheduled messages could not be sent",
-                        result.account.totals.dropped, result.account.totals.scheduled
-                    ),
-                ));
+            let Totals {
+                dropped, scheduled, ..
+            } = account.totals;
+            if dropped > 0 {
+                let reason = Reason::NotSent { dropped, scheduled };
+                said.push((Verdict::Inconclusive, reason));
             }
         }
     }
     said
-}
-
-/// A run that proves nothing comes before a broken promise, and that before a run that proves too little.
-fn weight(verdict: Verdict) -> u8 {
-    match verdict {
-        Verdict::Pass => 0,
-        Verdict::Inconclusive => 1,
-        Verdict::Fail => 2,
-        Verdict::Invalid => 3,
-    }
 }
 
 /// "At least 99 % of deliveries to others within 5 ms of their intended time."
@@ -271,16 +278,6 @@ fn promise() -> Threshold {
         bound: 0.99,
         text: ">= 99%".into(),
         abort_after: None,
-    }
-}
-
-fn broken(finding: &Finding) -> String {
-    format!("{}: {}", finding.check.title(), finding.count)
-}
-
-impl Judged {
-    fn sentence(&self) -> String {
-        format!("{}: {}", self.threshold, self.measured)
     }
 }
 

@@ -1,7 +1,8 @@
 //! Which thresholds can't be judged whatever comes, since the plan has too few samples for them.
 
-use super::threshold::{FEWEST_SECONDS, needed};
+use super::threshold::FEWEST_SECONDS;
 use crate::{
+    judge::statistic,
     model::{metric::Metric, numbers::count},
     observed::recorder::WINDOW,
     plan::{Plan, Send},
@@ -68,7 +69,7 @@ impl Planned {
             Subject::Within(metric, _) => (metric, true),
             Subject::Count(_) => return None,
         };
-        let (samples, needed) = (self.samples(metric)?, needed(threshold));
+        let (samples, needed) = (self.samples(metric)?, statistic::needed(threshold));
         if samples < needed {
             return Some(format!(
                 "it needs {} samples, and the plan has {}",

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use hdrhistogram::Histogram;
 
-use super::{JudgedPhase, Measured};
+use super::{JudgedPhase, Trial};
 use crate::{
     judge::checks::Totals,
     model::{clock::Nanos, histogram, metric::Metric},
@@ -14,7 +14,7 @@ use crate::{
 /// The whole run, or a phase.
 #[derive(Clone, Copy)]
 pub(super) struct Scope<'a> {
-    pub(super) result: &'a Measured<'a>,
+    pub(super) trial: &'a Trial<'a>,
     phase: Option<(u16, &'a JudgedPhase<'a>)>,
 }
 
@@ -37,16 +37,13 @@ pub(super) enum Service {
 }
 
 impl<'a> Scope<'a> {
-    pub(super) fn whole(result: &'a Measured<'a>) -> Self {
-        Self {
-            result,
-            phase: None,
-        }
+    pub(super) fn whole(trial: &'a Trial<'a>) -> Self {
+        Self { trial, phase: None }
     }
 
-    pub(super) fn phase(result: &'a Measured<'a>, index: u16, phase: &'a JudgedPhase<'a>) -> Self {
+    pub(super) fn phase(trial: &'a Trial<'a>, index: u16, phase: &'a JudgedPhase<'a>) -> Self {
         Self {
-            result,
+            trial,
             phase: Some((index, phase)),
         }
     }
@@ -58,7 +55,7 @@ impl<'a> Scope<'a> {
 
     /// Counts; `None` where nobody counted by phase.
     pub(super) fn totals(&self) -> Option<&'a Totals> {
-        let account = self.result.account;
+        let account = self.trial.account;
         match self.phase {
             None => Some(&account.totals),
             Some((index, _)) => account.phases.get(usize::from(index)),
@@ -68,18 +65,24 @@ impl<'a> Scope<'a> {
     /// All samples.
     pub(super) fn samples(&self, metric: Metric) -> &'a Samples {
         match self.phase {
-            None => self.result.recorded.samples(metric),
-            Some((index, _)) => self.result.recorded.samples_in(index, metric),
+            None => self.trial.observed.recorded.samples(metric),
+            Some((index, _)) => self.trial.observed.recorded.samples_in(index, metric),
         }
     }
 
     /// The seconds that hold samples of the metric: of a phase, those that lie wholly in it. None at all of a metric
     /// whose samples have no place in the schedule.
     pub(super) fn seconds(&self, metric: Metric) -> Seconds<'a> {
-        let windows = self.result.recorded.windows(metric).iter().enumerate();
+        let windows = self
+            .trial
+            .observed
+            .recorded
+            .windows(metric)
+            .iter()
+            .enumerate();
         let (disturbed, undisturbed): (Vec<_>, Vec<_>) = windows
             .filter(|(second, window)| window.n > 0 && self.holds(*second))
-            .partition(|(second, _)| self.is_disturbed(*second));
+            .partition(|(second, _)| self.trial.observed.is_disturbed(*second));
         let windows = |seconds: Vec<(usize, &'a Window)>| -> Vec<&'a Window> {
             seconds.into_iter().map(|(_, window)| window).collect()
         };
@@ -113,8 +116,8 @@ impl<'a> Scope<'a> {
 
     /// Whether others had the machine in any second that this scope touches.
     pub(super) fn has_disturbed_seconds(&self) -> bool {
-        (0..self.result.machine.len())
-            .any(|second| self.touches(second) && self.is_disturbed(second))
+        (0..self.trial.observed.machine.len())
+            .any(|second| self.touches(second) && self.trial.observed.is_disturbed(second))
     }
 
     /// Whether a second of the schedule lies wholly in it.
@@ -130,16 +133,10 @@ impl<'a> Scope<'a> {
         match self.phase {
             Some((_, phase)) => overlaps(phase),
             None => {
-                let mut measured = self.result.phases.iter().filter(|phase| phase.measured);
-                self.result.phases.is_empty() || measured.any(overlaps)
+                let mut measured = self.trial.phases.iter().filter(|phase| phase.measured);
+                self.trial.phases.is_empty() || measured.any(overlaps)
             }
         }
-    }
-
-    /// A second that nobody watched counts as undisturbed.
-    fn is_disturbed(&self, second: usize) -> bool {
-        let seen = self.result.machine.get(second);
-        seen.is_some_and(|second| second.disturbed)
     }
 
     /// Whether latencies from the intended time are service times.
@@ -151,7 +148,7 @@ impl<'a> Scope<'a> {
                 Service::None
             };
         }
-        let measured = || self.result.phases.iter().filter(|phase| phase.measured);
+        let measured = || self.trial.phases.iter().filter(|phase| phase.measured);
         match (
             measured().any(|phase| phase.closed),
             measured().all(|phase| phase.closed),

@@ -7,10 +7,11 @@ use super::{
     validity,
 };
 use crate::{
+    judge::statistic,
     model::{
         clock::{Nanos, nanos},
         metric::{Count, Metric},
-        numbers, percentile,
+        numbers,
     },
     scenario::{Subject, Threshold},
 };
@@ -29,7 +30,7 @@ pub(super) fn judge_threshold(scope: &Scope<'_>, threshold: &Threshold) -> Judge
     // A limit that server and machine keep together is kept, whatever the machine took of it.
     let excuse = match verdict {
         Verdict::Pass => None,
-        _ => validity::floor_is_too_high(scope.result, threshold),
+        _ => validity::floor_is_too_high(scope.trial, threshold),
     };
     let (verdict, measured) = match excuse {
         Some(why) => (Verdict::Invalid, format!("{measured}; {why}")),
@@ -52,12 +53,7 @@ fn judge_count(scope: &Scope<'_>, threshold: &Threshold, count: Count) -> (Verdi
     if totals.sent == 0 {
         return too_few(0, 1);
     }
-    let counted = match count {
-        Count::Lost => totals.lost,
-        Count::Duplicated => totals.duplicated,
-        Count::Dropped => totals.dropped,
-        Count::Failed => totals.failed,
-    };
+    let counted = statistic::count(count, totals);
     (kept(threshold, counted as f64), counted.to_string())
 }
 
@@ -71,12 +67,7 @@ fn judge_time(scope: &Scope<'_>, threshold: &Threshold, metric: Metric) -> (Verd
         .as_deref()
         .unwrap_or(&scope.samples(metric).histogram);
     let n = histogram.len();
-    let number = match threshold.subject {
-        Subject::Percentile(_, p) => percentile::of(histogram, p).map(|value| value as f64),
-        _ if n == 0 => Err(1),
-        Subject::Mean(_) => Ok(histogram.mean()),
-        _ => Ok(histogram.max() as f64),
-    };
+    let number = statistic::time(threshold.subject, histogram);
     match number {
         Err(needed) => too_few(n, needed),
         Ok(number) => {
@@ -117,8 +108,8 @@ fn judge_share(
         _ => 0,
     };
     let came: u64 = seconds.undisturbed.iter().map(|window| window.n).sum();
-    let (n, needed) = (came + lost, needed(threshold));
-    let limits = scope.result.recorded.limits();
+    let (n, needed) = (came + lost, statistic::needed(threshold));
+    let limits = scope.trial.observed.recorded.limits();
     let Some(place) = limits.place(limit).filter(|_| n >= needed) else {
         return too_few(n, needed);
     };
@@ -140,7 +131,6 @@ fn judge_share(
             format!("{share} in {told} seconds, needs {FEWEST_SECONDS} of them (n = {n})"),
         );
     }
-    let interval = share_interval(&windows, lost);
     let holds = |share: f64| threshold.comparison.holds(share, threshold.bound);
     let verdict = match (holds(interval.low), holds(interval.high)) {
         (true, true) => Verdict::Pass,
@@ -152,7 +142,7 @@ fn judge_share(
         disturbed => {
             let samples = scope.samples(metric);
             let all = samples.histogram.len() + lost;
-            let share = samples.within[place] as f64 / all.max(1) as f64;
+            let share = statistic::share(samples.within[place], all.max(1));
             format!(
                 ", {disturbed} of {} seconds left out as disturbed; {} with them",
                 seconds.all,
@@ -183,12 +173,12 @@ fn judge_whole_share(
     limit: Nanos,
 ) -> (Verdict, String) {
     let samples = scope.samples(metric);
-    let (n, needed) = (samples.histogram.len(), needed(threshold));
-    let limits = scope.result.recorded.limits();
+    let (n, needed) = (samples.histogram.len(), statistic::needed(threshold));
+    let limits = scope.trial.observed.recorded.limits();
     let Some(place) = limits.place(limit).filter(|_| n >= needed) else {
         return too_few(n, needed);
     };
-    let share = samples.within[place] as f64 / n as f64;
+    let share = statistic::share(samples.within[place], n);
     let text = format!("{} (n = {n})", numbers::share(share));
     let separable = !scope.has_disturbed_seconds();
     unless_inseparable(kept(threshold, share), text, separable)
@@ -237,15 +227,6 @@ fn service(
         Service::All if charged => all,
         Service::Some if charged => some,
         _ => "",
-    }
-}
-
-/// Samples without which a threshold says nothing.
-pub(super) fn needed(threshold: &Threshold) -> u64 {
-    match threshold.subject {
-        Subject::Percentile(_, percentile) => percentile::needed(percentile),
-        Subject::Within(..) => percentile::needed(threshold.bound.min(0.9999) * 100.0),
-        Subject::Max(_) | Subject::Mean(_) | Subject::Count(_) => 1,
     }
 }
 

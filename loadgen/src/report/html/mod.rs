@@ -17,6 +17,7 @@ use super::{
     latencies::{Latency, latencies},
     statements,
 };
+use crate::judge::verdict::Reason;
 use crate::{
     model::numbers::{bytes, limit},
     observed::recorder::PROMISE,
@@ -33,7 +34,7 @@ struct Page<'a> {
     name: &'a str,
     question: &'a str,
     sentence: String,
-    further: Vec<&'a str>,
+    further: &'a [Reason],
     tiles: Vec<(String, String)>,
     left_out: Option<String>,
     load: String,

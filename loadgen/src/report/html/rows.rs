@@ -1,7 +1,7 @@
 //! The words and numbers of the page, row by row.
 
 use crate::{
-    judge::verdict::Verdict,
+    judge::verdict::{Reason, Verdict},
     model::{
         histogram::HistogramError,
         numbers::{bytes, count, duration, limit, share},
@@ -60,7 +60,7 @@ pub(super) fn tiles(run: &Run) -> Result<Vec<(String, String)>, HistogramError> 
 }
 
 /// The reasons that neither the sentence nor a table right beneath it tells.
-pub(super) fn further(report: &Report) -> Vec<&str> {
+pub(super) fn further(report: &Report) -> &[Reason] {
     let told = match report.verdict {
         Verdict::Pass => report.reasons.len(),
         _ => report
@@ -69,12 +69,7 @@ pub(super) fn further(report: &Report) -> Vec<&str> {
             .map_or(0, |run| run.findings.len())
             .max(1),
     };
-    report
-        .reasons
-        .iter()
-        .skip(told)
-        .map(String::as_str)
-        .collect()
+    report.reasons.get(told..).unwrap_or_default()
 }
 
 /// Which seconds the numbers are of.

@@ -7,13 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{
-    model::{
-        clock::{Nanos, nanos},
-        histogram,
-    },
-    observed::machine::Hiccups,
-};
+use crate::{model::clock::nanos, observed::machine::Hiccups};
 
 /// How long it sleeps at a time.
 const SLEEP: Duration = Duration::from_millis(1);
@@ -45,10 +39,7 @@ impl HiccupMonitor {
 }
 
 fn watch(start: Instant, stopped: &mpsc::Receiver<()>) -> Hiccups {
-    let mut hiccups = Hiccups {
-        all: histogram::empty(),
-        longest: Vec::new(),
-    };
+    let mut hiccups = Hiccups::default();
     thread::sleep(start.saturating_duration_since(Instant::now()));
     let mut due = start;
     while stopped.try_recv() == Err(mpsc::TryRecvError::Empty) {
@@ -62,28 +53,13 @@ fn watch(start: Instant, stopped: &mpsc::Receiver<()>) -> Hiccups {
     hiccups
 }
 
-impl Hiccups {
-    /// An oversleep, in the second in which it should have ended.
-    fn add(&mut self, due: Duration, oversleep: Nanos) {
-        self.all.saturating_record(oversleep);
-        let second = due.as_secs() as usize;
-        if self.longest.len() <= second {
-            self.longest.resize(second + 1, 0);
-        }
-        self.longest[second] = self.longest[second].max(oversleep);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn rule_10_each_second_has_its_longest_oversleep() {
-        let mut hiccups = Hiccups {
-            all: histogram::empty(),
-            longest: Vec::new(),
-        };
+        let mut hiccups = Hiccups::default();
         for (due, oversleep) in [(1, 50), (999, 70), (2_000, 9_000_000), (2_001, 40)] {
             hiccups.add(Duration::from_millis(due), oversleep);
         }

@@ -19,6 +19,7 @@ use crate::{
         vocabulary::{Dialect, Vocabulary},
     },
     observed::recorder::Layout,
+    plan::Share,
     scenario::Scenario,
 };
 
@@ -37,7 +38,7 @@ fn job() -> Job {
     let plan = Arc::new(Plan::new(&scenario).unwrap());
     Job {
         worker: 0,
-        workers: 1,
+        share: Share::WHOLE,
         cpu: None,
         ledger: Arc::new(Ledger::new(plan.sends.len(), plan.slots)),
         plan,
@@ -120,8 +121,8 @@ fn a_message_is_received_confirmed_and_acknowledged_without_an_allocation() {
     let counted = allocation_counter::measure(|| go_through(WARM_UP..all.end));
 
     let (recorder, strays) = receipts.finish();
-    assert_eq!(strays.examples(StrayKind::Unexpected).next(), None);
-    assert_eq!(strays.examples(StrayKind::OrphanedEnd).next(), None);
+    assert_eq!(strays.cases(StrayKind::Unexpected), []);
+    assert_eq!(strays.cases(StrayKind::OrphanedEnd), []);
     let delivered = recorder.finish().samples(Metric::Delivery).histogram.len();
     assert_eq!(delivered, u64::from(all.end));
     // Each second of the schedule has windows of its own; a message has nothing.

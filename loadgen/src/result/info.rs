@@ -1,12 +1,13 @@
-//! What the report says of the scenario itself.
+//! What the result says of the scenario itself.
 
+use super::{Model, PhaseInfo, ScenarioInfo};
 use crate::{
     plan::Plan,
-    result::{Model, PhaseInfo, ScenarioInfo},
     scenario::{Load, Phase, Scenario},
 };
 
-pub(super) fn of(scenario: &Scenario, plan: &Plan) -> ScenarioInfo {
+/// What was asked.
+pub fn of_scenario(scenario: &Scenario, plan: &Plan) -> ScenarioInfo {
     let rooms = scenario.population.rooms as usize;
     ScenarioInfo {
         name: scenario.name.clone(),

@@ -3,10 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
+    judge::statistic,
     model::{
         clock::{Nanos, nanos},
         metric::{Count, Metric},
-        numbers, percentile,
+        numbers,
     },
     observed::{
         machine::MachineSecond,
@@ -18,9 +19,12 @@ use crate::{
 
 /// Counts so far.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Counts {
+pub struct Counts {
+    /// Messages that could not be sent.
     pub dropped: u64,
+    /// Deliveries beyond the first.
     pub duplicated: u64,
+    /// Messages that could not be saved.
     pub failed: u64,
 }
 
@@ -37,7 +41,7 @@ impl Counts {
 }
 
 /// The thresholds with a delay, and the samples that they may be judged by.
-pub(super) struct Live {
+pub struct Live {
     layout: Arc<Layout>,
     conditions: Vec<Condition>,
     /// What had been shown at the last look.
@@ -57,19 +61,16 @@ struct Condition {
 }
 
 impl Live {
-    /// Those of a scenario; of a run that is a baseline, none.
-    pub(super) fn of(scenario: &Scenario, plan: &Plan) -> Self {
+    /// Those of a scenario.
+    pub fn of(scenario: &Scenario, plan: &Plan) -> Self {
         Self {
-            layout: Arc::new(Layout::of(scenario)),
             conditions: conditions(scenario, plan),
-            before: Vec::new(),
-            judged: Vec::new(),
-            second: 1,
+            ..Self::nothing(scenario)
         }
     }
 
-    /// None.
-    pub(super) fn nothing(scenario: &Scenario) -> Self {
+    /// None, as of a run that is a baseline.
+    pub fn nothing(scenario: &Scenario) -> Self {
         Self {
             layout: Arc::new(Layout::of(scenario)),
             conditions: Vec::new(),
@@ -81,13 +82,13 @@ impl Live {
 
     /// Whether a second has passed since the last look, and anything is to be looked at. A tenth of a second later, so
     /// that whoever watches the machine has said what it saw.
-    pub(super) fn is_due(&self, elapsed: Nanos) -> bool {
+    pub fn is_due(&self, elapsed: Nanos) -> bool {
         !self.conditions.is_empty() && elapsed >= self.second as Nanos * WINDOW + WINDOW / 10
     }
 
     /// Looks at what all workers have shown, in the order of [`Layout::watched`]. The threshold that is missed, if one
     /// is: `aborted after 12 s: delivery.p99 < 5ms: 7.20 ms (n = 2400)`.
-    pub(super) fn look(
+    pub fn look(
         &mut self,
         elapsed: Nanos,
         shown: &[Samples],
@@ -143,30 +144,25 @@ impl Live {
         } = condition;
         let phase = phase.as_ref().map(|(index, _)| *index);
         let missed = |number: f64| !threshold.comparison.holds(number, threshold.bound);
-        let time = |number: f64, n: u64| {
-            missed(number).then(|| format!("{} (n = {n})", numbers::duration(number as Nanos)))
-        };
         match threshold.subject {
-            Subject::Percentile(metric, p) => {
+            Subject::Percentile(metric, _) | Subject::Max(metric) | Subject::Mean(metric) => {
                 let histogram = &self.samples(phase, metric)?.histogram;
-                time(percentile::of(histogram, p).ok()? as f64, histogram.len())
-            }
-            Subject::Max(metric) => {
-                let histogram = &self.samples(phase, metric)?.histogram;
-                time(histogram.max() as f64, histogram.len())
-            }
-            Subject::Mean(metric) => {
-                let histogram = &self.samples(phase, metric)?.histogram;
-                time(histogram.mean(), histogram.len())
+                let number = statistic::time(threshold.subject, histogram).ok()?;
+                let text = format!(
+                    "{} (n = {})",
+                    numbers::duration(number as Nanos),
+                    histogram.len()
+                );
+                missed(number).then_some(text)
             }
             Subject::Within(metric, limit) => {
                 let samples = self.samples(phase, metric)?;
                 let n = samples.histogram.len();
                 let place = self.layout.limits().place(nanos(limit))?;
-                if n < percentile::needed(threshold.bound.min(0.9999) * 100.0) {
+                if n < statistic::needed(threshold) {
                     return None;
                 }
-                let share = samples.within[place] as f64 / n as f64;
+                let share = statistic::share(samples.within[place], n);
                 missed(share).then(|| format!("{} (n = {n})", numbers::share(share)))
             }
             Subject::Count(count) => {

@@ -1,0 +1,190 @@
+//! The workers of one run: started together, told what to do, and their sights merged in the end.
+
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::mpsc;
+
+use super::{
+    client::{ConnectError, Driver, native::Endpoint},
+    token::Tokens,
+    worker::{Command, Job, Milestone, Progress, Worker},
+};
+use crate::{
+    model::{
+        body::RunId,
+        clock::{Clock, Nanos},
+        vocabulary::Vocabulary,
+    },
+    observed::{
+        Observed,
+        ledger::Ledger,
+        recorder::{Layout, Recorded, Samples},
+    },
+    plan::{Plan, Share},
+    scenario::Scenario,
+};
+
+/// What a crew is to do.
+pub struct Task<'a> {
+    /// How users connect, and what they say.
+    pub scenario: &'a Scenario,
+    /// What happens when.
+    pub plan: &'a Arc<Plan>,
+    /// The names that are spoken.
+    pub vocabulary: Vocabulary,
+    /// Whether each message ends in Confirmed or Failed.
+    pub ends: bool,
+    /// Whose messages these are.
+    pub run: &'a RunId,
+    /// Where the server is: `http://host:port`.
+    pub address: &'a str,
+    /// The client that is driven.
+    pub driver: Driver,
+    /// Worker threads; more than users there are not.
+    pub workers: usize,
+    /// Processors that worker threads are bound to, in turn; none: the system decides.
+    pub cpus: &'a [usize],
+}
+
+/// The workers of a run.
+pub struct Crew {
+    workers: Vec<Worker>,
+    jobs: Vec<Job>,
+    milestones: (mpsc::Sender<Milestone>, mpsc::Receiver<Milestone>),
+    /// Counts so far.
+    pub progress: Arc<Progress>,
+    /// The run's clock.
+    pub clock: Clock,
+    /// When the workers were started, on the run's clock.
+    pub started: Nanos,
+    /// What is to be done.
+    pub plan: Arc<Plan>,
+    layout: Arc<Layout>,
+    ledger: Arc<Ledger>,
+}
+
+impl Crew {
+    /// All that workers need, before any is there.
+    ///
+    /// # Errors
+    /// When the address leads nowhere.
+    pub async fn new(task: &Task<'_>) -> Result<Self, ConnectError> {
+        let endpoint = Endpoint::resolve(task.address).await?;
+        let workers = task.workers.min(task.plan.users.len());
+        let progress = Arc::new(Progress {
+            live: std::iter::repeat_with(Mutex::default)
+                .take(workers)
+                .collect(),
+            ..Progress::default()
+        });
+        let connections = &task.scenario.connections;
+        let connect_rate = task.scenario.population.connect_rate;
+        let job = Job {
+            worker: 0,
+            share: Share::WHOLE,
+            cpu: None,
+            plan: Arc::clone(task.plan),
+            ledger: Arc::new(Ledger::new(task.plan.sends.len(), task.plan.slots)),
+            progress: Arc::clone(&progress),
+            clock: Clock::start(),
+            run: task.run.clone(),
+            driver: task.driver,
+            transport: connections.transport,
+            endpoint,
+            vocabulary: Arc::new(task.vocabulary.clone()),
+            ends: task.ends,
+            tokens: Arc::new(Tokens::new(&connections.token)),
+            text: task.scenario.messages.text.clone(),
+            layout: Arc::new(Layout::of(task.scenario)),
+            connect_rate: connect_rate.map(|rate| rate.0 / workers as f64),
+        };
+        let jobs = Share::WHOLE.split(workers).enumerate();
+        Ok(Self {
+            workers: Vec::new(),
+            jobs: jobs
+                .map(|(worker, share)| Job {
+                    worker,
+                    share,
+                    cpu: task.cpus.get(worker % task.cpus.len().max(1)).copied(),
+                    ..job.clone()
+                })
+                .collect(),
+            // Each worker says at most two things, so that none ever waits for room.
+            milestones: mpsc::channel(2 * workers),
+            progress,
+            clock: job.clock,
+            started: job.clock.now(),
+            plan: job.plan,
+            layout: job.layout,
+            ledger: job.ledger,
+        })
+    }
+
+    /// Starts the workers, which connect their users at once.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start(&mut self) -> io::Result<()> {
+        self.started = self.clock.now();
+        for job in self.jobs.drain(..) {
+            self.workers
+                .push(Worker::start(job, self.milestones.0.clone())?);
+        }
+        Ok(())
+    }
+
+    /// How many workers there are.
+    pub fn size(&self) -> usize {
+        self.workers.len()
+    }
+
+    /// The next thing that any worker says.
+    pub async fn milestone(&mut self) -> Option<Milestone> {
+        self.milestones.1.recv().await
+    }
+
+    /// Since the workers were started.
+    pub fn elapsed(&self) -> Duration {
+        Duration::from_nanos(self.clock.now() - self.started)
+    }
+
+    /// What the workers showed last, in the order of [`Layout::watched`].
+    pub fn live(&self) -> Vec<Samples> {
+        let mut all: Vec<Samples> = Vec::new();
+        for worker in &self.progress.live {
+            let shown = worker.lock().unwrap_or_else(PoisonError::into_inner);
+            if all.is_empty() {
+                all.clone_from(&shown);
+            } else {
+                for (all, one) in all.iter_mut().zip(shown.iter()) {
+                    all.merge(one);
+                }
+            }
+        }
+        all
+    }
+
+    /// Tells all workers what to do next.
+    pub async fn tell(&self, command: Command) {
+        for worker in &self.workers {
+            worker.tell(command).await;
+        }
+    }
+
+    /// Ends the workers: what all of them saw.
+    ///
+    /// # Errors
+    /// What kept one from working.
+    pub async fn finish(self) -> io::Result<Observed> {
+        self.tell(Command::Finish).await;
+        let mut observed = Observed::of(Recorded::empty(self.layout), self.ledger);
+        for worker in self.workers {
+            observed.merge(worker.observed().await?);
+        }
+        Ok(observed)
+    }
+}

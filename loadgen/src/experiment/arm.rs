@@ -1,0 +1,145 @@
+//! An arm: one system that one plan is measured against, told apart from the others by its name.
+
+use std::{collections::HashSet, sync::Arc};
+
+use super::RunError;
+use crate::{
+    judge::checks::Promises,
+    model::{
+        body::RunId,
+        vocabulary::{Delivery, Vocabulary},
+    },
+    plan::Plan,
+    rig::{OwnServer, Running, RunningStore, System},
+    scenario::{Scenario, Token},
+};
+
+/// One system and what it is measured with.
+pub(super) struct Arm<'a> {
+    /// No two arms of a run have the same.
+    pub(super) name: String,
+    pub(super) system: Box<dyn System + 'a>,
+    /// What is asked of it.
+    pub(super) scenario: Arc<Scenario>,
+    pub(super) plan: Arc<Plan>,
+    pub(super) delivery: Delivery,
+    pub(super) part: Part,
+    /// Tells its messages from those of other arms in a store that all share.
+    pub(super) run_id: RunId,
+}
+
+/// What an arm is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// To say what the machine and the generator take.
+    Floor,
+    /// To be compared with.
+    Baseline,
+    /// To be judged: a threshold may end it.
+    Subject,
+}
+
+impl Arm<'_> {
+    /// The names that are spoken, by a client that asks for acknowledgements or does not.
+    pub(super) fn vocabulary(&self, asks_for_acks: bool) -> Vocabulary {
+        let vocabulary = self.scenario.vocabulary();
+        Vocabulary {
+            acknowledges_messages: vocabulary.acknowledges_messages && asks_for_acks,
+            ..vocabulary
+        }
+    }
+
+    /// What the system owes to such a client.
+    pub(super) fn promises(&self, asks_for_acks: bool) -> Promises {
+        Promises::of(&self.vocabulary(asks_for_acks), self.delivery)
+    }
+}
+
+/// One arm, a server that somebody else started: its delivery mode is its own.
+pub(super) fn running<'a>(
+    scenario: &Arc<Scenario>,
+    plan: &Arc<Plan>,
+    url: &str,
+    audit: Option<(String, String)>,
+    run_id: &RunId,
+) -> Vec<Arm<'a>> {
+    vec![Arm {
+        name: url.to_owned(),
+        system: Box::new(Running::new(url, audit)),
+        scenario: Arc::clone(scenario),
+        plan: Arc::clone(plan),
+        delivery: scenario.delivery.last().copied().unwrap_or_default(),
+        part: Part::Subject,
+        run_id: run_id.clone(),
+    }]
+}
+
+/// An arm for each delivery mode of the scenario, each a server of our own on one store; the last is judged.
+pub(super) fn own<'a>(
+    scenario: &Arc<Scenario>,
+    plan: &Arc<Plan>,
+    store: &'a RunningStore,
+    run_id: &RunId,
+) -> Vec<Arm<'a>> {
+    let description = describe(scenario, store);
+    let modes = scenario.delivery.iter().enumerate();
+    modes
+        .map(|(index, &delivery)| Arm {
+            name: delivery.name().to_owned(),
+            system: Box::new(OwnServer::new(
+                arguments(scenario, delivery, store),
+                store,
+                description.clone(),
+            )),
+            scenario: Arc::clone(scenario),
+            plan: Arc::clone(plan),
+            delivery,
+            part: match index + 1 == scenario.delivery.len() {
+                true => Part::Subject,
+                false => Part::Baseline,
+            },
+            run_id: match index {
+                0 => run_id.clone(),
+                _ => RunId::new(rand::random()),
+            },
+        })
+        .collect()
+}
+
+/// What `serve` is told.
+fn arguments(scenario: &Scenario, delivery: Delivery, store: &RunningStore) -> Vec<String> {
+    let mut arguments = vec!["--host", "127.0.0.1", "--port", "0"];
+    arguments.extend(["--dialect", scenario.dialect.name()]);
+    if let Token::Signed(secret) = &scenario.connections.token {
+        arguments.extend(["--jwt-secret", secret]);
+    }
+    arguments.extend(["--delivery", delivery.name()]);
+    let times = (
+        scenario.save_time.to_string(),
+        scenario.read_time.to_string(),
+    );
+    if store.is_simulation() {
+        arguments.extend(["--save-time", &times.0, "--read-time", &times.1]);
+    }
+    arguments.into_iter().map(str::to_owned).collect()
+}
+
+fn describe(scenario: &Scenario, store: &RunningStore) -> String {
+    if store.is_simulation() {
+        format!(
+            "in-memory simulation (save {}, read {})",
+            scenario.save_time, scenario.read_time
+        )
+    } else {
+        store.description().to_owned()
+    }
+}
+
+/// Results name their arms, so that no two may be called the same.
+pub(super) fn distinct(arms: &[Arm<'_>]) -> Result<(), RunError> {
+    let mut names = HashSet::new();
+    match arms.iter().find(|arm| !names.insert(&arm.name)) {
+        None => Ok(()),
+        Some(twice) => Err(RunError::NamedTwice(twice.name.clone())),
+    }
+}

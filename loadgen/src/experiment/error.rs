@@ -1,0 +1,57 @@
+//! Why a scenario could not be run.
+
+use crate::{
+    drive::client::{ConnectError, DriverError},
+    plan::PlanError,
+    rig::TargetError,
+};
+
+/// Why a scenario could not be run to a verdict.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The plan does not fit.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// No client can do what the scenario asks for.
+    #[error(transparent)]
+    Driver(#[from] DriverError),
+    /// The store or the server could not be had.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// A user could not be connected.
+    #[error("user {user} could not connect to {url}: {error}")]
+    Connect {
+        /// Its index.
+        user: u32,
+        /// The target.
+        url: String,
+        /// Why.
+        error: ConnectError,
+    },
+    /// The server of this program speaks its dialects alone.
+    #[error(
+        "this scenario speaks another server's events: name that server with --target http://host:port"
+    )]
+    NeedsTarget,
+    /// Not enough open files for the users.
+    #[error(
+        "{users} users need {needed} open files and {limit} are allowed; raise `ulimit -n` or lower `users`"
+    )]
+    OpenFiles {
+        /// Users of the scenario.
+        users: u32,
+        /// Files that these need.
+        needed: u64,
+        /// The hard limit.
+        limit: u64,
+    },
+    /// The machine refused a thread, a timer or a socket.
+    #[error("the load generator could not work: {0}")]
+    Machine(#[from] std::io::Error),
+    /// Two arms could not be told apart.
+    #[error("two arms are called {0:?}: name each once")]
+    NamedTwice(String),
+    /// Told to stop before anything was measured.
+    #[error("interrupted before anything was measured")]
+    Interrupted,
+}

@@ -1,0 +1,46 @@
+//! The number that a threshold's left side names, worked out of samples or counts.
+
+use hdrhistogram::Histogram;
+
+use super::checks::Totals;
+use crate::{
+    model::{metric::Count, percentile},
+    scenario::{Subject, Threshold},
+};
+
+/// A percentile, the largest or the mean of these latencies, in nanoseconds.
+///
+/// # Errors
+/// How many samples it needs, where there are fewer.
+pub fn time(subject: Subject, latencies: &Histogram<u64>) -> Result<f64, u64> {
+    match subject {
+        Subject::Percentile(_, p) => percentile::of(latencies, p).map(|value| value as f64),
+        _ if latencies.is_empty() => Err(1),
+        Subject::Mean(_) => Ok(latencies.mean()),
+        _ => Ok(latencies.max() as f64),
+    }
+}
+
+/// The share of so many samples that were within a limit.
+pub fn share(within: u64, n: u64) -> f64 {
+    within as f64 / n as f64
+}
+
+/// How many were lost, doubled, dropped or failed.
+pub fn count(count: Count, totals: &Totals) -> u64 {
+    match count {
+        Count::Lost => totals.lost,
+        Count::Duplicated => totals.duplicated,
+        Count::Dropped => totals.dropped,
+        Count::Failed => totals.failed,
+    }
+}
+
+/// Samples without which a threshold says nothing.
+pub fn needed(threshold: &Threshold) -> u64 {
+    match threshold.subject {
+        Subject::Percentile(_, percentile) => percentile::needed(percentile),
+        Subject::Within(..) => percentile::needed(threshold.bound.min(0.9999) * 100.0),
+        Subject::Max(_) | Subject::Mean(_) | Subject::Count(_) => 1,
+    }
+}

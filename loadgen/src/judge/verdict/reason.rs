@@ -1,0 +1,180 @@
+//! Why a verdict is what it is: each reason with its numbers, and the one sentence that says it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::Judged;
+use crate::judge::checks::{Check, Finding};
+
+/// A reason, weightier or not by its verdict. A result records its sentence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "String", from = "String")]
+pub enum Reason {
+    /// Receipts before their send: so many.
+    ClockWrong(u64),
+    /// Samples that are longer than can be kept: so many.
+    TooLong(u64),
+    /// Others had the machine in so many of all seconds.
+    Disturbed {
+        /// Seconds in which others had it.
+        disturbed: usize,
+        /// Seconds with deliveries.
+        all: usize,
+    },
+    /// A worker thread had no time to spare.
+    Saturated {
+        /// Seconds in which it used its core up.
+        seconds: usize,
+        /// Seconds that were measured.
+        of: usize,
+        /// A relay did well under the same load, so that it is no excuse.
+        charged: bool,
+    },
+    /// A promise was broken so often.
+    Broken(Check, u64),
+    /// A threshold ended the run: which, and why.
+    Aborted(String),
+    /// The run did not go to its end, and why.
+    Incomplete(String),
+    /// The store was not looked up.
+    NotLookedUp,
+    /// Messages that were due could not be sent.
+    NotSent {
+        /// How many.
+        dropped: u64,
+        /// Of so many.
+        scheduled: u64,
+    },
+    /// A threshold, and what was measured.
+    Measured {
+        /// As in `delivery.within_5ms >= 99%`.
+        threshold: String,
+        /// In words.
+        measured: String,
+    },
+    /// As a recorded result says it.
+    Recorded(String),
+}
+
+/// Of a core, as much of a worker's time as leaves it none to spare.
+pub(super) const SATURATED: f64 = 0.9;
+
+impl Reason {
+    /// The sentence without what a reader of numbers that the machine decided knows already.
+    pub fn told_of_the_machine(&self) -> String {
+        match self {
+            Reason::Disturbed { disturbed, all } => had_the_machine(*disturbed, *all),
+            other => other.to_string(),
+        }
+    }
+}
+
+fn had_the_machine(disturbed: usize, all: usize) -> String {
+    format!("in {disturbed} of {all} seconds other processes or the hypervisor had the machine")
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reason::ClockWrong(receipts) => write!(
+                f,
+                "{receipts} receipts before their send: the generator's clock is wrong"
+            ),
+            Reason::TooLong(samples) => write!(f, "{samples} samples are longer than can be kept"),
+            Reason::Disturbed { disturbed, all } => write!(
+                f,
+                "{}: these numbers say nothing about the server",
+                had_the_machine(*disturbed, *all)
+            ),
+            Reason::Saturated {
+                seconds,
+                of,
+                charged,
+            } => {
+                let percent = SATURATED * 100.0;
+                let busy = format!(
+                    "a worker thread used {percent:.0} % of a core or more in {seconds} of {of} seconds"
+                );
+                match charged {
+                    true => write!(
+                        f,
+                        "{busy}, which the same load over a bare relay did not need: it stays charged"
+                    ),
+                    false => write!(
+                        f,
+                        "the generator was saturated: {busy}; send fewer messages, or give it more workers (--workers) and cores"
+                    ),
+                }
+            }
+            Reason::Broken(check, count) => write!(f, "{}: {count}", check.title()),
+            Reason::Incomplete(why) => write!(f, "the run did not go to its end: {why}"),
+            Reason::NotLookedUp => {
+                f.write_str("confirmed messages could not be looked up in the store")
+            }
+            Reason::NotSent { dropped, scheduled } => {
+                write!(
+                    f,
+                    "{dropped} of {scheduled} scheduled messages could not be sent"
+                )
+            }
+            Reason::Measured {
+                threshold,
+                measured,
+            } => write!(f, "{threshold}: {measured}"),
+            Reason::Aborted(text) | Reason::Recorded(text) => f.write_str(text),
+        }
+    }
+}
+
+impl From<&Judged> for Reason {
+    fn from(judged: &Judged) -> Self {
+        Reason::Measured {
+            threshold: judged.threshold.clone(),
+            measured: judged.measured.clone(),
+        }
+    }
+}
+
+impl From<&Finding> for Reason {
+    fn from(finding: &Finding) -> Self {
+        Reason::Broken(finding.check, finding.count)
+    }
+}
+
+impl From<Reason> for String {
+    fn from(reason: Reason) -> Self {
+        reason.to_string()
+    }
+}
+
+/// A recorded sentence is known again where somebody asks for its numbers.
+impl From<String> for Reason {
+    fn from(text: String) -> Self {
+        let numbers: Vec<usize> = text
+            .split(' ')
+            .filter_map(|word| word.parse().ok())
+            .collect();
+        if let [disturbed, all] = numbers[..] {
+            let known = Reason::Disturbed { disturbed, all };
+            if known.to_string() == text {
+                return known;
+            }
+        }
+        Reason::Recorded(text)
+    }
+}
+
+impl schemars::JsonSchema for Reason {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        String::schema_name()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        String::json_schema(generator)
+    }
+
+    fn inline_schema() -> bool {
+        String::inline_schema()
+    }
+}

@@ -1,0 +1,38 @@
+//! Connections that broke, and why.
+
+use std::time::Duration;
+
+use server::telemetry::log::escaped;
+
+use crate::model::clock::Nanos;
+
+/// A connection that nobody here closed, and that ended.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Broken {
+    /// When, on the run's clock.
+    pub at: Nanos,
+    /// Whose.
+    pub user: u32,
+    /// Why.
+    pub why: Closed,
+}
+
+/// Why a connection ended that nobody here closed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+pub enum Closed {
+    /// The TCP connection ended or broke.
+    #[error("the connection ended: {0}")]
+    Transport(String),
+    /// The server said goodbye, in Socket.IO, Engine.IO or WebSocket.
+    #[error("the server closed the connection: {}", escaped(.0))]
+    ByServer(String),
+    /// The server stopped its heartbeats.
+    #[error("no heartbeat from the server for {} ms", .0.as_millis())]
+    Silent(Duration),
+    /// What came is not the protocol.
+    #[error("protocol violation: {}", escaped(.0))]
+    Protocol(String),
+    /// A user who came, or came back, in mid-run could not connect.
+    #[error("could not connect: {}", escaped(.0))]
+    NotConnected(String),
+}

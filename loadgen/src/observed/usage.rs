@@ -1,0 +1,66 @@
+//! What processes took: CPU time and memory, in all and second by second.
+
+use std::time::Duration;
+
+use super::by_second;
+
+/// What a process had taken at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// From the start of the schedule.
+    pub at: Duration,
+    /// CPU time since the process began.
+    pub cpu: Duration,
+    /// Resident bytes.
+    pub resident: u64,
+    /// Messages that waited for the store; `None` of a process without such a queue.
+    pub queue: Option<u64>,
+}
+
+/// What a process took while messages were sent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProcessUse {
+    /// CPU time.
+    pub cpu: Duration,
+    /// Resident bytes at the end of the schedule.
+    pub resident: u64,
+    /// About every second, in the order of time.
+    pub moments: Vec<Moment>,
+}
+
+/// What the generator took.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GeneratorUse {
+    /// While messages were sent.
+    pub process: ProcessUse,
+    /// Resident bytes before the first connection of the process.
+    pub resident_before: u64,
+    /// Resident bytes with everybody connected.
+    pub resident_connected: u64,
+    /// From the first connect until everybody had joined.
+    pub connecting: Duration,
+}
+
+impl ProcessUse {
+    /// Adds what another process took for another part.
+    pub(super) fn merge(&mut self, other: ProcessUse) {
+        self.cpu += other.cpu;
+        self.resident += other.resident;
+        by_second(&mut self.moments, other.moments, |mine, theirs| {
+            mine.at = mine.at.min(theirs.at);
+            mine.cpu += theirs.cpu;
+            mine.resident += theirs.resident;
+            mine.queue = mine.queue.max(theirs.queue);
+        });
+    }
+}
+
+impl GeneratorUse {
+    /// Adds what another process took for another part.
+    pub(super) fn merge(&mut self, other: GeneratorUse) {
+        self.process.merge(other.process);
+        self.resident_before += other.resident_before;
+        self.resident_connected += other.resident_connected;
+        self.connecting = self.connecting.max(other.connecting);
+    }
+}
