@@ -1,8 +1,51 @@
-//! The commands: what is typed, what is shown, and how the program ends.
+//! The commands, one file each: what is typed, what is shown, and how the program ends.
 
-pub mod catalogue;
-pub mod cli;
+mod arguments;
+mod catalogue;
+mod check;
+mod cli;
+mod compare;
 pub mod exit_code;
-pub mod output;
-pub mod preview;
-pub mod progress;
+mod list;
+mod output;
+mod preview;
+mod progress;
+mod publish;
+mod report;
+mod run;
+mod schema;
+
+use std::{io, process::ExitCode};
+
+use self::cli::Command;
+pub use self::{cli::Cli, exit_code::Exit};
+use crate::rig::{floor, guard};
+
+/// Does what was typed.
+pub fn dispatch(cli: Cli) -> ExitCode {
+    let exit = match cli.command {
+        Command::Run(args) => run::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::List(args) => list::run(&args),
+        Command::Schema => schema::run(),
+        Command::Report(args) => report::run(&args),
+        Command::Compare(args) => compare::run(&args),
+        Command::Publish(args) => publish::run(&args),
+        // A server says itself how it ended.
+        Command::Serve(args) => match server::serve(*args) {
+            Ok(stopped) => return stopped.exit_code(),
+            Err(error) => output::failed(&error),
+        },
+        Command::Guard => done(guard::serve()),
+        Command::Floor => done(floor::serve()),
+    };
+    exit.into()
+}
+
+/// Of the two commands that are started by `run` and not by people.
+fn done(ended: io::Result<()>) -> Exit {
+    match ended {
+        Ok(()) => Exit::Pass,
+        Err(error) => output::failed(&error),
+    }
+}

@@ -54,7 +54,9 @@ pub struct Task<'a> {
 pub struct Crew {
     workers: Vec<Worker>,
     jobs: Vec<Job>,
-    milestones: (mpsc::Sender<Milestone>, mpsc::Receiver<Milestone>),
+    /// For the jobs; no more once these are started, so that their end is noticed.
+    reporting: Option<mpsc::Sender<Milestone>>,
+    milestones: mpsc::Receiver<Milestone>,
     /// Counts so far.
     pub progress: Arc<Progress>,
     /// The run's clock.
@@ -103,6 +105,8 @@ impl Crew {
             connect_rate: connect_rate.map(|rate| rate.0 / workers as f64),
         };
         let jobs = Share::WHOLE.split(workers).enumerate();
+        // Each worker says at most two things, so that none ever waits for room.
+        let (reporting, milestones) = mpsc::channel(2 * workers);
         Ok(Self {
             workers: Vec::new(),
             jobs: jobs
@@ -113,8 +117,8 @@ impl Crew {
                     ..job.clone()
                 })
                 .collect(),
-            // Each worker says at most two things, so that none ever waits for room.
-            milestones: mpsc::channel(2 * workers),
+            reporting: Some(reporting),
+            milestones,
             progress,
             clock: job.clock,
             started: job.clock.now(),
@@ -130,9 +134,10 @@ impl Crew {
     /// When the system gives no thread.
     pub fn start(&mut self) -> io::Result<()> {
         self.started = self.clock.now();
-        for job in self.jobs.drain(..) {
-            self.workers
-                .push(Worker::start(job, self.milestones.0.clone())?);
+        if let Some(reporting) = self.reporting.take() {
+            for job in self.jobs.drain(..) {
+                self.workers.push(Worker::start(job, reporting.clone())?);
+            }
         }
         Ok(())
     }
@@ -142,9 +147,9 @@ impl Crew {
         self.workers.len()
     }
 
-    /// The next thing that any worker says.
+    /// The next thing that any worker says; `None` when all have ended.
     pub async fn milestone(&mut self) -> Option<Milestone> {
-        self.milestones.1.recv().await
+        self.milestones.recv().await
     }
 
     /// Since the workers were started.

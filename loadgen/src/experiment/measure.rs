@@ -19,7 +19,7 @@ use crate::{
         crew::{Crew, Task},
         worker::hash,
     },
-    judge::verdict::live::Live,
+    judge::{checks::Promises, verdict::live::Live},
     model::{body, metric::Metric},
     observed::{
         Ended, Lookup, Observed, Stored,
@@ -109,23 +109,7 @@ async fn run(
     let promises = arm.promises(bench.driver.asks_for_acks());
     let address = arm.system.address().to_owned();
     let process = arm.system.process();
-    let task = Task {
-        scenario: &scenario,
-        plan: &arm.plan,
-        vocabulary: arm.vocabulary(bench.driver.asks_for_acks()),
-        ends: promises.ends,
-        run: &arm.run_id,
-        address: &address,
-        driver: bench.driver,
-        workers: workers(bench.options),
-        cpus: &bench.options.cpus,
-    };
-    let connect_failed = |error| RunError::Connect {
-        user: 0,
-        url: address.clone(),
-        error,
-    };
-    let mut crew = Crew::new(&task).await.map_err(connect_failed)?;
+    let mut crew = crew(arm, bench, promises, &address).await?;
     let mut generator = GeneratorUse {
         resident_before: own_use().resident,
         ..GeneratorUse::default()
@@ -175,6 +159,32 @@ async fn run(
         server,
         ended: stage.err(),
         ..observed
+    })
+}
+
+/// The workers for an arm, not yet started.
+async fn crew(
+    arm: &Arm<'_>,
+    bench: &Bench<'_>,
+    promises: Promises,
+    address: &str,
+) -> Result<Crew, RunError> {
+    let task = Task {
+        scenario: &arm.scenario,
+        plan: &arm.plan,
+        vocabulary: arm.vocabulary(bench.driver.asks_for_acks()),
+        ends: promises.ends,
+        run: &arm.run_id,
+        address,
+        driver: bench.driver,
+        workers: workers(bench.options),
+        cpus: &bench.options.cpus,
+    };
+    let crew = Crew::new(&task).await;
+    crew.map_err(|error| RunError::Connect {
+        user: 0,
+        url: address.to_owned(),
+        error,
     })
 }
 

@@ -6,7 +6,7 @@ use rand::{Rng, RngExt};
 
 use crate::{
     model::clock::{Nanos, nanos},
-    scenario::{Arrivals, Open},
+    scenario::{Arrivals, Open, Segment, segments},
 };
 
 /// The intended times of a phase's sends, in nanoseconds from the phase's start, ascending.
@@ -23,23 +23,8 @@ pub fn times(open: &Open, duration: Duration, rng: &mut impl Rng) -> Vec<Nanos> 
 
 /// The times of a Poisson process of constant rate, for what is done beside sending.
 pub fn constant(rate: f64, duration: Duration, rng: &mut impl Rng) -> Vec<Nanos> {
-    let steady = Segment {
-        start: 0.0,
-        length: duration.as_secs_f64(),
-        from: rate,
-        to: rate,
-    };
+    let steady = Segment::steady(rate, duration);
     process(&[steady], Arrivals::Poisson, rng)
-}
-
-/// How many sends a phase has on average, bursts included; exact to one for uniform arrivals.
-pub fn expected(open: &Open, duration: Duration) -> f64 {
-    let steady: f64 = segments(open, duration).iter().map(Segment::total).sum();
-    let burst = open.burst.map_or(0.0, |burst| {
-        let bursts = nanos(duration).div_ceil(nanos(burst.every).max(1));
-        bursts as f64 * f64::from(burst.messages)
-    });
-    steady + burst
 }
 
 /// A process with a changing rate λ(t) is a process of rate one on the scale Λ(t) = ∫λ (time rescaling), so that
@@ -65,102 +50,6 @@ fn process(segments: &[Segment], arrivals: Arrivals, rng: &mut impl Rng) -> Vec<
     times
 }
 
-/// A stretch in which the rate changes linearly; seconds, and events per second.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Segment {
-    start: f64,
-    length: f64,
-    from: f64,
-    to: f64,
-}
-
-impl Segment {
-    /// Events in it.
-    fn total(&self) -> f64 {
-        (self.from + self.to) / 2.0 * self.length
-    }
-
-    /// When the integral of the rate from the segment's start reaches `passed`.
-    fn time_of(&self, passed: f64) -> Nanos {
-        // slope/2 · t² + from · t = passed, in the form that stays exact when the slope is zero.
-        let slope = (self.to - self.from) / self.length;
-        let root = (self.from * self.from + 2.0 * slope * passed)
-            .max(0.0)
-            .sqrt();
-        let sum = self.from + root;
-        let seconds = if sum > 0.0 { 2.0 * passed / sum } else { 0.0 };
-        nanos(Duration::from_secs_f64(
-            self.start + seconds.min(self.length),
-        ))
-    }
-
-    fn end(&self) -> f64 {
-        self.start + self.length
-    }
-
-    fn rate_at(&self, at: f64) -> f64 {
-        self.from + (self.to - self.from) * (at - self.start) / self.length
-    }
-
-    /// The part between two times, if any of it is there.
-    fn part(&self, from: f64, to: f64) -> Option<Segment> {
-        let (start, end) = (self.start.max(from), self.end().min(to));
-        (end > start).then(|| Segment {
-            start,
-            length: end - start,
-            from: self.rate_at(start),
-            to: self.rate_at(end),
-        })
-    }
-}
-
-fn segments(open: &Open, duration: Duration) -> Vec<Segment> {
-    let length = duration.as_secs_f64();
-    let base = match open.steps {
-        Some(steps) => {
-            let rise = (open.ramp_to - open.rate) / f64::from(steps.saturating_sub(1).max(1));
-            let step = length / f64::from(steps.max(1));
-            (0..steps)
-                .map(|index| {
-                    let rate = open.rate + rise * f64::from(index);
-                    Segment {
-                        start: step * f64::from(index),
-                        length: step,
-                        from: rate,
-                        to: rate,
-                    }
-                })
-                .collect()
-        }
-        None => vec![Segment {
-            start: 0.0,
-            length,
-            from: open.rate,
-            to: open.ramp_to,
-        }],
-    };
-    let Some(spike) = open.spike else {
-        return base;
-    };
-    let start = spike.after.as_secs_f64();
-    let end = (start + spike.lasts.as_secs_f64()).min(length);
-    let parts = |from: f64, to: f64| {
-        let base = &base;
-        base.iter()
-            .filter_map(move |segment| segment.part(from, to))
-    };
-    let steep = Segment {
-        start,
-        length: end - start,
-        from: spike.rate,
-        to: spike.rate,
-    };
-    parts(0.0, start)
-        .chain([steep])
-        .chain(parts(end, length))
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -168,7 +57,7 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
-    use crate::scenario::{Burst, Spike};
+    use crate::scenario::{Burst, Spike, expected};
 
     const SECOND: Nanos = 1_000_000_000;
 

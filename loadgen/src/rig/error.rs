@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::process::ServerExit;
+use super::exit::ServerExit;
 
 /// A target (the store, or the server under test) that cannot be started, reached, read or stopped.
 #[derive(Debug, thiserror::Error)]

@@ -7,6 +7,7 @@ mod audit;
 mod cleanup;
 mod docker;
 mod error;
+mod exit;
 pub mod floor;
 pub mod guard;
 mod http;
@@ -23,8 +24,9 @@ mod system;
 
 pub use audit::{Audit, StoredMessage};
 pub use error::{TargetError, UnknownStore};
+pub use exit::ServerExit;
 pub use probe::probe;
-pub use process::{RunningServer, ServerExit};
+pub use process::RunningServer;
 pub use queue::QueueSampler;
 pub(crate) use resources::cpu_ticks;
 pub use resources::{ResourceSample, ResourceSampler, Usage, usage_of};

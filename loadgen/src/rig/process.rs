@@ -2,10 +2,8 @@
 
 use std::{
     collections::VecDeque,
-    fmt,
-    os::unix::process::ExitStatusExt,
     path::Path,
-    process::{ExitStatus, Stdio},
+    process::Stdio,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -21,6 +19,7 @@ use tokio::{
 use super::{
     cleanup::{Held, Leftover},
     error::TargetError,
+    exit::ServerExit,
     http,
 };
 
@@ -39,17 +38,6 @@ pub struct RunningServer {
     child: Child,
     stderr: Tail,
     _held: Held,
-}
-
-/// How a server ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServerExit {
-    /// Its exit status, or the signal that ended it.
-    pub status: ExitStatus,
-    /// Set if it had to be killed because it did not end within this time after SIGTERM.
-    pub killed_after: Option<Duration>,
-    /// Its last lines on stderr, oldest first.
-    pub stderr: Vec<String>,
 }
 
 impl RunningServer {
@@ -219,32 +207,6 @@ impl RunningServer {
             Some(url) if http::parse(url).is_ok() => Ok(url.trim_end_matches('/').to_owned()),
             _ => Err(TargetError::ServerLine { line }),
         }
-    }
-}
-
-impl ServerExit {
-    /// Whether it ended by itself and with exit status 0.
-    #[must_use]
-    pub fn is_clean(&self) -> bool {
-        self.status.success() && self.killed_after.is_none()
-    }
-}
-
-impl fmt::Display for ServerExit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.killed_after, self.status.code(), self.status.signal()) {
-            (Some(deadline), ..) => write!(
-                f,
-                "killed, because it had not ended {deadline:?} after SIGTERM"
-            )?,
-            (None, Some(code), _) => write!(f, "exit status {code}")?,
-            (None, None, Some(signal)) => write!(f, "killed by signal {signal}")?,
-            (None, None, None) => write!(f, "{}", self.status)?,
-        }
-        if !self.stderr.is_empty() {
-            write!(f, "; its last lines: {}", self.stderr.join(" | "))?;
-        }
-        Ok(())
     }
 }
 

@@ -7,6 +7,7 @@ mod file;
 mod message;
 mod phase;
 mod population;
+mod rate;
 mod schema;
 mod sources;
 #[cfg(test)]
@@ -34,6 +35,7 @@ pub use self::{
     message::{Messages, Sizes},
     phase::{Arrivals, Behaviour, Burst, Churn, Load, Open, Phase, Spike},
     population::{ChannelGroup, ChannelSize, Population},
+    rate::{Segment, expected, segments},
     schema::schema,
     threshold::{Comparison, Subject, Threshold, parse_condition, parse_subject},
     units::{Range, Rate, Share, Size, Span},

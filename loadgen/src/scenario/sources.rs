@@ -3,7 +3,6 @@
 
 use std::{
     cell::RefCell,
-    collections::BTreeSet,
     fs,
     ops::Range,
     path::{Path, PathBuf},
@@ -14,7 +13,7 @@ use toml::{
     de::{DeArray, DeTable, DeValue},
 };
 
-use super::{Located, variables};
+use super::Located;
 
 /// The version of the file format that this program reads.
 pub(super) const VERSION: &str = "1";
@@ -226,13 +225,9 @@ impl Sources {
         format!("{}:{}", located.file, located.line)
     }
 
-    /// The variables that any of the files uses, overruled or not.
-    pub(super) fn uses(&self) -> Result<BTreeSet<String>, Located> {
-        let mut uses = BTreeSet::new();
-        for index in 0..self.files.len() {
-            variables::collect_uses(self.parsed(index)?.get_ref(), &mut uses);
-        }
-        Ok(uses)
+    /// Each of the files as it is written, overruled or not.
+    pub(super) fn each(&self) -> impl Iterator<Item = Result<Spanned<Table<'_>>, Located>> {
+        (0..self.files.len()).map(|index| self.parsed(index))
     }
 
     /// The texts of all files, the named one first.

@@ -74,7 +74,7 @@ impl<'a> Variables<'a> {
                 "`variables` is a table of names and defaults: [variables]",
             ));
         };
-        let uses = sources.uses()?;
+        let uses = uses(sources)?;
         variables
             .into_iter()
             .map(|(name, default)| {
@@ -224,11 +224,16 @@ impl<'a> Substitution<'_, 'a> {
     }
 }
 
-/// Adds the names of all variables that a file uses, outside of `[variables]` itself.
-pub(super) fn collect_uses(table: &Table<'_>, uses: &mut BTreeSet<String>) {
-    for (_, value) in table.iter().filter(|(key, _)| key.get_ref() != TABLE) {
-        collect_value(value.get_ref(), uses);
+/// The names of all variables that any of the files uses, overruled or not, outside of `[variables]` itself.
+fn uses(sources: &Sources) -> Result<BTreeSet<String>, Located> {
+    let mut uses = BTreeSet::new();
+    for file in sources.each() {
+        let table = file?.into_inner();
+        for (_, value) in table.iter().filter(|(key, _)| key.get_ref() != TABLE) {
+            collect_value(value.get_ref(), &mut uses);
+        }
     }
+    Ok(uses)
 }
 
 fn collect_value(value: &DeValue<'_>, uses: &mut BTreeSet<String>) {

@@ -2,6 +2,7 @@
 
 use super::{
     payload,
+    request::{Asked, Request},
     users::{PATIENCE, Users},
 };
 use crate::{
@@ -9,31 +10,6 @@ use crate::{
     model::{clock::Nanos, metric::Metric},
     observed::presence::Step,
 };
-
-/// Acknowledgement ids from here on belong to joins and leaves; below it they are message numbers.
-pub(super) const REQUESTS: u64 = 1 << 40;
-
-/// Joins and leaves that were asked for and not yet answered.
-#[derive(Default)]
-pub(super) struct Requests {
-    pub(super) open: Vec<Request>,
-    pub(super) refused: Option<String>,
-}
-
-#[derive(Clone, Copy)]
-pub(super) struct Request {
-    ack: u64,
-    asked: Nanos,
-    what: Asked,
-    /// Before the schedule, when everybody who will be there is awaited: nobody needs to know since when.
-    logged: bool,
-}
-
-#[derive(Clone, Copy)]
-pub(super) enum Asked {
-    Join(u32),
-    Leave(u32),
-}
 
 impl Users {
     /// Asks the server for a join or a leave.

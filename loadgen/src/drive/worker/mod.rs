@@ -2,10 +2,12 @@
 //! notes what comes back.
 
 mod cpu;
+mod dialogue;
 mod job;
 mod membership;
 mod payload;
 mod receipt;
+mod request;
 mod schedule;
 mod timer;
 mod users;
@@ -15,11 +17,11 @@ use std::{io, rc::Rc, thread};
 use rustix::thread::{CpuSet, sched_setaffinity};
 use tokio::{runtime, sync::mpsc, task::LocalSet};
 
+use self::{dialogue::Dialogue, users::Users};
 pub use self::{
     job::{Command, Job, Milestone, Progress},
     receipt::hash,
 };
-use self::{schedule::Dialogue, users::Users};
 use crate::observed::Observed;
 
 /// A running worker thread.

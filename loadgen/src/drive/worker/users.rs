@@ -14,9 +14,9 @@ use tokio::sync::{Mutex, Notify};
 use super::{
     Job,
     cpu::Cpu,
-    membership::{Asked, REQUESTS, Requests},
+    dialogue::Dialogue,
     receipt::Receipts,
-    schedule::Dialogue,
+    request::{Asked, REQUESTS, Requests},
 };
 use crate::{
     drive::client::{Client, ConnectError, Connection, Observer, native::Shared},

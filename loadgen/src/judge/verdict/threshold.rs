@@ -2,8 +2,8 @@
 
 use super::{
     Judged, Verdict,
-    interval::share_interval,
-    scope::{Scope, Service},
+    interval::{Interval, share_interval},
+    scope::{Scope, Seconds, Service},
     validity,
 };
 use crate::{
@@ -123,36 +123,16 @@ fn judge_share(
         .map(|window| (window.n - window.over[place], window.n))
         .collect();
     let interval = share_interval(&windows, lost);
-    if windows.len() < FEWEST_SECONDS {
-        let share = numbers::share(interval.estimate);
-        let told = windows.len();
+    let share = numbers::share(interval.estimate);
+    let told = windows.len();
+    if told < FEWEST_SECONDS {
         return (
             Verdict::Inconclusive,
             format!("{share} in {told} seconds, needs {FEWEST_SECONDS} of them (n = {n})"),
         );
     }
-    let holds = |share: f64| threshold.comparison.holds(share, threshold.bound);
-    let verdict = match (holds(interval.low), holds(interval.high)) {
-        (true, true) => Verdict::Pass,
-        (false, false) => Verdict::Fail,
-        _ => Verdict::Inconclusive,
-    };
-    let left_out = match seconds.disturbed() {
-        0 => String::new(),
-        disturbed => {
-            let samples = scope.samples(metric);
-            let all = samples.histogram.len() + lost;
-            let share = statistic::share(samples.within[place], all.max(1));
-            format!(
-                ", {disturbed} of {} seconds left out as disturbed; {} with them",
-                seconds.all,
-                numbers::share(share),
-            )
-        }
-    };
     let text = format!(
-        "{}{} (95 % interval {} to {}, n = {n}{left_out})",
-        numbers::share(interval.estimate),
+        "{share}{} (95 % interval {} to {}, n = {n}{})",
         service(
             scope,
             metric,
@@ -161,8 +141,41 @@ fn judge_share(
         ),
         numbers::share(interval.low),
         numbers::share(interval.high),
+        left_out(scope, metric, &seconds, place, lost),
     );
-    (verdict, text)
+    (within(threshold, interval), text)
+}
+
+/// Whether a condition holds for the whole interval, for none of it, or for a part.
+fn within(threshold: &Threshold, interval: Interval) -> Verdict {
+    let holds = |share: f64| threshold.comparison.holds(share, threshold.bound);
+    match (holds(interval.low), holds(interval.high)) {
+        (true, true) => Verdict::Pass,
+        (false, false) => Verdict::Fail,
+        _ => Verdict::Inconclusive,
+    }
+}
+
+/// How many seconds were left out, and the share with them; nothing where none was.
+fn left_out(
+    scope: &Scope<'_>,
+    metric: Metric,
+    seconds: &Seconds<'_>,
+    place: usize,
+    lost: u64,
+) -> String {
+    let disturbed = seconds.disturbed();
+    if disturbed == 0 {
+        return String::new();
+    }
+    let samples = scope.samples(metric);
+    let all = samples.histogram.len() + lost;
+    let share = statistic::share(samples.within[place], all.max(1));
+    format!(
+        ", {disturbed} of {} seconds left out as disturbed; {} with them",
+        seconds.all,
+        numbers::share(share),
+    )
 }
 
 /// A share of samples that have no seconds: the number itself.

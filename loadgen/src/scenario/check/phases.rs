@@ -5,10 +5,9 @@ use std::{ops::Range as ByteRange, time::Duration};
 use super::Checker;
 use crate::{
     model::vocabulary::Vocabulary,
-    plan::arrivals,
     scenario::{
-        Burst, Churn, Load, Located, Open, Phase, Population, Rate, Spike, file::FilePhase,
-        written::Placed,
+        Burst, Churn, Load, Located, Open, Phase, Population, Rate, Spike, expected,
+        file::FilePhase, written::Placed,
     },
 };
 
@@ -74,7 +73,7 @@ impl Checker<'_> {
                     file.ramp_to.as_ref().map(|rate| &rate.span),
                 ];
                 let span = span.into_iter().flatten().next();
-                (arrivals::expected(open, duration), span)
+                (expected(open, duration), span)
             }
             Load::Closed { think_time } => {
                 let each = duration.as_secs_f64() / think_time.low.0.as_secs_f64();

@@ -1,0 +1,64 @@
+//! `report`: a result that was recorded before, in any format.
+
+use std::path::PathBuf;
+
+use super::{
+    exit_code::Exit,
+    output::{self, on_stdout, print, wrong},
+};
+use crate::{
+    model::metric::Metric,
+    report::{Choice, Format},
+    result::{self, Document},
+};
+
+/// Flags of `report`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The result of a run: the JSON file that `run` wrote.
+    #[arg(required_unless_present = "schema")]
+    pub result: Option<PathBuf>,
+    /// What to make of it.
+    #[arg(long, short, default_value = "terminal")]
+    pub format: Format,
+    /// The file to write, instead of standard output.
+    #[arg(long, short)]
+    pub out: Option<PathBuf>,
+    /// The metric of a format that holds only one, as `hgrm` does.
+    #[arg(long, default_value = "delivery", value_parser = metric)]
+    pub metric: Metric,
+    /// Print the JSON Schema of results instead.
+    #[arg(long, conflicts_with_all = ["result", "format", "out", "metric"])]
+    pub schema: bool,
+}
+
+/// `loadgen report`: a result that was recorded before, in any format.
+pub fn run(args: &Args) -> Exit {
+    let Some(path) = &args.result else {
+        print(&result::schema());
+        return Exit::Pass;
+    };
+    let document = match Document::read(path) {
+        Ok(document) => document,
+        Err(error) => return wrong(&error),
+    };
+    let choice = Choice {
+        metric: args.metric,
+        ..match args.out {
+            Some(_) => Choice::default(),
+            None => on_stdout(),
+        }
+    };
+    let text = match args.format.render(&document, choice) {
+        Ok(text) => text,
+        Err(error) => return wrong(&error),
+    };
+    output::to(args.out.as_ref(), &text)
+}
+
+fn metric(key: &str) -> Result<Metric, String> {
+    Metric::from_key(key).ok_or_else(|| {
+        let known = Metric::ALL.map(|metric| metric.definition().key);
+        format!("there are {}", known.join(", "))
+    })
+}

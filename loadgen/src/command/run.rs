@@ -1,0 +1,375 @@
+//! `run`: measures scenarios one after another, judges them, and leaves their results.
+
+use std::{env, ffi::OsString, path::PathBuf, process, str::FromStr, time::Duration};
+
+use clap::ValueEnum;
+
+use super::{
+    arguments::setting,
+    exit_code::Exit,
+    output::{self, OutputError, print},
+    progress::{Progress, Silence},
+};
+use crate::{
+    drive::client::Driver,
+    experiment::{self, Interrupt, Options, Watcher},
+    model::vocabulary::{Delivery, Dialect},
+    report::{self, Format},
+    result::{Document, Report},
+    rig::{StoreChoice, guard},
+    scenario::{Scenario, Setting, Span},
+};
+
+/// The MongoDB image of a store in a container.
+const MONGO_IMAGE: &str = "mongo:8.0";
+/// A shorter floor has no second of its own.
+const SHORTEST_FLOOR: Duration = Duration::from_secs(1);
+/// What `run` leaves in its folder whatever else is asked for.
+const ALWAYS: [Format; 2] = [Format::Json, Format::Html];
+
+/// Flags of `run`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Scenario files, run one after another.
+    #[arg(required = true, value_name = "SCENARIO")]
+    pub scenarios: Vec<PathBuf>,
+    /// The store behind the server: auto, memory, docker, mongod, or mongodb://host:port.
+    ///
+    /// `auto` takes MONGODB_URI if it is set, else MongoDB in a container if Docker answers, else `mongod` on the
+    /// PATH in a temporary folder, else the in-memory simulation. Any other is an error where it is missing.
+    #[arg(long, default_value = "auto", conflicts_with = "target")]
+    pub store: StoreChoice,
+    /// The image of a MongoDB in a container.
+    #[arg(long, env = "MONGO_IMAGE", default_value = MONGO_IMAGE)]
+    pub mongo_image: String,
+    /// Measure a server that is running already, at http://host:port, instead of starting one.
+    #[arg(long, value_name = "URL")]
+    pub target: Option<String>,
+    /// The MongoDB database of a running target (mongodb://host:port/database), to look confirmed messages up.
+    #[arg(long, value_name = "URI", requires = "target", value_parser = database)]
+    pub audit: Option<(String, String)>,
+    /// Delivery modes to run one after another; limits judge the last, earlier ones are its baselines.
+    #[arg(
+        long,
+        value_name = "MODE[,MODE]",
+        value_delimiter = ',',
+        conflicts_with = "target"
+    )]
+    pub delivery: Vec<Delivery>,
+    /// The names of events that the server speaks, instead of the scenario's.
+    #[arg(long)]
+    pub dialect: Option<Dialect>,
+    /// The seed, instead of the scenario's.
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// The value of a variable of the scenarios, instead of its default; can be given again for others.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
+    pub set: Vec<Setting>,
+    /// The client that connects users: native, or the rust_socketio crate [default: native where it can].
+    #[arg(long)]
+    pub client: Option<Driver>,
+    /// Worker threads of the generator [default: one for every two cores].
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub workers: Option<u16>,
+    /// Processors to bind the worker threads to, in turn, as in `1` or `2,3` [default: the system decides].
+    #[arg(long, value_name = "CPU[,CPU]", value_delimiter = ',')]
+    pub cpus: Vec<usize>,
+    /// Judge every second, also those in which other processes or the hypervisor had the machine.
+    #[arg(long)]
+    pub no_machine_check: bool,
+    /// How long the same load goes against a bare relay, before and after each run, or `off`.
+    ///
+    /// What the relay takes is the machine's and the generator's own part: the floor under the server's numbers.
+    #[arg(long, value_name = "DURATION", default_value = "3s")]
+    pub floor: Floor,
+    /// The same as `--floor off`.
+    #[arg(long, conflicts_with = "floor")]
+    pub no_floor: bool,
+    /// The folder for the result of each scenario, as JSON.
+    #[arg(long, default_value = "reports/latest")]
+    pub out: PathBuf,
+    /// A further format of the result; without a path, into the folder of `--out`.
+    #[arg(long, value_name = "FORMAT[=PATH]")]
+    pub report: Vec<Wanted>,
+    /// Print only the verdict and its reason.
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// Print the result as JSON instead of tables.
+    #[arg(long, conflicts_with = "quiet")]
+    pub json: bool,
+}
+
+/// `loadgen run`: measures, judges, and leaves the results where they are wanted.
+pub fn run(run: &Args) -> Exit {
+    if let Some(twice) = Delivery::repeated(&run.delivery) {
+        eprintln!(
+            "error: --delivery names {} twice: name each once",
+            twice.name()
+        );
+        return Exit::Usage;
+    }
+    // All files are checked before the first is run: a mistake in the last one is not found an hour later.
+    let scenarios: Result<Vec<Scenario>, _> = run
+        .scenarios
+        .iter()
+        .map(|path| Scenario::load(path, &run.set).map(|scenario| with_flags(scenario, run)))
+        .collect();
+    let scenarios = match scenarios {
+        Ok(scenarios) => scenarios,
+        Err(error) => return output::wrong(&error),
+    };
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return output::failed(&error),
+    };
+    arm_guard();
+    let exit = runtime.block_on(async {
+        let interrupt = match Interrupt::listen() {
+            Ok(interrupt) => interrupt,
+            Err(error) => return output::failed(&error),
+        };
+        tokio::select! {
+            exit = run_all(&scenarios, run, &interrupt) => exit,
+            // The first signal ends the run in order; at the second one, what was started is removed and no more.
+            () = interrupt.nth(2) => Exit::Inconclusive,
+        }
+    });
+    runtime.shutdown_background();
+    exit
+}
+
+fn with_flags(mut scenario: Scenario, run: &Args) -> Scenario {
+    if !run.delivery.is_empty() {
+        scenario.delivery.clone_from(&run.delivery);
+    }
+    scenario.dialect = run.dialect.unwrap_or(scenario.dialect);
+    scenario.seed = run.seed.unwrap_or(scenario.seed);
+    scenario
+}
+
+/// Without a guard all is removed too, unless this process is killed.
+fn arm_guard() {
+    let armed = env::current_exe().map(|program| {
+        let mut command = process::Command::new(program);
+        command.arg("guard");
+        guard::arm(command)
+    });
+    match armed {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => eprintln!("warning: {error}"),
+        Err(error) => eprintln!("warning: this program can't be found again: {error}"),
+    }
+}
+
+async fn run_all(scenarios: &[Scenario], run: &Args, interrupt: &Interrupt) -> Exit {
+    let options = Options {
+        store: run.store.clone(),
+        mongo_image: run.mongo_image.clone(),
+        target: run.target.clone(),
+        audit: run.audit.clone(),
+        client: run.client,
+        workers: run.workers.map(usize::from),
+        cpus: run.cpus.clone(),
+        machine_check: !run.no_machine_check,
+        floor: run.floor(),
+        command: typed(env::args_os()),
+    };
+    let mut exit = Exit::Pass;
+    let mut reports = Vec::new();
+    for scenario in scenarios {
+        let (one, report) = run_one(scenario, &options, run, interrupt).await;
+        exit = exit.worse(one);
+        reports.extend(report);
+        if matches!(one, Exit::Setup) || interrupt.has_come() {
+            break;
+        }
+    }
+    if scenarios.len() > 1 && !run.quiet && !run.json {
+        print(&format!("\n{}", report::summary(&reports)));
+    }
+    exit
+}
+
+async fn run_one(
+    scenario: &Scenario,
+    options: &Options,
+    run: &Args,
+    interrupt: &Interrupt,
+) -> (Exit, Option<Report>) {
+    let mut watcher: Box<dyn Watcher> = match run.quiet {
+        true => Box::new(Silence),
+        false => Box::new(Progress::on_stderr()),
+    };
+    let finished = experiment::run(scenario, options, interrupt, watcher.as_mut()).await;
+    drop(watcher);
+    let finished = match finished {
+        Ok(finished) => finished,
+        Err(error) => return (output::failed(&error), None),
+    };
+    let report = finished.report;
+    if let Err(error) = leave(&report, run) {
+        return (output::failed(&error), Some(report));
+    }
+    let exit = match finished.target_died {
+        Some(why) => {
+            eprintln!(
+                "error: {why}; what was measured until then is in the report, marked incomplete"
+            );
+            Exit::Setup
+        }
+        None => report.verdict.into(),
+    };
+    (exit, Some(report))
+}
+
+/// Everything that `run` leaves behind of a result, with a word on each file to standard error.
+///
+/// # Errors
+/// [`OutputError`] at the first that could not be made.
+fn leave(report: &Report, run: &Args) -> Result<(), OutputError> {
+    let document = Document::of(report)?;
+    let shown = if run.json {
+        Format::Json
+    } else {
+        Format::Terminal
+    };
+    let text = shown.render(&document, output::on_stdout())?;
+    if run.quiet {
+        // The verdict and its reason.
+        print(text.split_inclusive('\n').next().unwrap_or_default());
+    } else {
+        print(&text);
+    }
+    let name = &report.scenario.name;
+    for format in ALWAYS {
+        let path = run.out.join(format!("{name}.{}", format.extension()));
+        output::save(&document, format, &path)?;
+    }
+    for wanted in &run.report {
+        let extension = wanted.format.extension();
+        match &wanted.path {
+            Some(path) => output::save(&document, wanted.format, path)?,
+            None if ALWAYS.contains(&wanted.format) => {}
+            None => output::save(
+                &document,
+                wanted.format,
+                &run.out.join(format!("{name}.{extension}")),
+            )?,
+        }
+    }
+    output::summary(&document)
+}
+
+/// A format, and where it goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Which.
+    pub format: Format,
+    /// The file; `None`: named after the scenario, in the folder of all.
+    pub path: Option<PathBuf>,
+}
+
+impl FromStr for Wanted {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (format, path) = match text.split_once('=') {
+            Some((_, "")) => return Err(format!("{text:?} lacks its path")),
+            Some((format, path)) => (format, Some(path.into())),
+            None => (text, None),
+        };
+        let format = Format::from_str(format, false).map_err(|_| {
+            let known: Vec<_> = Format::value_variants()
+                .iter()
+                .filter_map(|format| Some(format.to_possible_value()?.get_name().to_owned()))
+                .collect();
+            format!("unknown format {format:?}; there are {}", known.join(", "))
+        })?;
+        Ok(Self { format, path })
+    }
+}
+
+/// How long a floor lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Floor(Option<Duration>);
+
+impl Args {
+    /// How long a floor lasts before and after each run; `None`: there is none.
+    pub fn floor(&self) -> Option<Duration> {
+        self.floor.0.filter(|_| !self.no_floor)
+    }
+}
+
+impl FromStr for Floor {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "off" {
+            return Ok(Self(None));
+        }
+        match text.parse::<Span>()?.0 {
+            length if length < SHORTEST_FLOOR => {
+                Err(format!("write at least {SHORTEST_FLOOR:?}, or \"off\""))
+            }
+            length => Ok(Self(Some(length))),
+        }
+    }
+}
+
+/// A connection string with its database.
+fn database(uri: &str) -> Result<(String, String), String> {
+    let wrong = || "expected mongodb://host:port/database".to_owned();
+    let rest = uri
+        .strip_prefix("mongodb://")
+        .or_else(|| uri.strip_prefix("mongodb+srv://"))
+        .ok_or_else(wrong)?;
+    let (_, path) = rest.split_once('/').ok_or_else(wrong)?;
+    let name = path.split('?').next().unwrap_or_default();
+    if name.is_empty() {
+        return Err(wrong());
+    }
+    Ok((uri.to_owned(), name.to_owned()))
+}
+
+/// The command line as it was typed, for the report.
+pub fn typed(arguments: impl Iterator<Item = OsString>) -> Vec<String> {
+    arguments
+        .map(|argument| argument.to_string_lossy().into_owned())
+        .map(|argument| redacted(&argument))
+        .collect()
+}
+
+/// Without the password of a database.
+fn redacted(argument: &str) -> String {
+    match (argument.find("://"), argument.rfind('@')) {
+        (Some(scheme), Some(at)) if scheme + 3 < at => {
+            format!("{}://…{}", &argument[..scheme], &argument[at..])
+        }
+        _ => argument.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_floor_has_a_length_or_is_off() {
+        assert_eq!("off".parse(), Ok(Floor(None)));
+        assert_eq!("2s".parse(), Ok(Floor(Some(Duration::from_secs(2)))));
+        assert!("10ms".parse::<Floor>().unwrap_err().contains("off"));
+        assert!("3".parse::<Floor>().is_err());
+    }
+
+    #[test]
+    fn a_password_does_not_reach_the_report() {
+        assert_eq!(
+            redacted("--store=mongodb://me:secret@db:27017/chat"),
+            "--store=mongodb://…@db:27017/chat"
+        );
+        assert_eq!(redacted("http://127.0.0.1:3000"), "http://127.0.0.1:3000");
+    }
+}
