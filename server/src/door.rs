@@ -1,5 +1,7 @@
 //! The way to the library: which Engine.IO requests get there, and what it would not say or do by itself.
 
+use std::sync::Arc;
+
 use axum::{
     Router,
     body::Body,
@@ -22,7 +24,7 @@ use tokio_tungstenite::{
 };
 use tower::Service as _;
 
-use crate::inspection::Inspected;
+use crate::{inspection::Inspected, telemetry::Telemetry};
 
 /// Where Engine.IO is.
 const PATH: &str = "/socket.io";
@@ -33,6 +35,15 @@ const REFUSAL: usize = 1024;
 
 /// The library, behind the checks. It has a router for what is not its own, which never comes here.
 pub type Library = SocketIoService<Router, LocalAdapter>;
+
+/// The library, and where refusals are counted.
+#[derive(Clone)]
+pub struct Door {
+    /// The library.
+    pub library: Library,
+    /// What is counted.
+    pub telemetry: Arc<Telemetry>,
+}
 
 /// What the query of an Engine.IO request says.
 struct Query<'a> {
@@ -58,7 +69,7 @@ impl<'a> Query<'a> {
 }
 
 /// Takes Engine.IO requests to the library, and passes all others on.
-pub async fn enter(State(library): State<Library>, request: Request, next: Next) -> Response {
+pub async fn enter(State(door): State<Door>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
     if !path
         .strip_prefix(PATH)
@@ -74,10 +85,16 @@ pub async fn enter(State(library): State<Library>, request: Request, next: Next)
     } = query;
     let is_get = request.method() == Method::GET;
     let accept = is_websocket.then(|| accept_key(&request)).flatten();
+    if query.version != Some("4") {
+        door.telemetry.connection_refused("protocol_version");
+        return match accept {
+            Some(accept) => refuse_upgrade(request, &accept),
+            None => unsupported(),
+        };
+    }
+    let Door { library, telemetry } = door;
     match accept {
-        Some(accept) if query.version != Some("4") => refuse_upgrade(request, &accept),
-        _ if query.version != Some("4") => unsupported(),
-        Some(accept) => upgrade(library, request, &accept, has_session),
+        Some(accept) => upgrade(library, telemetry, request, &accept, has_session),
         None if is_get && has_session && !is_websocket => poll(library, request).await,
         None => ask(library, request).await,
     }
@@ -108,6 +125,7 @@ fn switching(accept: &HeaderValue) -> Response {
 /// Gives the library a WebSocket that is looked into.
 fn upgrade(
     mut library: Library,
+    telemetry: Arc<Telemetry>,
     mut request: Request,
     accept: &HeaderValue,
     has_session: bool,
@@ -121,9 +139,10 @@ fn upgrade(
         };
         let socket = if has_session {
             let (library, uri) = (library.clone(), parts.uri.clone());
-            Inspected::of_upgrade(socket, Box::new(move || end_session(library, &uri)))
+            let abandon = Box::new(move || end_session(library, &uri));
+            Inspected::of_upgrade(socket, telemetry, abandon)
         } else {
-            Inspected::new(socket)
+            Inspected::new(socket, telemetry)
         };
         let request = Request::from_parts(parts, ());
         if let Err(error) = library.call((socket, request)).await {

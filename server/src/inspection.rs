@@ -7,6 +7,7 @@ mod verdict;
 use std::{
     io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, Waker, ready},
 };
 
@@ -14,9 +15,12 @@ use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use self::frames::{Incoming, Outgoing};
+use crate::telemetry::Telemetry;
 
 /// Bytes read at once, as many as the library reads.
 const READ: usize = 2048;
+/// Bytes of our own that may wait for the client; until it reads some, nothing more is read from it.
+const ANSWERS: usize = 4096;
 /// An Engine.IO ping as a frame of the server.
 const PING: [u8; 3] = [0x81, 1, b'2'];
 /// The answer to it as a frame of a client, masked with zeros.
@@ -35,7 +39,9 @@ pub struct Inspected<S> {
     /// Frames of our own, for the client.
     answers: BytesMut,
     early_ping: EarlyPing,
+    /// Who reads, and waits for the client or for room among the answers.
     reader: Option<Waker>,
+    telemetry: Arc<Telemetry>,
     /// What to do if the client never finishes the upgrade: the library would keep the session for ever.
     unless_upgraded: Option<Abandon>,
 }
@@ -54,7 +60,7 @@ enum EarlyPing {
 impl<S> Inspected<S> {
     /// The WebSocket of a new session.
     #[must_use]
-    pub fn new(inner: S) -> Self {
+    pub fn new(inner: S, telemetry: Arc<Telemetry>) -> Self {
         Self {
             inner,
             incoming: Incoming::default(),
@@ -63,24 +69,38 @@ impl<S> Inspected<S> {
             answers: BytesMut::new(),
             early_ping: EarlyPing::Expected,
             reader: None,
+            telemetry,
             unless_upgraded: None,
         }
     }
 
     /// The WebSocket that a session of polling goes on with, or `abandon` is called.
     #[must_use]
-    pub fn of_upgrade(inner: S, abandon: Abandon) -> Self {
-        let mut upgrade = Self::new(inner);
+    pub fn of_upgrade(inner: S, telemetry: Arc<Telemetry>, abandon: Abandon) -> Self {
+        let mut upgrade = Self::new(inner, telemetry);
         upgrade.early_ping = EarlyPing::Over;
         upgrade.unless_upgraded = Some(abandon);
         upgrade
     }
 
     fn look(&mut self, bytes: &[u8]) {
-        self.incoming
+        let refused = self
+            .incoming
             .take(bytes, &mut self.passed, &mut self.answers);
+        for _ in 0..refused.ack_ids {
+            self.telemetry.refused.increment("ack_id");
+        }
+        for _ in 0..refused.parsers {
+            self.telemetry.connection_refused("other_parser");
+        }
         if self.incoming.is_upgraded() {
             self.unless_upgraded = None;
+        }
+    }
+
+    fn wake_reader(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
         }
     }
 
@@ -109,6 +129,7 @@ impl<S: AsyncWrite + Unpin> Inspected<S> {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.answers.advance(written);
+            self.wake_reader();
         }
         Poll::Ready(Ok(()))
     }
@@ -127,6 +148,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Inspected<S> {
                 let n = this.passed.len().min(out.remaining());
                 out.put_slice(&this.passed.split_to(n));
                 return Poll::Ready(Ok(()));
+            }
+            if this.answers.len() >= ANSWERS {
+                if let Poll::Ready(done) = this.poll_answers(context) {
+                    done?;
+                }
+                if this.answers.len() >= ANSWERS {
+                    this.reader = Some(context.waker().clone());
+                    return Poll::Pending;
+                }
             }
             let mut space = [0; READ];
             let mut read = ReadBuf::new(&mut space);
@@ -166,9 +196,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Inspected<S> {
                 && bytes.starts_with(&PING)
             {
                 this.early_ping = EarlyPing::Unanswered;
-                if let Some(reader) = this.reader.take() {
-                    reader.wake();
-                }
+                this.wake_reader();
                 return Poll::Ready(Ok(PING.len()));
             }
             // Up to the end of this frame: what comes next is to be looked at, or ours goes first.

@@ -33,7 +33,7 @@ use crate::{
     chat::Chat,
     config::{Args, Config, MAX_PAYLOAD, StoreConfig},
     delivery::Delivery,
-    door,
+    door::{self, Door},
     front::Front,
     handlers::connection,
     http::{self, Pages},
@@ -362,8 +362,12 @@ impl Server {
         ));
         let memory = Arc::clone(lines.memory());
         let pages = Pages::new(Arc::clone(&chat), Arc::clone(&acceptor), memory);
+        let door = Door {
+            library,
+            telemetry: Arc::clone(&telemetry),
+        };
         let app = http::router(pages, config.debug_access)
-            .layer(middleware::from_fn_with_state(library, door::enter));
+            .layer(middleware::from_fn_with_state(door, door::enter));
         let front = Front::new(app, config.origins, Arc::clone(&lines), telemetry);
         Ok(Self {
             listener,

@@ -56,6 +56,15 @@ impl Head {
     }
 }
 
+/// Frames that the library does not have, or not alone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Refused {
+    /// Events whose acknowledgement could not be named.
+    pub ack_ids: usize,
+    /// Logins in another encoding.
+    pub parsers: usize,
+}
+
 /// What a client sends.
 #[derive(Debug)]
 pub struct Incoming {
@@ -102,7 +111,13 @@ impl Incoming {
     }
 
     /// Looks at the next bytes: what the library is to have goes to `passed`, what the client is told to `answers`.
-    pub fn take(&mut self, mut bytes: &[u8], passed: &mut BytesMut, answers: &mut BytesMut) {
+    pub fn take(
+        &mut self,
+        mut bytes: &[u8],
+        passed: &mut BytesMut,
+        answers: &mut BytesMut,
+    ) -> Refused {
+        let mut refused = Refused::default();
         while let Some((&first, after)) = bytes.split_first() {
             match &mut self.place {
                 Place::Head(head) => {
@@ -117,7 +132,7 @@ impl Incoming {
                     begins.extend_from_slice(&bytes[..here]);
                     bytes = &bytes[here..];
                     if here == wanted {
-                        self.looked_at(passed, answers);
+                        self.looked_at(passed, answers, &mut refused);
                     }
                 }
                 Place::Rest { left, passes } => {
@@ -133,9 +148,10 @@ impl Incoming {
                 }
             }
         }
+        refused
     }
 
-    fn looked_at(&mut self, passed: &mut BytesMut, answers: &mut BytesMut) {
+    fn looked_at(&mut self, passed: &mut BytesMut, answers: &mut BytesMut, refused: &mut Refused) {
         let Place::Beginning {
             head,
             is_text,
@@ -168,10 +184,12 @@ impl Incoming {
             }
             Verdict::Answer(text) => {
                 put_frame(answers, TEXT, text.as_bytes());
+                refused.ack_ids += 1;
                 false
             }
             Verdict::AnswerAndPass(bytes) => {
                 put_frame(answers, BINARY, &bytes);
+                refused.parsers += 1;
                 true
             }
         };

@@ -32,6 +32,10 @@ fn text(payload: &str) -> Vec<u8> {
     frame(1, payload.as_bytes(), Some([1, 2, 3, 4]))
 }
 
+fn telemetry() -> Arc<Telemetry> {
+    Arc::new(Telemetry::new().unwrap())
+}
+
 fn take(bytes: &[u8], cuts: &[usize]) -> (BytesMut, BytesMut) {
     let mut incoming = Incoming::default();
     let (mut passed, mut answers) = (BytesMut::new(), BytesMut::new());
@@ -107,7 +111,7 @@ proptest! {
 /// An inspected connection that has had its first ping, and the client's end of it.
 async fn connection() -> (Inspected<DuplexStream>, DuplexStream) {
     let (near, far) = duplex(100_000);
-    let mut inspected = Inspected::new(near);
+    let mut inspected = Inspected::new(near, telemetry());
     inspected.write_all(&PING).await.unwrap();
     let mut pong = [0; 7];
     inspected.read_exact(&mut pong).await.unwrap();
@@ -118,7 +122,7 @@ async fn connection() -> (Inspected<DuplexStream>, DuplexStream) {
 #[tokio::test]
 async fn the_first_ping_is_kept_back_and_answered_and_no_other() {
     let (near, mut far) = duplex(1000);
-    let mut library = Inspected::new(near);
+    let mut library = Inspected::new(near, telemetry());
     let open = frame(1, b"0{}", None);
     let all = [&open[..], &PING, &open].concat();
     library.write_all(&all).await.unwrap();
@@ -159,11 +163,50 @@ async fn an_answer_waits_for_the_end_of_the_librarys_frame() {
 }
 
 #[tokio::test]
-async fn an_upgrade_that_is_not_finished_is_abandoned() {
-    use std::sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::SeqCst},
+async fn a_client_that_does_not_read_its_answers_is_not_read_either() {
+    let (near, mut client) = duplex(1000);
+    let mut library = Inspected::new(near, telemetry());
+    library.early_ping = EarlyPing::Over;
+    let sent = async {
+        for _ in 0..2000 {
+            client.write_all(&text(BAD_ID)).await.unwrap();
+        }
+        client
     };
+    let mut nothing = [0; 1];
+    let stuck = tokio::time::timeout(std::time::Duration::from_millis(200), async {
+        tokio::join!(sent, library.read(&mut nothing)).0
+    });
+    assert!(stuck.await.is_err());
+    assert!(
+        library.answers.len() < ANSWERS + 4 * READ,
+        "{}",
+        library.answers.len()
+    );
+    // A client that reads gets on.
+    let (near, client) = duplex(1000);
+    let mut library = Inspected::new(near, telemetry());
+    library.early_ping = EarlyPing::Over;
+    let (mut reads, mut writes) = tokio::io::split(client);
+    let sent = async {
+        for _ in 0..2000 {
+            writes.write_all(&text(BAD_ID)).await.unwrap();
+        }
+        writes.write_all(&text("3")).await.unwrap();
+    };
+    let reading =
+        tokio::spawn(async move { tokio::io::copy(&mut reads, &mut tokio::io::sink()).await });
+    let mut last = vec![0; text("3").len()];
+    let ((), read) = tokio::join!(sent, library.read_exact(&mut last));
+    read.unwrap();
+    reading.abort();
+    assert_eq!(last, text("3"));
+}
+
+#[tokio::test]
+async fn an_upgrade_that_is_not_finished_is_abandoned() {
+    use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
     for (frames, abandoned) in [
         (vec![], true),
         (vec!["2probe"], true),
@@ -172,7 +215,8 @@ async fn an_upgrade_that_is_not_finished_is_abandoned() {
         let told = Arc::new(AtomicBool::new(false));
         let tell = Arc::clone(&told);
         let (near, mut far) = duplex(1000);
-        let mut upgrade = Inspected::of_upgrade(near, Box::new(move || tell.store(true, SeqCst)));
+        let abandon = Box::new(move || tell.store(true, SeqCst));
+        let mut upgrade = Inspected::of_upgrade(near, telemetry(), abandon);
         for packet in &frames {
             far.write_all(&text(packet)).await.unwrap();
             let mut read = vec![0; text(packet).len()];

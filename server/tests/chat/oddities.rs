@@ -79,6 +79,8 @@ async fn an_id_that_no_acknowledgement_can_have_is_answered() {
         "",
         "nothing was carried out"
     );
+    let refused = "chat_refused_total{reason=\"ack_id\"}";
+    assert_eq!(server.metric(refused).await, 9.0);
 }
 
 #[tokio::test]
