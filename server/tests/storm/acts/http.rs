@@ -148,6 +148,8 @@ pub async fn pages(player: &mut Player<'_>) -> io::Result<()> {
     let request = format!("GET {page} HTTP/1.1\r\nHost: x\r\n\r\n");
     wire.send(request.repeat(1 + player.below(20)).as_bytes())
         .await?;
+    // One answer is waited for, so that there are as many at a time as there are strangers.
+    wire.until(b"HTTP/1.1").await?;
     if player.once_in(2) {
         player.leave(wire);
     }
