@@ -18,7 +18,7 @@ use crate::{
     lines::Lines,
     listener::Connection,
     outbox::{Offer, Outbox},
-    session::{Sent, Session},
+    session::{Life, Sent, Session},
 };
 
 /// How long the library gets to say why a connection has ended, before its logins are ended without a reason.
@@ -183,6 +183,16 @@ impl Line {
     #[must_use]
     pub fn has_login(&self) -> bool {
         self.state.lock().login.is_some()
+    }
+
+    /// Whether anybody is there to take what was sent: a login that has begun and not ended.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        let session = {
+            let state = self.state.lock();
+            state.login.as_ref().map(|login| Arc::clone(&login.session))
+        };
+        session.is_some_and(|session| *session.life() == Life::Live)
     }
 
     /// Whether the library has forgotten its login, asked for the second time.

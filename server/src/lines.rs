@@ -86,8 +86,12 @@ impl Behind {
     }
 }
 
-/// What has not been taken of the packets before a mark. Nothing, if the client has gone.
+/// What has not been taken of the packets before a mark. Nothing, if the client has gone or has logged out: what the library
+/// holds of a session that nobody polls any more is nobody's loss.
 fn missing(line: &Line, mark: u64) -> usize {
+    if !line.is_live() {
+        return 0;
+    }
     let (taken, untaken) = line.progress();
     usize::try_from(mark.saturating_sub(taken)).map_or(untaken, |missing| missing.min(untaken))
 }

@@ -8,6 +8,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::{
     client::{Client, GUARD, Packet},
+    polling::Polling,
     running::{config, start, start_with},
     store::Obedient,
 };
@@ -93,6 +94,19 @@ async fn an_idle_server_stops_at_once() {
     let stopped = server.stopped().await;
     assert!(stopped.clean && stopped.saves.failed == 0);
     assert_eq!(a.until_closed().await, []);
+}
+
+#[tokio::test]
+async fn who_has_logged_out_is_owed_nothing() {
+    let server = start(config()).await;
+    let polling = Polling::login(server.address, "p").await;
+    // Its answer is never fetched.
+    polling.post("421[\"joinRoom\",{\"roomId\":\"r\"}]").await;
+    server.until_stats(1, 1, 1).await;
+    polling.post("41").await;
+    server.until_stats(0, 0, 0).await;
+    let stopped = server.stopped().await;
+    assert!(stopped.clean, "{stopped:?}");
 }
 
 /// One client's account of a stop: what it got without an end, and which of its questions were not answered.
