@@ -67,15 +67,6 @@ impl Act {
         Self::Pages,
     ];
 
-    /// Those that the server is known not to withstand yet: played when they are named. Without them the others would go
-    /// unnoticed.
-    pub const UNMENDED: [Self; 4] = [
-        Self::Relogin,
-        Self::PolledRelogin,
-        Self::OddUpgrade,
-        Self::Pages,
-    ];
-
     pub const fn name(self) -> &'static str {
         match self {
             Self::Odd => "odd",
