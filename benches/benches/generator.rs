@@ -5,13 +5,9 @@ use std::{hint::black_box, path::Path, sync::Arc, time::Duration};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use loadgen::{
     drive::client::native,
-    judge::checks::{self, Promises},
-    model::{metric::Metric, vocabulary::Delivery},
-    observed::{
-        Observed,
-        ledger::Ledger,
-        recorder::{DeliverySample, Layout, Recorded, Recorder},
-    },
+    judge::{Promises, checks},
+    model::{Delivery, Metric},
+    observed::{DeliverySample, Layout, Ledger, Observed, Recorded, Recorder},
     plan::Plan,
     scenario::Scenario,
 };

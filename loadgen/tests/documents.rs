@@ -4,11 +4,8 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use loadgen::{
     command::exit_code::Exit,
-    judge::{checks::Check, verdict::Verdict},
-    model::{
-        metric::{Count, Metric},
-        percentile,
-    },
+    judge::{Check, Verdict},
+    model::{Count, Metric, percentile},
 };
 
 fn page() -> String {

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::judge::verdict::Verdict;
+use crate::judge::Verdict;
 
 /// How a run of the program ended, as CI sees it. `docs/MEASUREMENT.md` repeats this table for readers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,8 +6,8 @@ use comfy_table::{CellAlignment, Table, presets};
 
 use crate::{
     judge::verdict,
-    model::{body::BodyText, histogram, metric::Metric, numbers::count, vocabulary::Kind},
-    observed::ledger::Ledger,
+    model::{BodyText, Kind, Metric, histogram, numbers::count},
+    observed::Ledger,
     plan::{Deed, Place, Plan},
     scenario::{
         Churn, Load, Open, Phase, Scenario, Share, Sizes, Span, Threshold, Token, Transport,

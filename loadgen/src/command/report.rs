@@ -7,7 +7,7 @@ use super::{
     output::{self, on_stdout, print, wrong},
 };
 use crate::{
-    model::metric::Metric,
+    model::Metric,
     report::{Choice, Format},
     result::{self, Document},
 };

@@ -11,9 +11,9 @@ use super::{
     progress::{Progress, Silence},
 };
 use crate::{
-    drive::client::Driver,
+    drive::Driver,
     experiment::{self, Interrupt, Options, Watcher},
-    model::vocabulary::{Delivery, Dialect},
+    model::{Delivery, Dialect},
     report::{self, Format},
     result::{Document, Report},
     rig::{StoreChoice, guard},

@@ -15,12 +15,9 @@ use self::{
     side::Side,
 };
 use crate::{
-    judge::verdict::Verdict,
-    model::{
-        histogram::HistogramError,
-        metric::{Count, Metric},
-    },
-    observed::recorder::PROMISE,
+    judge::Verdict,
+    model::{Count, HistogramError, Metric},
+    observed::PROMISE,
     report::statements,
     result::{PERCENTILES, Report, Run},
     scenario::Subject,

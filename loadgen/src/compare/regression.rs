@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::{Change, Estimate};
 use crate::{
-    judge::verdict::Verdict,
-    model::{clock::nanos, numbers::duration},
+    judge::Verdict,
+    model::{nanos, numbers::duration},
     scenario::{Span, Subject, parse_subject},
 };
 

@@ -4,11 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::{
     judge::{bootstrap, statistic},
-    model::{
-        clock::Nanos,
-        histogram::{self, HistogramError},
-    },
-    observed::recorder::PROMISE,
+    model::{HistogramError, Nanos, histogram},
+    observed::PROMISE,
     result::WindowResult,
 };
 

@@ -7,10 +7,10 @@ use comfy_table::Table;
 use super::{Change, Comparison, Estimate, Origin, Quantity};
 use crate::{
     model::{
-        metric::Metric,
+        Metric,
         numbers::{count, duration, share},
     },
-    observed::recorder::PROMISE,
+    observed::PROMISE,
     report::{
         RenderError,
         chart::{Figure, Ink, Series, spectrum},

@@ -7,12 +7,7 @@ use hdrhistogram::Histogram;
 use super::resample::{Draws, FEWEST, FEWEST_OF_A_FLOOR, Statistic, Windows};
 use crate::{
     judge::statistic,
-    model::{
-        clock::nanos,
-        histogram::{self, HistogramError},
-        metric::Metric,
-        percentile,
-    },
+    model::{HistogramError, Metric, histogram, nanos, percentile},
     report::statements,
     result::{PERCENTILES, Run, WindowResult},
     scenario::Subject,

@@ -14,16 +14,8 @@ use super::{
     worker::{Command, Job, Milestone, Progress, Worker},
 };
 use crate::{
-    model::{
-        body::RunId,
-        clock::{Clock, Nanos},
-        vocabulary::Vocabulary,
-    },
-    observed::{
-        Observed,
-        ledger::Ledger,
-        recorder::{Layout, Recorded, Samples},
-    },
+    model::{Clock, Nanos, RunId, Vocabulary},
+    observed::{Layout, Ledger, Observed, Recorded, Samples},
     plan::{Plan, Share},
     scenario::Scenario,
 };

@@ -4,3 +4,5 @@ pub mod client;
 pub mod crew;
 pub mod token;
 pub mod worker;
+
+pub use self::client::{Client, ConnectError, Connection, Driver};

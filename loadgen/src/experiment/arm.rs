@@ -4,11 +4,8 @@ use std::{collections::HashSet, sync::Arc};
 
 use super::RunError;
 use crate::{
-    judge::checks::Promises,
-    model::{
-        body::RunId,
-        vocabulary::{Delivery, Vocabulary},
-    },
+    judge::Promises,
+    model::{Delivery, RunId, Vocabulary},
     plan::Plan,
     rig::{OwnServer, Running, RunningStore, System},
     scenario::{Scenario, Token},

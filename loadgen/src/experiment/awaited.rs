@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{drive::worker::Progress, judge::checks::Promises, plan::Plan};
+use crate::{drive::worker::Progress, judge::Promises, plan::Plan};
 
 /// After the last acknowledgement, what else is on its way comes soon.
 const QUIET: Duration = Duration::from_secs(1);

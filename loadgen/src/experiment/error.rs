@@ -1,7 +1,7 @@
 //! Why a scenario could not be run.
 
 use crate::{
-    drive::client::{ConnectError, DriverError},
+    drive::{ConnectError, client::DriverError},
     plan::PlanError,
     rig::TargetError,
 };

@@ -7,12 +7,8 @@ use super::{
     watch::{Event, Watcher},
 };
 use crate::{
-    drive::client::Driver,
-    model::{
-        body::RunId,
-        clock::{Nanos, nanos},
-        vocabulary::{Delivery, Dialect},
-    },
+    drive::Driver,
+    model::{Delivery, Dialect, Nanos, RunId, nanos},
     observed::Observed,
     plan::{Plan, PlannedPhase},
     rig::Relay,

@@ -16,7 +16,7 @@ use crate::{
         worker::{Command, Milestone},
     },
     judge::verdict::live::{Counts, Live},
-    model::clock::{Nanos, nanos},
+    model::{Nanos, nanos},
     observed::Ended,
     plan::Plan,
     rig::{

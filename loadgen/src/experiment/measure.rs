@@ -15,16 +15,13 @@ use super::{
 };
 use crate::{
     drive::{
-        client::Driver,
+        Driver,
         crew::{Crew, Task},
         worker::hash,
     },
-    judge::{checks::Promises, verdict::live::Live},
-    model::{body, metric::Metric},
-    observed::{
-        Ended, Lookup, Observed, Stored,
-        usage::{GeneratorUse, Moment, ProcessUse},
-    },
+    judge::{Promises, verdict::live::Live},
+    model::{Metric, body},
+    observed::{Ended, GeneratorUse, Lookup, Moment, Observed, ProcessUse, Stored},
     rig::{
         Audit, Present, QueueSampler, ResourceSampler, System,
         machine::{HiccupMonitor, Monitor},

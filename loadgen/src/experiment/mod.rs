@@ -21,9 +21,9 @@ pub use self::{
 };
 use self::{measure::Bench, session::Session};
 use crate::{
-    drive::client::Driver,
+    drive::Driver,
     judge::verdict,
-    model::body::RunId,
+    model::RunId,
     plan::Plan,
     result::{self, Report},
     rig::StoreChoice,

@@ -11,7 +11,7 @@ use super::{
     watch::{Event, Watcher},
 };
 use crate::{
-    judge::{checks::account, verdict::judge},
+    judge::{account, judge},
     observed::{Ended, Observed},
     plan::Plan,
     result::{self, Run},

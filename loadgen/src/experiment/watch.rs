@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::clock::Nanos;
+use crate::model::Nanos;
 
 /// What happens, told to whoever shows it. Measuring never waits for showing.
 pub enum Event<'a> {

@@ -4,3 +4,8 @@ pub mod bootstrap;
 pub mod checks;
 pub mod statistic;
 pub mod verdict;
+
+pub use self::{
+    checks::{Account, Check, Example, Finding, Promises, Totals, account},
+    verdict::{Judged, Judgement, Reason, Verdict, judge, unjudgeable},
+};

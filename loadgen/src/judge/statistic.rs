@@ -4,7 +4,7 @@ use hdrhistogram::Histogram;
 
 use super::checks::Totals;
 use crate::{
-    model::{metric::Count, percentile},
+    model::{Count, percentile},
     scenario::{Subject, Threshold},
 };
 

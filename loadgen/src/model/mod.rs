@@ -7,3 +7,11 @@ pub mod metric;
 pub mod numbers;
 pub mod percentile;
 pub mod vocabulary;
+
+pub use self::{
+    body::{BodyText, RunId},
+    clock::{Clock, Nanos, nanos},
+    histogram::HistogramError,
+    metric::{Count, Metric},
+    vocabulary::{Delivery, Dialect, Fields, Kind, Meaning, Names, Vocabulary},
+};

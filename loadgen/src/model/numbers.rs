@@ -1,6 +1,6 @@
 //! Numbers for people: three digits and a unit that fits.
 
-use crate::model::clock::Nanos;
+use crate::model::Nanos;
 
 /// Nanoseconds with the unit that fits: `312 µs`, `4.87 ms`, `1.20 s`.
 pub fn duration(nanos: Nanos) -> String {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use server::telemetry::log::escaped;
 
-use crate::model::clock::Nanos;
+use crate::model::Nanos;
 
 /// A connection that nobody here closed, and that ended.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
-use crate::model::clock::Nanos;
+use crate::model::Nanos;
 
 /// The account of a run, shared by all workers. A slot has one writer, the worker of that user, so relaxed loads
 /// and stores are enough; a message's own times are only ever raised or lowered.

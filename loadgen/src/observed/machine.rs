@@ -6,7 +6,7 @@ use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
 use super::by_second;
-use crate::model::{clock::Nanos, histogram};
+use crate::model::{Nanos, histogram};
 
 /// One second of the schedule, as the kernel counts it; fractions of all cores' time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]

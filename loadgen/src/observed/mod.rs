@@ -15,18 +15,18 @@ use std::{collections::BTreeMap, sync::Arc};
 pub use self::{
     broken::{Broken, Closed},
     first::First,
-    stored::{Lookup, Stored},
-};
-use self::{
     ledger::Ledger,
     machine::{Hiccups, MachineSecond},
-    presence::Entry,
-    recorder::{Recorded, Recorder},
-    strays::Strays,
-    usage::{GeneratorUse, ProcessUse},
+    presence::{Entry, Step},
+    recorder::{
+        DeliverySample, Layout, PROMISE, Recorded, Recorder, Samples, WINDOW, Watched, Window,
+    },
+    stored::{Lookup, Stored},
+    strays::{Stray, StrayKind, Strays},
+    usage::{GeneratorUse, Moment, ProcessUse},
 };
 use crate::{
-    model::metric::Metric,
+    model::Metric,
     plan::{Plan, Share},
 };
 

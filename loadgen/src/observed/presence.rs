@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use crate::{model::clock::Nanos, plan::Plan};
+use crate::{model::Nanos, plan::Plan};
 
 /// What is on its way to a connection that its own user ends is lost with it: a message that somebody else received so
 /// shortly before is not owed.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::First;
-use crate::model::clock::Nanos;
+use crate::model::Nanos;
 
 /// Something that came and belongs to no expected (message, recipient).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

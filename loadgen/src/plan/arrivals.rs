@@ -5,7 +5,7 @@ use std::time::Duration;
 use rand::{Rng, RngExt};
 
 use crate::{
-    model::clock::{Nanos, nanos},
+    model::{Nanos, nanos},
     scenario::{Arrivals, Open, Segment, segments},
 };
 

@@ -7,10 +7,7 @@ use rand::{
 use rand_distr::LogNormal;
 
 use crate::{
-    model::{
-        body,
-        clock::{Nanos, nanos},
-    },
+    model::{Nanos, body, nanos},
     scenario::{Range, Size, Sizes, Span},
 };
 

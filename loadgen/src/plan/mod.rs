@@ -15,7 +15,7 @@ pub use self::{
     share::Share,
 };
 use crate::{
-    model::clock::{Nanos, nanos},
+    model::{Nanos, nanos},
     scenario::{Load, Scenario, Token},
 };
 

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use rand::{Rng, RngExt, seq::SliceRandom};
 
 use crate::{
-    model::vocabulary::Kind,
+    model::Kind,
     scenario::{ChannelSize, Population},
 };
 

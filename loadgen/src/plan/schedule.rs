@@ -11,10 +11,7 @@ use super::{
     population::portion,
 };
 use crate::{
-    model::{
-        body::{self, BodyText},
-        clock::{Nanos, nanos},
-    },
+    model::{BodyText, Nanos, body, nanos},
     plan::arrivals,
     scenario::{Load, Phase, Range, Scenario, Span},
 };

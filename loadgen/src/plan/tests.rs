@@ -5,7 +5,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::vocabulary::Kind;
+use crate::model::Kind;
 
 fn plan(population: &str, seed: u64) -> Plan {
     let text = format!(

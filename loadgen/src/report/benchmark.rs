@@ -4,8 +4,8 @@ use serde::Serialize;
 
 use super::statements::{percentile_value, sampled};
 use crate::{
-    model::metric::Metric,
-    observed::recorder::PROMISE,
+    model::Metric,
+    observed::PROMISE,
     result::{Report, Run},
 };
 

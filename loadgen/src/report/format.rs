@@ -4,7 +4,7 @@ use clap::ValueEnum;
 
 use super::{benchmark, csv, histogram_log, html, junit, markdown, openmetrics, terminal};
 use crate::{
-    model::{histogram::HistogramError, metric::Metric},
+    model::{HistogramError, Metric},
     result::Document,
 };
 

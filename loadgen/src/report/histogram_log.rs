@@ -14,10 +14,7 @@ use hdrhistogram::{
 };
 
 use crate::{
-    model::{
-        histogram::{self, HistogramError},
-        metric::Metric,
-    },
+    model::{HistogramError, Metric, histogram},
     result::{MetricResult, Report, Run},
 };
 

@@ -6,7 +6,7 @@ use askama::Template;
 
 use super::statements::{self, Outcome};
 use crate::{
-    judge::verdict::{Judged, Reason, Verdict},
+    judge::{Judged, Reason, Verdict},
     model::numbers::count,
     result::{Report, Run},
 };

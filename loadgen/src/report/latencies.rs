@@ -3,10 +3,10 @@
 use super::statements::{self, sampled, within};
 use crate::{
     model::{
-        metric::Metric,
+        Metric,
         numbers::{count, duration},
     },
-    observed::recorder::PROMISE,
+    observed::PROMISE,
     result::{PERCENTILES, Report},
 };
 

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     model::numbers::{count, limit},
-    observed::recorder::PROMISE,
+    observed::PROMISE,
     result::{PERCENTILES, Report, Run},
 };
 

@@ -5,12 +5,9 @@ use hdrhistogram::Histogram;
 
 use super::{RenderError, statements};
 use crate::{
-    judge::verdict::Verdict,
-    model::{
-        histogram::{self, HistogramError},
-        metric::Metric,
-    },
-    observed::recorder::PROMISE,
+    judge::Verdict,
+    model::{HistogramError, Metric, histogram},
+    observed::PROMISE,
     result::{MetricResult, Report, Run},
 };
 

@@ -10,13 +10,13 @@ use super::{
     statements,
 };
 use crate::{
-    judge::verdict::Verdict,
+    judge::Verdict,
     model::{
-        metric::Metric,
+        Metric,
         numbers::{count, duration, limit, share},
         percentile,
     },
-    observed::recorder::PROMISE,
+    observed::PROMISE,
     result::{Document, Report, Run},
 };
 

@@ -3,18 +3,12 @@
 use hdrhistogram::Histogram;
 
 use crate::{
-    judge::{
-        checks::{Check, Finding},
-        verdict::{Judged, Reason, Verdict},
-    },
+    judge::{Check, Finding, Judged, Reason, Verdict},
     model::{
-        clock::Nanos,
-        histogram::{self, HistogramError},
-        metric::{Count, Metric},
+        Count, Delivery, HistogramError, Metric, Nanos, histogram,
         numbers::{bytes, count, duration, limit, share},
-        vocabulary::Delivery,
     },
-    observed::recorder::PROMISE,
+    observed::PROMISE,
     result::{MetricResult, Report, Run},
 };
 
@@ -218,7 +212,7 @@ pub(super) fn counts(run: &Run) -> Counts {
 
 /// One case of a finding, in words. What came off the wire may hold control characters, and these have no business on a
 /// terminal or in a file.
-pub(crate) fn example(example: &crate::judge::checks::Example) -> String {
+pub(crate) fn example(example: &crate::judge::Example) -> String {
     let mut parts = Vec::new();
     if let Some(message) = example.message {
         parts.push(format!("message {message}"));

@@ -10,12 +10,12 @@ use super::{
     table::{align_numbers, plain_table},
 };
 use crate::{
-    judge::verdict::{Reason, Verdict},
+    judge::{Reason, Verdict},
     model::{
-        metric::Metric,
+        Metric,
         numbers::{count, duration},
     },
-    observed::{machine::MachineSecond, recorder::PROMISE},
+    observed::{MachineSecond, PROMISE},
     result::{MetricResult, Report, Run},
 };
 

@@ -17,16 +17,9 @@ pub use self::{
     results::{About, floor, metric, run},
 };
 use crate::{
-    judge::{
-        checks::{Finding, Totals},
-        verdict::{Judgement, Reason, Verdict},
-    },
-    model::{
-        clock::Nanos,
-        metric::Metric,
-        vocabulary::{Delivery, Dialect},
-    },
-    observed::machine::MachineSecond,
+    judge::{Finding, Judgement, Reason, Totals, Verdict},
+    model::{Delivery, Dialect, Metric, Nanos},
+    observed::MachineSecond,
 };
 
 /// The version of the result's schema. Older ones are brought up to it when they are read, newer ones are refused.

@@ -9,13 +9,9 @@ use super::{
     SizeResult, UsageSecond, WindowResult, Within,
 };
 use crate::{
-    judge::{checks::Account, verdict::Judgement},
-    model::{clock::Nanos, histogram::encode, metric::Metric, percentile, vocabulary::Delivery},
-    observed::{
-        Observed,
-        recorder::{Recorded, Samples, Window},
-        usage::{GeneratorUse, ProcessUse},
-    },
+    judge::{Account, Judgement},
+    model::{Delivery, Metric, Nanos, histogram::encode, percentile},
+    observed::{GeneratorUse, Observed, ProcessUse, Recorded, Samples, Window},
     plan::{Plan, Share},
     scenario::Scenario,
 };

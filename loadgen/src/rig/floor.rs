@@ -22,7 +22,7 @@ use tokio::{
 use tokio_tungstenite::{WebSocketStream, accept_async_with_config};
 use tungstenite::{Message, Utf8Bytes, protocol::WebSocketConfig};
 
-use crate::model::vocabulary::{Dialect, Kind, Vocabulary};
+use crate::model::{Dialect, Kind, Vocabulary};
 
 /// How often clients are asked whether they are there; they give up when nobody asks.
 const PING_INTERVAL: Duration = Duration::from_secs(25);

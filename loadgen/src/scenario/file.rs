@@ -13,10 +13,7 @@ use super::{
     units::{Range, Rate, Share, Span},
     written::{Condition, Members, Placed, Sizes},
 };
-use crate::model::{
-    metric::{Count, Metric},
-    vocabulary::{Delivery, Dialect, Fields},
-};
+use crate::model::{Count, Delivery, Dialect, Fields, Metric};
 
 /// A load scenario for `loadgen`.
 #[derive(Deserialize, JsonSchema)]

@@ -1,7 +1,7 @@
 //! What is said: sizes of bodies and the text that they are made of.
 
 use super::{Range, Size};
-use crate::model::body::BodyText;
+use crate::model::BodyText;
 
 /// What messages are made of.
 #[derive(Debug, Clone, PartialEq)]

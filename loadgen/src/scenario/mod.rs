@@ -27,7 +27,7 @@ use std::{
 use serde::Deserialize;
 
 use self::{file::File, sources::Sources, variables::Variables};
-use crate::model::vocabulary::{Delivery, Dialect, Vocabulary};
+use crate::model::{Delivery, Dialect, Vocabulary};
 
 pub use self::{
     connections::{Connections, KnownUser, Token, Transport},
@@ -41,7 +41,7 @@ pub use self::{
     units::{Range, Rate, Share, Size, Span},
     variables::Setting,
 };
-pub use crate::model::body::BodyText;
+pub use crate::model::BodyText;
 
 /// A checked scenario: everything in it can be run.
 #[derive(Debug, Clone)]

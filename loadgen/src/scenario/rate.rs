@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Open;
-use crate::model::clock::{Nanos, nanos};
+use crate::model::{Nanos, nanos};
 
 /// How many sends a phase has on average, bursts included; exact to one for uniform arrivals.
 pub fn expected(open: &Open, duration: Duration) -> f64 {

@@ -3,10 +3,7 @@
 use std::{fmt, time::Duration};
 
 use super::units::{Share, Span};
-use crate::model::{
-    clock::nanos,
-    metric::{Count, Metric},
-};
+use crate::model::{Count, Metric, nanos};
 
 /// A condition on one number of the result.
 #[derive(Debug, Clone, PartialEq)]

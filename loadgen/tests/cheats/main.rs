@@ -12,7 +12,7 @@ use std::path::Path;
 
 use loadgen::{
     experiment::{self, Event, Interrupt, Options, Watcher},
-    judge::{checks::Check, verdict::Verdict},
+    judge::{Check, Verdict},
     result::Report,
     rig::StoreChoice,
     scenario::Scenario,

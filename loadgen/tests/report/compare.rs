@@ -1,6 +1,6 @@
 //! Two results against each other.
 
-use loadgen::judge::verdict::Verdict;
+use loadgen::judge::Verdict;
 use loadgen::{
     compare::{Allowance, CompareError, CompareFormat, Comparison, compare},
     result::{Document, Report},

@@ -5,7 +5,7 @@ use hdrhistogram::{
     serialization::interval_log::{IntervalLogIterator, LogEntry},
 };
 use loadgen::{
-    model::{histogram, metric::Metric},
+    model::{Metric, histogram},
     report::{Choice, Format},
     result::Document,
 };

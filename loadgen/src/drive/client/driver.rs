@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 #[cfg(feature = "rust-socketio")]
 use super::rust_socketio;
 use super::{
-    Client, ConnectError, Observer,
+    Observer,
     native::{self, Endpoint, Shared},
 };
 use crate::{
-    model::{clock::Nanos, vocabulary::Delivery},
+    drive::{Client, ConnectError},
+    model::{Delivery, Nanos},
     plan::{Deed, Plan},
     scenario::{Scenario, Transport},
 };

@@ -11,7 +11,7 @@ use server::telemetry::log::escaped;
 
 pub use self::driver::{Connection, Driver, DriverError, Incoming};
 
-use crate::{model::clock::Nanos, observed::Closed};
+use crate::{model::Nanos, observed::Closed};
 
 /// What a driver tells its owner, synchronously and in the order of receipt.
 ///

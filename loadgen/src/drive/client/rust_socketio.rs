@@ -19,9 +19,10 @@ use rust_socketio::{
 use serde_json::Value;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::{Client, ConnectError, Observer, native::Endpoint};
+use super::{Observer, native::Endpoint};
 use crate::{
-    model::clock::{Clock, Nanos},
+    drive::{Client, ConnectError},
+    model::{Clock, Nanos},
     observed::Closed,
     scenario::Transport,
 };

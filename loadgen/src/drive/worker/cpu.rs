@@ -4,7 +4,7 @@ use std::{cell::RefCell, time::Duration};
 
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::model::clock::{Clock, Nanos};
+use crate::model::{Clock, Nanos};
 
 const SECOND: Duration = Duration::from_secs(1);
 

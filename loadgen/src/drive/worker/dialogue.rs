@@ -11,7 +11,7 @@ use std::{
 use tokio::sync::Notify;
 
 use crate::{
-    model::clock::Nanos,
+    model::Nanos,
     plan::{Plan, Share},
 };
 

@@ -3,19 +3,9 @@
 use std::sync::{Arc, Mutex, atomic::AtomicU64};
 
 use crate::{
-    drive::{
-        client::{ConnectError, Driver, native::Endpoint},
-        token::Tokens,
-    },
-    model::{
-        body::{BodyText, RunId},
-        clock::{Clock, Nanos},
-        vocabulary::Vocabulary,
-    },
-    observed::{
-        ledger::Ledger,
-        recorder::{Layout, Samples},
-    },
+    drive::{ConnectError, Driver, client::native::Endpoint, token::Tokens},
+    model::{BodyText, Clock, Nanos, RunId, Vocabulary},
+    observed::{Layout, Ledger, Samples},
     plan::{Plan, Share},
     scenario::Transport,
 };

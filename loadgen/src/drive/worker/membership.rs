@@ -6,9 +6,9 @@ use super::{
     users::{PATIENCE, Users},
 };
 use crate::{
-    drive::client::{Client, ConnectError, Connection},
-    model::{clock::Nanos, metric::Metric},
-    observed::presence::Step,
+    drive::{Client, ConnectError, Connection},
+    model::{Metric, Nanos},
+    observed::Step,
 };
 
 impl Users {

@@ -7,11 +7,8 @@ use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
 use crate::{
-    model::{
-        body::{self, RunId},
-        vocabulary::{Fields, Kind, Vocabulary},
-    },
-    observed::strays::StrayKind,
+    model::{Fields, Kind, RunId, Vocabulary, body},
+    observed::StrayKind,
 };
 
 /// Whether an acknowledgement says that what was asked for is done.
@@ -193,7 +190,7 @@ impl Misfit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{body::BodyText, vocabulary::Dialect};
+    use crate::model::{BodyText, Dialect};
 
     #[test]
     fn the_systems_own_payload_is_read() {

@@ -15,18 +15,8 @@ use super::{
     payload::{self, Body, Misfit, Payload},
 };
 use crate::{
-    model::{
-        body,
-        clock::Nanos,
-        metric::Metric,
-        vocabulary::{Kind, Meaning},
-    },
-    observed::{
-        ledger::Ledger,
-        presence::END_OWED,
-        recorder::{DeliverySample, Recorder},
-        strays::{Stray, StrayKind, Strays},
-    },
+    model::{Kind, Meaning, Metric, Nanos, body},
+    observed::{DeliverySample, Ledger, Recorder, Stray, StrayKind, Strays, presence::END_OWED},
     plan::{Plan, Send},
 };
 

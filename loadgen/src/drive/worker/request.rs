@@ -1,6 +1,6 @@
 //! Joins and leaves as they are asked for.
 
-use crate::model::clock::Nanos;
+use crate::model::Nanos;
 
 /// Acknowledgement ids from here on belong to joins and leaves; below it they are message numbers.
 pub(super) const REQUESTS: u64 = 1 << 40;

@@ -9,8 +9,8 @@ use std::{
 
 use super::{dialogue::Dialogue, timer::Timer, users::Users};
 use crate::{
-    drive::client::Client,
-    model::{body, clock::Nanos},
+    drive::Client,
+    model::{Nanos, body},
 };
 
 /// Sends in a row before the readers get a turn, when the schedule has fallen behind.

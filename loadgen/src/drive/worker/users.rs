@@ -19,17 +19,12 @@ use super::{
     request::{Asked, REQUESTS, Requests},
 };
 use crate::{
-    drive::client::{Client, ConnectError, Connection, Observer, native::Shared},
-    model::{
-        clock::{Nanos, nanos},
-        metric::Metric,
+    drive::{
+        Client, ConnectError, Connection,
+        client::{Observer, native::Shared},
     },
-    observed::{
-        Broken, Closed, First, Observed,
-        presence::{Entry, Step},
-        recorder::{Recorded, WINDOW},
-        strays::Strays,
-    },
+    model::{Metric, Nanos, nanos},
+    observed::{Broken, Closed, Entry, First, Observed, Recorded, Step, Strays, WINDOW},
     plan::{Deed, Place},
 };
 

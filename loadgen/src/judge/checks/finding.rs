@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Check;
 use crate::{
-    model::clock::Nanos,
+    judge::Check,
+    model::Nanos,
     plan::{Plan, Send},
 };
 

@@ -12,12 +12,11 @@ pub use self::{
     finding::{Example, Finding},
 };
 use crate::{
-    model::vocabulary::{Delivery, Vocabulary},
+    model::{Delivery, Vocabulary},
     observed::{
-        Observed, Stored,
-        ledger::{Ledger, Slot, id_bits},
+        Ledger, Observed, Stored, StrayKind,
+        ledger::{Slot, id_bits},
         presence::{Presence, Standing},
-        strays::StrayKind,
     },
     plan::{Plan, Send},
 };

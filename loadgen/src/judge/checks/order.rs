@@ -2,8 +2,11 @@
 
 use std::collections::HashMap;
 
-use super::{Case, Check, Evidence, Findings};
-use crate::plan::{Conversation, Send};
+use super::{Case, Evidence, Findings};
+use crate::{
+    judge::Check,
+    plan::{Conversation, Send},
+};
 
 pub(super) fn check(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
     let by_conversation = messages_by_conversation(evidence);

@@ -4,13 +4,8 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use super::*;
 use crate::{
-    model::vocabulary::Dialect,
-    observed::{
-        Broken, Closed, Ended, Lookup,
-        presence::{Entry, Step},
-        recorder::{Layout, Recorded},
-        strays::Strays,
-    },
+    model::Dialect,
+    observed::{Broken, Closed, Ended, Entry, Layout, Lookup, Recorded, Step, Strays},
     scenario::Scenario,
 };
 

@@ -4,15 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     judge::statistic,
-    model::{
-        clock::{Nanos, nanos},
-        metric::{Count, Metric},
-        numbers,
-    },
-    observed::{
-        machine::MachineSecond,
-        recorder::{Layout, Samples, WINDOW, Watched},
-    },
+    model::{Count, Metric, Nanos, nanos, numbers},
+    observed::{Layout, MachineSecond, Samples, WINDOW, Watched},
     plan::Plan,
     scenario::{Scenario, Subject, Threshold},
 };

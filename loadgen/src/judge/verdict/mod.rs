@@ -21,9 +21,9 @@ use self::{
     validity::{FloorSecond, floor_seconds},
 };
 use crate::{
-    judge::checks::{Account, Check, Finding, Totals},
-    model::{clock::Nanos, metric::Metric},
-    observed::{Ended, Lookup, Observed, recorder::PROMISE},
+    judge::{Account, Check, Finding, Totals},
+    model::{Metric, Nanos},
+    observed::{Ended, Lookup, Observed, PROMISE},
     plan::Plan,
     scenario::{Comparison, Load, Scenario, Subject, Threshold},
 };

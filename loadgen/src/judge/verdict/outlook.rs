@@ -3,8 +3,8 @@
 use super::threshold::FEWEST_SECONDS;
 use crate::{
     judge::statistic,
-    model::{metric::Metric, numbers::count},
-    observed::recorder::WINDOW,
+    model::{Metric, numbers::count},
+    observed::WINDOW,
     plan::{Plan, Send},
     scenario::{Scenario, Subject, Threshold},
 };

@@ -4,8 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::Judged;
-use crate::judge::checks::{Check, Finding};
+use crate::judge::{Check, Finding, Judged};
 
 /// A reason, weightier or not by its verdict. A result records its sentence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

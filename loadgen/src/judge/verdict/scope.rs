@@ -6,9 +6,9 @@ use hdrhistogram::Histogram;
 
 use super::{JudgedPhase, Trial};
 use crate::{
-    judge::checks::Totals,
-    model::{clock::Nanos, histogram, metric::Metric},
-    observed::recorder::{Samples, WINDOW, Window},
+    judge::Totals,
+    model::{Metric, Nanos, histogram},
+    observed::{Samples, WINDOW, Window},
 };
 
 /// The whole run, or a phase.

@@ -7,12 +7,8 @@ use std::sync::Arc;
 
 use super::*;
 use crate::{
-    judge::checks::{Check, Totals},
-    observed::{
-        ledger::Ledger,
-        machine::MachineSecond,
-        recorder::{DeliverySample, Layout, Recorded, Recorder},
-    },
+    judge::{Check, Totals},
+    observed::{DeliverySample, Layout, Ledger, MachineSecond, Recorded, Recorder},
     plan::Share,
     scenario::{parse_condition, parse_subject},
 };

@@ -1,18 +1,13 @@
 //! One threshold against what was measured in its scope.
 
 use super::{
-    Judged, Verdict,
     interval::{Interval, share_interval},
     scope::{Scope, Seconds, Service},
     validity,
 };
 use crate::{
-    judge::statistic,
-    model::{
-        clock::{Nanos, nanos},
-        metric::{Count, Metric},
-        numbers,
-    },
+    judge::{Judged, Verdict, statistic},
+    model::{Count, Metric, Nanos, nanos, numbers},
     scenario::{Subject, Threshold},
 };
 

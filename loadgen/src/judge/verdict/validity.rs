@@ -3,18 +3,13 @@
 use hdrhistogram::Histogram;
 
 use super::{
-    Trial, Verdict,
+    Trial,
     reason::{Reason, SATURATED},
     scope::Scope,
 };
 use crate::{
-    model::{
-        clock::{Nanos, nanos},
-        histogram,
-        metric::Metric,
-        numbers,
-        percentile::BEYOND,
-    },
+    judge::Verdict,
+    model::{Metric, Nanos, histogram, nanos, numbers, percentile::BEYOND},
     observed::{Observed, recorder},
     scenario::{Comparison, Subject, Threshold},
 };

@@ -1,11 +1,8 @@
 //! What a recorder keeps apart, known before the run: the limits, the phases, the sizes, and what is watched meanwhile.
 
-use super::PROMISE;
 use crate::{
-    model::{
-        clock::{Nanos, nanos},
-        metric::Metric,
-    },
+    model::{Metric, Nanos, nanos},
+    observed::PROMISE,
     scenario::{Phase, Scenario, Subject, Threshold},
 };
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use hdrhistogram::Histogram;
 
-use crate::model::{clock::Nanos, histogram, metric::Metric};
+use crate::model::{Metric, Nanos, histogram};
 
 pub use self::{
     layout::{Layout, Limits, SIZES, SizeClass, Watched},

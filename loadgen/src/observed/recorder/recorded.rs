@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use hdrhistogram::Histogram;
 
-use super::{Kind, Layout, Limits, Recorder, SIZES, Samples, Sends, SizeClass, Window};
-use crate::model::metric::Metric;
+use super::{Kind, Limits, SIZES, Sends, SizeClass};
+use crate::{
+    model::Metric,
+    observed::{Layout, Recorder, Samples, Window},
+};
 
 /// What one worker, or by merging all of them, recorded.
 #[derive(Debug, Clone)]

@@ -6,7 +6,7 @@ use hdrhistogram::{
 };
 
 use super::add;
-use crate::model::{clock::Nanos, histogram};
+use crate::model::{Nanos, histogram};
 
 /// The samples of one metric that start in one second of the schedule: deliveries by their intended times.
 #[derive(Debug, Clone, Default)]

@@ -1,7 +1,7 @@
 //! The axes of all charts: where a value goes, which values are labelled, and with which unit.
 
 use super::{TEXT, text_width};
-use crate::model::{clock::Nanos, numbers::limit};
+use crate::model::{Nanos, numbers::limit};
 
 /// How far apart values lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

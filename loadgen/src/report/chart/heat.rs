@@ -9,7 +9,7 @@ use super::{
     plot::{Frame, Margins, Plot, SCHEDULE},
     svg::{Edge, Side, Svg},
 };
-use crate::model::{clock::Nanos, metric::Metric, numbers::duration};
+use crate::model::{Metric, Nanos, numbers::duration};
 
 /// Of the map itself, in units.
 const MAP: u32 = 560;

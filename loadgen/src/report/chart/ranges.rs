@@ -8,7 +8,7 @@ use super::{
     svg::{Edge, Side, Svg},
 };
 use crate::{
-    model::{clock::Nanos, numbers::duration},
+    model::{Nanos, numbers::duration},
     report::statements::{percentile, percentile_value},
     result::MetricResult,
 };

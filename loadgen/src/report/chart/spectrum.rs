@@ -11,8 +11,7 @@ use super::{
     text_width,
 };
 use crate::model::{
-    clock::Nanos,
-    metric::Metric,
+    Metric, Nanos,
     numbers::{count, limit as shown},
     percentile::BEYOND,
 };

@@ -7,7 +7,7 @@ use super::{
     plot::{Frame, Labels, Margins, Plot},
     svg::{Edge, Side, Svg},
 };
-use crate::model::{clock::Nanos, numbers::limit as shown};
+use crate::model::{Nanos, numbers::limit as shown};
 
 /// The height of the chart, in units.
 const HEIGHT: u32 = 460;

@@ -1,12 +1,8 @@
 //! Which charts a page has, and from which numbers of the result each is drawn.
 
 use crate::{
-    model::{
-        histogram::{self, HistogramError},
-        metric::Metric,
-        numbers::count,
-    },
-    observed::recorder::PROMISE,
+    model::{HistogramError, Metric, histogram, numbers::count},
+    observed::PROMISE,
     report::{
         chart::{
             Column, Figure, Ink, Lane, Line, Panel, Row, Series, heat, panels, ranges, spectrum,
@@ -206,7 +202,7 @@ fn load(run: &Run) -> Option<Figure> {
         lines: rates,
     }];
     if run.windows.iter().any(|window| window.machine.is_some()) {
-        let percent = |share: fn(&crate::observed::machine::MachineSecond) -> f64| {
+        let percent = |share: fn(&crate::observed::MachineSecond) -> f64| {
             by_second(run, |window| Some(100.0 * share(&window.machine?)))
         };
         shown.push(Panel {

@@ -17,10 +17,10 @@ use super::{
     latencies::{Latency, latencies},
     statements,
 };
-use crate::judge::verdict::Reason;
 use crate::{
+    judge::Reason,
     model::numbers::{bytes, limit},
-    observed::recorder::PROMISE,
+    observed::PROMISE,
     result::{Document, Model, PERCENTILES, Report},
 };
 

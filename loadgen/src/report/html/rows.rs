@@ -1,13 +1,13 @@
 //! The words and numbers of the page, row by row.
 
 use crate::{
-    judge::verdict::{Reason, Verdict},
+    judge::{Reason, Verdict},
     model::{
-        histogram::HistogramError,
+        HistogramError,
         numbers::{bytes, count, duration, limit, share},
         percentile,
     },
-    observed::recorder::PROMISE,
+    observed::PROMISE,
     report::statements::{self, Outcome},
     result::{Report, Run},
 };

@@ -106,8 +106,8 @@ fn table(rows: &[(String, &MetricResult)]) -> Table {
 mod tests {
     use super::*;
     use crate::{
-        model::metric::Metric,
-        observed::recorder::{DeliverySample, Layout, Recorder},
+        model::Metric,
+        observed::{DeliverySample, Layout, Recorder},
         result,
     };
 

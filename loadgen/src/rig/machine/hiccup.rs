@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{model::clock::nanos, observed::machine::Hiccups};
+use crate::{model::nanos, observed::Hiccups};
 
 /// How long it sleeps at a time.
 const SLEEP: Duration = Duration::from_millis(1);

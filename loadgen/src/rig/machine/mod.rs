@@ -14,7 +14,7 @@ use std::{
 };
 
 pub use self::hiccup::HiccupMonitor;
-use crate::{observed::machine::MachineSecond, rig::cpu_ticks};
+use crate::{observed::MachineSecond, rig::cpu_ticks};
 
 /// The length of a window.
 const SECOND: Duration = Duration::from_secs(1);

@@ -2,7 +2,7 @@
 
 use super::Checker;
 use crate::{
-    model::vocabulary::{Fields, Names, Vocabulary},
+    model::{Fields, Names, Vocabulary},
     scenario::{
         Located, Population,
         file::{FileEvents, FileFields, FileNames},

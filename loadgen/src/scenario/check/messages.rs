@@ -2,7 +2,7 @@
 
 use super::Checker;
 use crate::{
-    model::body::{self, BodyText},
+    model::{BodyText, body},
     scenario::{
         Located, Messages, Range, Size, Sizes,
         file::{FileMessages, Text},

@@ -18,7 +18,7 @@ use super::{
     variables::Variables,
     written::Placed,
 };
-use crate::model::vocabulary::{Delivery, Dialect, Vocabulary};
+use crate::model::{Delivery, Dialect, Vocabulary};
 
 /// Checks a file.
 pub(super) fn check(

@@ -4,7 +4,7 @@ use std::{ops::Range as ByteRange, time::Duration};
 
 use super::Checker;
 use crate::{
-    model::vocabulary::Vocabulary,
+    model::Vocabulary,
     scenario::{
         Burst, Churn, Load, Located, Open, Phase, Population, Rate, Spike, expected,
         file::FilePhase, written::Placed,

@@ -4,10 +4,7 @@ use std::ops::Range as ByteRange;
 
 use super::Checker;
 use crate::{
-    model::{
-        metric::{Count, Metric},
-        vocabulary::Vocabulary,
-    },
+    model::{Count, Metric, Vocabulary},
     scenario::{
         Located, Subject, Threshold,
         file::Thresholds,
@@ -129,7 +126,7 @@ impl Checker<'_> {
         span: &ByteRange<usize>,
         vocabulary: &Vocabulary,
     ) -> Result<(), Located> {
-        let named = |name: fn(&crate::model::vocabulary::Names) -> bool| {
+        let named = |name: fn(&crate::model::Names) -> bool| {
             name(&vocabulary.room) || name(&vocabulary.channel)
         };
         let missing = match subject {

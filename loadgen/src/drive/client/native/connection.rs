@@ -26,8 +26,8 @@ use super::{
     packet::{self, Open, Packet},
 };
 use crate::{
-    drive::client::{Client, ConnectError, Observer},
-    model::clock::{Clock, Nanos},
+    drive::{Client, ConnectError, client::Observer},
+    model::{Clock, Nanos},
     observed::Closed,
 };
 

@@ -11,7 +11,7 @@ use tokio::{
 };
 use tungstenite::handshake::{client::generate_key, derive_accept_key};
 
-use crate::drive::client::ConnectError;
+use crate::drive::ConnectError;
 
 /// More than this before the end of the headers is no answer to an upgrade.
 const MOST_HEADER_BYTES: usize = 16 << 10;

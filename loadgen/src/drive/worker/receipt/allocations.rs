@@ -7,18 +7,12 @@ use serde_json::json;
 use super::*;
 use crate::{
     drive::{
-        client::{
-            Driver,
-            native::{self, Endpoint},
-        },
+        Driver,
+        client::native::{self, Endpoint},
         token::Tokens,
     },
-    model::{
-        body::RunId,
-        clock::Clock,
-        vocabulary::{Dialect, Vocabulary},
-    },
-    observed::recorder::Layout,
+    model::{Clock, Dialect, RunId, Vocabulary},
+    observed::Layout,
     plan::Share,
     scenario::Scenario,
 };

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::observed::recorder::{DeliverySample, Recorder};
+use crate::observed::{DeliverySample, Recorder};
 
 const MS: Nanos = 1_000_000;
 const SECOND: Nanos = WINDOW;
