@@ -12,7 +12,7 @@ pub mod markdown;
 mod openmetrics;
 pub mod publish;
 pub mod statements;
-pub(crate) mod table;
+pub mod table;
 mod terminal;
 
 pub use self::{

@@ -3,14 +3,14 @@
 use comfy_table::{CellAlignment, Table, presets};
 
 /// A table without rows.
-pub(crate) fn plain_table() -> Table {
+pub fn plain_table() -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table
 }
 
 /// Sets the columns apart, and those from the first with numbers on to the right.
-pub(crate) fn align_numbers(table: &mut Table, first: usize) {
+pub fn align_numbers(table: &mut Table, first: usize) {
     for column in first..table.column_count() {
         if let Some(column) = table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Right);

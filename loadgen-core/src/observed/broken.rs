@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use server::telemetry::log::escaped;
+use printable::escaped;
 
 use crate::model::Nanos;
 
