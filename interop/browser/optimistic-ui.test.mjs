@@ -132,7 +132,7 @@ for (const kind of ['room', 'channel']) {
   test(`${kind}: shown at once while the database is away, and removed with the reason when it stays away`, async () => {
     const names = dialects.readme[kind];
     const line = await CutLine.open();
-    const server = await startServer(['--save-deadline', '3s'], { mongo: line.uri });
+    const server = await startServer(['--save-deadline', '3s'], { store: line.uri });
     const id = unique(kind);
     const alice = await open(server, names, { id });
     await alice.status('joined with 1');

@@ -13,7 +13,7 @@ export const PING_TIMEOUT = 200;
 /** Two servers: one as in the official suites, and one that has hours between two pings. */
 export async function startServers() {
   const pings = (interval, timeout) => ['--ping-interval', interval, '--ping-timeout', timeout];
-  const start = (args) => startServer(args, { mongo: 'memory' });
+  const start = (args) => startServer(args, { store: 'memory' });
   return [
     await start(pings(`${PING_INTERVAL}ms`, `${PING_TIMEOUT}ms`)),
     await start(pings('5h', '5h')),

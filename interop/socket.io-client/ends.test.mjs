@@ -11,7 +11,7 @@ for (const [dialect, vocabulary] of Object.entries(dialects)) {
   for (const names of [vocabulary.room, vocabulary.channel]) {
     test(`${dialect}, ${names.kind}: a message that cannot be saved fails for all, once, and is not stored`, async () => {
       const line = await CutLine.open();
-      const server = await startServer(['--dialect', dialect, '--save-deadline', '2s'], { mongo: line.uri });
+      const server = await startServer(['--dialect', dialect, '--save-deadline', '2s'], { store: line.uri });
       const [alice, bob] = [await connect(server), await connect(server)];
       const id = unique(names.kind);
       for (const client of [alice, bob]) assert.ok((await client.ask(names.join, { [names.id]: id })).success);

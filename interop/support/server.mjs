@@ -15,10 +15,13 @@ const required = (name) => {
   return value;
 };
 
-/** Starts the server with these arguments; `mongo` may be another address of the same MongoDB (see `CutLine`). */
-export async function startServer(args = [], { mongo = required('INTEROP_MONGODB') } = {}) {
+/**
+ * Starts the server with these arguments; `store` may be another address of the same MongoDB (see `CutLine`), or
+ * `memory`.
+ */
+export async function startServer(args = [], { store = required('INTEROP_MONGODB') } = {}) {
   const database = `interop_${randomBytes(6).toString('hex')}`;
-  const all = ['--port', '0', '--store', mongo, '--database', database, '--log', 'error', ...args];
+  const all = ['--port', '0', '--store', store, '--database', database, '--log', 'error', ...args];
   const child = spawn(required('INTEROP_SERVER'), all, { stdio: ['ignore', 'pipe', 'inherit'] });
   const exited = once(child, 'exit');
   const lines = createInterface({ input: child.stdout });
@@ -48,6 +51,12 @@ class Server {
     return new URL(this.url).port;
   }
 
+  /** The value of a metric without labels. */
+  async metric(name) {
+    const { text } = await this.get('/metrics');
+    return Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1]);
+  }
+
   /** What is stored under `_id` in a collection, read with MongoDB's own driver. */
   async stored(collection, filter) {
     this.#mongo ??= new MongoClient(required('INTEROP_MONGODB'));
@@ -55,7 +64,8 @@ class Server {
   }
 
   async get(path) {
-    const response = await fetch(this.url + path);
+    // No connection of ours stays among those that the server counts.
+    const response = await fetch(this.url + path, { headers: { connection: 'close' } });
     const text = await response.text();
     return { status: response.status, text, json: () => JSON.parse(text) };
   }
