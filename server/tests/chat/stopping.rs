@@ -8,6 +8,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::{
     client::{Client, GUARD, Packet},
+    mongo::{mongodb_support::MongoDb, on},
     polling::Polling,
     running::{config, start, start_with},
     store::Obedient,
@@ -172,5 +173,41 @@ async fn clients_that_go_on_sending_get_every_end_and_every_answer() {
     for client in clients {
         let (without_an_end, unanswered) = client.await.unwrap();
         assert_eq!((without_an_end, unanswered), (0, 0));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mongodb_that_answers_nobody_takes_no_end_away() {
+    const USERS: usize = 8;
+    const MESSAGES: usize = 25;
+    let Some(mongodb) = MongoDb::start().await else {
+        return;
+    };
+    // The drain gives the messages up, or their own deadline does.
+    for (drain_deadline, save_deadline) in [(4, 30), (15, 2)] {
+        let mut config = on(&mongodb);
+        config.drain_deadline = Duration::from_secs(drain_deadline);
+        config.writer.deadline = Duration::from_secs(save_deadline);
+        let server = start(config).await;
+        let mut clients = Vec::new();
+        for n in 0..USERS {
+            clients.push(Client::in_rooms(server.address, &format!("u{n}"), &["r"]).await);
+        }
+        mongodb.freeze();
+        let clients: Vec<_> = clients
+            .into_iter()
+            .map(|client| tokio::spawn(send_until_the_end(client, MESSAGES)))
+            .collect();
+        while server.metric("chat_messages_total{kind=\"room\"}").await < (USERS * MESSAGES) as f64
+        {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let stopped = server.stopped().await;
+        mongodb.thaw();
+        assert!(stopped.clean, "{stopped:?}");
+        assert!(stopped.saves.failed > 0, "{stopped:?}");
+        for client in clients {
+            assert_eq!(client.await.unwrap(), (0, 0));
+        }
     }
 }
