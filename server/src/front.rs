@@ -226,8 +226,11 @@ impl Front {
             Err(error) => return Ok(self.refused(error.status(), error.name())),
         };
         let mut answer = StatusCode::OK.into_response();
+        let mut left = body.bytes.len();
         for part in parts(&body.bytes) {
             line.until_readable().await;
+            left = left.saturating_sub(part.len() + 1);
+            line.received(part.len() + 1, || left as u64);
             let foreign = foreign_bytes(&part);
             if foreign > 0 && !line.may_ask_foreign(foreign) {
                 line.cut();

@@ -17,6 +17,7 @@ pub mod lines;
 pub mod listener;
 pub mod message;
 pub mod outbox;
+pub mod pace;
 pub mod process;
 pub mod protocol;
 mod server;

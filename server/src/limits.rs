@@ -45,70 +45,6 @@ impl TokenBucket {
     }
 }
 
-/// How long a socket may stay over its limit before it must go. Its heartbeats are read as slowly as all the rest, and
-/// would end it later, for a reason that is none.
-const FLOOD_ENDS: Duration = Duration::from_secs(5);
-/// How long it must have kept to its limit for the time over it to begin anew.
-const CALM: Duration = Duration::from_secs(2);
-
-/// Holds one socket to its limit of events.
-#[derive(Debug)]
-pub struct Pace {
-    bucket: TokenBucket,
-    /// What one event over the limit costs.
-    wait: Duration,
-    over: Option<Over>,
-}
-
-#[derive(Debug)]
-struct Over {
-    since: Instant,
-    last: Instant,
-}
-
-/// An event too much.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Flood {
-    /// How much longer nothing should be read from the socket.
-    pub wait: Duration,
-    /// The socket has been over its limit for so long that it must go.
-    pub must_go: bool,
-}
-
-impl Pace {
-    /// At its limit for the first time after a burst of one second's worth.
-    #[must_use]
-    pub fn new(per_second: NonZeroU32, now: Instant) -> Self {
-        Self {
-            bucket: TokenBucket::new(per_second, now),
-            wait: Duration::from_secs(1) / per_second.get(),
-            over: None,
-        }
-    }
-
-    /// Takes one event.
-    ///
-    /// # Errors
-    /// It is one too much.
-    pub fn take(&mut self, now: Instant) -> Result<(), Flood> {
-        if self.bucket.take(now) {
-            return Ok(());
-        }
-        let over = match &mut self.over {
-            Some(over) if now.saturating_duration_since(over.last) < CALM => over,
-            calm => calm.insert(Over {
-                since: now,
-                last: now,
-            }),
-        };
-        over.last = now;
-        Err(Flood {
-            wait: self.wait,
-            must_go: now.saturating_duration_since(over.since) >= FLOOD_ENDS,
-        })
-    }
-}
-
 /// Counts what each address holds, up to a limit.
 #[derive(Debug, Clone)]
 pub struct AddressLimit {
@@ -179,32 +115,6 @@ mod tests {
             10,
             "no more than a second's worth is kept"
         );
-    }
-
-    #[test]
-    fn a_flood_must_go_in_the_end_and_a_burst_may_stay() {
-        let start = Instant::now();
-        let rate = NonZeroU32::new(10).unwrap();
-        let mut flooding = Pace::new(rate, start);
-        // Twice the rate, without a pause.
-        let mut events = (0_u32..).map(|n| {
-            let at = start + Duration::from_millis(50) * n;
-            (at - start, flooding.take(at))
-        });
-        let first = events.find_map(|(_, taken)| taken.err()).unwrap();
-        assert_eq!(first.wait, Duration::from_millis(100));
-        assert!(!first.must_go);
-        let (gone, _) = events
-            .find(|(_, taken)| taken.is_err_and(|flood| flood.must_go))
-            .unwrap();
-        assert!((5..8).contains(&gone.as_secs()), "{gone:?}");
-
-        let mut bursting = Pace::new(rate, start);
-        for second in (0..100).step_by(4) {
-            let at = start + Duration::from_secs(second);
-            let over = (0..20).filter_map(|_| bursting.take(at).err()).last();
-            assert!(!over.unwrap().must_go, "at {second} s");
-        }
     }
 
     #[test]

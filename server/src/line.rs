@@ -18,6 +18,7 @@ use crate::{
     lines::Lines,
     listener::Connection,
     outbox::{Offer, Outbox},
+    pace::Traffic,
     session::{Life, Sent, Session},
 };
 
@@ -35,6 +36,8 @@ pub struct Line {
     outbox: Mutex<Outbox<Packet>>,
     /// Nothing is read from it before.
     paused_until: Mutex<Option<Instant>>,
+    /// What came, if anybody wants to know.
+    traffic: Mutex<Option<Traffic>>,
     posting: tokio::sync::Mutex<()>,
 }
 
@@ -106,6 +109,7 @@ impl Line {
             state: Mutex::default(),
             outbox,
             paused_until: Mutex::new(None),
+            traffic: Mutex::new(None),
             posting: tokio::sync::Mutex::new(()),
         }
     }
@@ -383,6 +387,25 @@ impl Line {
         let mut state = self.state.lock();
         state.asked_foreign = state.asked_foreign.saturating_add(bytes);
         state.asked_foreign <= FOREIGN_NAMESPACES
+    }
+
+    /// From now on what comes is counted.
+    pub fn count_traffic(&self) {
+        self.traffic.lock().get_or_insert_default();
+    }
+
+    /// So many bytes were read; `waiting` says how many wait to be.
+    pub fn received(&self, read: usize, waiting: impl FnOnce() -> u64) {
+        if let Some(traffic) = &mut *self.traffic.lock() {
+            traffic.read += read as u64;
+            traffic.arrived = traffic.arrived.max(traffic.read + waiting());
+        }
+    }
+
+    /// What has come since it is counted.
+    #[must_use]
+    pub fn traffic(&self) -> Traffic {
+        self.traffic.lock().unwrap_or_default()
     }
 
     /// Lets nothing be read from it for `time` more, and for `longest` in all.

@@ -14,8 +14,9 @@ use socketioxide::extract::{AckSender, SocketRef};
 use tokio::sync::oneshot;
 
 use crate::{
-    limits::{AddressSlot, Flood, Pace},
+    limits::AddressSlot,
     line::{Line, Shared, sent},
+    pace::{Flood, Pace},
     socket_manager::{SocketId, User},
 };
 
@@ -85,16 +86,20 @@ impl Session {
     /// Takes one more event within the limit.
     ///
     /// # Errors
-    /// It is over the limit. Nothing is read from it until it has room again.
+    /// It is over the limit. Nothing is read from it for a while if it sends on.
     pub fn take_event(&self) -> Result<(), Flood> {
         let Some(pace) = &self.pace else {
             return Ok(());
         };
-        pace.lock().take(Instant::now()).inspect_err(|flood| {
-            if let Some(line) = &self.line {
-                line.pause(flood.wait, LONGEST_PAUSE);
-            }
-        })
+        let line = self.line.as_ref();
+        let traffic = line.map(|line| line.traffic()).unwrap_or_default();
+        pace.lock()
+            .take(Instant::now(), traffic)
+            .inspect_err(|flood| {
+                if let Some(line) = line {
+                    line.pause(flood.wait, LONGEST_PAUSE);
+                }
+            })
     }
 
     /// The Engine.IO session that it is on.

@@ -275,6 +275,10 @@ impl AsyncRead for Stream {
         if this.is_blocked {
             this.read_ahead = this.read_ahead.saturating_sub(read);
         }
+        if let (Some(Carried { line, .. }), Some(tcp)) = (&this.carried, &this.inner) {
+            // It never fails; if it did, nothing would wait.
+            line.received(read, || rustix::io::ioctl_fionread(tcp).unwrap_or(0));
+        }
         result
     }
 }

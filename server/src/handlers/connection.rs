@@ -20,9 +20,9 @@ use super::route;
 use crate::{
     auth::{AuthError, Handshake},
     chat::Chat,
-    limits::Pace,
     line::{Line, Shared},
     listener::Connection,
+    pace::Pace,
     protocol::{ALREADY_LOGGED_IN, LOGGED_IN_ELSEWHERE, RECONNECTED, Refusal, outbound::iso},
     session::{Life, Recipient, Session},
     socket_manager::Superseded,
@@ -109,6 +109,9 @@ fn try_admit(
         .limits
         .events_per_second
         .map(|rate| Pace::new(rate, Instant::now()));
+    if let (Some(_), Some(line)) = (&pace, &line) {
+        line.count_traffic();
+    }
     let session = Arc::new(Session::new(user, line.clone(), pace, slot));
 
     route(chat, &session, socket);

@@ -9,6 +9,7 @@ mod client;
 mod corpus;
 mod dialects;
 mod documents;
+mod floods;
 mod hostile;
 mod http;
 mod ids;
