@@ -1,6 +1,6 @@
 //! What was found in the store when the messages were looked up.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Whether the store was looked up, and what was found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,52 +33,53 @@ impl Lookup {
     }
 }
 
-/// The store's content: the hash of the `_id` under which each message of the run is there.
+/// The store's content: the hashes of the `_id`s under which each message of the run is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored {
-    ids: Vec<u64>,
-    twice: HashSet<u32>,
+    /// The least of each message's; 0 stands for none.
+    first: Vec<u64>,
+    /// All others, of messages that are there more than once.
+    others: BTreeMap<u32, BTreeSet<u64>>,
 }
 
 impl Stored {
     /// An empty store, for a plan of so many messages.
     pub fn new(messages: usize) -> Self {
         Self {
-            ids: vec![0; messages],
-            twice: HashSet::new(),
+            first: vec![0; messages],
+            others: BTreeMap::new(),
         }
     }
 
     /// Notes a document of the message, by the hash of its `_id`.
     pub fn add(&mut self, message: u32, id: u64) {
-        match self.ids.get_mut(message as usize) {
+        match self.first.get_mut(message as usize) {
             Some(none @ 0) => *none = id,
-            Some(known) => {
-                *known = id.min(*known);
-                self.twice.insert(message);
+            Some(first) if *first == id => {}
+            Some(first) => {
+                let others = self.others.entry(message).or_default();
+                others.insert(id.max(*first));
+                *first = id.min(*first);
             }
             // A document of this run's prefix and of no planned message: the body check tells it.
             None => {}
         }
     }
 
-    /// The hash of the `_id` under which a message is there.
-    pub fn id(&self, message: usize) -> Option<u64> {
-        (self.ids[message] != 0).then(|| self.ids[message])
-    }
-
-    /// Whether a message is there more than once.
-    pub fn is_twice(&self, message: u32) -> bool {
-        self.twice.contains(&message)
+    /// The hashes of the `_id`s under which a message is there, the least first.
+    pub fn ids(&self, message: u32) -> impl Iterator<Item = u64> {
+        let first = self.first[message as usize];
+        let others = self.others.get(&message).into_iter().flatten().copied();
+        (first != 0).then_some(first).into_iter().chain(others)
     }
 
     /// Adds what another part found.
     fn merge(&mut self, other: Stored) {
-        self.twice.extend(other.twice);
-        for (message, id) in (0..).zip(other.ids) {
-            if id != 0 {
-                self.add(message, id);
-            }
+        let first = (0..).zip(other.first).filter(|(_, id)| *id != 0);
+        let others = other.others.into_iter();
+        let others = others.flat_map(|(message, ids)| ids.into_iter().map(move |id| (message, id)));
+        for (message, id) in first.chain(others) {
+            self.add(message, id);
         }
     }
 }

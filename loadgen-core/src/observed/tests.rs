@@ -216,8 +216,7 @@ fn told(all: &Observed) -> String {
                 all.ledger.slowest(message),
             );
             let stored = all.stored.found();
-            let stored =
-                stored.map(|stored| (stored.id(message as usize), stored.is_twice(message)));
+            let stored = stored.map(|stored| stored.ids(message).collect::<Vec<_>>());
             (slots, times, stored)
         })
         .collect();

@@ -365,26 +365,26 @@ impl<'a> Audit<'a> {
         let Some(stored) = self.stored else {
             return;
         };
-        let id = stored.id(message as usize);
+        let ids: Vec<u64> = stored.ids(message).collect();
         let case = || Case::of(message, send, send.sender);
         if told.confirmed {
             // Which of two ids is the stored one, the finding about the ids leaves open.
-            let same = id.is_some() && (id.map(id_bits) == told.id || told.ids_differ);
-            if same {
+            let under = |id: &u64| told.ids_differ || told.id == Some(id_bits(*id));
+            if ids.iter().any(under) {
                 let totals = self.totals(send);
                 totals.stored = totals.stored.map(|stored| stored + 1);
             } else {
-                let note = match id {
-                    Some(_) => "stored under another _id",
-                    None => "no document",
+                let note = match ids.is_empty() {
+                    false => "stored under another _id",
+                    true => "no document",
                 };
                 self.findings
                     .add(Check::ConfirmedNotStored, case().note(note));
             }
-        } else if told.failed && id.is_some() {
+        } else if told.failed && !ids.is_empty() {
             self.findings.add(Check::FailedButStored, case());
         }
-        if stored.is_twice(message) {
+        if ids.len() > 1 {
             self.findings.add(Check::StoredTwice, case());
         }
     }
