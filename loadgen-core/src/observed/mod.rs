@@ -19,7 +19,7 @@ pub use self::{
     machine::{Hiccups, MachineSecond},
     presence::{Entry, Step},
     recorder::{
-        DeliverySample, Layout, PROMISE, Recorded, Recorder, Samples, WINDOW, Watched, Window,
+        DeliverySample, Layout, Over, PROMISE, Recorded, Recorder, Samples, WINDOW, Watched, Window,
     },
     stored::{Lookup, Stored},
     strays::{Stray, StrayKind, Strays},

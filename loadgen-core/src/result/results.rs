@@ -242,7 +242,7 @@ fn windows(observed: &Observed) -> Vec<WindowResult> {
             WindowResult {
                 second,
                 deliveries: window.n,
-                over: window.over.first().copied().unwrap_or(0),
+                over: window.over.first().map_or(0, |over| over.n),
                 p50: percentile::of(&histogram, 50.0).ok(),
                 p99: percentile::of(&histogram, 99.0).ok(),
                 max: (!histogram.is_empty()).then(|| histogram.max()),

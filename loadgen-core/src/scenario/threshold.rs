@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use super::units::{Share, Span};
-use crate::model::{Count, Metric, nanos};
+use crate::model::{Count, Metric, Nanos, nanos};
 
 /// A condition on one number of the result.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,6 +64,19 @@ impl Comparison {
 }
 
 impl Threshold {
+    /// The duration up to which samples are on the near side of the limit, the duration itself included: those that it
+    /// leaves out are over it. `None` of a count, and of a time that is no limit of single samples.
+    pub fn limit(&self) -> Option<Nanos> {
+        let bound = self.bound as Nanos;
+        match (self.subject, self.comparison) {
+            (Subject::Within(_, limit), _) => Some(nanos(limit)),
+            (Subject::Mean(_) | Subject::Count(_), _) | (_, Comparison::Equal) => None,
+            // Under 5 ms is at most a nanosecond less.
+            (_, Comparison::Less | Comparison::GreaterOrEqual) => Some(bound.saturating_sub(1)),
+            (_, Comparison::LessOrEqual | Comparison::Greater) => Some(bound),
+        }
+    }
+
     /// The condition on one phase alone, as it is shown: `delivery.p99 < 5ms (phase steady)`.
     pub fn in_phase(&self, phase: &str) -> String {
         format!("{self} (phase {phase})")

@@ -14,7 +14,7 @@ pub use self::{
 use crate::{
     model::{Delivery, Vocabulary},
     observed::{
-        Ledger, Observed, Stored, StrayKind,
+        Ledger, Observed, Stored, StrayKind, WINDOW,
         ledger::{Slot, id_bits},
         presence::{Presence, Standing},
     },
@@ -107,6 +107,8 @@ pub struct Account {
     pub totals: Totals,
     /// Counts of each phase's messages.
     pub phases: Vec<Totals>,
+    /// Deliveries of measured phases that were due and never came, by the second of the schedule that they were due in.
+    pub lost_in: Vec<u64>,
     /// (message, member) pairs in the grey zone of a join, a leave or a reconnect.
     pub grey: u64,
     /// Broken promises, in the order of [`Check::ALL`].
@@ -133,6 +135,7 @@ impl Account {
             totals.scheduled = totals.sent;
             totals.dropped = 0;
         }
+        self.lost_in.clear();
         self
     }
 }
@@ -152,6 +155,7 @@ pub fn account(plan: &Plan, promises: Promises, observed: &Observed) -> Account 
     let Audit {
         nothing: mut totals,
         phases,
+        lost_in,
         grey,
         mut findings,
         ..
@@ -166,6 +170,7 @@ pub fn account(plan: &Plan, promises: Promises, observed: &Observed) -> Account 
     let account = Account {
         totals,
         phases,
+        lost_in,
         grey,
         findings: findings.into_sorted(),
     };
@@ -182,6 +187,7 @@ struct Audit<'a> {
     /// What is counted before anything is.
     nothing: Totals,
     phases: Vec<Totals>,
+    lost_in: Vec<u64>,
     grey: u64,
     findings: Findings<'a>,
 }
@@ -206,6 +212,7 @@ impl<'a> Audit<'a> {
             evidence,
             stored,
             phases: vec![nothing.clone(); evidence.plan.phases.len()],
+            lost_in: Vec::new(),
             nothing,
             grey: 0,
             findings: Findings::new(evidence.plan),
@@ -297,6 +304,9 @@ impl<'a> Audit<'a> {
                     totals.expected += 1;
                     totals.delivered += u64::from(deliveries > 0);
                     totals.lost += u64::from(deliveries == 0);
+                    if deliveries == 0 && self.evidence.plan.phase_of(send).measured {
+                        self.lost(send);
+                    }
                 }
                 if deliveries == 0 {
                     self.findings.add(Check::Lost, case());
@@ -317,6 +327,14 @@ impl<'a> Audit<'a> {
         if seen.changed() {
             self.findings.add(Check::ContentChanged, case());
         }
+    }
+
+    fn lost(&mut self, send: &Send) {
+        let second = (send.at / WINDOW) as usize;
+        if self.lost_in.len() <= second {
+            self.lost_in.resize(second + 1, 0);
+        }
+        self.lost_in[second] += 1;
     }
 
     fn end(&mut self, seen: &Slot, owed: bool, case: &Case) {

@@ -2,11 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
+use super::{fan_out::FanOut, limit::Limit};
 use crate::{
     judge::statistic,
     model::{Count, Metric, Nanos, nanos, numbers},
     observed::{Layout, MachineSecond, Samples, WINDOW, Watched},
-    plan::Plan,
+    plan::{Plan, Send},
     scenario::{Scenario, Subject, Threshold},
 };
 
@@ -49,6 +50,8 @@ pub struct Live {
 struct Condition {
     threshold: Threshold,
     phase: Option<(u16, String)>,
+    /// How many deliveries its messages have.
+    fan_out: FanOut,
     /// It is judged from here on, counted from the start of the schedule.
     from: Nanos,
 }
@@ -137,32 +140,39 @@ impl Live {
         } = condition;
         let phase = phase.as_ref().map(|(index, _)| *index);
         let missed = |number: f64| !threshold.comparison.holds(number, threshold.bound);
-        match threshold.subject {
-            Subject::Percentile(metric, _) | Subject::Max(metric) | Subject::Mean(metric) => {
-                let histogram = &self.samples(phase, metric)?.histogram;
-                let number = statistic::time(threshold.subject, histogram).ok()?;
-                let text = format!(
-                    "{} (n = {})",
-                    numbers::duration(number as Nanos),
-                    histogram.len()
-                );
-                missed(number).then_some(text)
-            }
-            Subject::Within(metric, limit) => {
-                let samples = self.samples(phase, metric)?;
-                let n = samples.histogram.len();
-                let place = self.layout.limits().place(nanos(limit))?;
-                if n < statistic::needed(threshold) {
-                    return None;
-                }
-                let share = statistic::share(samples.within[place], n);
-                missed(share).then(|| format!("{} (n = {n})", numbers::share(share)))
-            }
+        let metric = match threshold.subject {
             Subject::Count(count) => {
                 let counted = counts.so_far(count)?;
-                missed(counted as f64).then(|| counted.to_string())
+                return missed(counted as f64).then(|| counted.to_string());
             }
+            Subject::Percentile(metric, _)
+            | Subject::Max(metric)
+            | Subject::Mean(metric)
+            | Subject::Within(metric, _) => metric,
+        };
+        let samples = self.samples(phase, metric)?;
+        let n = samples.histogram.len();
+        if n < statistic::needed(threshold) {
+            return None;
         }
+        let place = || self.layout.limits().place(threshold.limit()?);
+        let over = place().map_or(0, |place| samples.over(place));
+        let (number, text) = match threshold.subject {
+            Subject::Within(..) => {
+                let share = statistic::share(n - over, n);
+                (share, numbers::share(share))
+            }
+            _ => {
+                let time = statistic::time(threshold.subject, &samples.histogram).ok()?;
+                (time, numbers::duration(time as Nanos))
+            }
+        };
+        // A run that may yet go on is ended only by what it missed for certain.
+        let missed = match Limit::of(threshold) {
+            Some(limit) => limit.is_missed(over, n, condition.fan_out.of_samples(metric)),
+            None => missed(number),
+        };
+        missed.then(|| format!("{text} (n = {n})"))
     }
 
     /// The samples of a metric, where there are any.
@@ -186,7 +196,12 @@ fn conditions(scenario: &Scenario, plan: &Plan) -> Vec<Condition> {
     });
     all.chain(of_phases)
         .filter_map(|(threshold, phase, start)| {
+            let counts = |send: &Send| match &phase {
+                Some((index, _)) => send.phase == *index,
+                None => plan.phase_of(send).measured,
+            };
             Some(Condition {
+                fan_out: FanOut::of(plan, counts),
                 from: start + nanos(threshold.abort_after?),
                 threshold: threshold.clone(),
                 phase,

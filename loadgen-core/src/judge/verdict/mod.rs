@@ -1,24 +1,30 @@
 //! From the recorded result to one of four verdicts, each with its reasons in plain words.
 
-mod interval;
+mod fan_out;
+mod found;
+mod limit;
 pub mod live;
+mod misses;
 mod outlook;
 mod reason;
+mod resample;
 mod scope;
 mod threshold;
 mod validity;
+mod when;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::{
-    interval::{Interval, share_interval},
-    outlook::unjudgeable,
-    reason::Reason,
-};
 use self::{
+    fan_out::FanOut,
     scope::Scope,
     threshold::judge_threshold,
     validity::{FloorSecond, floor_seconds},
+};
+pub use self::{
+    misses::{Allowed, Decision, Doubt, FEWEST_SECONDS, Misses, Range, Second},
+    outlook::unjudgeable,
+    reason::Reason,
 };
 use crate::{
     judge::{Account, Check, Finding, Totals},
@@ -119,6 +125,8 @@ struct JudgedPhase<'a> {
     measured: bool,
     /// Closed model: its latencies are service times.
     closed: bool,
+    /// How many deliveries its messages have.
+    fan_out: FanOut,
     /// The conditions on it alone.
     thresholds: &'a [Threshold],
 }
@@ -127,12 +135,14 @@ struct JudgedPhase<'a> {
 fn phases<'a>(scenario: &'a Scenario, plan: &'a Plan) -> Vec<JudgedPhase<'a>> {
     let phases = scenario.phases.iter().zip(&plan.phases);
     phases
-        .map(|(phase, planned)| JudgedPhase {
+        .zip(0..)
+        .map(|((phase, planned), index)| JudgedPhase {
             name: &planned.name,
             start: planned.start,
             end: planned.end,
             measured: planned.measured,
             closed: matches!(phase.load, Load::Closed { .. }),
+            fan_out: FanOut::of(plan, |send| send.phase == index),
             thresholds: &phase.thresholds,
         })
         .collect()

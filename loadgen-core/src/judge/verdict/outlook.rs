@@ -1,6 +1,6 @@
 //! Which thresholds can't be judged whatever comes, since the plan has too few samples for them.
 
-use super::threshold::FEWEST_SECONDS;
+use super::{limit::Limit, misses::FEWEST_SECONDS};
 use crate::{
     judge::statistic,
     model::{Metric, numbers::count},
@@ -62,13 +62,14 @@ impl Planned {
 
     /// What a threshold needs and this has not.
     fn lacks(&self, threshold: &Threshold) -> Option<String> {
-        let (metric, by_second) = match threshold.subject {
-            Subject::Percentile(metric, _) | Subject::Max(metric) | Subject::Mean(metric) => {
-                (metric, false)
-            }
-            Subject::Within(metric, _) => (metric, true),
+        let metric = match threshold.subject {
+            Subject::Percentile(metric, _)
+            | Subject::Within(metric, _)
+            | Subject::Max(metric)
+            | Subject::Mean(metric) => metric,
             Subject::Count(_) => return None,
         };
+        let by_second = Limit::of(threshold).is_some();
         let (samples, needed) = (self.samples(metric)?, statistic::needed(threshold));
         if samples < needed {
             return Some(format!(

@@ -4,12 +4,16 @@ use std::borrow::Cow;
 
 use hdrhistogram::Histogram;
 
-use super::{JudgedPhase, Trial};
+use super::{JudgedPhase, Trial, fan_out::FanOut, when::Slow};
 use crate::{
     judge::Totals,
     model::{Metric, Nanos, histogram},
-    observed::{Samples, WINDOW, Window},
+    observed::{Over, Samples, WINDOW, Window},
+    scenario::Threshold,
 };
+
+/// A second without samples.
+static NOTHING: Window = Window::EMPTY;
 
 /// The whole run, or a phase.
 #[derive(Clone, Copy)]
@@ -21,8 +25,18 @@ pub(super) struct Scope<'a> {
 /// Seconds of the schedule that hold samples, and those of them that may be judged.
 pub(super) struct Seconds<'a> {
     pub(super) all: usize,
-    pub(super) undisturbed: Vec<&'a Window>,
-    disturbed: Vec<&'a Window>,
+    pub(super) undisturbed: Vec<SeenSecond<'a>>,
+    disturbed: Vec<SeenSecond<'a>>,
+}
+
+/// A second of the schedule.
+pub(super) struct SeenSecond<'a> {
+    /// Which one.
+    pub(super) second: usize,
+    /// What came.
+    pub(super) window: &'a Window,
+    /// Deliveries that were due in it and never came.
+    pub(super) lost: u64,
 }
 
 /// What latencies from the intended time are in this scope.
@@ -73,23 +87,62 @@ impl<'a> Scope<'a> {
     /// The seconds that hold samples of the metric: of a phase, those that lie wholly in it. None at all of a metric
     /// whose samples have no place in the schedule.
     pub(super) fn seconds(&self, metric: Metric) -> Seconds<'a> {
-        let windows = self
-            .trial
-            .observed
-            .recorded
-            .windows(metric)
-            .iter()
-            .enumerate();
-        let (disturbed, undisturbed): (Vec<_>, Vec<_>) = windows
-            .filter(|(second, window)| window.n > 0 && self.holds(*second))
-            .partition(|(second, _)| self.trial.observed.is_disturbed(*second));
-        let windows = |seconds: Vec<(usize, &'a Window)>| -> Vec<&'a Window> {
-            seconds.into_iter().map(|(_, window)| window).collect()
-        };
+        let windows = self.trial.observed.recorded.windows(metric);
+        let lost = self.lost(metric);
+        let (disturbed, undisturbed): (Vec<_>, Vec<_>) = (0..windows.len().max(lost.len()))
+            .map(|second| SeenSecond {
+                second,
+                window: windows.get(second).unwrap_or(&NOTHING),
+                lost: lost.get(second).copied().unwrap_or(0),
+            })
+            .filter(|one| one.window.n + one.lost > 0 && self.holds(one.second))
+            .partition(|one| self.trial.observed.is_disturbed(one.second));
         Seconds {
             all: disturbed.len() + undisturbed.len(),
-            undisturbed: windows(undisturbed),
-            disturbed: windows(disturbed),
+            undisturbed,
+            disturbed,
+        }
+    }
+
+    /// Where the samples at a threshold's limit are counted.
+    pub(super) fn place(&self, threshold: &Threshold) -> Option<usize> {
+        self.trial
+            .observed
+            .recorded
+            .limits()
+            .place(threshold.limit()?)
+    }
+
+    /// What was lost in each second: deliveries are the one kind of sample whose absence is known.
+    fn lost(&self, metric: Metric) -> &'a [u64] {
+        match metric {
+            Metric::Delivery | Metric::DeliveryAsSent => &self.trial.account.lost_in,
+            _ => &[],
+        }
+    }
+
+    /// How many deliveries its messages have.
+    pub(super) fn fan_out(&self) -> FanOut {
+        let phases = match self.phase {
+            Some((_, phase)) => std::slice::from_ref(phase),
+            None => &self.trial.phases,
+        };
+        let measured = phases.iter().filter(|phase| phase.measured);
+        measured.fold(FanOut::default(), |sum, phase| sum.with(phase.fan_out))
+    }
+
+    /// Of the samples that [`Scope::judged`] has, those over a limit.
+    pub(super) fn judged_over(&self, metric: Metric, place: usize) -> u64 {
+        let over = |seconds: &[SeenSecond<'_>]| -> u64 {
+            seconds.iter().map(|one| one.over(place).n).sum()
+        };
+        let all = self.samples(metric).over(place);
+        let seconds = self.seconds(metric);
+        match self.phase {
+            Some(_) if self.has_disturbed_seconds() && seconds.all > 0 => {
+                over(&seconds.undisturbed)
+            }
+            _ => all - over(&seconds.disturbed).min(all),
         }
     }
 
@@ -164,13 +217,46 @@ impl Seconds<'_> {
     pub(super) fn disturbed(&self) -> usize {
         self.disturbed.len()
     }
+
+    /// Samples that were due in the seconds that may be judged, lost ones among them.
+    pub(super) fn due(&self) -> u64 {
+        self.undisturbed.iter().map(SeenSecond::due).sum()
+    }
+
+    /// Deliveries that were lost in all seconds.
+    pub(super) fn lost(&self) -> u64 {
+        let all = self.undisturbed.iter().chain(&self.disturbed);
+        all.map(|one| one.lost).sum()
+    }
+
+    /// Those that may be judged and have samples over a limit.
+    pub(super) fn slow(&self, place: usize) -> Vec<Slow> {
+        let slow = self.undisturbed.iter().map(|one| Slow {
+            second: one.second,
+            missed: one.over(place).n + one.lost,
+            over: one.over(place),
+        });
+        slow.filter(|one| one.missed > 0).collect()
+    }
 }
 
-fn sum(windows: &[&Window]) -> Histogram<u64> {
+impl SeenSecond<'_> {
+    /// Samples that were due, lost ones among them.
+    pub(super) fn due(&self) -> u64 {
+        self.window.n + self.lost
+    }
+
+    /// Those that came and were over a limit.
+    pub(super) fn over(&self, place: usize) -> Over {
+        self.window.over.get(place).copied().unwrap_or(Over::NONE)
+    }
+}
+
+fn sum(seconds: &[SeenSecond<'_>]) -> Histogram<u64> {
     let mut sum = histogram::empty();
-    for window in windows {
+    for second in seconds {
         // Same bounds by construction: adding can't fail.
-        let _ = sum.add(window.histogram());
+        let _ = sum.add(second.window.histogram());
     }
     sum
 }

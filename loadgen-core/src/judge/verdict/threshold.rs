@@ -1,26 +1,30 @@
 //! One threshold against what was measured in its scope.
 
 use super::{
-    interval::{Interval, share_interval},
+    found::Found,
+    limit::Limit,
+    misses::{Misses, Second},
     scope::{Scope, Seconds, Service},
     validity,
+    when::When,
 };
 use crate::{
     judge::{Judged, Verdict, statistic},
-    model::{Count, Metric, Nanos, nanos, numbers},
-    scenario::{Subject, Threshold},
+    model::{Count, Metric, Nanos, numbers},
+    scenario::{Comparison, Subject, Threshold},
 };
-
-/// Seconds that an interval is drawn from at least: a single one would seem certain of anything.
-pub(super) const FEWEST_SECONDS: usize = 5;
 
 pub(super) fn judge_threshold(scope: &Scope<'_>, threshold: &Threshold) -> Judged {
     let (verdict, measured) = match threshold.subject {
         Subject::Count(count) => judge_count(scope, threshold, count),
-        Subject::Within(metric, limit) => judge_share(scope, threshold, metric, nanos(limit)),
-        Subject::Percentile(metric, _) | Subject::Max(metric) | Subject::Mean(metric) => {
-            judge_time(scope, threshold, metric)
-        }
+        Subject::Percentile(metric, _)
+        | Subject::Within(metric, _)
+        | Subject::Max(metric)
+        | Subject::Mean(metric) => match (Limit::of(threshold), threshold.subject) {
+            (Some(limit), _) => judge_limit(scope, threshold, metric, limit),
+            (None, Subject::Within(..)) => judge_equal_share(scope, threshold, metric),
+            (None, _) => judge_point(scope, threshold, metric),
+        },
     };
     // A limit that server and machine keep together is kept, whatever the machine took of it.
     let excuse = match verdict {
@@ -52,8 +56,8 @@ fn judge_count(scope: &Scope<'_>, threshold: &Threshold, count: Count) -> (Verdi
     (kept(threshold, counted as f64), counted.to_string())
 }
 
-/// A percentile, the largest or the mean.
-fn judge_time(scope: &Scope<'_>, threshold: &Threshold, metric: Metric) -> (Verdict, String) {
+/// The largest or the mean, and what is compared for equality: the number itself.
+fn judge_point(scope: &Scope<'_>, threshold: &Threshold, metric: Metric) -> (Verdict, String) {
     if let Some(taken) = mostly_disturbed(scope, metric) {
         return taken;
     }
@@ -62,8 +66,7 @@ fn judge_time(scope: &Scope<'_>, threshold: &Threshold, metric: Metric) -> (Verd
         .as_deref()
         .unwrap_or(&scope.samples(metric).histogram);
     let n = histogram.len();
-    let number = statistic::time(threshold.subject, histogram);
-    match number {
+    match statistic::time(threshold.subject, histogram) {
         Err(needed) => too_few(n, needed),
         Ok(number) => {
             let text = format!(
@@ -71,17 +74,36 @@ fn judge_time(scope: &Scope<'_>, threshold: &Threshold, metric: Metric) -> (Verd
                 numbers::duration(number as Nanos),
                 service(scope, metric, " service time", ", partly service times"),
             );
-            unless_inseparable(kept(threshold, number), text, judged.is_some())
+            let verdict = largest(scope, threshold, metric);
+            let verdict = verdict.unwrap_or_else(|| kept(threshold, number));
+            unless_inseparable(verdict, text, judged.is_some())
         }
     }
 }
 
-/// A share of samples within a limit: by its interval, where the samples have their seconds.
-fn judge_share(
+/// Whether the largest keeps its limit, by the exact count at it.
+fn largest(scope: &Scope<'_>, threshold: &Threshold, metric: Metric) -> Option<Verdict> {
+    let Subject::Max(_) = threshold.subject else {
+        return None;
+    };
+    let none_over = scope.judged_over(metric, scope.place(threshold)?) == 0;
+    let at_most = matches!(
+        threshold.comparison,
+        Comparison::Less | Comparison::LessOrEqual
+    );
+    Some(if none_over == at_most {
+        Verdict::Pass
+    } else {
+        Verdict::Fail
+    })
+}
+
+/// A share of samples within a limit, or a percentile, which is the same: by the exact count at the limit.
+fn judge_limit(
     scope: &Scope<'_>,
     threshold: &Threshold,
     metric: Metric,
-    limit: Nanos,
+    limit: Limit,
 ) -> (Verdict, String) {
     if let Some(taken) = mostly_disturbed(scope, metric) {
         return taken;
@@ -91,103 +113,130 @@ fn judge_share(
     if seconds.all == 0 && scope.name().is_none()
         || matches!(metric, Metric::Connect | Metric::Join)
     {
-        return judge_whole_share(scope, threshold, metric, limit);
+        return judge_whole(scope, threshold, metric, limit);
     }
     if seconds.all == 0 && !scope.samples(metric).histogram.is_empty() {
         let why = "no whole second of the schedule lies in it";
         return (Verdict::Inconclusive, why.to_owned());
     }
-    // A lost delivery counts as over the limit.
-    let lost = match metric {
-        Metric::Delivery => scope.totals().map_or(0, |totals| totals.lost),
-        _ => 0,
-    };
-    let came: u64 = seconds.undisturbed.iter().map(|window| window.n).sum();
-    let (n, needed) = (came + lost, statistic::needed(threshold));
-    let limits = scope.trial.observed.recorded.limits();
-    let Some(place) = limits.place(limit).filter(|_| n >= needed) else {
+    let (n, needed) = (seconds.due(), statistic::needed(threshold));
+    let Some(place) = scope.place(threshold).filter(|_| n >= needed) else {
         return too_few(n, needed);
     };
-    // Losses have no seconds to draw from, and need none where there is nothing else.
-    if came == 0 {
-        return (kept(threshold, 0.0), format!("0 % (all {lost} were lost)"));
-    }
-    let windows: Vec<(u64, u64)> = seconds
-        .undisturbed
-        .iter()
-        .map(|window| (window.n - window.over[place], window.n))
-        .collect();
-    let interval = share_interval(&windows, lost);
-    let share = numbers::share(interval.estimate);
-    let told = windows.len();
-    if told < FEWEST_SECONDS {
-        return (
-            Verdict::Inconclusive,
-            format!("{share} in {told} seconds, needs {FEWEST_SECONDS} of them (n = {n})"),
-        );
-    }
-    let text = format!(
-        "{share}{} (95 % interval {} to {}, n = {n}{})",
-        service(
-            scope,
-            metric,
-            " of service times",
-            ", partly of service times"
-        ),
-        numbers::share(interval.low),
-        numbers::share(interval.high),
-        left_out(scope, metric, &seconds, place, lost),
+    let counted = seconds.undisturbed.iter().map(|one| {
+        let (over, n) = (one.over(place).n + one.lost, one.due());
+        let missed = if limit.over_misses { over } else { n - over };
+        Second { missed, n }
+    });
+    let misses = Misses::of(
+        &counted.collect::<Vec<_>>(),
+        scope.fan_out().of_samples(metric),
     );
-    (within(threshold, interval), text)
+    let n = format!("n = {n}{}", without(scope, metric, &seconds, place));
+    let found = Found {
+        misses: &misses,
+        limit,
+        number: number(scope, threshold, metric, limit.within(misses.share), &n),
+        when: When::of(&seconds.slow(place), misses.seconds),
+    };
+    found.judged()
 }
 
-/// Whether a condition holds for the whole interval, for none of it, or for a part.
-fn within(threshold: &Threshold, interval: Interval) -> Verdict {
-    let holds = |share: f64| threshold.comparison.holds(share, threshold.bound);
-    match (holds(interval.low), holds(interval.high)) {
-        (true, true) => Verdict::Pass,
-        (false, false) => Verdict::Fail,
-        _ => Verdict::Inconclusive,
-    }
-}
-
-/// How many seconds were left out, and the share with them; nothing where none was.
-fn left_out(
+/// What stands for the threshold's left side, and of how many samples: the share, or the percentile with the share at its
+/// bound.
+fn number(
     scope: &Scope<'_>,
+    threshold: &Threshold,
     metric: Metric,
-    seconds: &Seconds<'_>,
-    place: usize,
-    lost: u64,
+    within: f64,
+    n: &str,
 ) -> String {
+    let share = numbers::share(within);
+    let Subject::Percentile(..) = threshold.subject else {
+        let (all, some) = (" of service times", ", partly of service times");
+        return format!("{share}{} ({n})", service(scope, metric, all, some));
+    };
+    let judged = scope.judged(metric);
+    let histogram = judged
+        .as_deref()
+        .unwrap_or(&scope.samples(metric).histogram);
+    // What was lost has no time: the percentile is of what came, and the share of all.
+    let value = statistic::time(threshold.subject, histogram);
+    let value = value.map_or_else(
+        |_| "-".to_owned(),
+        |value| numbers::duration(value as Nanos),
+    );
+    let (all, some) = (" service time", ", partly service times");
+    let side = match threshold.comparison {
+        Comparison::Less | Comparison::GreaterOrEqual => "under",
+        _ => "within",
+    };
+    format!(
+        "{value}{} ({n}), {share} {side} {}",
+        service(scope, metric, all, some),
+        numbers::limit(threshold.bound as Nanos),
+    )
+}
+
+/// How many of the samples never came; what was left out as disturbed, and what the share is with it.
+fn without(scope: &Scope<'_>, metric: Metric, seconds: &Seconds<'_>, place: usize) -> String {
+    let lost: u64 = seconds.undisturbed.iter().map(|one| one.lost).sum();
+    let lost = match lost {
+        0 => String::new(),
+        lost => format!(", {lost} of them lost"),
+    };
     let disturbed = seconds.disturbed();
     if disturbed == 0 {
-        return String::new();
+        return lost;
     }
     let samples = scope.samples(metric);
-    let all = samples.histogram.len() + lost;
+    let all = samples.histogram.len() + seconds.lost();
     let share = statistic::share(samples.within[place], all.max(1));
     format!(
-        ", {disturbed} of {} seconds left out as disturbed; {} with them",
+        "{lost}, {disturbed} of {} seconds left out as disturbed; {} with them",
         seconds.all,
         numbers::share(share),
     )
 }
 
-/// A share of samples that have no seconds: the number itself.
-fn judge_whole_share(
+/// Samples that have no seconds: the exact count itself, without an interval.
+fn judge_whole(
     scope: &Scope<'_>,
     threshold: &Threshold,
     metric: Metric,
-    limit: Nanos,
+    limit: Limit,
 ) -> (Verdict, String) {
     let samples = scope.samples(metric);
     let (n, needed) = (samples.histogram.len(), statistic::needed(threshold));
-    let limits = scope.trial.observed.recorded.limits();
-    let Some(place) = limits.place(limit).filter(|_| n >= needed) else {
+    let Some(place) = scope.place(threshold).filter(|_| n >= needed) else {
+        return too_few(n, needed);
+    };
+    let over = samples.over(place);
+    let missed = if limit.over_misses { over } else { n - over };
+    let verdict = if limit.allowed.allows(statistic::share(missed, n)) {
+        Verdict::Pass
+    } else {
+        Verdict::Fail
+    };
+    let within = statistic::share(samples.within[place], n);
+    let n = format!("n = {n}, no interval: these samples have no seconds");
+    let text = number(scope, threshold, metric, within, &n);
+    unless_inseparable(verdict, text, !scope.has_disturbed_seconds())
+}
+
+/// A share that shall be neither more nor less, of all samples.
+fn judge_equal_share(
+    scope: &Scope<'_>,
+    threshold: &Threshold,
+    metric: Metric,
+) -> (Verdict, String) {
+    let samples = scope.samples(metric);
+    let (n, needed) = (samples.histogram.len(), statistic::needed(threshold));
+    let Some(place) = scope.place(threshold).filter(|_| n >= needed) else {
         return too_few(n, needed);
     };
     let share = statistic::share(samples.within[place], n);
-    let text = format!("{} (n = {n})", numbers::share(share));
+    let text = number(scope, threshold, metric, share, &format!("n = {n}"));
     let separable = !scope.has_disturbed_seconds();
     unless_inseparable(kept(threshold, share), text, separable)
 }

@@ -1,7 +1,7 @@
 //! What a recorder keeps apart, known before the run: the limits, the phases, the sizes, and what is watched meanwhile.
 
 use crate::{
-    model::{Metric, Nanos, nanos},
+    model::{Metric, Nanos},
     observed::PROMISE,
     scenario::{Phase, Scenario, Subject, Threshold},
 };
@@ -15,11 +15,10 @@ impl Limits {
     pub fn of<'a>(thresholds: impl IntoIterator<Item = &'a Threshold>) -> Self {
         let mut limits = vec![PROMISE];
         for threshold in thresholds {
-            if let Subject::Within(_, limit) = threshold.subject {
-                let limit = nanos(limit);
-                if !limits.contains(&limit) {
-                    limits.push(limit);
-                }
+            if let Some(limit) = threshold.limit()
+                && !limits.contains(&limit)
+            {
+                limits.push(limit);
             }
         }
         Self(limits)

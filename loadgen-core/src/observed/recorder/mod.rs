@@ -13,7 +13,7 @@ use crate::model::{Metric, Nanos, histogram};
 pub use self::{
     layout::{Layout, Limits, SIZES, SizeClass, Watched},
     recorded::Recorded,
-    windows::{Sends, Window},
+    windows::{Over, Sends, Window},
 };
 use windows::Windows;
 
@@ -113,9 +113,10 @@ impl Recorder {
 
     /// Counts a message of a measured phase in the window of its intended time: sent at `sent`, or not at all.
     pub fn record_send(&mut self, intended: Nanos, sent: Option<Nanos>) {
-        let Some(second) = self.second(intended) else {
+        let Some(start) = self.in_schedule(intended) else {
             return;
         };
+        let second = (start / WINDOW) as usize;
         if self.sends.len() <= second {
             self.sends.resize(second + 1, Sends::default());
         }
@@ -130,7 +131,7 @@ impl Recorder {
         end: Nanos,
     ) -> Option<Nanos> {
         let value = self.difference(start, end)?;
-        let second = self.second(start);
+        let in_schedule = self.in_schedule(start);
         let layout = &*self.layout;
         let kind =
             self.kinds[metric.index()].get_or_insert_with(|| Box::new(Kind::new(metric, layout)));
@@ -140,8 +141,8 @@ impl Recorder {
         {
             kind.phase(phase, layout).record(value, layout.limits());
         }
-        if let (Some(second), Some(windows)) = (second, &mut kind.windows) {
-            windows.record(second, value, layout.limits().all());
+        if let (Some(start), Some(windows)) = (in_schedule, &mut kind.windows) {
+            windows.record(start, value, layout.limits().all());
         }
         Some(value)
     }
@@ -157,9 +158,9 @@ impl Recorder {
         Some(value.min(histogram::MOST_NANOS))
     }
 
-    /// The window of a time; none before the schedule.
-    fn second(&self, at: Nanos) -> Option<usize> {
-        Some((at.checked_sub(self.began?)? / WINDOW) as usize)
+    /// A time from the start of the schedule; none before it.
+    fn in_schedule(&self, at: Nanos) -> Option<Nanos> {
+        at.checked_sub(self.began?)
     }
 
     /// Shows others what the layout says is watched while the run goes on, in the order of [`Layout::watched`].
@@ -229,6 +230,12 @@ impl Samples {
                 *within += count;
             }
         }
+    }
+
+    /// How many were over a limit, by its place.
+    pub fn over(&self, place: usize) -> u64 {
+        let within = self.within.get(place).copied().unwrap_or(0);
+        self.histogram.len() - within
     }
 
     /// What came after an earlier look at the same samples.

@@ -59,7 +59,7 @@ fn recorded(samples: &[Given]) -> Recorded {
 fn a_sample_at_the_limit_is_within_it() {
     let recorded = recorded(&[(0, PROMISE, 1, 2), (0, PROMISE + 1, 1, 2)]);
     assert_eq!(recorded.samples(Metric::Delivery).within[0], 1);
-    assert_eq!(recorded.windows(Metric::Delivery)[0].over[0], 1);
+    assert_eq!(recorded.windows(Metric::Delivery)[0].over[0].n, 1);
 }
 
 #[test]

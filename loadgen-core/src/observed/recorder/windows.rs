@@ -5,21 +5,70 @@ use hdrhistogram::{
     serialization::{Deserializer, Serializer, V2Serializer},
 };
 
-use super::add;
-use crate::model::{Nanos, histogram};
+use crate::{
+    model::{Nanos, histogram},
+    observed::WINDOW,
+};
 
 /// The samples of one metric that start in one second of the schedule: deliveries by their intended times.
 #[derive(Debug, Clone, Default)]
 pub struct Window {
     /// How many came.
     pub n: u64,
-    /// How many of them were over each limit.
-    pub over: Vec<u64>,
+    /// Those of them that were over each limit.
+    pub over: Vec<Over>,
     /// Their latencies, as an HdrHistogram V2 without compression: a few hundred bytes.
     encoded: Vec<u8>,
 }
 
+/// Samples of a second over a limit, and the time that they take up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Over {
+    /// How many.
+    pub n: u64,
+    /// Where the first of them starts, from the start of the schedule; the latest time of all where there is none.
+    pub first: Nanos,
+    /// Where the last of them ends.
+    pub until: Nanos,
+    /// How long the longest takes.
+    pub longest: Nanos,
+}
+
+impl Over {
+    /// None.
+    pub(crate) const NONE: Self = Self {
+        n: 0,
+        first: Nanos::MAX,
+        until: 0,
+        longest: 0,
+    };
+
+    fn add(&mut self, start: Nanos, value: Nanos) {
+        self.merge(&Self {
+            n: 1,
+            first: start,
+            until: start + value,
+            longest: value,
+        });
+    }
+
+    /// Adds those of another second, or another worker.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.n += other.n;
+        self.first = self.first.min(other.first);
+        self.until = self.until.max(other.until);
+        self.longest = self.longest.max(other.longest);
+    }
+}
+
 impl Window {
+    /// Of a second without samples.
+    pub(crate) const EMPTY: Self = Self {
+        n: 0,
+        over: Vec::new(),
+        encoded: Vec::new(),
+    };
+
     /// Its latencies.
     pub fn histogram(&self) -> Histogram<u64> {
         decode(&self.encoded)
@@ -33,7 +82,9 @@ impl Window {
         if self.over.is_empty() {
             self.over.clone_from(&other.over);
         } else {
-            add(&mut self.over, &other.over);
+            for (mine, theirs) in self.over.iter_mut().zip(&other.over) {
+                mine.merge(theirs);
+            }
         }
         let mut histogram = self.histogram();
         // Same bounds by construction: adding can't fail.
@@ -89,17 +140,21 @@ impl Windows {
         }
     }
 
-    pub(super) fn record(&mut self, window: usize, value: Nanos, limits: &[Nanos]) {
+    /// A sample that starts so long after the schedule's start.
+    pub(super) fn record(&mut self, start: Nanos, value: Nanos, limits: &[Nanos]) {
+        let window = (start / WINDOW) as usize;
         while window >= self.done.len() {
             self.done.push(Window {
-                over: vec![0; self.limits],
+                over: vec![Over::NONE; self.limits],
                 ..Window::default()
             });
         }
         let counts = &mut self.done[window];
         counts.n += 1;
         for (over, &limit) in counts.over.iter_mut().zip(limits) {
-            *over += u64::from(value > limit);
+            if value > limit {
+                over.add(start, value);
+            }
         }
         if window > self.current {
             self.close();

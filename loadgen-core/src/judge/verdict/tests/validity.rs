@@ -94,6 +94,7 @@ fn steady(thresholds: &[Threshold]) -> [JudgedPhase<'_>; 1] {
         end: SECONDS * 1_000_000_000,
         measured: true,
         closed: false,
+        fan_out: FanOut::default(),
         thresholds,
     }]
 }
@@ -122,12 +123,13 @@ fn rule_09_a_relay_that_needs_half_of_the_limit_makes_a_run_invalid() {
 
 #[test]
 fn rule_09_the_floor_is_held_against_each_limit_by_itself() {
-    let (recorded, account) = (slow_in(&(0..20).collect::<Vec<_>>()), account(2_000));
     let thresholds = [
         threshold("delivery.p99", "< 5ms"),
         threshold("delivery.p50", "< 50ms"),
         threshold("lost", "== 0"),
     ];
+    let slow = run_slow_in(&(0..20).collect::<Vec<_>>(), &thresholds);
+    let (recorded, account) = (slow, account(2_000));
     let judgement = judge(&Measured {
         thresholds: &thresholds,
         floor: &floor(&[(2_600_000, 50_000, false); 3]),
@@ -139,7 +141,6 @@ fn rule_09_the_floor_is_held_against_each_limit_by_itself() {
 
 #[test]
 fn rule_09_a_floor_says_as_much_as_the_threshold_leaves_over_its_limit() {
-    let (recorded, account) = (slow_in(&(0..20).collect::<Vec<_>>()), account(2_000));
     let thresholds = [
         threshold("delivery.p50", "< 5ms"),
         threshold("delivery.within_5ms", ">= 60%"),
@@ -147,6 +148,8 @@ fn rule_09_a_floor_says_as_much_as_the_threshold_leaves_over_its_limit() {
         threshold("delivery.p90", "< 5ms"),
         threshold("delivery.max", "< 5ms"),
     ];
+    let slow = run_slow_in(&(0..20).collect::<Vec<_>>(), &thresholds);
+    let (recorded, account) = (slow, account(2_000));
     // A third of its deliveries took more than half of the limit.
     let floor = floor(&[
         (150_000, 50_000, false),
