@@ -1,4 +1,4 @@
-//! `cargo +nightly fuzz run packet`: any bytes as a frame from a client.
+//! `cargo fuzz run packet`: any bytes as a frame from a client.
 #![no_main]
 
 #[path = "../packet.rs"]

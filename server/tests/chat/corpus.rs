@@ -1,4 +1,4 @@
-//! The fuzzer's corpus, and a bounded number of mutations of it: through the checks, and through a real server.
+//! The fuzzer's corpora, and a bounded number of mutations of them: through the checks, and through a real server.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -11,11 +11,20 @@ use crate::{
     running::{config, start},
 };
 
+#[path = "../../fuzz/frames.rs"]
+mod frames;
 #[path = "../../fuzz/packet.rs"]
 mod packet;
+#[path = "../../fuzz/payload.rs"]
+mod payload;
+#[path = "../../fuzz/token.rs"]
+mod token;
 
-/// Mutations that are checked without a server.
-const MUTATIONS: usize = 30_000;
+/// Panics if an input breaks something.
+type Check = fn(&[u8]);
+
+/// Mutations of each corpus that are checked without a server.
+const MUTATIONS: usize = 10_000;
 /// Mutations that a server gets.
 const FRAMES: usize = 300;
 
@@ -37,8 +46,10 @@ const FRAGMENTS: [&[u8]; 14] = [
     b"51-",
 ];
 
-fn corpus() -> BTreeMap<String, Vec<u8>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/packet");
+fn corpus(target: &str) -> BTreeMap<String, Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fuzz/corpus")
+        .join(target);
     let corpus: BTreeMap<_, _> = fs::read_dir(folder)
         .unwrap()
         .map(|entry| {
@@ -49,7 +60,7 @@ fn corpus() -> BTreeMap<String, Vec<u8>> {
             )
         })
         .collect();
-    assert!(corpus.len() >= 30, "the corpus is missing");
+    assert!(corpus.len() >= 8, "the corpus of {target} is missing");
     corpus
 }
 
@@ -87,13 +98,21 @@ fn mutations(corpus: &BTreeMap<String, Vec<u8>>) -> impl Iterator<Item = Vec<u8>
 }
 
 #[test]
-fn no_frame_breaks_the_checks() {
-    let corpus = corpus();
-    for frame in corpus.values() {
-        packet::check(frame);
-    }
-    for frame in mutations(&corpus).take(MUTATIONS) {
-        packet::check(&frame);
+fn nothing_breaks_the_checks() {
+    let checks: [(&str, Check); 4] = [
+        ("frames", frames::check),
+        ("packet", packet::check),
+        ("payload", payload::check),
+        ("token", token::check),
+    ];
+    for (target, check) in checks {
+        let corpus = corpus(target);
+        for input in corpus.values() {
+            check(input);
+        }
+        for input in mutations(&corpus).take(MUTATIONS) {
+            check(&input);
+        }
     }
 }
 
@@ -101,7 +120,7 @@ fn no_frame_breaks_the_checks() {
 async fn no_frame_breaks_the_server() {
     let server = start(config()).await;
     let mut witness = Client::in_rooms(server.address, "witness", &["quiet"]).await;
-    let corpus = corpus();
+    let corpus = corpus("packet");
     let frames = corpus
         .values()
         .cloned()
