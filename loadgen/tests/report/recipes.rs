@@ -1,6 +1,6 @@
 //! The recipes and the pages that describe them, held against the code.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
+use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
 
 use clap::ValueEnum;
 use loadgen::{command::exit_code::Exit, report::Format};
@@ -94,7 +94,11 @@ fn the_workflow_is_well_formed_and_calls_what_there_is() {
     let text = read("ci-recipes/github-actions.yml");
     let workflow: serde_json::Value = serde_yaml_ng::from_str(&text).unwrap();
     let jobs = workflow["jobs"].as_object().unwrap();
-    assert_eq!(jobs.len(), 3);
+    let names: BTreeSet<&str> = jobs.keys().map(String::as_str).collect();
+    assert_eq!(
+        names,
+        BTreeSet::from(["compare", "dependencies", "gate", "publish"])
+    );
     for (name, job) in jobs {
         for step in job["steps"].as_array().unwrap() {
             assert!(
