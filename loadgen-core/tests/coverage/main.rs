@@ -6,7 +6,7 @@ mod shapes;
 use shapes::{Shape, Tally};
 
 /// Of each kind of run: enough to see a promise that is far from kept.
-const RUNS: u32 = 30;
+const RUNS: u32 = 20;
 
 #[test]
 fn rule_08_the_long_run_is_where_the_interval_says() {

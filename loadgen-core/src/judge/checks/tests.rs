@@ -175,6 +175,32 @@ fn a_second_delivery_is_a_duplicate() {
 }
 
 #[test]
+fn a_lost_delivery_is_counted_in_the_second_that_it_was_due_in() {
+    let lose = |measured: bool| {
+        let mut run = Run::healthy();
+        run.plan.phases[0].measured = measured;
+        // Two seconds later than the others, and its two deliveries to others never come.
+        run.plan.sends[5].at += 2 * WINDOW;
+        run.ledger = Arc::new(Ledger::new(run.plan.sends.len(), run.plan.slots));
+        for message in 0..run.plan.sends.len() as u32 {
+            run.send(message);
+            let send = run.plan.sends[message as usize];
+            let own = run.plan.slot(&send, send.sender).unwrap();
+            for position in 0..MEMBERS {
+                if message != 5 || run.slot(message, position) == own {
+                    run.deliver(message, position, 10 * message + 1);
+                }
+            }
+        }
+        run.account()
+    };
+    let account = lose(true);
+    assert_eq!((account.totals.lost, account.lost_in), (2, vec![0, 0, 2]));
+    let account = lose(false);
+    assert_eq!((account.totals.lost, account.lost_in), (2, Vec::new()));
+}
+
+#[test]
 fn a_message_that_was_not_sent_is_dropped_and_not_lost() {
     let account = Run::with(|run| run.stored = Stored::new(run.plan.sends.len()));
     assert_eq!(account.totals.dropped, 1);

@@ -13,7 +13,7 @@ const DRAWS: usize = 1_000;
 /// Fixed, so that the same result always gets the same verdict.
 const SEED: u64 = 0x5eed;
 /// Blocks at most: more say nothing more, and cost time.
-const MOST_BLOCKS: usize = 300;
+const MOST_BLOCKS: usize = 100;
 /// Blocks at least: of fewer nobody sees how they vary.
 const FEWEST_BLOCKS: usize = 5;
 

@@ -63,6 +63,36 @@ fn a_sample_at_the_limit_is_within_it() {
 }
 
 #[test]
+fn rule_06_the_limit_of_a_percentile_is_counted_exactly_and_to_the_nanosecond() {
+    let thresholds = [
+        threshold("delivery.p99", "< 5ms"),
+        threshold("delivery.p50", "<= 2ms"),
+        threshold("delivery.max", ">= 7ms"),
+        threshold("delivery.mean", "< 9ms"),
+    ];
+    let limits = Limits::of(&thresholds);
+    assert_eq!(limits.all(), [PROMISE, 4_999_999, 2_000_000, 6_999_999]);
+}
+
+#[test]
+fn a_second_knows_when_its_samples_over_a_limit_came() {
+    let (start, limit) = (2 * WINDOW, PROMISE);
+    let recorded = recorded(&[
+        (start + 10, limit, 1, 2),
+        (start + 40, limit + 5, 1, 2),
+        (start + 20, limit + 9, 1, 2),
+    ]);
+    let over = recorded.windows(Metric::Delivery)[2].over[0];
+    let expected = Over {
+        n: 2,
+        first: start + 20,
+        until: start + 40 + limit + 5,
+        longest: limit + 9,
+    };
+    assert_eq!(over, expected);
+}
+
+#[test]
 fn rule_03_a_receipt_before_its_send_is_counted_and_not_recorded() {
     let mut recorder = Recorder::new(layout());
     recorder.record(Metric::Echo, 10, 9);
