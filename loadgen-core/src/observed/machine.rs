@@ -1,6 +1,6 @@
 //! The machine's testimony, second by second: who else had the processors, and how long a thread overslept.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
@@ -17,8 +17,37 @@ pub struct MachineSecond {
     pub stolen: f64,
     /// Used by processes that are neither the generator nor the server nor a database.
     pub foreign: f64,
-    /// Whether the second is left out of the verdict.
+    /// Whether something outside the run disturbed it, so that what was slow in it is no one's fault for certain.
     pub disturbed: bool,
+    /// What disturbed it most; `None` where nothing did, and in older results.
+    #[serde(default)]
+    pub cause: Option<Cause>,
+}
+
+/// What disturbs a second.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// The hypervisor gave the processors to others.
+    Stolen,
+    /// Processes that are no part of the run had them.
+    Strangers,
+}
+
+impl Cause {
+    /// All of them.
+    pub const ALL: [Cause; 2] = [Cause::Stolen, Cause::Strangers];
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Cause::Stolen => "the hypervisor took processors away",
+            Cause::Strangers => "other processes had processors that the run needed",
+        })
+    }
 }
 
 /// How much longer than asked the thread slept.
@@ -37,6 +66,7 @@ impl MachineSecond {
         self.stolen = self.stolen.max(other.stolen);
         self.foreign = self.foreign.max(other.foreign);
         self.disturbed |= other.disturbed;
+        self.cause = self.cause.max(other.cause);
     }
 }
 

@@ -16,7 +16,7 @@ pub use self::{
     broken::{Broken, Closed},
     first::First,
     ledger::Ledger,
-    machine::{Hiccups, MachineSecond},
+    machine::{Cause, Hiccups, MachineSecond},
     presence::{Entry, Step},
     recorder::{
         DeliverySample, Layout, Over, PROMISE, Recorded, Recorder, Samples, WINDOW, Watched, Window,

@@ -3,6 +3,7 @@
 pub mod arrivals;
 mod draws;
 mod population;
+mod replay;
 mod schedule;
 mod share;
 
@@ -184,47 +185,6 @@ impl Plan {
         };
         plan.assign_slots()?;
         Ok(plan)
-    }
-
-    /// The first measured open phase's load for so long, by the same users in the same conversations, with everybody
-    /// there from the start and nobody coming or going; `None` without an open phase that is measured.
-    pub fn slice(&self, length: Nanos) -> Option<Plan> {
-        let phase = self
-            .phases
-            .iter()
-            .position(|phase| phase.measured && !phase.closed)?;
-        let start = self.phases[phase].start;
-        let end = (start + length).min(self.phases[phase].end);
-        let sends = self
-            .sends
-            .iter()
-            .filter(|send| usize::from(send.phase) == phase && send.at < end)
-            .map(|send| Send {
-                at: send.at - start,
-                phase: 0,
-                ..*send
-            });
-        let mut places = self.places.clone();
-        for place in places.iter_mut().flatten() {
-            place.joined = true;
-        }
-        let mut slice = Plan {
-            sends: sends.collect(),
-            actions: Vec::new(),
-            places,
-            connected: vec![true; self.users.len()],
-            phases: vec![PlannedPhase {
-                start: 0,
-                end: end - start,
-                ..self.phases[phase].clone()
-            }],
-            users: self.users.clone(),
-            conversations: self.conversations.clone(),
-            slots: 0,
-        };
-        // A part of a plan that fits fits.
-        slice.assign_slots().ok()?;
-        Some(slice)
     }
 
     fn assign_slots(&mut self) -> Result<(), PlanError> {

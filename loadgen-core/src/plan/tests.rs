@@ -111,18 +111,6 @@ fn skew_gives_the_most_popular_conversation_its_share() {
 }
 
 #[test]
-fn a_slice_has_the_load_of_the_first_measured_open_phase_and_everybody_there() {
-    let plan = busy(3);
-    let slice = plan.slice(2_000_000_000).unwrap();
-    assert!(slice.is_certain() && slice.actions.is_empty());
-    assert!(slice.sends.iter().all(|send| send.at < 2_000_000_000));
-    let first: Vec<_> = plan.sends.iter().take(slice.sends.len()).collect();
-    assert!(slice.sends.iter().zip(first).all(|(a, b)| {
-        (a.at, a.sender, a.conversation, a.bytes) == (b.at, b.sender, b.conversation, b.bytes)
-    }));
-}
-
-#[test]
 fn who_is_away_comes_back_in_a_pause_too() {
     let text = "version = 1\nname = \"t\"\nquestion = \"?\"\npopulation = { users = 40, rooms = 20 }\n\
                 behaviour = { away = \"5s\", stall = \"1s\" }\n\

@@ -3,6 +3,7 @@
 use askama::Template;
 
 use super::{
+    floor,
     latencies::{Latency, latencies},
     statements::{self, Counts, Outcome},
 };
@@ -44,7 +45,7 @@ struct Part {
     disturbed: usize,
     seconds: usize,
     /// How many times the relay's median and p95 the server's are.
-    floor: Option<(String, String)>,
+    floor: Option<String>,
     findings: Vec<Finding>,
 }
 
@@ -103,7 +104,6 @@ fn limits(run: &Run) -> (Vec<(String, &'static str, String)>, usize) {
 }
 
 fn part(run: &Run) -> Part {
-    let times = |ratio: Option<f64>| ratio.map_or("-".to_owned(), |r| format!("{r:.2}"));
     let example = |example| escaped(&short(&statements::example(example)));
     let findings = run.findings.iter();
     Part {
@@ -111,10 +111,7 @@ fn part(run: &Run) -> Part {
         counts: statements::counts(run),
         disturbed: statements::disturbed(run),
         seconds: run.windows.len(),
-        floor: run
-            .floor
-            .as_ref()
-            .map(|floor| (times(floor.ratio_p50), times(floor.ratio_p95))),
+        floor: run.floor.as_ref().map(floor::sentence),
         findings: findings
             .map(|finding| Finding {
                 title: escaped(finding.check.title()),

@@ -3,6 +3,7 @@
 mod benchmark;
 pub mod chart;
 mod csv;
+mod floor;
 mod format;
 mod histogram_log;
 mod html;

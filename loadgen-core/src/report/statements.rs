@@ -9,7 +9,7 @@ use crate::{
         numbers::{bytes, count, duration, limit, share},
     },
     observed::PROMISE,
-    result::{MetricResult, Report, Run},
+    result::{MetricResult, Report, Run, WindowResult},
 };
 
 /// The result in one sentence, for a reader who has only ten seconds.
@@ -43,7 +43,7 @@ fn kept(run: &Run, reason: &str) -> String {
     if deliveries == 0 {
         return format!("Every promise and every limit was kept: {reason}.");
     }
-    let calm = match disturbed(run) {
+    let calm = match left_out(run) {
         0 => "",
         _ => " in undisturbed seconds",
     };
@@ -55,33 +55,45 @@ fn kept(run: &Run, reason: &str) -> String {
     )
 }
 
-/// Deliveries in undisturbed seconds, and how many of these were within the promise.
+/// Deliveries in the seconds that count, and how many of these were within the promise.
 pub(super) fn judged(run: &Run) -> (u64, u64) {
-    run.windows
-        .iter()
-        .filter(|window| !window.machine.is_some_and(|machine| machine.disturbed))
-        .fold((0, 0), |(all, within), window| {
-            (
-                all + window.deliveries,
-                within + window.deliveries - window.over.min(window.deliveries),
-            )
-        })
+    counted(run).fold((0, 0), |(all, within), window| {
+        (
+            all + window.deliveries,
+            within + window.deliveries - window.over.min(window.deliveries),
+        )
+    })
 }
 
-/// Seconds that the verdict left out.
+/// The seconds that the verdict rests on.
+fn counted(run: &Run) -> impl Iterator<Item = &WindowResult> {
+    let all = left_out(run) == 0;
+    let windows = run.windows.iter();
+    windows.filter(move |window| all || !window.machine.is_some_and(|machine| machine.disturbed))
+}
+
+/// Seconds that were left out of the verdict on any limit: none where all seconds together kept it.
+pub(crate) fn left_out(run: &Run) -> usize {
+    let thresholds = run.judgement.thresholds.iter();
+    let disturbed = disturbed(run);
+    // Of a phase there are fewer, and the others are left out of nothing.
+    let left_out = thresholds.map(|judged| judged.left_out.unwrap_or(disturbed));
+    match left_out.max() {
+        Some(0) => 0,
+        _ => disturbed,
+    }
+}
+
+/// Seconds in which something outside disturbed.
 pub(crate) fn disturbed(run: &Run) -> usize {
     let seconds = run.windows.iter().filter_map(|window| window.machine);
     seconds.filter(|second| second.disturbed).count()
 }
 
-/// The deliveries that the verdict rests on: those of undisturbed seconds, or all where the result does not have the
+/// The deliveries that the verdict rests on: those of the seconds that count, or all where the result does not have the
 /// seconds' histograms.
 pub(crate) fn judged_latencies(run: &Run) -> Result<Histogram<u64>, HistogramError> {
-    let calm = run
-        .windows
-        .iter()
-        .filter(|window| !window.machine.is_some_and(|machine| machine.disturbed));
-    let judged = histogram::merged(calm.map(|window| window.histogram.as_str()))?;
+    let judged = histogram::merged(counted(run).map(|window| window.histogram.as_str()))?;
     match sampled(run, Metric::Delivery) {
         Some(all) if judged.is_empty() => histogram::decode(&all.histogram),
         _ => Ok(judged),
@@ -135,13 +147,15 @@ fn outcome(run: &Run, check: Check) -> Outcome<'_> {
     }
 }
 
-/// The verdict on a limit in its run: a time that was kept while others had the machine was not shown to be kept. Counts
-/// are not spoilt by a busy machine.
+/// The verdict on a limit in its run. Where the whole run is invalid and no limit by itself, no time was shown to be kept;
+/// counts are not spoilt by a busy machine.
 pub(super) fn verdict(run: &Run, judged: &Judged) -> Verdict {
     let subject = judged.threshold.split_whitespace().next();
     let on_a_count = Count::ALL.iter().any(|count| Some(count.key()) == subject);
+    let mut thresholds = run.judgement.thresholds.iter();
+    let by_itself = thresholds.any(|one| one.verdict == Verdict::Invalid);
     match run.judgement.verdict {
-        Verdict::Invalid if !on_a_count => Verdict::Invalid,
+        Verdict::Invalid if !on_a_count && !by_itself => Verdict::Invalid,
         _ => judged.verdict,
     }
 }

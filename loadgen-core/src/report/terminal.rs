@@ -6,6 +6,7 @@ use askama::Template;
 use comfy_table::Table;
 
 use super::{
+    floor,
     statements::{self, within},
     table::{align_numbers, plain_table},
 };
@@ -198,7 +199,8 @@ fn lines(run: &Run) -> Vec<(&'static str, String)> {
         ("generator", generator(run)),
     ]);
     lines.extend(cpu(run).map(|text| ("cpu", text)));
-    lines.extend(parts::floor(run).map(|text| ("floor", text)));
+    let floor = run.floor.as_ref().map(floor::sentence);
+    lines.extend(floor.map(|text| ("floor", text)));
     lines.extend(machine(run).map(|text| ("machine", text)));
     lines
 }

@@ -1,6 +1,7 @@
 //! The recorded result of a scenario, versioned and complete: every format is made from it alone.
 
 mod document;
+mod floor;
 mod info;
 mod results;
 mod upgrade;
@@ -13,8 +14,9 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     document::{Document, ParseError, ReadError, WriteError, append, schema, write},
+    floor::floor,
     info::of_scenario,
-    results::{About, floor, metric, run},
+    results::{About, metric, run},
 };
 use crate::{
     judge::{Finding, Judgement, Reason, Totals, Verdict},
@@ -235,18 +237,35 @@ pub struct SizeResult {
 pub struct FloorResult {
     /// Seconds of load before and after the run.
     pub seconds: f64,
+    /// Which seconds of the run's schedule it replays and is held against: the first, and the one after the last; `None`
+    /// where an older result does not say.
+    #[serde(default)]
+    pub of_run: Option<[usize; 2]>,
     /// Deliveries over the relay, before and after the run together.
     pub delivery: MetricResult,
     /// By second, those before the run first.
     pub windows: Vec<WindowResult>,
-    /// The server's p50 divided by the relay's; `None` without enough samples, here and below.
+    /// The server's p50 divided by the relay's; `None` without enough samples, and where the floor is noisier than the
+    /// difference, here and below.
     pub ratio_p50: Option<f64>,
+    /// Its 95 % interval; `None` in older results too, here and below.
+    #[serde(default)]
+    pub ratio_p50_interval: Option<[f64; 2]>,
     /// The server's p95 divided by the relay's.
     pub ratio_p95: Option<f64>,
+    /// Its 95 % interval.
+    #[serde(default)]
+    pub ratio_p95_interval: Option<[f64; 2]>,
     /// The server's p99 minus the relay's, nanoseconds; negative where the relay was slower.
     pub difference_p99: Option<i64>,
+    /// Its 95 % interval.
+    #[serde(default)]
+    pub difference_p99_interval: Option<[i64; 2]>,
     /// The server's p99.9 minus the relay's, nanoseconds.
     pub difference_p999: Option<i64>,
+    /// Its 95 % interval.
+    #[serde(default)]
+    pub difference_p999_interval: Option<[i64; 2]>,
 }
 
 /// A percentile, or how many samples it needs.

@@ -1,12 +1,12 @@
 //! From what was observed and judged to what the result says: runs, metrics, phases, sizes, seconds, floors.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
 
 use super::{
-    FloorResult, Generator, MetricResult, PERCENTILES, Percentile, PhaseResult, Run, ServerUse,
-    SizeResult, UsageSecond, WindowResult, Within,
+    Generator, MetricResult, PERCENTILES, Percentile, PhaseResult, Run, ServerUse, SizeResult,
+    UsageSecond, WindowResult, Within,
 };
 use crate::{
     judge::{Account, Judgement},
@@ -97,55 +97,6 @@ fn usage(taken: ProcessUse) -> Vec<UsageSecond> {
         .collect()
 }
 
-/// What the floors around a run say, beside the run's deliveries in the phase that they replay.
-pub fn floor(
-    plan: &Plan,
-    floors: &[&Observed],
-    run: &Observed,
-    of_phase: u16,
-) -> Option<FloorResult> {
-    let (first, others) = floors.split_first()?;
-    let mut recorded = first.recorded.clone();
-    for other in others {
-        recorded.merge(&other.recorded);
-    }
-    let relay = &recorded.samples(Metric::Delivery).histogram;
-    let server = &run
-        .recorded
-        .samples_in(of_phase, Metric::Delivery)
-        .histogram;
-    let both = |percentile| {
-        let server = percentile::of(server, percentile).ok()?;
-        Some((server, percentile::of(relay, percentile).ok()?))
-    };
-    let ratio = |percentile| both(percentile).map(|(server, relay)| server as f64 / relay as f64);
-    let difference = |percentile| {
-        let (server, relay) = both(percentile)?;
-        Some(server.cast_signed() - relay.cast_signed())
-    };
-    let mut all = Vec::new();
-    for floor in floors {
-        let passed = all.last().map_or(0, |last: &WindowResult| last.second + 1);
-        all.extend(windows(floor).into_iter().map(|window| WindowResult {
-            second: window.second + passed,
-            ..window
-        }));
-    }
-    let measured = plan.phases.iter().filter(|phase| phase.measured);
-    let length: f64 = measured
-        .map(|phase| Duration::from_nanos(phase.end - phase.start).as_secs_f64())
-        .sum();
-    Some(FloorResult {
-        seconds: floors.iter().map(|_| length).sum(),
-        delivery: metric(Metric::Delivery, &recorded),
-        windows: all,
-        ratio_p50: ratio(50.0),
-        ratio_p95: ratio(95.0),
-        difference_p99: difference(99.0),
-        difference_p999: difference(99.9),
-    })
-}
-
 /// The metrics of a run, in the order of [`Metric::ALL`].
 fn metrics(recorded: &Recorded) -> Vec<MetricResult> {
     let metrics = Metric::ALL.into_iter();
@@ -225,7 +176,7 @@ impl MetricResult {
 }
 
 /// The seconds of a run in which messages of measured phases were due or delivered.
-fn windows(observed: &Observed) -> Vec<WindowResult> {
+pub(super) fn windows(observed: &Observed) -> Vec<WindowResult> {
     let recorded = &observed.recorded;
     let longest = observed.hiccups.as_ref().map(|hiccups| &hiccups.longest);
     let none = Window::default();

@@ -1,6 +1,6 @@
-//! The floor (rule 9): the same users, schedule and payloads against a bare relay, before and after the run.
+//! The floor (rule 9): the busiest seconds of the run against a bare relay, before it and after it.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Range, sync::Arc, time::Duration};
 
 use super::{
     arm::{Arm, Part},
@@ -8,21 +8,20 @@ use super::{
 };
 use crate::{
     drive::Driver,
-    model::{Delivery, Dialect, Nanos, RunId, nanos},
+    model::{Delivery, Dialect, RunId, nanos},
     observed::Observed,
     plan::{Plan, PlannedPhase},
     rig::Relay,
     scenario::{Load, Phase, Scenario},
 };
 
-/// Of a floor's load, the beginning that is not measured: the relay is as cold as the machine's caches.
+/// What is sent before a floor is measured: the relay is as cold as the machine's caches.
 const WARM_UP: Duration = Duration::from_millis(500);
 /// How long the relay's last messages are waited for.
 const DRAIN: Duration = Duration::from_secs(2);
-/// Index of the measured phase of a floor; the first is its warm-up.
-const MEASURED: u16 = 1;
 
-/// The arm that replays the beginning of the first measured open phase for that long, and the index of that phase.
+/// The arm that replays the busiest seconds of the measured open phases, as many as there are in that time, and which
+/// these are.
 ///
 /// # Errors
 /// Why there can be no floor, in words.
@@ -31,23 +30,24 @@ pub(super) fn arm<'a>(
     plan: &Plan,
     driver: Driver,
     length: Duration,
-) -> Result<(Arm<'a>, u16), String> {
+) -> Result<(Arm<'a>, Range<usize>), String> {
     if driver != Driver::Native {
         return Err(format!(
             "the relay is measured with the native client alone, and this run drives {}",
             driver.name()
         ));
     }
-    let of_phase = scenario
-        .phases
-        .iter()
-        .position(|phase| phase.measured && matches!(phase.load, Load::Open(_)))
+    let mut phases = scenario.phases.iter();
+    let of_phase = phases
+        .find(|phase| phase.measured && matches!(phase.load, Load::Open(_)))
         .ok_or("no measured phase is an open one, and a floor replays a schedule")?;
-    let slice = plan.slice(nanos(WARM_UP + length));
-    let plan = slice
-        .map(|slice| with_warm_up(slice, nanos(WARM_UP)))
-        .filter(|plan| plan.sends.iter().any(|send| send.phase == MEASURED))
-        .ok_or("the first measured open phase begins without messages")?;
+    let most = length.as_secs_f64().ceil() as usize;
+    let seconds = plan
+        .busiest(most)
+        .ok_or("no whole second of the schedule has messages of measured open phases alone")?;
+    let plan = plan
+        .replay(&seconds, nanos(WARM_UP))
+        .ok_or("its busiest seconds have more deliveries than can be accounted for")?;
     let arm = Arm {
         name: "floor".to_owned(),
         system: Box::new(Relay::default()),
@@ -58,7 +58,7 @@ pub(super) fn arm<'a>(
         part: Part::Floor,
         run_id: RunId::new(rand::random()),
     };
-    Ok((arm, u16::try_from(of_phase).unwrap_or(u16::MAX)))
+    Ok((arm, seconds))
 }
 
 /// Whether a floor can be gone by.
@@ -81,31 +81,13 @@ pub(super) fn usable(plan: &Plan, observed: &Observed) -> Result<(), String> {
     }
 }
 
-/// The slice with a first phase that is not measured, a third of it at most.
-fn with_warm_up(mut slice: Plan, warm_up: Nanos) -> Plan {
-    let end = slice.end();
-    let begin = warm_up.min(end / 3);
-    if let Some(mut phase) = slice.phases.pop() {
-        let mut warming = phase.clone();
-        warming.name = "warm-up".to_owned();
-        warming.measured = false;
-        warming.end = begin;
-        phase.start = begin;
-        slice.phases = vec![warming, phase];
-    }
-    for send in &mut slice.sends {
-        send.phase = if send.at < begin { 0 } else { MEASURED };
-    }
-    slice
-}
-
 /// The scenario as the relay knows it: its names, no reason to wait, no conditions but the same limits.
-fn floor_scenario(scenario: &Scenario, plan: &Plan, of_phase: usize) -> Scenario {
+fn floor_scenario(scenario: &Scenario, plan: &Plan, of_phase: &Phase) -> Scenario {
     let phase = |planned: &PlannedPhase| Phase {
         duration: Duration::from_nanos(planned.end - planned.start),
         measured: planned.measured,
         thresholds: Vec::new(),
-        ..scenario.phases[of_phase].clone()
+        ..of_phase.clone()
     };
     let mut floor = Scenario {
         dialect: Dialect::Readme,

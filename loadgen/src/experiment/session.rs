@@ -1,6 +1,6 @@
 //! The arms of one scenario, one after the other: each that is no floor is judged beside the floors around it.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use super::{
     RunError,
@@ -23,8 +23,8 @@ use crate::{
 pub(super) struct Session<'a> {
     pub(super) bench: Bench<'a>,
     pub(super) watcher: &'a mut dyn Watcher,
-    /// Index of the phase whose beginning the floor is.
-    pub(super) floor_of: Option<u16>,
+    /// The seconds of the schedule that the floor replays.
+    pub(super) floor_of: Option<Range<usize>>,
     /// Resident bytes before the first connection of all: later ones find memory that earlier ones have left.
     pub(super) resident_before: Option<u64>,
 }
@@ -59,13 +59,13 @@ impl Session<'_> {
     pub(super) fn floor<'a>(&mut self, scenario: &Scenario, plan: &Plan) -> Option<Arm<'a>> {
         let options = self.bench.options;
         match floor::arm(scenario, plan, self.bench.driver, options.floor?) {
-            Ok((arm, of_phase)) => {
+            Ok((arm, seconds)) => {
                 if options.target.is_some() {
                     self.notice(
                         "the floor is this machine's own loopback, not the way to the target",
                     );
                 }
-                self.floor_of = Some(of_phase);
+                self.floor_of = Some(seconds);
                 Some(arm)
             }
             Err(why) => {
@@ -169,10 +169,10 @@ impl Session<'_> {
         let account = account(&arm.plan, promises, &observed);
         let judgement = judge(&arm.scenario, &arm.plan, &observed, &account, &beside);
         let floor = arms.iter().find(|arm| arm.part == Part::Floor);
-        let floor = floor.zip(self.floor_of);
+        let floor = floor.zip(self.floor_of.as_ref());
         Run {
-            floor: floor.and_then(|(floor, of_phase)| {
-                result::floor(&floor.plan, &beside, &observed, of_phase)
+            floor: floor.and_then(|(floor, seconds)| {
+                result::floor(&floor.plan, &beside, &observed, seconds)
             }),
             ..result::run(
                 result::About {

@@ -1,7 +1,7 @@
 //! What was found of a limit, as a verdict and in words: the number, this run, the long run, and when it was missed.
 
 use super::{
-    Verdict,
+    Verdict, floor,
     limit::Limit,
     misses::{Decision, Doubt, FEWEST_SECONDS, Misses, Range},
     when::When,
@@ -9,15 +9,29 @@ use super::{
 use crate::model::numbers;
 
 /// What was found of a limit.
-pub(super) struct Found<'a> {
-    pub(super) misses: &'a Misses,
+pub(super) struct Found {
+    pub(super) misses: Misses,
     pub(super) limit: Limit,
     /// What was measured, and of how many samples.
     pub(super) number: String,
     pub(super) when: When,
 }
 
-impl Found<'_> {
+impl Found {
+    /// Why it is the machine's and not the server's, if a floor says so: of what is missed for certain, and of a doubt that
+    /// the floor's own misses explain.
+    pub(super) fn excuse(&self, floor: &Misses) -> Option<String> {
+        let (misses, allowed) = (&self.misses, self.limit.allowed);
+        let explained = allowed.allows((misses.share - floor.share).max(0.0));
+        let blamed = match misses.decide(allowed) {
+            Decision::Missed => true,
+            Decision::Open(_) => !allowed.allows(misses.share) && explained,
+            Decision::Kept => false,
+        };
+        let excuse = floor::excuse(misses, floor, allowed);
+        excuse.filter(|_| blamed)
+    }
+
     pub(super) fn judged(&self) -> (Verdict, String) {
         let decision = self.misses.decide(self.limit.allowed);
         let number = &self.number;
@@ -44,7 +58,7 @@ impl Found<'_> {
 
     /// `95 % sure: this run 99.64 % to 99.99 % (2,000 messages), the long run 83.14 % to 99.99 % (20 seconds)`.
     fn intervals(&self) -> String {
-        let misses = self.misses;
+        let misses = &self.misses;
         format!(
             "95 % sure: this run {} ({} messages), the long run {} ({} seconds)",
             self.range(misses.run),
@@ -90,7 +104,7 @@ impl Found<'_> {
 
     /// What would decide.
     fn longer(&self, doubt: Doubt) -> String {
-        let misses = self.misses;
+        let misses = &self.misses;
         let allowed = self.limit.allowed.share;
         let (why, end) = match doubt {
             Doubt::Seconds => ("its seconds vary too much to tell", misses.seen.high),

@@ -13,6 +13,15 @@ pub(super) struct Limit {
 }
 
 impl Limit {
+    /// The largest is no longer than that.
+    pub(super) const NOTHING_OVER: Self = Self {
+        over_misses: true,
+        allowed: Allowed {
+            share: 0.0,
+            below: false,
+        },
+    };
+
     /// `p99 < 5ms` and `within_5ms >= 99%` leave 1 % over the limit; `p50 > 1ms` leaves less than half within it. `None` of
     /// a number that is no limit of single samples.
     pub(super) fn of(threshold: &Threshold) -> Option<Self> {

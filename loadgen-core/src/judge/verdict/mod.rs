@@ -1,6 +1,7 @@
 //! From the recorded result to one of four verdicts, each with its reasons in plain words.
 
 mod fan_out;
+mod floor;
 mod found;
 mod limit;
 pub mod live;
@@ -17,9 +18,9 @@ use serde::{Deserialize, Serialize};
 
 use self::{
     fan_out::FanOut,
+    floor::FloorSecond,
     scope::Scope,
-    threshold::judge_threshold,
-    validity::{FloorSecond, floor_seconds},
+    threshold::{Opinion, judge_threshold},
 };
 pub use self::{
     misses::{Allowed, Decision, Doubt, FEWEST_SECONDS, Misses, Range, Second},
@@ -99,6 +100,9 @@ pub struct Judged {
     pub verdict: Verdict,
     /// What was measured, in words.
     pub measured: String,
+    /// Seconds that were left out of it as disturbed; `None` where older results don't say.
+    #[serde(default)]
+    pub left_out: Option<usize>,
 }
 
 /// What is judged.
@@ -162,25 +166,33 @@ pub fn judge(
         phases: phases(scenario, plan),
         observed,
         account,
-        floor: beside.iter().copied().flat_map(floor_seconds).collect(),
+        floor: beside.iter().copied().flat_map(floor::seconds).collect(),
     })
 }
 
 fn decide(trial: &Trial<'_>) -> Judgement {
     let promise = [promise()];
     let conditions = conditions(trial, &promise);
-    let judged: Vec<Judged> = conditions
+    let opinions: Vec<Opinion> = conditions
         .iter()
         .map(|(scope, threshold)| judge_threshold(scope, threshold))
         .collect();
-    let on_times = conditions
+    let judged: Vec<Judged> = opinions
         .iter()
-        .any(|(_, threshold)| !matches!(threshold.subject, Subject::Count(_)));
-    let saturation = validity::saturation(trial).filter(|_| on_times);
-    let decides = matches!(saturation, Some(Reason::Saturated { charged: false, .. }));
+        .zip(&conditions)
+        .map(|(opinion, (scope, threshold))| opinion.judged(scope, threshold))
+        .collect();
+    let on_times = || {
+        let both = conditions.iter().zip(&judged);
+        both.filter(|((_, threshold), _)| !matches!(threshold.subject, Subject::Count(_)))
+    };
+    let saturation = validity::saturation(trial).filter(|_| on_times().next().is_some());
+    // Without time to spare a generator only adds latency, too: what was kept was kept.
+    let decides = matches!(saturation, Some(Reason::Saturated { charged: false, .. }))
+        && (on_times().any(|(_, judged)| judged.verdict != Verdict::Pass) || thrown_out(trial));
     let mut said = validity::impossible_samples(trial);
-    if on_times {
-        said.extend(validity::disturbance(trial));
+    if opinions.iter().any(|opinion| opinion.too_disturbed) {
+        said.push((Verdict::Invalid, validity::disturbance(trial)));
     }
     if decides {
         said.extend(saturation.clone().map(|reason| (Verdict::Invalid, reason)));
@@ -203,8 +215,10 @@ fn decide(trial: &Trial<'_>) -> Judgement {
         reasons = judged.iter().map(Reason::from).collect();
     }
     // It excuses nothing, and whoever reads of a failure should know it.
-    if verdict == Verdict::Fail && !decides {
-        reasons.extend(saturation);
+    if verdict == Verdict::Fail {
+        reasons.extend(
+            saturation.filter(|one| matches!(one, Reason::Saturated { charged: true, .. })),
+        );
     }
     Judgement {
         verdict,

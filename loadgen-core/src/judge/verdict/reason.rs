@@ -4,7 +4,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::judge::{Check, Finding, Judged};
+use crate::{
+    judge::{Check, Finding, Judged},
+    observed::Cause,
+};
 
 /// A reason, weightier or not by its verdict. A result records its sentence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,12 +17,14 @@ pub enum Reason {
     ClockWrong(u64),
     /// Samples that are longer than can be kept: so many.
     TooLong(u64),
-    /// Others had the machine in so many of all seconds.
+    /// Something outside disturbed so many of all seconds that a missed limit can't be judged.
     Disturbed {
-        /// Seconds in which others had it.
+        /// Seconds that were disturbed.
         disturbed: usize,
         /// Seconds with deliveries.
         all: usize,
+        /// By what, and in how many of them, as far as that is known.
+        causes: Vec<(Cause, usize)>,
     },
     /// A worker thread had no time to spare.
     Saturated {
@@ -59,18 +64,18 @@ pub enum Reason {
 /// Of a core, as much of a worker's time as leaves it none to spare.
 pub(super) const SATURATED: f64 = 0.9;
 
+/// What follows a sentence about the machine.
+const NOT_THE_SERVER: &str = ": these numbers say nothing about the server";
+
 impl Reason {
     /// The sentence without what a reader of numbers that the machine decided knows already.
     pub fn told_of_the_machine(&self) -> String {
-        match self {
-            Reason::Disturbed { disturbed, all } => had_the_machine(*disturbed, *all),
-            other => other.to_string(),
+        let text = self.to_string();
+        match text.split_once(NOT_THE_SERVER) {
+            Some((told, _)) => told.to_owned(),
+            None => text,
         }
     }
-}
-
-fn had_the_machine(disturbed: usize, all: usize) -> String {
-    format!("in {disturbed} of {all} seconds other processes or the hypervisor had the machine")
 }
 
 impl fmt::Display for Reason {
@@ -81,11 +86,22 @@ impl fmt::Display for Reason {
                 "{receipts} receipts before their send: the generator's clock is wrong"
             ),
             Reason::TooLong(samples) => write!(f, "{samples} samples are longer than can be kept"),
-            Reason::Disturbed { disturbed, all } => write!(
-                f,
-                "{}: these numbers say nothing about the server",
-                had_the_machine(*disturbed, *all)
-            ),
+            Reason::Disturbed {
+                disturbed,
+                all,
+                causes,
+            } => {
+                write!(f, "{disturbed} of {all} seconds were disturbed")?;
+                for (nth, (cause, seconds)) in causes.iter().enumerate() {
+                    let before = if nth == 0 { " (" } else { ", " };
+                    write!(f, "{before}in {seconds} {cause}")?;
+                }
+                let end = if causes.is_empty() { "" } else { ")" };
+                write!(
+                    f,
+                    "{end}{NOT_THE_SERVER}; run it where nothing else runs, or judge every second with --no-machine-check"
+                )
+            }
             Reason::Saturated {
                 seconds,
                 of,
@@ -147,19 +163,8 @@ impl From<Reason> for String {
     }
 }
 
-/// A recorded sentence is known again where somebody asks for its numbers.
 impl From<String> for Reason {
     fn from(text: String) -> Self {
-        let numbers: Vec<usize> = text
-            .split(' ')
-            .filter_map(|word| word.parse().ok())
-            .collect();
-        if let [disturbed, all] = numbers[..] {
-            let known = Reason::Disturbed { disturbed, all };
-            if known.to_string() == text {
-                return known;
-            }
-        }
         Reason::Recorded(text)
     }
 }

@@ -22,15 +22,22 @@ pub(super) struct Scope<'a> {
     phase: Option<(u16, &'a JudgedPhase<'a>)>,
 }
 
-/// Seconds of the schedule that hold samples, and those of them that may be judged.
-pub(super) struct Seconds<'a> {
-    pub(super) all: usize,
-    pub(super) undisturbed: Vec<SeenSecond<'a>>,
-    disturbed: Vec<SeenSecond<'a>>,
+/// Which seconds are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Counted {
+    /// Disturbed ones too: it only adds latency.
+    All,
+    /// Those alone in which nothing outside disturbed.
+    Undisturbed,
 }
+
+/// Seconds of the schedule that hold samples.
+pub(super) struct Seconds<'a>(Vec<SeenSecond<'a>>);
 
 /// A second of the schedule.
 pub(super) struct SeenSecond<'a> {
+    /// Whether something outside disturbed it.
+    disturbed: bool,
     /// Which one.
     pub(super) second: usize,
     /// What came.
@@ -89,19 +96,15 @@ impl<'a> Scope<'a> {
     pub(super) fn seconds(&self, metric: Metric) -> Seconds<'a> {
         let windows = self.trial.observed.recorded.windows(metric);
         let lost = self.lost(metric);
-        let (disturbed, undisturbed): (Vec<_>, Vec<_>) = (0..windows.len().max(lost.len()))
+        let seen = (0..windows.len().max(lost.len()))
             .map(|second| SeenSecond {
+                disturbed: self.trial.observed.is_disturbed(second),
                 second,
                 window: windows.get(second).unwrap_or(&NOTHING),
                 lost: lost.get(second).copied().unwrap_or(0),
             })
-            .filter(|one| one.window.n + one.lost > 0 && self.holds(one.second))
-            .partition(|one| self.trial.observed.is_disturbed(one.second));
-        Seconds {
-            all: disturbed.len() + undisturbed.len(),
-            undisturbed,
-            disturbed,
-        }
+            .filter(|one| one.due() > 0 && self.holds(one.second));
+        Seconds(seen.collect())
     }
 
     /// Where the samples at a threshold's limit are counted.
@@ -131,39 +134,43 @@ impl<'a> Scope<'a> {
         measured.fold(FanOut::default(), |sum, phase| sum.with(phase.fan_out))
     }
 
-    /// Of the samples that [`Scope::judged`] has, those over a limit.
-    pub(super) fn judged_over(&self, metric: Metric, place: usize) -> u64 {
-        let over = |seconds: &[SeenSecond<'_>]| -> u64 {
-            seconds.iter().map(|one| one.over(place).n).sum()
-        };
+    /// Of the samples that [`Scope::latencies`] has, those over a limit.
+    pub(super) fn over(&self, metric: Metric, place: usize, counted: Counted) -> u64 {
         let all = self.samples(metric).over(place);
+        if counted == Counted::All || !self.has_disturbed_seconds() {
+            return all;
+        }
         let seconds = self.seconds(metric);
+        let over = |seconds: &mut dyn Iterator<Item = &SeenSecond<'_>>| -> u64 {
+            seconds.map(|one| one.over(place).n).sum()
+        };
         match self.phase {
-            Some(_) if self.has_disturbed_seconds() && seconds.all > 0 => {
-                over(&seconds.undisturbed)
-            }
-            _ => all - over(&seconds.disturbed).min(all),
+            Some(_) if seconds.all() > 0 => over(&mut seconds.counted(counted)),
+            _ => all - over(&mut seconds.left_out()).min(all),
         }
     }
 
-    /// The samples that a verdict may rest on: all but those of disturbed seconds. `None`: nobody knows which of them
-    /// these are.
-    pub(super) fn judged(&self, metric: Metric) -> Option<Cow<'a, Histogram<u64>>> {
+    /// The latencies of those seconds; `None`: nobody knows which of them these are.
+    pub(super) fn latencies(
+        &self,
+        metric: Metric,
+        counted: Counted,
+    ) -> Option<Cow<'a, Histogram<u64>>> {
         let all = &self.samples(metric).histogram;
-        if !self.has_disturbed_seconds() {
+        if counted == Counted::All || !self.has_disturbed_seconds() {
             return Some(Cow::Borrowed(all));
         }
         let seconds = self.seconds(metric);
-        if seconds.all == 0 {
+        if seconds.all() == 0 {
             return None;
         }
         if self.phase.is_some() {
             // A second at its edge holds samples of two phases.
-            return Some(Cow::Owned(sum(&seconds.undisturbed)));
+            return Some(Cow::Owned(sum(seconds.counted(counted))));
         }
         let mut judged = all.clone();
         // A part of the same counts, with the same bounds: subtracting can't fail.
-        let _ = judged.subtract(sum(&seconds.disturbed));
+        let _ = judged.subtract(sum(seconds.left_out()));
         Some(Cow::Owned(judged))
     }
 
@@ -213,25 +220,41 @@ impl<'a> Scope<'a> {
     }
 }
 
-impl Seconds<'_> {
+impl<'a> Seconds<'a> {
+    /// How many there are.
+    pub(super) fn all(&self) -> usize {
+        self.0.len()
+    }
+
+    /// In how many of them something outside disturbed.
     pub(super) fn disturbed(&self) -> usize {
-        self.disturbed.len()
+        self.left_out().count()
     }
 
-    /// Samples that were due in the seconds that may be judged, lost ones among them.
-    pub(super) fn due(&self) -> u64 {
-        self.undisturbed.iter().map(SeenSecond::due).sum()
+    /// Those that count, ascending.
+    pub(super) fn counted(&self, which: Counted) -> impl Iterator<Item = &SeenSecond<'a>> {
+        let all = self.0.iter();
+        all.filter(move |one| which == Counted::All || !one.disturbed)
     }
 
-    /// Deliveries that were lost in all seconds.
-    pub(super) fn lost(&self) -> u64 {
-        let all = self.undisturbed.iter().chain(&self.disturbed);
-        all.map(|one| one.lost).sum()
+    /// Those that something outside disturbed, ascending.
+    pub(super) fn left_out(&self) -> impl Iterator<Item = &SeenSecond<'a>> {
+        self.0.iter().filter(|one| one.disturbed)
     }
 
-    /// Those that may be judged and have samples over a limit.
-    pub(super) fn slow(&self, place: usize) -> Vec<Slow> {
-        let slow = self.undisturbed.iter().map(|one| Slow {
+    /// Samples that were due in those that count, lost ones among them.
+    pub(super) fn due(&self, which: Counted) -> u64 {
+        self.counted(which).map(SeenSecond::due).sum()
+    }
+
+    /// Deliveries that were lost in those that count.
+    pub(super) fn lost(&self, which: Counted) -> u64 {
+        self.counted(which).map(|one| one.lost).sum()
+    }
+
+    /// Those that count and have samples over a limit.
+    pub(super) fn slow(&self, which: Counted, place: usize) -> Vec<Slow> {
+        let slow = self.counted(which).map(|one| Slow {
             second: one.second,
             missed: one.over(place).n + one.lost,
             over: one.over(place),
@@ -252,7 +275,7 @@ impl SeenSecond<'_> {
     }
 }
 
-fn sum(seconds: &[SeenSecond<'_>]) -> Histogram<u64> {
+fn sum<'a>(seconds: impl Iterator<Item = &'a SeenSecond<'a>>) -> Histogram<u64> {
     let mut sum = histogram::empty();
     for second in seconds {
         // Same bounds by construction: adding can't fail.

@@ -1,11 +1,14 @@
 //! One threshold against what was measured in its scope.
+//!
+//! What disturbs only adds latency: an upper limit that is kept over all seconds is kept. Only one that is missed, and
+//! everything else, is judged on the undisturbed seconds.
 
 use super::{
+    floor,
     found::Found,
     limit::Limit,
-    misses::{Misses, Second},
-    scope::{Scope, Seconds, Service},
-    validity,
+    misses::{Decision, FEWEST_SECONDS, Misses, Second},
+    scope::{Counted, Scope, Seconds, SeenSecond, Service},
     when::When,
 };
 use crate::{
@@ -14,34 +17,82 @@ use crate::{
     scenario::{Comparison, Subject, Threshold},
 };
 
-pub(super) fn judge_threshold(scope: &Scope<'_>, threshold: &Threshold) -> Judged {
-    let (verdict, measured) = match threshold.subject {
-        Subject::Count(count) => judge_count(scope, threshold, count),
+/// What is thought of a threshold.
+pub(super) struct Opinion {
+    verdict: Verdict,
+    /// What was measured, in words.
+    measured: String,
+    /// Which seconds it rests on.
+    counted: Counted,
+    /// Too few undisturbed seconds were left, so that it is INVALID.
+    pub(super) too_disturbed: bool,
+}
+
+impl Opinion {
+    /// Of undisturbed seconds.
+    fn of((verdict, measured): (Verdict, String)) -> Self {
+        Self {
+            verdict,
+            measured,
+            counted: Counted::Undisturbed,
+            too_disturbed: false,
+        }
+    }
+
+    /// A limit that all seconds keep.
+    fn kept_over_all(measured: String) -> Self {
+        Self {
+            counted: Counted::All,
+            ..Self::of((Verdict::Pass, measured))
+        }
+    }
+
+    /// INVALID where the machine alone explains what was missed, and how.
+    fn unless(self, excuse: Option<String>) -> Self {
+        match excuse {
+            Some(why) => Self {
+                verdict: Verdict::Invalid,
+                measured: format!("{}; {why}", self.measured),
+                ..self
+            },
+            None => self,
+        }
+    }
+
+    /// As a result records it.
+    pub(super) fn judged(&self, scope: &Scope<'_>, threshold: &Threshold) -> Judged {
+        let left_out = match self.counted {
+            Counted::All => 0,
+            Counted::Undisturbed => scope.seconds(Metric::Delivery).disturbed(),
+        };
+        Judged {
+            threshold: match scope.name() {
+                Some(phase) => threshold.in_phase(phase),
+                None => threshold.to_string(),
+            },
+            verdict: self.verdict,
+            measured: self.measured.clone(),
+            left_out: Some(left_out),
+        }
+    }
+}
+
+pub(super) fn judge_threshold(scope: &Scope<'_>, threshold: &Threshold) -> Opinion {
+    match threshold.subject {
+        Subject::Count(count) => Opinion {
+            counted: Counted::All,
+            ..Opinion::of(judge_count(scope, threshold, count))
+        },
         Subject::Percentile(metric, _)
         | Subject::Within(metric, _)
         | Subject::Max(metric)
         | Subject::Mean(metric) => match (Limit::of(threshold), threshold.subject) {
             (Some(limit), _) => judge_limit(scope, threshold, metric, limit),
-            (None, Subject::Within(..)) => judge_equal_share(scope, threshold, metric),
+            (None, Subject::Within(..)) => {
+                whole(scope, judge_equal_share(scope, threshold, metric))
+            }
             (None, _) => judge_point(scope, threshold, metric),
         },
-    };
-    // A limit that server and machine keep together is kept, whatever the machine took of it.
-    let excuse = match verdict {
-        Verdict::Pass => None,
-        _ => validity::floor_is_too_high(scope.trial, threshold),
-    };
-    let (verdict, measured) = match excuse {
-        Some(why) => (Verdict::Invalid, format!("{measured}; {why}")),
-        None => (verdict, measured),
-    };
-    Judged {
-        threshold: match scope.name() {
-            Some(phase) => threshold.in_phase(phase),
-            None => threshold.to_string(),
-        },
-        verdict,
-        measured,
     }
 }
 
@@ -57,12 +108,41 @@ fn judge_count(scope: &Scope<'_>, threshold: &Threshold, count: Count) -> (Verdi
 }
 
 /// The largest or the mean, and what is compared for equality: the number itself.
-fn judge_point(scope: &Scope<'_>, threshold: &Threshold, metric: Metric) -> (Verdict, String) {
-    if let Some(taken) = mostly_disturbed(scope, metric) {
-        return taken;
+fn judge_point(scope: &Scope<'_>, threshold: &Threshold, metric: Metric) -> Opinion {
+    let upper = matches!(
+        threshold.comparison,
+        Comparison::Less | Comparison::LessOrEqual
+    );
+    let all = point(scope, threshold, metric, Counted::All);
+    if all.0 == Verdict::Inconclusive {
+        return Opinion::of(all);
     }
-    let judged = scope.judged(metric);
-    let histogram = judged
+    if upper && all.0 == Verdict::Pass {
+        let seconds = scope.seconds(metric);
+        return Opinion::kept_over_all(format!("{}{}", all.1, over_all(&seconds)));
+    }
+    too_few_left(scope, metric, 1, &all.1).unwrap_or_else(|| {
+        let undisturbed = point(scope, threshold, metric, Counted::Undisturbed);
+        let missed = upper && undisturbed.0 == Verdict::Fail;
+        let alone = scope.place(threshold).filter(|_| missed).and_then(|place| {
+            let floor = floor_misses(scope, threshold, metric)?;
+            let seconds = scope.seconds(metric);
+            let seconds = seconds.counted(Counted::Undisturbed);
+            let misses = misses(scope, metric, Limit::NOTHING_OVER, place, seconds);
+            floor::excuse(&misses, &floor, Limit::NOTHING_OVER.allowed)
+        });
+        Opinion::of(undisturbed).unless(alone)
+    })
+}
+
+fn point(
+    scope: &Scope<'_>,
+    threshold: &Threshold,
+    metric: Metric,
+    counted: Counted,
+) -> (Verdict, String) {
+    let latencies = scope.latencies(metric, counted);
+    let histogram = latencies
         .as_deref()
         .unwrap_or(&scope.samples(metric).histogram);
     let n = histogram.len();
@@ -74,19 +154,24 @@ fn judge_point(scope: &Scope<'_>, threshold: &Threshold, metric: Metric) -> (Ver
                 numbers::duration(number as Nanos),
                 service(scope, metric, " service time", ", partly service times"),
             );
-            let verdict = largest(scope, threshold, metric);
+            let verdict = largest(scope, threshold, metric, counted);
             let verdict = verdict.unwrap_or_else(|| kept(threshold, number));
-            unless_inseparable(verdict, text, judged.is_some())
+            unless_inseparable(verdict, text, latencies.is_some())
         }
     }
 }
 
 /// Whether the largest keeps its limit, by the exact count at it.
-fn largest(scope: &Scope<'_>, threshold: &Threshold, metric: Metric) -> Option<Verdict> {
+fn largest(
+    scope: &Scope<'_>,
+    threshold: &Threshold,
+    metric: Metric,
+    counted: Counted,
+) -> Option<Verdict> {
     let Subject::Max(_) = threshold.subject else {
         return None;
     };
-    let none_over = scope.judged_over(metric, scope.place(threshold)?) == 0;
+    let none_over = scope.over(metric, scope.place(threshold)?, counted) == 0;
     let at_most = matches!(
         threshold.comparison,
         Comparison::Less | Comparison::LessOrEqual
@@ -99,47 +184,67 @@ fn largest(scope: &Scope<'_>, threshold: &Threshold, metric: Metric) -> Option<V
 }
 
 /// A share of samples within a limit, or a percentile, which is the same: by the exact count at the limit.
-fn judge_limit(
-    scope: &Scope<'_>,
-    threshold: &Threshold,
-    metric: Metric,
-    limit: Limit,
-) -> (Verdict, String) {
-    if let Some(taken) = mostly_disturbed(scope, metric) {
-        return taken;
-    }
+fn judge_limit(scope: &Scope<'_>, threshold: &Threshold, metric: Metric, limit: Limit) -> Opinion {
     let seconds = scope.seconds(metric);
     // Most connects and joins come before the schedule.
-    if seconds.all == 0 && scope.name().is_none()
+    if seconds.all() == 0 && scope.name().is_none()
         || matches!(metric, Metric::Connect | Metric::Join)
     {
-        return judge_whole(scope, threshold, metric, limit);
+        return whole(scope, judge_whole(scope, threshold, metric, limit));
     }
-    if seconds.all == 0 && !scope.samples(metric).histogram.is_empty() {
+    if seconds.all() == 0 && !scope.samples(metric).histogram.is_empty() {
         let why = "no whole second of the schedule lies in it";
-        return (Verdict::Inconclusive, why.to_owned());
+        return Opinion::of((Verdict::Inconclusive, why.to_owned()));
     }
-    let (n, needed) = (seconds.due(), statistic::needed(threshold));
+    let (n, needed) = (seconds.due(Counted::All), statistic::needed(threshold));
     let Some(place) = scope.place(threshold).filter(|_| n >= needed) else {
-        return too_few(n, needed);
+        return Opinion::of(too_few(n, needed));
     };
-    let counted = seconds.undisturbed.iter().map(|one| {
+    let found = |counted| {
+        let misses = misses(scope, metric, limit, place, seconds.counted(counted));
+        let n = count_of(scope, metric, &seconds, place, counted);
+        let within = limit.within(misses.share);
+        Found {
+            number: number(scope, threshold, metric, counted, within, &n),
+            when: When::of(&seconds.slow(counted, place), misses.seconds),
+            misses,
+            limit,
+        }
+    };
+    let all = found(Counted::All);
+    if limit.over_misses && all.misses.decide(limit.allowed) == Decision::Kept {
+        let (_, measured) = all.judged();
+        return Opinion::kept_over_all(measured);
+    }
+    too_few_left(scope, metric, needed, &all.number).unwrap_or_else(|| {
+        let found = found(Counted::Undisturbed);
+        let excuse = floor_misses(scope, threshold, metric)
+            .and_then(|floor| found.excuse(&floor))
+            .filter(|_| limit.over_misses);
+        Opinion::of(found.judged()).unless(excuse)
+    })
+}
+
+/// What a bare relay says of an upper limit, where it misses it.
+fn floor_misses(scope: &Scope<'_>, threshold: &Threshold, metric: Metric) -> Option<Misses> {
+    let fan_out = scope.fan_out().of_samples(metric);
+    floor::misses(&scope.trial.floor, metric, threshold.limit()?, fan_out)
+}
+
+fn misses<'a>(
+    scope: &Scope<'_>,
+    metric: Metric,
+    limit: Limit,
+    place: usize,
+    seconds: impl Iterator<Item = &'a SeenSecond<'a>>,
+) -> Misses {
+    let counted = seconds.map(|one| {
         let (over, n) = (one.over(place).n + one.lost, one.due());
         let missed = if limit.over_misses { over } else { n - over };
         Second { missed, n }
     });
-    let misses = Misses::of(
-        &counted.collect::<Vec<_>>(),
-        scope.fan_out().of_samples(metric),
-    );
-    let n = format!("n = {n}{}", without(scope, metric, &seconds, place));
-    let found = Found {
-        misses: &misses,
-        limit,
-        number: number(scope, threshold, metric, limit.within(misses.share), &n),
-        when: When::of(&seconds.slow(place), misses.seconds),
-    };
-    found.judged()
+    let fan_out = scope.fan_out().of_samples(metric);
+    Misses::of(&counted.collect::<Vec<_>>(), fan_out)
 }
 
 /// What stands for the threshold's left side, and of how many samples: the share, or the percentile with the share at its
@@ -148,6 +253,7 @@ fn number(
     scope: &Scope<'_>,
     threshold: &Threshold,
     metric: Metric,
+    counted: Counted,
     within: f64,
     n: &str,
 ) -> String {
@@ -156,8 +262,8 @@ fn number(
         let (all, some) = (" of service times", ", partly of service times");
         return format!("{share}{} ({n})", service(scope, metric, all, some));
     };
-    let judged = scope.judged(metric);
-    let histogram = judged
+    let latencies = scope.latencies(metric, counted);
+    let histogram = latencies
         .as_deref()
         .unwrap_or(&scope.samples(metric).histogram);
     // What was lost has no time: the percentile is of what came, and the share of all.
@@ -178,25 +284,62 @@ fn number(
     )
 }
 
-/// How many of the samples never came; what was left out as disturbed, and what the share is with it.
-fn without(scope: &Scope<'_>, metric: Metric, seconds: &Seconds<'_>, place: usize) -> String {
-    let lost: u64 = seconds.undisturbed.iter().map(|one| one.lost).sum();
+/// How many samples there are, how many of them never came, and what was left out as disturbed.
+fn count_of(
+    scope: &Scope<'_>,
+    metric: Metric,
+    seconds: &Seconds<'_>,
+    place: usize,
+    counted: Counted,
+) -> String {
+    let (n, lost) = (seconds.due(counted), seconds.lost(counted));
     let lost = match lost {
         0 => String::new(),
         lost => format!(", {lost} of them lost"),
     };
+    let n = format!("n = {n}{lost}");
+    if counted == Counted::All {
+        return format!("{n}{}", over_all(seconds));
+    }
     let disturbed = seconds.disturbed();
     if disturbed == 0 {
-        return lost;
+        return n;
     }
     let samples = scope.samples(metric);
-    let all = samples.histogram.len() + seconds.lost();
+    let all = samples.histogram.len() + seconds.lost(Counted::All);
     let share = statistic::share(samples.within[place], all.max(1));
     format!(
-        "{lost}, {disturbed} of {} seconds left out as disturbed; {} with them",
-        seconds.all,
+        "{n}, {disturbed} of {} seconds left out as disturbed; {} with them",
+        seconds.all(),
         numbers::share(share),
     )
+}
+
+/// That disturbed seconds are among those that count.
+fn over_all(seconds: &Seconds<'_>) -> String {
+    match seconds.disturbed() {
+        0 => String::new(),
+        disturbed => format!(
+            ", over all {} seconds, {disturbed} of them disturbed",
+            seconds.all()
+        ),
+    }
+}
+
+/// What rests on all samples, since nobody knows in which seconds they were.
+fn whole(scope: &Scope<'_>, (verdict, measured): (Verdict, String)) -> Opinion {
+    let taken = match verdict {
+        Verdict::Fail => too_few_left(scope, Metric::Delivery, 1, &measured),
+        _ => None,
+    };
+    taken.unwrap_or_else(|| Opinion {
+        counted: Counted::All,
+        ..Opinion::of(unless_inseparable(
+            verdict,
+            measured,
+            !scope.has_disturbed_seconds(),
+        ))
+    })
 }
 
 /// Samples that have no seconds: the exact count itself, without an interval.
@@ -220,8 +363,10 @@ fn judge_whole(
     };
     let within = statistic::share(samples.within[place], n);
     let n = format!("n = {n}, no interval: these samples have no seconds");
-    let text = number(scope, threshold, metric, within, &n);
-    unless_inseparable(verdict, text, !scope.has_disturbed_seconds())
+    (
+        verdict,
+        number(scope, threshold, metric, Counted::All, within, &n),
+    )
 }
 
 /// A share that shall be neither more nor less, of all samples.
@@ -236,31 +381,43 @@ fn judge_equal_share(
         return too_few(n, needed);
     };
     let share = statistic::share(samples.within[place], n);
-    let text = number(scope, threshold, metric, share, &format!("n = {n}"));
-    let separable = !scope.has_disturbed_seconds();
-    unless_inseparable(kept(threshold, share), text, separable)
+    let n = format!("n = {n}");
+    let text = number(scope, threshold, metric, Counted::All, share, &n);
+    (kept(threshold, share), text)
 }
 
-/// In more than half of a phase's seconds others had the machine. Of the whole run this is said once.
-fn mostly_disturbed(scope: &Scope<'_>, metric: Metric) -> Option<(Verdict, String)> {
-    scope.name()?;
-    let seconds = scope.seconds(metric);
+/// Something outside disturbed so many seconds that those left say too little of what was missed: more than half of them,
+/// or so many that too few samples or seconds remain. `all`: what was measured over all seconds.
+fn too_few_left(scope: &Scope<'_>, metric: Metric, needed: u64, all: &str) -> Option<Opinion> {
+    let mut seconds = scope.seconds(metric);
+    if seconds.all() == 0 {
+        // Samples without seconds: those in which messages were delivered stand for them.
+        seconds = scope.seconds(Metric::Delivery);
+    }
     let disturbed = seconds.disturbed();
-    (2 * disturbed > seconds.all).then(|| {
-        let all = seconds.all;
-        let why = format!("others had the machine in {disturbed} of its {all} seconds");
-        (Verdict::Invalid, why)
+    let left = seconds.all() - disturbed;
+    let few = disturbed > left
+        || left < FEWEST_SECONDS.min(seconds.all())
+        || seconds.due(Counted::Undisturbed) < needed.min(seconds.due(Counted::All));
+    (disturbed > 0 && few).then(|| Opinion {
+        too_disturbed: true,
+        ..Opinion::of((
+            Verdict::Invalid,
+            format!(
+                "{all}; {disturbed} of {} seconds were disturbed, and too few are left to judge by",
+                seconds.all()
+            ),
+        ))
     })
 }
 
-/// What was missed while others had the machine in some seconds is nobody's fault for certain, as long as nobody knows
+/// What was missed while something outside disturbed some seconds is nobody's fault for certain, as long as nobody knows
 /// in which seconds it was.
 fn unless_inseparable(verdict: Verdict, text: String, separable: bool) -> (Verdict, String) {
     if separable || verdict != Verdict::Fail {
         return (verdict, text);
     }
-    let why =
-        "others had the machine in some seconds, and these samples can't be told apart by second";
+    let why = "some seconds were disturbed, and these samples can't be told apart by second";
     (Verdict::Inconclusive, format!("{text}; {why}"))
 }
 

@@ -1,54 +1,20 @@
-//! Whether the machine or the generator, and not the server, decided the numbers (rules 3, 9 and 10).
-
-use hdrhistogram::Histogram;
+//! Whether the machine or the generator, and not the server, decided the numbers (rules 3 and 10).
 
 use super::{
-    Trial,
+    Trial, floor,
     reason::{Reason, SATURATED},
     scope::Scope,
 };
 use crate::{
     judge::Verdict,
-    model::{Metric, Nanos, histogram, nanos, numbers, percentile::BEYOND},
-    observed::{Observed, recorder},
-    scenario::{Comparison, Subject, Threshold},
+    model::{Metric, Nanos, percentile::BEYOND},
+    observed::Cause,
 };
 
 /// A send so late has used up a fifth of the promise before it began.
 const LATE: Nanos = 1_000_000;
 /// Of the floor's sends, more late ones than this say that the load alone makes the generator late.
 const LATE_ALONE: f64 = 0.01;
-
-/// A second of the floor, as far as a verdict rests on it.
-#[derive(Debug, Clone)]
-pub(super) struct FloorSecond {
-    /// Latencies of its deliveries, nanoseconds.
-    pub delivery: Histogram<u64>,
-    /// How late its messages were sent, nanoseconds.
-    pub lateness: Histogram<u64>,
-    /// Whether others had the machine.
-    pub disturbed: bool,
-}
-
-/// The seconds of a floor that hold deliveries or sends.
-pub(super) fn floor_seconds(floor: &Observed) -> impl Iterator<Item = FloorSecond> {
-    let deliveries = floor.recorded.windows(Metric::Delivery);
-    let lateness = floor.recorded.windows(Metric::SendLateness);
-    (0..deliveries.len().max(lateness.len()))
-        .map(move |second| {
-            let samples = |windows: &[recorder::Window]| {
-                windows
-                    .get(second)
-                    .map_or_else(histogram::empty, recorder::Window::histogram)
-            };
-            FloorSecond {
-                delivery: samples(deliveries),
-                lateness: samples(lateness),
-                disturbed: floor.is_disturbed(second),
-            }
-        })
-        .filter(|second| !second.delivery.is_empty() || !second.lateness.is_empty())
-}
 
 /// Samples that can't be are the generator's mistake, never the server's.
 pub(super) fn impossible_samples(trial: &Trial<'_>) -> Vec<(Verdict, Reason)> {
@@ -63,44 +29,22 @@ pub(super) fn impossible_samples(trial: &Trial<'_>) -> Vec<(Verdict, Reason)> {
     .collect()
 }
 
-/// Too many seconds in which others had the machine, for thresholds on times; counts don't mind.
-pub(super) fn disturbance(trial: &Trial<'_>) -> Option<(Verdict, Reason)> {
+/// In how many seconds something outside disturbed, and what.
+pub(super) fn disturbance(trial: &Trial<'_>) -> Reason {
     let seconds = Scope::whole(trial).seconds(Metric::Delivery);
-    let (all, disturbed) = (seconds.all, seconds.disturbed());
-    (2 * disturbed > all).then_some((Verdict::Invalid, Reason::Disturbed { disturbed, all }))
-}
-
-/// Why a threshold on delivery times can't be judged on this machine: without any server, more deliveries than it leaves
-/// over its limit take half of that. Only the floor's own undisturbed seconds say so.
-pub(super) fn floor_is_too_high(trial: &Trial<'_>, threshold: &Threshold) -> Option<String> {
-    let (limit, left) = upper_limit(threshold)?;
-    let half = limit / 2;
-    let (over, n) = undisturbed(&trial.floor, |second| &second.delivery, half);
-    more_than(left, over, n).then(|| {
-        format!(
-            "over a bare relay, without any server, {} of deliveries took longer than {}, half of that limit: this machine can't tell",
-            numbers::share(over as f64 / n as f64),
-            numbers::duration(half),
-        )
-    })
-}
-
-/// The time that deliveries must stay under, and the share of them that need not.
-fn upper_limit(threshold: &Threshold) -> Option<(Nanos, f64)> {
-    let at_least = matches!(
-        threshold.comparison,
-        Comparison::Greater | Comparison::GreaterOrEqual
-    );
-    let time = threshold.bound as Nanos;
-    match threshold.subject {
-        Subject::Within(Metric::Delivery, limit) if at_least => {
-            Some((nanos(limit), 1.0 - threshold.bound))
-        }
-        Subject::Percentile(Metric::Delivery, percentile) if !at_least => {
-            Some((time, 1.0 - percentile / 100.0))
-        }
-        Subject::Max(Metric::Delivery) if !at_least => Some((time, 0.0)),
-        _ => None,
+    let machine = &trial.observed.machine;
+    let causes = seconds
+        .left_out()
+        .filter_map(|one| machine.get(one.second)?.cause);
+    let causes: Vec<Cause> = causes.collect();
+    Reason::Disturbed {
+        disturbed: seconds.disturbed(),
+        all: seconds.all(),
+        causes: Cause::ALL
+            .into_iter()
+            .map(|cause| (cause, causes.iter().filter(|&&one| one == cause).count()))
+            .filter(|(_, seconds)| *seconds > 0)
+            .collect(),
     }
 }
 
@@ -121,25 +65,11 @@ pub(super) fn saturation(trial: &Trial<'_>) -> Option<Reason> {
     if 2 * worst <= measured.len() {
         return None;
     }
-    let (late, sends) = undisturbed(&trial.floor, |second| &second.lateness, LATE);
+    let (late, sends) = floor::undisturbed(&trial.floor, Metric::SendLateness, LATE);
     Some(Reason::Saturated {
         seconds: worst,
         of: measured.len(),
         charged: sends > 0 && !more_than(LATE_ALONE, late, sends),
-    })
-}
-
-/// Samples over a limit in the floor's undisturbed seconds, of how many.
-fn undisturbed(
-    floor: &[FloorSecond],
-    samples: impl Fn(&FloorSecond) -> &Histogram<u64>,
-    limit: Nanos,
-) -> (u64, u64) {
-    let seconds = floor.iter().filter(|second| !second.disturbed);
-    seconds.fold((0, 0), |(over, all), second| {
-        let samples = samples(second);
-        let within = samples.count_between(0, limit);
-        (over + samples.len() - within, all + samples.len())
     })
 }
 

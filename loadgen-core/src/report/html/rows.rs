@@ -8,7 +8,10 @@ use crate::{
         percentile,
     },
     observed::PROMISE,
-    report::statements::{self, Outcome},
+    report::{
+        floor,
+        statements::{self, Outcome},
+    },
     result::{Report, Run},
 };
 
@@ -74,16 +77,18 @@ pub(super) fn further(report: &Report) -> &[Reason] {
 
 /// Which seconds the numbers are of.
 pub(super) fn left_out(run: &Run) -> Option<String> {
-    match statements::disturbed(run) {
-        0 => None,
-        all if all == run.windows.len() => Some(format!(
-            "All {all} seconds were disturbed: other processes or the hypervisor had the machine. None is left to judge by, and the times above are of all of them."
-        )),
-        disturbed => Some(format!(
-            "{disturbed} of {} seconds were disturbed: other processes or the hypervisor had the machine. The verdict and the times above leave them out; charts and tables show all seconds.",
-            run.windows.len()
-        )),
+    let (disturbed, all) = (statements::disturbed(run), run.windows.len());
+    if disturbed == 0 {
+        return None;
     }
+    let what = match statements::left_out(run) {
+        0 => "The limits were kept with them, so that nothing is left out",
+        _ if disturbed == all => "None is left to judge by, and the times above are of all of them",
+        _ => "The verdict and the times above leave them out; charts and tables show all seconds",
+    };
+    Some(format!(
+        "{disturbed} of {all} seconds were disturbed: other processes or the hypervisor had the machine. {what}."
+    ))
 }
 
 /// When it was, and how long it took.
@@ -211,24 +216,10 @@ pub(super) fn generator(run: &Run) -> Vec<(&'static str, String)> {
         ));
     }
     if let Some(floor) = &run.floor {
-        rows.push(("against the floor", against(floor)));
+        rows.push((
+            "the floor: the same load over a bare relay",
+            floor::sentence(floor),
+        ));
     }
     rows
-}
-
-fn against(floor: &crate::result::FloorResult) -> String {
-    let times = |ratio: Option<f64>| ratio.map_or_else(|| "-".to_owned(), |r| format!("{r:.2}"));
-    let apart = |difference: Option<i64>| match difference {
-        None => "-".to_owned(),
-        Some(nanos) if nanos < 0 => format!("{} less", duration(nanos.unsigned_abs())),
-        Some(nanos) => format!("{} more", duration(nanos.unsigned_abs())),
-    };
-    format!(
-        "the same load over a bare relay, {:.0} s before and after: p50 {} times and p95 {} times the relay’s; p99 {}, p99.9 {}",
-        floor.seconds,
-        times(floor.ratio_p50),
-        times(floor.ratio_p95),
-        apart(floor.difference_p99),
-        apart(floor.difference_p999),
-    )
 }

@@ -14,7 +14,10 @@ use std::{
 };
 
 pub use self::hiccup::HiccupMonitor;
-use crate::{observed::MachineSecond, rig::cpu_ticks};
+use crate::{
+    observed::{Cause, MachineSecond},
+    rig::cpu_ticks,
+};
 
 /// The length of a window.
 const SECOND: Duration = Duration::from_secs(1);
@@ -159,11 +162,17 @@ impl Counted {
         };
         let share = |ticks: u64| ticks as f64 / all.max(1) as f64;
         let (stolen, foreign) = (share(stolen), share(busy.saturating_sub(own)));
+        let cause = if stolen >= STOLEN {
+            Some(Cause::Stolen)
+        } else {
+            (foreign >= FOREIGN).then_some(Cause::Strangers)
+        };
         MachineSecond {
             busy: share(busy),
             stolen,
             foreign,
-            disturbed: stolen >= STOLEN || foreign >= FOREIGN,
+            disturbed: cause.is_some(),
+            cause,
         }
     }
 }

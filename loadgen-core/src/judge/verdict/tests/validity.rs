@@ -66,25 +66,35 @@ fn run_slow_in(slow: &[u64], thresholds: &[Threshold]) -> Recorded {
     recorded
 }
 
-/// Seconds of a floor: how long all deliveries took, how late all messages were sent, whether it was disturbed.
-fn floor(seconds: &[(Nanos, Nanos, bool)]) -> Vec<FloorSecond> {
-    let filled = |value: Nanos| {
+/// Seconds of a floor: how long its deliveries took (these in turn), how late all messages were sent, whether it was
+/// disturbed.
+fn floor(seconds: &[(&[Nanos], Nanos, bool)]) -> Vec<FloorSecond> {
+    let filled = |values: &[Nanos]| {
         let mut samples = histogram::empty();
-        samples.saturating_record_n(value, EACH);
+        for &value in values.iter().cycle().take(EACH as usize) {
+            samples.saturating_record(value);
+        }
         samples
     };
     seconds
         .iter()
         .map(|&(delivery, lateness, disturbed)| FloorSecond {
-            delivery: filled(delivery),
-            lateness: filled(lateness),
+            samples: vec![
+                (Metric::Delivery, filled(delivery)),
+                (Metric::SendLateness, filled(&[lateness])),
+            ],
             disturbed,
         })
         .collect()
 }
 
+const QUICK: &[Nanos] = &[150_000];
+const SLOW: &[Nanos] = &[9_000_000];
+/// Four of ten.
+const OFTEN_SLOW: &[Nanos] = &[9_000_000, 150_000, 9_000_000, 150_000, 150_000];
+
 fn quiet_floor() -> Vec<FloorSecond> {
-    floor(&[(150_000, 50_000, false); 6])
+    floor(&[(QUICK, 50_000, false); 6])
 }
 
 fn steady(thresholds: &[Threshold]) -> [JudgedPhase<'_>; 1] {
@@ -100,25 +110,34 @@ fn steady(thresholds: &[Threshold]) -> [JudgedPhase<'_>; 1] {
 }
 
 #[test]
-fn rule_09_a_relay_that_needs_half_of_the_limit_makes_a_run_invalid() {
-    let (recorded, account) = (slow_in(&(0..20).collect::<Vec<_>>()), account(2_000));
-    let slow = floor(&[
-        (150_000, 50_000, false),
-        (150_000, 50_000, false),
-        (2_600_000, 50_000, false),
-    ]);
+fn rule_09_a_limit_that_the_machine_misses_alone_is_not_the_servers_fault() {
+    // Eight of twenty seconds: four of ten deliveries, as many as over the relay.
+    let (recorded, account) = (slow_in(&(0..8).collect::<Vec<_>>()), account(2_000));
     let judgement = judge(&Measured {
-        floor: &slow,
+        floor: &floor(&[(OFTEN_SLOW, 50_000, false); 6]),
         ..measured(&recorded, &account)
     });
     assert_eq!(judgement.verdict, Verdict::Invalid, "{judgement:?}");
+    let reason = judgement.reasons[0].to_string();
     assert!(
-        judgement.reasons[0].to_string().contains(
-            "over a bare relay, without any server, 33.33 % of deliveries took longer than 2.50 ms"
-        ),
-        "{judgement:?}"
+        reason.starts_with("delivery.within_5ms >= 99%: 60.00 % (n = 2000): 8 slow seconds of 20")
+            && reason.contains("; over a bare relay, without any server, 40.00 % miss this limit too: what the server adds, -"),
+        "{reason}"
     );
     assert_eq!(judgement.thresholds[0].verdict, Verdict::Invalid);
+}
+
+#[test]
+fn rule_09_a_slow_machine_is_no_excuse_for_a_slower_server() {
+    // Everything is late, and a good third of that is the machine's.
+    let (recorded, account) = (slow_in(&(0..20).collect::<Vec<_>>()), account(2_000));
+    for excuse in [OFTEN_SLOW, &[2_600_000], QUICK] {
+        let judgement = judge(&Measured {
+            floor: &floor(&[(excuse, 50_000, false); 6]),
+            ..measured(&recorded, &account)
+        });
+        assert_eq!(judgement.verdict, Verdict::Fail, "{judgement:?}");
+    }
 }
 
 #[test]
@@ -132,7 +151,7 @@ fn rule_09_the_floor_is_held_against_each_limit_by_itself() {
     let (recorded, account) = (slow, account(2_000));
     let judgement = judge(&Measured {
         thresholds: &thresholds,
-        floor: &floor(&[(2_600_000, 50_000, false); 3]),
+        floor: &floor(&[(SLOW, 50_000, false); 3]),
         ..measured(&recorded, &account)
     });
     let verdicts: Vec<_> = judgement.thresholds.iter().map(|j| j.verdict).collect();
@@ -140,7 +159,7 @@ fn rule_09_the_floor_is_held_against_each_limit_by_itself() {
 }
 
 #[test]
-fn rule_09_a_floor_says_as_much_as_the_threshold_leaves_over_its_limit() {
+fn rule_09_a_floor_excuses_as_much_as_it_misses_itself() {
     let thresholds = [
         threshold("delivery.p50", "< 5ms"),
         threshold("delivery.within_5ms", ">= 60%"),
@@ -148,29 +167,30 @@ fn rule_09_a_floor_says_as_much_as_the_threshold_leaves_over_its_limit() {
         threshold("delivery.p90", "< 5ms"),
         threshold("delivery.max", "< 5ms"),
     ];
-    let slow = run_slow_in(&(0..20).collect::<Vec<_>>(), &thresholds);
+    // Seven of ten, of which four are the machine's.
+    let slow = run_slow_in(&(0..14).collect::<Vec<_>>(), &thresholds);
     let (recorded, account) = (slow, account(2_000));
-    // A third of its deliveries took more than half of the limit.
-    let floor = floor(&[
-        (150_000, 50_000, false),
-        (150_000, 50_000, false),
-        (2_600_000, 50_000, false),
-    ]);
-    let judgement = judge(&Measured {
-        thresholds: &thresholds,
-        floor: &floor,
-        ..measured(&recorded, &account)
-    });
-    let verdicts: Vec<_> = judgement.thresholds.iter().map(|j| j.verdict).collect();
+    let verdicts = |seconds: &[(&[Nanos], Nanos, bool)]| -> Vec<Verdict> {
+        let judgement = judge(&Measured {
+            thresholds: &thresholds,
+            floor: &floor(seconds),
+            ..measured(&recorded, &account)
+        });
+        judgement.thresholds.iter().map(|j| j.verdict).collect()
+    };
     let (fail, invalid) = (Verdict::Fail, Verdict::Invalid);
-    assert_eq!(verdicts, [fail, fail, invalid, invalid, invalid]);
+    assert_eq!(
+        verdicts(&[(OFTEN_SLOW, 50_000, false); 6]),
+        [invalid, invalid, invalid, fail, fail]
+    );
+    assert_eq!(verdicts(&[(QUICK, 50_000, false); 6]), [fail; 5]);
 }
 
 #[test]
 fn rule_09_a_limit_that_is_kept_on_a_slow_machine_is_kept() {
     let (recorded, account) = (slow_in(&[]), account(2_000));
     let judgement = judge(&Measured {
-        floor: &floor(&[(2_600_000, 50_000, false); 3]),
+        floor: &floor(&[(SLOW, 50_000, false); 3]),
         ..measured(&recorded, &account)
     });
     assert_eq!(judgement.verdict, Verdict::Pass, "{judgement:?}");
@@ -180,8 +200,8 @@ fn rule_09_a_limit_that_is_kept_on_a_slow_machine_is_kept() {
 fn rule_09_a_disturbed_second_of_the_floor_says_nothing() {
     let (recorded, account) = (slow_in(&(0..20).collect::<Vec<_>>()), account(2_000));
     for slow in [
-        floor(&[(150_000, 50_000, false), (9_000_000, 50_000, true)]),
-        floor(&[(9_000_000, 50_000, true); 6]),
+        floor(&[(QUICK, 50_000, false), (SLOW, 50_000, true)]),
+        floor(&[(SLOW, 50_000, true); 6]),
     ] {
         let judgement = judge(&Measured {
             floor: &slow,
@@ -192,16 +212,19 @@ fn rule_09_a_disturbed_second_of_the_floor_says_nothing() {
 }
 
 #[test]
-fn rule_09_a_few_slow_deliveries_of_a_small_floor_say_nothing() {
-    let (recorded, account) = (slow_in(&[]), account(2_000));
-    let mut seconds = quiet_floor();
-    // 9 of 609 are more than 1 %, and fewer than 10.
-    seconds[0].delivery.saturating_record_n(9_000_000, 9);
-    let judgement = judge(&Measured {
-        floor: &seconds,
-        ..measured(&recorded, &account)
-    });
-    assert_eq!(judgement.verdict, Verdict::Pass, "{judgement:?}");
+fn rule_09_a_doubt_that_the_machine_does_not_explain_stays_a_doubt() {
+    // 1.2 % over, which two thousand messages don't show for certain.
+    let latencies = (0..2_000).map(|i| if i % 83 == 0 { 9_000_000 } else { 1_000_000 });
+    let (recorded, account) = (recorded(latencies), account(2_000));
+    let verdict = |excuse: &[Nanos]| {
+        let judgement = judge(&Measured {
+            floor: &floor(&[(excuse, 50_000, false); 6]),
+            ..measured(&recorded, &account)
+        });
+        judgement.verdict
+    };
+    assert_eq!(verdict(QUICK), Verdict::Inconclusive);
+    assert_eq!(verdict(OFTEN_SLOW), Verdict::Invalid);
 }
 
 #[test]
@@ -211,7 +234,7 @@ fn rule_10_a_saturated_generator_makes_a_run_invalid_and_says_what_to_do() {
         account(2_000),
     );
     let workers = [vec![0.4; 20], vec![0.95; 20]];
-    for floor in [Vec::new(), floor(&[(150_000, 3_000_000, false); 6])] {
+    for floor in [Vec::new(), floor(&[(QUICK, 3_000_000, false); 6])] {
         let judgement = judge(&Measured {
             worker_cpu: &workers,
             floor: &floor,
@@ -228,6 +251,45 @@ fn rule_10_a_saturated_generator_makes_a_run_invalid_and_says_what_to_do() {
             "{reason}"
         );
     }
+}
+
+#[test]
+fn rule_10_what_a_saturated_generator_kept_is_kept() {
+    let (recorded, account) = (run_slow_in(&[], &[]), account(2_000));
+    let judgement = judge(&Measured {
+        worker_cpu: &[vec![0.95; 20]],
+        ..measured(&recorded, &account)
+    });
+    assert_eq!(judgement.verdict, Verdict::Pass, "{judgement:?}");
+}
+
+#[test]
+fn rule_10_what_is_to_take_longer_is_not_kept_by_a_disturbance() {
+    let thresholds = [
+        threshold("delivery.p90", "> 5ms"),
+        threshold("delivery.mean", "> 3ms"),
+        threshold("delivery.within_5ms", "< 90%"),
+    ];
+    let (recorded, account) = (
+        run_slow_in(&[0, 2, 4, 6, 8, 10, 12, 14], &thresholds),
+        account(2_000),
+    );
+    let verdicts = |disturbed: &[usize]| -> Vec<Verdict> {
+        let judgement = judge(&Measured {
+            thresholds: &thresholds,
+            machine: &machine(disturbed),
+            ..measured(&recorded, &account)
+        });
+        let judged = judgement.thresholds.iter();
+        judged.map(|one| one.verdict).collect()
+    };
+    assert_eq!(verdicts(&[]), [Verdict::Pass; 3]);
+    let slow = [0, 2, 4, 6, 8, 10, 12, 14];
+    assert_eq!(verdicts(&slow), [Verdict::Fail; 3]);
+    assert_eq!(
+        verdicts(&[&slow[..], &[1, 3, 5]].concat()),
+        [Verdict::Invalid; 3]
+    );
 }
 
 #[test]
@@ -294,14 +356,17 @@ proptest! {
         let (recorded, account) = (run_slow_in(&slow, &thresholds), account(2_000));
         let judgement = judge(&Measured {
             thresholds: &thresholds,
-            phases: &steady(&thresholds),
+            // What the server timed has no phases.
+            phases: &steady(&thresholds[..7]),
             machine: &machine(&disturbed),
-            floor: &floor(&[(9_000_000, 9_000_000, true); 6]),
+            floor: &floor(&[(SLOW, 9_000_000, true); 6]),
             worker_cpu: &[vec![0.5; 20]],
             ..measured(&recorded, &account)
         });
         prop_assert_ne!(judgement.verdict, Verdict::Fail, "{:?}", judgement);
-        if 2 * disturbed.len() > 20 {
+        if slow.is_empty() {
+            prop_assert_eq!(judgement.verdict, Verdict::Pass, "{:?}", judgement);
+        } else if 2 * disturbed.len() > 20 {
             prop_assert_eq!(judgement.verdict, Verdict::Invalid, "{:?}", judgement);
         }
     }
