@@ -1,61 +1,10 @@
-//! What is measured: one definition per kind of sample, with its name, its clock points and its unit.
+//! What is measured and counted: one row for each kind of sample, with its name and its clock points.
 
 use serde::{Deserialize, Serialize};
 
-/// One kind of sample. Kinds are never mixed in a histogram (`docs/MEASUREMENT.md`, rule 2).
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    schemars::JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Metric {
-    /// A message to a recipient other than its sender, charged from the intended time.
-    Delivery,
-    /// The same delivery, charged from the moment the generator really sent.
-    DeliveryAsSent,
-    /// The delivery to the slowest recipient of each message.
-    DeliverySlowest,
-    /// The sender's own copy of the message.
-    Echo,
-    /// The acknowledgement, which the server sends after the save.
-    Ack,
-    /// The confirmation at the sender.
-    Confirm,
-    /// From a recipient's optimistic delivery to its confirmation.
-    ConfirmAfterDelivery,
-    /// From the TCP connect to the server's Socket.IO CONNECT.
-    Connect,
-    /// From the join request to its acknowledgement.
-    Join,
-    /// How late the generator itself sent.
-    SendLateness,
-    /// How much longer than asked a thread slept that does nothing else: the machine's own pauses.
-    Hiccup,
-    /// From the read of a frame off the socket to the start of its parsing.
-    ReceiveWait,
-    /// The server's own time from the receipt of a message to its last emit.
-    ServerEmit,
-    /// The server's own time from the receipt of a message to the store's answer.
-    ServerSave,
-}
+use super::named::named;
 
-/// What the numbers of a metric count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unit {
-    /// Nanoseconds; shown with the prefix that fits.
-    Nanoseconds,
-}
-
-/// What a reader must know of a metric to read its numbers.
+/// What a reader must know of a metric to read its numbers, which are nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Definition {
     /// The name in scenario files and results.
@@ -66,119 +15,65 @@ pub struct Definition {
     pub from: &'static str,
     /// The clock point that a sample ends at.
     pub to: &'static str,
-    /// What its numbers count.
-    pub unit: Unit,
+}
+
+// In the order of a report: the key and the title of each, and the clock points that its samples start from and end at.
+named! {
+    /// One kind of sample. Kinds are never mixed in a histogram (`docs/MEASUREMENT.md`, rule 2).
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+    #[derive(schemars::JsonSchema)]
+    #[serde(rename_all = "snake_case")]
+    pub enum Metric;
+    row: [&'static str; 4];
+
+    /// A message to a recipient other than its sender, charged from the intended time.
+    Delivery => ["delivery", "delivery latency", "intended send", "receipt by a recipient"],
+    /// The same delivery, charged from the moment the generator really sent.
+    DeliveryAsSent =>
+        ["delivery_as_sent", "delivery, as sent", "actual send", "receipt by a recipient"],
+    /// The delivery to the slowest recipient of each message.
+    DeliverySlowest =>
+        ["delivery_slowest", "delivery to the slowest", "intended send", "receipt by the message's last recipient"],
+    /// The sender's own copy of the message.
+    Echo => ["echo", "sender's echo", "intended send", "receipt by the sender"],
+    /// The acknowledgement, which the server sends after the save.
+    Ack => ["ack", "acknowledgement", "intended send", "acknowledgement at the sender"],
+    /// The confirmation at the sender.
+    Confirm => ["confirm", "confirmation", "intended send", "confirmation at the sender"],
+    /// From a recipient's optimistic delivery to its confirmation.
+    ConfirmAfterDelivery => [
+        "confirm_after_delivery",
+        "confirmation after delivery",
+        "receipt by a recipient",
+        "confirmation at that recipient",
+    ],
+    /// From the TCP connect to the server's Socket.IO CONNECT.
+    Connect => ["connect", "connect", "start of the TCP connect", "Socket.IO CONNECT"],
+    /// From the join request to its acknowledgement.
+    Join => ["join", "join", "join request", "its acknowledgement"],
+    /// How late the generator itself sent.
+    SendLateness => ["send_lateness", "send lateness", "intended send", "actual send"],
+    /// How much longer than asked a thread slept that does nothing else: the machine's own pauses.
+    Hiccup => ["hiccup", "scheduler hiccup", "planned end of a sleep of 1 ms", "its end"],
+    /// From the read of a frame off the socket to the start of its parsing.
+    ReceiveWait => ["receive_wait", "receive-queue wait", "read off the socket", "start of parsing"],
+    /// The server's own time from the receipt of a message to its last emit.
+    ServerEmit =>
+        ["server_emit", "emit, in the server", "receipt by the server", "last emit (warm-up included)"],
+    /// The server's own time from the receipt of a message to the store's answer.
+    ServerSave =>
+        ["server_save", "save, in the server", "receipt by the server", "the store's answer (warm-up included)"],
 }
 
 impl Metric {
-    /// All of them, in the order of a report.
-    pub const ALL: [Metric; 14] = [
-        Metric::Delivery,
-        Metric::DeliveryAsSent,
-        Metric::DeliverySlowest,
-        Metric::Echo,
-        Metric::Ack,
-        Metric::Confirm,
-        Metric::ConfirmAfterDelivery,
-        Metric::Connect,
-        Metric::Join,
-        Metric::SendLateness,
-        Metric::Hiccup,
-        Metric::ReceiveWait,
-        Metric::ServerEmit,
-        Metric::ServerSave,
-    ];
-
     /// Its name and clock points.
     pub const fn definition(self) -> Definition {
-        let (key, title, from, to) = match self {
-            Metric::Delivery => (
-                "delivery",
-                "delivery latency",
-                "intended send",
-                "receipt by a recipient",
-            ),
-            Metric::DeliveryAsSent => (
-                "delivery_as_sent",
-                "delivery, as sent",
-                "actual send",
-                "receipt by a recipient",
-            ),
-            Metric::DeliverySlowest => (
-                "delivery_slowest",
-                "delivery to the slowest",
-                "intended send",
-                "receipt by the message's last recipient",
-            ),
-            Metric::Echo => (
-                "echo",
-                "sender's echo",
-                "intended send",
-                "receipt by the sender",
-            ),
-            Metric::Ack => (
-                "ack",
-                "acknowledgement",
-                "intended send",
-                "acknowledgement at the sender",
-            ),
-            Metric::Confirm => (
-                "confirm",
-                "confirmation",
-                "intended send",
-                "confirmation at the sender",
-            ),
-            Metric::ConfirmAfterDelivery => (
-                "confirm_after_delivery",
-                "confirmation after delivery",
-                "receipt by a recipient",
-                "confirmation at that recipient",
-            ),
-            Metric::Connect => (
-                "connect",
-                "connect",
-                "start of the TCP connect",
-                "Socket.IO CONNECT",
-            ),
-            Metric::Join => ("join", "join", "join request", "its acknowledgement"),
-            Metric::SendLateness => (
-                "send_lateness",
-                "send lateness",
-                "intended send",
-                "actual send",
-            ),
-            Metric::Hiccup => (
-                "hiccup",
-                "scheduler hiccup",
-                "planned end of a sleep of 1 ms",
-                "its end",
-            ),
-            Metric::ReceiveWait => (
-                "receive_wait",
-                "receive-queue wait",
-                "read off the socket",
-                "start of parsing",
-            ),
-            Metric::ServerEmit => (
-                "server_emit",
-                "emit, in the server",
-                "receipt by the server",
-                "last emit (warm-up included)",
-            ),
-            Metric::ServerSave => (
-                "server_save",
-                "save, in the server",
-                "receipt by the server",
-                "the store's answer (warm-up included)",
-            ),
-        };
+        let [key, title, from, to] = self.row();
         Definition {
             key,
             title,
             from,
             to,
-            // Every kind of sample is a time so far.
-            unit: Unit::Nanoseconds,
         }
     }
 
@@ -193,38 +88,22 @@ impl Metric {
     }
 }
 
-/// What is counted: each of these is zero in a healthy run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Count {
-    /// Deliveries that were due and never came.
-    Lost,
-    /// Deliveries beyond the first of the same message to the same recipient.
-    Duplicated,
-    /// Messages that were scheduled and not sent.
-    Dropped,
-    /// Messages that the server said it could not save.
-    Failed,
-}
-
-impl Count {
-    /// All of them.
-    pub const ALL: [Count; 4] = [
-        Count::Lost,
-        Count::Duplicated,
-        Count::Dropped,
-        Count::Failed,
-    ];
-
+named! {
+    /// What is counted: each of these is zero in a healthy run.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum Count;
     /// Its name in scenario files and results.
-    pub const fn key(self) -> &'static str {
-        match self {
-            Count::Lost => "lost",
-            Count::Duplicated => "duplicated",
-            Count::Dropped => "dropped",
-            Count::Failed => "failed",
-        }
-    }
+    pub key: &'static str;
+
+    /// Deliveries that were due and never came.
+    Lost => "lost",
+    /// Deliveries beyond the first of the same message to the same recipient.
+    Duplicated => "duplicated",
+    /// Messages that were scheduled and not sent.
+    Dropped => "dropped",
+    /// Messages that the server said it could not save.
+    Failed => "failed",
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ pub mod body;
 pub mod clock;
 pub mod histogram;
 pub mod metric;
+pub(crate) mod named;
 pub mod numbers;
 pub mod percentile;
 pub mod vocabulary;
