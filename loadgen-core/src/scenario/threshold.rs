@@ -63,6 +63,19 @@ impl Comparison {
     }
 }
 
+impl Subject {
+    /// Whose samples it is a number of; `None` of a count.
+    pub fn metric(self) -> Option<Metric> {
+        match self {
+            Subject::Percentile(metric, _)
+            | Subject::Max(metric)
+            | Subject::Mean(metric)
+            | Subject::Within(metric, _) => Some(metric),
+            Subject::Count(_) => None,
+        }
+    }
+}
+
 impl Threshold {
     /// The duration up to which samples are on the near side of the limit, the duration itself included: those that it
     /// leaves out are over it. `None` of a count, and of a time that is no limit of single samples.

@@ -6,7 +6,7 @@ use crate::{
     model::{Metric, numbers::count},
     observed::WINDOW,
     plan::{Plan, Send},
-    scenario::{Scenario, Subject, Threshold},
+    scenario::{Scenario, Threshold},
 };
 
 /// What a plan has for the thresholds of a phase, or of the whole run, at most.
@@ -62,13 +62,7 @@ impl Planned {
 
     /// What a threshold needs and this has not.
     fn lacks(&self, threshold: &Threshold) -> Option<String> {
-        let metric = match threshold.subject {
-            Subject::Percentile(metric, _)
-            | Subject::Within(metric, _)
-            | Subject::Max(metric)
-            | Subject::Mean(metric) => metric,
-            Subject::Count(_) => return None,
-        };
+        let metric = threshold.subject.metric()?;
         let by_second = Limit::of(threshold).is_some();
         let (samples, needed) = (self.samples(metric)?, statistic::needed(threshold));
         if samples < needed {

@@ -3,7 +3,7 @@
 use crate::{
     model::{Metric, Nanos},
     observed::PROMISE,
-    scenario::{Phase, Scenario, Subject, Threshold},
+    scenario::{Phase, Scenario, Threshold},
 };
 
 /// The durations whose "share within" is counted exactly: the promise, and those that thresholds name.
@@ -64,16 +64,14 @@ impl Layout {
     pub fn new(thresholds: &[Threshold], phases: &[Phase]) -> Self {
         let of_phases = phases.iter().flat_map(|phase| &phase.thresholds);
         let all = || thresholds.iter().chain(of_phases.clone());
-        let mut windowed = Metrics::default();
-        // The verdict on the generator itself rests on the second.
-        windowed.insert(Metric::Delivery);
-        windowed.insert(Metric::SendLateness);
-        for metric in all().filter_map(metric_of) {
-            windowed.insert(metric);
-        }
+        let kept_of_phase = |phase: &Phase| match phase.measured {
+            true => with_named(&[Metric::Delivery], phase.thresholds.iter()),
+            false => Metrics::default(),
+        };
         Self {
             limits: Limits::of(all()),
-            windowed,
+            // The verdict on the generator itself rests on the second.
+            windowed: with_named(&[Metric::Delivery, Metric::SendLateness], all()),
             phases: phases.iter().map(kept_of_phase).collect(),
             watched: watched(thresholds, phases),
         }
@@ -91,28 +89,27 @@ impl Layout {
 
     /// Whether a metric has windows.
     pub fn has_windows(&self, metric: Metric) -> bool {
-        self.windowed.contains(metric)
+        self.windowed[metric.index()]
     }
 
     /// Whether the samples of a metric are kept for that phase by itself.
     pub fn keeps(&self, phase: u16, metric: Metric) -> bool {
         let kept = self.phases.get(usize::from(phase));
-        kept.is_some_and(|kept| kept.contains(metric))
+        kept.is_some_and(|kept| kept[metric.index()])
     }
 }
 
-fn kept_of_phase(phase: &Phase) -> Metrics {
-    let mut kept = Metrics::default();
-    if phase.measured {
-        kept.insert(Metric::Delivery);
-        for metric in phase.thresholds.iter().filter_map(metric_of) {
-            kept.insert(metric);
-        }
+/// These metrics, and those that thresholds name.
+fn with_named<'a>(these: &[Metric], all: impl Iterator<Item = &'a Threshold>) -> Metrics {
+    let named = all.filter_map(|threshold| threshold.subject.metric());
+    let mut metrics = Metrics::default();
+    for metric in named.chain(these.iter().copied()) {
+        metrics[metric.index()] = true;
     }
-    kept
+    metrics
 }
 
-fn watched(thresholds: &[Threshold], phases: &[Phase]) -> Vec<Watched> {
+pub fn watched(thresholds: &[Threshold], phases: &[Phase]) -> Vec<Watched> {
     let all = thresholds.iter().map(|threshold| (None, threshold));
     let of_phases = phases.iter().enumerate().flat_map(|(index, phase)| {
         let index = u16::try_from(index).ok();
@@ -124,7 +121,7 @@ fn watched(thresholds: &[Threshold], phases: &[Phase]) -> Vec<Watched> {
     }];
     for (phase, threshold) in all.chain(of_phases) {
         if threshold.abort_after.is_some()
-            && let Some(metric) = metric_of(threshold)
+            && let Some(metric) = threshold.subject.metric()
             && !watched.contains(&Watched { phase, metric })
         {
             watched.push(Watched { phase, metric });
@@ -133,32 +130,8 @@ fn watched(thresholds: &[Threshold], phases: &[Phase]) -> Vec<Watched> {
     watched
 }
 
-fn metric_of(threshold: &Threshold) -> Option<Metric> {
-    match threshold.subject {
-        Subject::Percentile(metric, _)
-        | Subject::Max(metric)
-        | Subject::Mean(metric)
-        | Subject::Within(metric, _) => Some(metric),
-        Subject::Count(_) => None,
-    }
-}
-
-/// A set of metrics.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Metrics(u32);
-
-// One bit each.
-const _: () = assert!(Metric::ALL.len() <= 32);
-
-impl Metrics {
-    fn insert(&mut self, metric: Metric) {
-        self.0 |= 1 << metric.index();
-    }
-
-    fn contains(self, metric: Metric) -> bool {
-        self.0 & (1 << metric.index()) != 0
-    }
-}
+/// By metric, whether it is one of them.
+type Metrics = [bool; Metric::ALL.len()];
 
 /// Conversations of about one size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
