@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
-use super::by_second;
+use super::by_place;
 use crate::model::{Nanos, histogram};
 
 /// One second of the schedule, as the kernel counts it; fractions of all cores' time.
@@ -94,7 +94,7 @@ impl Hiccups {
     pub(super) fn merge(&mut self, other: Hiccups) {
         // Same bounds by construction: adding can't fail.
         let _ = self.all.add(other.all);
-        by_second(&mut self.longest, other.longest, |mine, theirs| {
+        by_place(&mut self.longest, other.longest, |mine, theirs| {
             *mine = theirs.max(*mine);
         });
     }

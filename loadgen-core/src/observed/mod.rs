@@ -97,7 +97,7 @@ impl Observed {
 
     /// Adds what another part saw: the order of parts makes no difference, as long as they drove different users.
     pub fn merge(&mut self, other: Observed) {
-        self.recorded.merge(&other.recorded);
+        self.recorded.merge(other.recorded);
         self.ledger.merge(&other.ledger);
         self.strays.merge(other.strays);
         self.presence.extend(other.presence);
@@ -106,9 +106,9 @@ impl Observed {
         self.broken.merge(other.broken);
         for (share, cpu) in other.threads {
             let mine = self.threads.entry(share).or_default();
-            by_second(mine, cpu, |mine, theirs| *mine = mine.max(theirs));
+            by_place(mine, cpu, |mine, theirs| *mine = mine.max(theirs));
         }
-        by_second(&mut self.machine, other.machine, MachineSecond::merge);
+        by_place(&mut self.machine, other.machine, MachineSecond::merge);
         merge_some(&mut self.hiccups, other.hiccups, Hiccups::merge);
         self.generator.merge(other.generator);
         merge_some(&mut self.server, other.server, ProcessUse::merge);
@@ -132,7 +132,7 @@ impl Observed {
                 slowest.record_in(send.phase, metric, send.at, send.at + latency);
             }
         }
-        self.recorded.merge(&slowest.finish());
+        self.recorded.merge(slowest.finish());
     }
 
     /// Why it did not go to its end, in words, if so.
@@ -150,10 +150,10 @@ impl Observed {
     }
 }
 
-/// Merges what two parts have for the same seconds.
-fn by_second<T>(mine: &mut Vec<T>, theirs: Vec<T>, mut merge: impl FnMut(&mut T, T)) {
-    for (second, theirs) in theirs.into_iter().enumerate() {
-        match mine.get_mut(second) {
+/// Merges what two parts have at the same places, as for the same seconds.
+fn by_place<T>(mine: &mut Vec<T>, theirs: Vec<T>, mut merge: impl FnMut(&mut T, T)) {
+    for (place, theirs) in theirs.into_iter().enumerate() {
+        match mine.get_mut(place) {
             Some(mine) => merge(mine, theirs),
             None => mine.push(theirs),
         }

@@ -144,7 +144,7 @@ fn seen<'a>(sights: impl Iterator<Item = &'a Sight>) -> Observed {
                     disturbed,
                     ..MachineSecond::default()
                 });
-                by_second(&mut all.machine, machine, MachineSecond::merge);
+                by_place(&mut all.machine, machine, MachineSecond::merge);
             }
             Sight::Hiccup(_, due, oversleep) => {
                 let hiccups = all.hiccups.get_or_insert_default();

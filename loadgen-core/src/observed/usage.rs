@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::by_second;
+use super::by_place;
 
 /// What a process had taken at a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl ProcessUse {
     pub(super) fn merge(&mut self, other: ProcessUse) {
         self.cpu += other.cpu;
         self.resident += other.resident;
-        by_second(&mut self.moments, other.moments, |mine, theirs| {
+        by_place(&mut self.moments, other.moments, |mine, theirs| {
             mine.at = mine.at.min(theirs.at);
             mine.cpu += theirs.cpu;
             mine.resident += theirs.resident;

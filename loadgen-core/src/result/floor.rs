@@ -24,7 +24,7 @@ pub fn floor(
     let (first, others) = floors.split_first()?;
     let mut recorded = first.recorded.clone();
     for other in others {
-        recorded.merge(&other.recorded);
+        recorded.merge(other.recorded.clone());
     }
     let measured = plan.phases.iter().filter(|phase| phase.measured);
     let length: f64 = measured

@@ -7,7 +7,7 @@ use hdrhistogram::Histogram;
 use super::{Kind, Limits, SIZES, Sends, SizeClass};
 use crate::{
     model::Metric,
-    observed::{Layout, Recorder, Samples, Window},
+    observed::{Layout, Recorder, Samples, Window, by_place, merge_some},
 };
 
 /// What one worker, or by merging all of them, recorded.
@@ -44,20 +44,15 @@ impl Finished {
         }
     }
 
-    fn merge(&mut self, other: &Finished) {
+    fn merge(&mut self, other: Finished) {
         self.all.merge(&other.all);
-        for (phase, theirs) in &other.phases {
-            match self.phases.iter_mut().find(|(known, _)| known == phase) {
-                Some((_, mine)) => mine.merge(theirs),
-                None => self.phases.push((*phase, theirs.clone())),
+        for (phase, theirs) in other.phases {
+            match self.phases.iter_mut().find(|(known, _)| *known == phase) {
+                Some((_, mine)) => mine.merge(&theirs),
+                None => self.phases.push((phase, theirs)),
             }
         }
-        for (second, theirs) in other.windows.iter().enumerate() {
-            match self.windows.get_mut(second) {
-                Some(mine) => mine.merge(theirs),
-                None => self.windows.push(theirs.clone()),
-            }
-        }
+        by_place(&mut self.windows, other.windows, Window::merge);
     }
 }
 
@@ -133,27 +128,14 @@ impl Recorded {
     }
 
     /// Adds another worker's counts.
-    pub fn merge(&mut self, other: &Recorded) {
-        for (mine, theirs) in self.kinds.iter_mut().zip(&other.kinds) {
-            match (mine, theirs) {
-                (Some(mine), Some(theirs)) => mine.merge(theirs),
-                (mine @ None, Some(theirs)) => *mine = Some(theirs.clone()),
-                (_, None) => {}
-            }
+    pub fn merge(&mut self, other: Recorded) {
+        for (mine, theirs) in self.kinds.iter_mut().zip(other.kinds) {
+            merge_some(mine, theirs, Finished::merge);
         }
-        for (mine, theirs) in self.sizes.iter_mut().zip(&other.sizes) {
-            match (mine, theirs) {
-                (Some(mine), Some(theirs)) => mine.merge(theirs),
-                (mine @ None, Some(theirs)) => *mine = Some(theirs.clone()),
-                (_, None) => {}
-            }
+        for (mine, theirs) in self.sizes.iter_mut().zip(other.sizes) {
+            merge_some(mine, theirs, |mine, theirs| mine.merge(&theirs));
         }
-        for (second, theirs) in other.sends.iter().enumerate() {
-            match self.sends.get_mut(second) {
-                Some(mine) => mine.merge(theirs),
-                None => self.sends.push(*theirs),
-            }
-        }
+        by_place(&mut self.sends, other.sends, Sends::merge);
         self.clamped += other.clamped;
         self.negative += other.negative;
         self.unread += other.unread;

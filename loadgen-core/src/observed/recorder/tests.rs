@@ -214,7 +214,7 @@ proptest! {
         };
         let whole = recorded(&all);
         let mut merged = recorded(&side(true));
-        merged.merge(&recorded(&side(false)));
+        merged.merge(recorded(&side(false)));
         prop_assert_eq!(&merged.samples(Metric::Delivery).histogram, &whole.samples(Metric::Delivery).histogram);
         prop_assert_eq!(&merged.sends, &whole.sends);
         prop_assert_eq!(merged.windows(Metric::Delivery).len(), whole.windows(Metric::Delivery).len());

@@ -7,7 +7,7 @@ use hdrhistogram::{
 
 use crate::{
     model::{Nanos, histogram},
-    observed::WINDOW,
+    observed::{WINDOW, by_place},
 };
 
 /// The samples of one metric that start in one second of the schedule: deliveries by their intended times.
@@ -74,21 +74,17 @@ impl Window {
         decode(&self.encoded)
     }
 
-    pub(super) fn merge(&mut self, other: &Window) {
+    pub(super) fn merge(&mut self, other: Window) {
         if other.n == 0 {
             return;
         }
         self.n += other.n;
-        if self.over.is_empty() {
-            self.over.clone_from(&other.over);
-        } else {
-            for (mine, theirs) in self.over.iter_mut().zip(&other.over) {
-                mine.merge(theirs);
-            }
-        }
         let mut histogram = self.histogram();
         // Same bounds by construction: adding can't fail.
         let _ = histogram.add(other.histogram());
+        by_place(&mut self.over, other.over, |mine, theirs| {
+            mine.merge(&theirs)
+        });
         self.encoded = encode(&histogram);
     }
 }
@@ -112,7 +108,7 @@ impl Sends {
         self.lateness_max = self.lateness_max.max(lateness);
     }
 
-    pub(super) fn merge(&mut self, other: &Sends) {
+    pub(super) fn merge(&mut self, other: Sends) {
         self.scheduled += other.scheduled;
         self.sent += other.sent;
         self.lateness_max = self.lateness_max.max(other.lateness_max);
