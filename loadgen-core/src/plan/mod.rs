@@ -166,23 +166,17 @@ impl Plan {
         let mut connected = vec![false; users.len()];
         connected[..portion(population.connected, users.len()) as usize].fill(true);
         connected.shuffle(&mut presence);
-        let phases = phases(scenario);
-        let start = schedule::Start {
-            conversations: &conversations,
-            places: &places,
-            connected: &connected,
-        };
-        let walked = schedule::walk(scenario, &phases, &start, rng)?;
         let mut plan = Plan {
             users,
             conversations,
             places,
             connected,
-            phases,
-            sends: walked.sends,
-            actions: walked.actions,
+            phases: phases(scenario),
+            sends: Vec::new(),
+            actions: Vec::new(),
             slots: 0,
         };
+        (plan.sends, plan.actions) = schedule::walk(scenario, &plan, rng)?;
         plan.assign_slots()?;
         Ok(plan)
     }

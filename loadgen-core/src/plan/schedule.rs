@@ -6,7 +6,7 @@ use rand::{RngExt, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
 use super::{
-    Action, Conversation, Deed, Place, PlanError, PlannedPhase, Send, Stream,
+    Action, Deed, Plan, PlanError, PlannedPhase, Send, Stream,
     draws::{self, BodySizes, Popularity},
     population::portion,
 };
@@ -24,31 +24,17 @@ const SETTLING: Nanos = 1_000_000_000;
 /// Draws of somebody who can act before all are gone through.
 const DRAWS: usize = 64;
 
-/// What the walk makes.
-pub(super) struct Walked {
-    pub sends: Vec<Send>,
-    pub actions: Vec<Action>,
-}
-
-/// Who is where before the first phase.
-pub(super) struct Start<'a> {
-    pub conversations: &'a [Conversation],
-    pub places: &'a [Vec<Place>],
-    pub connected: &'a [bool],
-}
-
-/// Walks through all phases.
+/// Walks through all phases of a plan that says who is where before the first; gives what is sent and what else is done.
 pub(super) fn walk(
     scenario: &Scenario,
-    phases: &[PlannedPhase],
-    start: &Start<'_>,
+    start: &Plan,
     rng: impl Fn(Stream) -> ChaCha8Rng,
-) -> Result<Walked, PlanError> {
+) -> Result<(Vec<Send>, Vec<Action>), PlanError> {
     let mut walk = Walk::new(scenario, start, &rng);
-    for (index, (phase, planned)) in scenario.phases.iter().zip(phases).enumerate() {
+    for (index, (phase, planned)) in scenario.phases.iter().zip(&start.phases).enumerate() {
         walk.phase(index as u16, phase, planned)?;
     }
-    Ok(walk.finish(phases.last().map_or(0, |phase| phase.end)))
+    Ok(walk.finish())
 }
 
 /// What is due at a moment of a phase.
@@ -90,9 +76,22 @@ struct Person {
     joined: Vec<(bool, Nanos)>,
 }
 
+impl Person {
+    /// Whether it can be counted on.
+    fn is_there(&self, now: Nanos) -> bool {
+        self.online && self.reading && self.settled <= now
+    }
+
+    /// Whether it has for sure joined a place, or not joined it.
+    fn has(&self, joined: bool, place: usize, now: Nanos) -> bool {
+        let (is, since) = self.joined[place];
+        is == joined && since <= now
+    }
+}
+
 struct Walk<'a> {
     scenario: &'a Scenario,
-    start: &'a Start<'a>,
+    start: &'a Plan,
     people: Vec<Person>,
     /// Each user's rank: in a phase with a share of silent ones, those of the first ranks don't send.
     quietness: Vec<u32>,
@@ -106,20 +105,17 @@ struct Walk<'a> {
     choices: ChaCha8Rng,
     sizes: ChaCha8Rng,
     body_sizes: BodySizes,
-    made: Walked,
+    sends: Vec<Send>,
+    actions: Vec<Action>,
 }
 
 impl<'a> Walk<'a> {
-    fn new(
-        scenario: &'a Scenario,
-        start: &'a Start<'a>,
-        rng: &impl Fn(Stream) -> ChaCha8Rng,
-    ) -> Self {
+    fn new(scenario: &'a Scenario, start: &'a Plan, rng: &impl Fn(Stream) -> ChaCha8Rng) -> Self {
         let users = start.places.len();
         let people = start
             .places
             .iter()
-            .zip(start.connected)
+            .zip(&start.connected)
             .map(|(places, &online)| Person {
                 online,
                 reading: true,
@@ -149,10 +145,8 @@ impl<'a> Walk<'a> {
             choices: rng(Stream::Choices),
             sizes: rng(Stream::Sizes),
             body_sizes: BodySizes::new(&scenario.messages.size),
-            made: Walked {
-                sends: Vec::new(),
-                actions: Vec::new(),
-            },
+            sends: Vec::new(),
+            actions: Vec::new(),
         }
     }
 
@@ -168,12 +162,10 @@ impl<'a> Walk<'a> {
             due.extend(times.into_iter().map(|at| (at, Due::Send)));
         }
         due.sort_unstable();
+        let silent = phase.silent.unwrap_or(self.scenario.population.silent);
         let talk = Talk {
             phase: index,
-            silent: portion(
-                phase.silent.unwrap_or(self.scenario.population.silent),
-                self.people.len(),
-            ),
+            silent: portion(silent, self.people.len()),
             popularity: Popularity::new(phase.skew, self.popularity.len()),
         };
         if let Load::Closed { think_time } = &phase.load {
@@ -223,12 +215,11 @@ impl<'a> Walk<'a> {
             && next.at <= now
         {
             self.returns.pop();
-            self.come(next);
+            self.come(next.at, next.user, next.what);
         }
     }
 
-    fn come(&mut self, coming: Return) {
-        let Return { at, user, what } = coming;
+    fn come(&mut self, at: Nanos, user: u32, what: Coming) {
         let person = &mut self.people[user as usize];
         let deed = match what {
             Coming::Back => {
@@ -250,7 +241,7 @@ impl<'a> Walk<'a> {
     }
 
     fn act(&mut self, at: Nanos, user: u32, deed: Deed) {
-        self.made.actions.push(Action { at, user, deed });
+        self.actions.push(Action { at, user, deed });
     }
 
     /// Does what is due, if there is anybody who can.
@@ -258,30 +249,17 @@ impl<'a> Walk<'a> {
         match due {
             Due::Connect => {
                 if let Some(user) = self.to_come.pop() {
-                    self.come(Return {
-                        at,
-                        user,
-                        what: Coming::Back,
-                    });
+                    self.come(at, user, Coming::Back);
                 }
             }
             Due::Join => {
-                if let Some((user, place)) = self.anybody(at, |person, place| {
-                    let (joined, since) = person.joined[place];
-                    !joined && since <= at
-                }) {
-                    self.come(Return {
-                        at,
-                        user,
-                        what: Coming::Into(place),
-                    });
+                let stranger = |person: &Person, place| person.has(false, place, at);
+                if let Some((user, place)) = self.anybody(at, stranger) {
+                    self.come(at, user, Coming::Into(place));
                 }
             }
             Due::Leave | Due::Rejoin => {
-                let member = |person: &Person, place: usize| {
-                    let (joined, since) = person.joined[place];
-                    joined && since <= at
-                };
+                let member = |person: &Person, place| person.has(true, place, at);
                 if let Some((user, place)) = self.anybody(at, member) {
                     self.act(at, user, Deed::Leave(place));
                     let comes = due == Due::Rejoin;
@@ -296,15 +274,8 @@ impl<'a> Walk<'a> {
             }
             Due::Reconnect | Due::Cut => {
                 if let Some((user, _)) = self.anybody(at, |_, _| true) {
-                    self.act(
-                        at,
-                        user,
-                        if due == Due::Cut {
-                            Deed::Cut
-                        } else {
-                            Deed::Disconnect
-                        },
-                    );
+                    let cut = due == Due::Cut;
+                    self.act(at, user, if cut { Deed::Cut } else { Deed::Disconnect });
                     self.people[user as usize].online = false;
                     let back = self.draw(self.scenario.behaviour.away, at);
                     self.come_later(back, user, Coming::Back);
@@ -332,7 +303,6 @@ impl<'a> Walk<'a> {
 
     /// Somebody who is there, with one of its places, that fits.
     fn anybody(&mut self, now: Nanos, fits: impl Fn(&Person, usize) -> bool) -> Option<(u32, u32)> {
-        let there = |person: &Person| person.online && person.reading && person.settled <= now;
         for _ in 0..DRAWS {
             let user = self.churn.random_range(0..self.people.len());
             let person = &self.people[user];
@@ -340,13 +310,13 @@ impl<'a> Walk<'a> {
                 continue;
             }
             let place = self.churn.random_range(0..person.joined.len());
-            if there(person) && fits(person, place) {
+            if person.is_there(now) && fits(person, place) {
                 return Some((user as u32, place as u32));
             }
         }
         self.people.iter().enumerate().find_map(|(user, person)| {
-            let place =
-                (0..person.joined.len()).find(|&place| there(person) && fits(person, place))?;
+            let place = (0..person.joined.len())
+                .find(|&place| person.is_there(now) && fits(person, place))?;
             Some((user as u32, place as u32))
         })
     }
@@ -373,18 +343,10 @@ impl<'a> Walk<'a> {
     fn can_send(&self, talk: &Talk, at: Nanos, conversation: usize, position: usize) -> bool {
         let user = self.start.conversations[conversation].members[position] as usize;
         let person = &self.people[user];
-        if self.quietness[user] < talk.silent
-            || !person.online
-            || !person.reading
-            || person.settled > at
-        {
-            return false;
-        }
-        let places = &self.start.places[user];
-        // Places are in the order of their conversations.
-        let place = places.partition_point(|place| (place.conversation as usize) < conversation);
-        let (joined, since) = person.joined[place];
-        joined && since <= at
+        let place = self.start.place(user as u32, conversation as u32);
+        self.quietness[user] >= talk.silent
+            && person.is_there(at)
+            && place.is_some_and(|place| person.has(true, place, at))
     }
 
     /// By popularity, from a conversation drawn at random.
@@ -408,13 +370,9 @@ impl<'a> Walk<'a> {
             if self.quietness[user] < talk.silent || !person.online || !person.reading {
                 continue;
             }
-            let places: Vec<u32> = person
-                .joined
-                .iter()
-                .zip(&self.start.places[user])
-                .filter(|((joined, _), _)| *joined)
-                .map(|(_, place)| place.conversation)
-                .collect();
+            let places = person.joined.iter().zip(&self.start.places[user]);
+            let places = places.filter(|((joined, _), _)| *joined);
+            let places: Vec<u32> = places.map(|(_, place)| place.conversation).collect();
             if places.is_empty() {
                 continue;
             }
@@ -431,7 +389,7 @@ impl<'a> Walk<'a> {
 
     fn plan(&mut self, phase: u16, at: Nanos, sender: u32, conversation: usize) {
         let bytes = self.body_sizes.draw(&mut self.sizes);
-        self.made.sends.push(Send {
+        self.sends.push(Send {
             at,
             sender,
             conversation: conversation as u32,
@@ -441,24 +399,23 @@ impl<'a> Walk<'a> {
         });
     }
 
-    fn finish(mut self, end: Nanos) -> Walked {
+    fn finish(mut self) -> (Vec<Send>, Vec<Action>) {
         // Who is away when the schedule ends stays away. Who does not read then reads again, or it would look as if
         // what waits for it were lost.
         for Reverse(Return { user, what, .. }) in std::mem::take(&mut self.returns) {
             if what == Coming::ToReading {
-                self.act(end, user, Deed::Resume);
+                self.act(self.start.end(), user, Deed::Resume);
             }
         }
-        let Walked { sends, actions } = &mut self.made;
         // Closed phases are planned user by user. Stable: what is due at one moment stays in the order of planning.
-        sends.sort_by_key(|send| send.at);
-        actions.sort_by_key(|action| action.at);
+        self.sends.sort_by_key(|send| send.at);
+        self.actions.sort_by_key(|action| action.at);
         if let BodyText::Lines(lines) = &self.scenario.messages.text {
-            for (message, send) in sends.iter_mut().enumerate() {
+            for (message, send) in self.sends.iter_mut().enumerate() {
                 send.bytes = body::line_bytes(lines, message as u32);
             }
         }
-        self.made
+        (self.sends, self.actions)
     }
 }
 
