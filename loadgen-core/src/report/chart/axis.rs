@@ -83,20 +83,10 @@ impl Axis {
 
     /// Without the labels that would lie on top of the one before.
     fn thinned(&self, room: Room) -> Self {
-        let mut ticks: Vec<(f64, String)> = Vec::new();
+        let mut ticks = self.ticks.clone();
         let at = |value: f64| self.place(value, (0, room.length()));
-        for tick in &self.ticks {
-            let fits = ticks
-                .last()
-                .is_none_or(|last| at(tick.0) - at(last.0) >= room.apart(&last.1, &tick.1));
-            if fits {
-                ticks.push(tick.clone());
-            }
-        }
-        Self {
-            ticks,
-            ..self.clone()
-        }
+        ticks.dedup_by(|next, last| at(next.0) - at(last.0) < room.apart(&last.1, &next.1));
+        Self { ticks, ..*self }
     }
 
     /// Shares up to the last that `n` samples can tell of.
@@ -135,54 +125,36 @@ impl Axis {
             minutes if minutes >= 60.0 => format!("{:.0} min", at / 60.0),
             _ => format!("{at:.0} s"),
         };
-        let from = (first / step).ceil() as u64;
-        let to = (last / step).floor() as u64;
-        Self {
-            scale: Scale::Linear,
-            low: first,
-            high: last.max(first + 1.0),
-            ticks: (from..=to)
-                .map(|place| (place as f64 * step, label(place as f64 * step)))
-                .collect(),
-        }
+        let ticks = multiples(step, first, last, label);
+        Self::linear(first, last.max(first + 1.0), ticks)
     }
 
     /// From zero to a bit more than the largest, with a few round steps.
     pub(super) fn from_zero(most: f64, show: impl Fn(f64) -> String) -> Self {
         let step = round_step(most / 4.0);
         let high = (most * 1.08).max(step);
-        let steps = (high / step).floor() as u64;
-        Self {
-            scale: Scale::Linear,
-            low: 0.0,
-            high,
-            ticks: (0..=steps)
-                .map(|place| (place as f64 * step, show(place as f64 * step)))
-                .collect(),
-        }
+        Self::linear(0.0, high, multiples(step, 0.0, high, show))
     }
 
     /// Things in a row, each with its name as far as these fit.
     pub(super) fn row(names: Vec<String>, room: Room) -> Self {
         let high = names.len().max(1) as f64;
-        let middle = |place: usize| place as f64 + 0.5;
         let named = names.into_iter().enumerate();
-        Self {
-            scale: Scale::Linear,
-            low: 0.0,
-            high,
-            ticks: named.map(|(place, name)| (middle(place), name)).collect(),
-        }
-        .thinned(room)
+        let middles = named.map(|(place, name)| (place as f64 + 0.5, name));
+        Self::linear(0.0, high, middles.collect()).thinned(room)
     }
 
     /// From the one to the other, without labels.
     pub(super) fn plain(low: f64, high: f64) -> Self {
+        Self::linear(low, high, Vec::new())
+    }
+
+    fn linear(low: f64, high: f64, ticks: Vec<(f64, String)>) -> Self {
         Self {
             scale: Scale::Linear,
             low,
             high,
-            ticks: Vec::new(),
+            ticks,
         }
     }
 
@@ -211,6 +183,13 @@ impl Axis {
             Scale::Nines => -(1.0 - value).log10(),
         }
     }
+}
+
+/// The multiples of a step between two ends, labelled.
+fn multiples(step: f64, low: f64, high: f64, label: impl Fn(f64) -> String) -> Vec<(f64, String)> {
+    let places = (low / step).ceil() as u64..=(high / step).floor() as u64;
+    let values = places.map(|place| place as f64 * step);
+    values.map(|value| (value, label(value))).collect()
 }
 
 fn latencies(low: f64, high: f64, steps: &[f64]) -> Vec<(f64, String)> {

@@ -1,5 +1,7 @@
 //! The heat map: which latencies each second had, above what the machine and the generator did in it.
 
+use std::collections::BTreeMap;
+
 use hdrhistogram::Histogram;
 
 use super::{
@@ -7,7 +9,7 @@ use super::{
     axis::{Axis, Room},
     figure,
     plot::{Frame, Margins, Plot, SCHEDULE},
-    svg::{Edge, Side, Svg},
+    svg::{Side, Svg},
 };
 use crate::model::{Metric, Nanos, numbers::duration};
 
@@ -42,15 +44,11 @@ impl Lane {
             Lane::Disturbed(seconds) => {
                 format!("seconds in which others had the machine: {}", seconds.len())
             }
-            Lane::Largest(metric, values) => format!(
-                "longest {}: {}",
-                metric.definition().title,
-                values
-                    .iter()
-                    .map(|value| value.1)
-                    .max()
-                    .map_or_else(|| "none".to_owned(), duration)
-            ),
+            Lane::Largest(metric, values) => {
+                let longest = values.iter().map(|value| value.1).max();
+                let longest = longest.map_or_else(|| "none".to_owned(), duration);
+                format!("longest {}: {longest}", metric.definition().title)
+            }
         }
     }
 }
@@ -64,22 +62,14 @@ pub(crate) fn heat(columns: &[Column], lanes: &[Lane], limit: Nanos) -> Figure {
         definition.title, definition.from, definition.to
     );
     let height = MAP + BENEATH + lanes.len() as u32 * LANE;
-    figure(
-        title,
-        note,
-        vec![],
-        |_| height,
-        |svg, frame, size| {
-            let (map, mut rest) = frame.split(MAP);
-            draw_map(svg, map, columns, limit);
-            for (place, lane) in lanes.iter().enumerate() {
-                let axis = (place + 1 == lanes.len()).then_some(size);
-                let (own, others) = rest.split(LANE + axis.map_or(0, |_| BENEATH));
-                draw_lane(svg, own, lane, ends(columns), axis);
-                rest = others;
-            }
-        },
-    )
+    let draw = |svg: &mut Svg, frame: Frame, size: Size| {
+        let (map, rest) = frame.split(MAP);
+        draw_map(svg, map, columns, limit);
+        for (lane, (own, axis)) in lanes.iter().zip(rest.stacked(lanes.len(), LANE, size)) {
+            draw_lane(svg, own, lane, ends(columns), axis);
+        }
+    };
+    figure(title, note, vec![], |_| height, draw)
 }
 
 fn ends(columns: &[Column]) -> (f64, f64) {
@@ -97,27 +87,18 @@ fn draw_map(svg: &mut Svg, frame: Frame, columns: &[Column], limit: Nanos) {
     let y = Axis::around(limit, latencies, Room::Up(MAP - TEXT as u32));
     let plot = Plot::over_time(frame.within(Margins::headed()), (first, last), y, None);
     plot.mesh(svg, "");
-    svg.text(
-        Ink::Muted,
-        (Side::Right, Edge::Top),
-        (LEFT as i32, frame.top),
-        "latency",
-    );
+    let place = (LEFT as i32, frame.top);
+    svg.heading(Ink::Muted, Side::Right, place, "latency");
     // By shade, so that each shade becomes one element.
     let cells = cells(columns, last - first);
-    for (shade, &ink) in Ink::HEAT.iter().enumerate() {
+    for shade in 0..SHADES.len() {
         for cell in cells.iter().filter(|cell| cell.shade == shade) {
-            svg.area(
-                ink,
-                plot.at(cell.left, cell.high),
-                plot.at(cell.right, cell.low),
-            );
+            let (from, to) = (plot.at(cell.left, cell.high), plot.at(cell.right, cell.low));
+            svg.area(Ink::Heat(shade as u8), from, to);
         }
     }
-    svg.line(
-        Ink::Limit.line(3),
-        [first, last].map(|second| plot.at(second, limit as f64)),
-    );
+    let line = [first, last].map(|second| plot.at(second, limit as f64));
+    svg.line(Ink::Limit.line(3), line);
 }
 
 struct Cell {
@@ -135,7 +116,7 @@ fn cells(columns: &[Column], span: f64) -> Vec<Cell> {
     let together = (span / MOST_COLUMNS).ceil().max(1.0) as usize;
     let mut cells = Vec::new();
     for group in columns.chunk_by(|a, b| a.second / together == b.second / together) {
-        let mut rows: std::collections::BTreeMap<i32, u64> = std::collections::BTreeMap::new();
+        let mut rows: BTreeMap<i32, u64> = BTreeMap::new();
         let mut all = 0;
         for column in group {
             for recorded in column.histogram.iter_recorded() {
@@ -170,35 +151,18 @@ fn draw_lane(
     (first, last): (f64, f64),
     axis: Option<Size>,
 ) {
-    svg.text(
-        Ink::Text,
-        (Side::Left, Edge::Top),
-        (LEFT as i32, frame.top + TEXT / 3),
-        &lane.title(),
-    );
-    let (bars, ink): (Vec<(usize, f64)>, Ink) = match lane {
-        Lane::Disturbed(seconds) => (
-            seconds.iter().map(|&second| (second, 1.0)).collect(),
-            Ink::Disturbed,
-        ),
-        Lane::Largest(_, values) => (
-            values
-                .iter()
-                .map(|&(second, value)| (second, value as f64))
-                .collect(),
-            Ink::Muted,
-        ),
+    let place = (LEFT as i32, frame.top + TEXT / 3);
+    svg.heading(Ink::Text, Side::Left, place, &lane.title());
+    let (bars, ink): (Vec<(usize, Nanos)>, Ink) = match lane {
+        Lane::Disturbed(seconds) => (seconds.iter().map(|s| (*s, 1)).collect(), Ink::Disturbed),
+        Lane::Largest(_, values) => (values.clone(), Ink::Muted),
     };
-    let most = bars.iter().map(|bar| bar.1).fold(1.0, f64::max);
-    let plot = Plot::over_time(
-        frame.within(Margins::headed()),
-        (first, last),
-        Axis::plain(0.0, most),
-        axis,
-    );
+    let most = bars.iter().map(|bar| bar.1).fold(1, Nanos::max) as f64;
+    let (inner, y) = (frame.within(Margins::headed()), Axis::plain(0.0, most));
+    let plot = Plot::over_time(inner, (first, last), y, axis);
     svg.area(Ink::Shade, plot.at(first, most), plot.at(last, 0.0));
     for (second, height) in bars {
-        let left = second as f64;
+        let (left, height) = (second as f64, height as f64);
         svg.area(ink, plot.at(left, height), plot.at(left + 1.0, 0.0));
     }
     if axis.is_some() {

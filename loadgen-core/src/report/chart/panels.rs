@@ -5,7 +5,7 @@ use super::{
     axis::Axis,
     figure,
     plot::{Frame, Margins, Plot, SCHEDULE},
-    svg::{Edge, Side, Svg},
+    svg::{Side, Svg},
 };
 
 /// Of a panel with its title above it, in units.
@@ -54,21 +54,12 @@ pub(in crate::report) fn panels(
         legend.push((Ink::Disturbed, "others had the machine".to_owned()));
     }
     let height = panels.len() as u32 * PANEL + BENEATH;
-    figure(
-        title,
-        note,
-        legend,
-        |_| height,
-        |svg, frame, size| {
-            let mut rest = frame;
-            for (place, panel) in panels.iter().enumerate() {
-                let axis = (place + 1 == panels.len()).then_some(size);
-                let (own, others) = rest.split(PANEL + axis.map_or(0, |_| BENEATH));
-                draw(svg, own, panel, (first as f64, last as f64), shaded, axis);
-                rest = others;
-            }
-        },
-    )
+    let draw = |svg: &mut Svg, frame: Frame, size: Size| {
+        for (panel, (own, axis)) in panels.iter().zip(frame.stacked(panels.len(), PANEL, size)) {
+            draw(svg, own, panel, (first as f64, last as f64), shaded, axis);
+        }
+    };
+    figure(title, note, legend, |_| height, draw)
 }
 
 /// The last panel carries the axis of all.
@@ -80,12 +71,8 @@ fn draw(
     shaded: &[usize],
     axis: Option<Size>,
 ) {
-    svg.text(
-        Ink::Text,
-        (Side::Left, Edge::Top),
-        (LEFT as i32, frame.top + TEXT / 4),
-        &panel.title,
-    );
+    let place = (LEFT as i32, frame.top + TEXT / 4);
+    svg.heading(Ink::Text, Side::Left, place, &panel.title);
     let points = panel.lines.iter().flat_map(|line| &line.points);
     let most = points.map(|point| point.1).fold(panel.at_least, f64::max);
     let y = Axis::from_zero(most, panel.show);
@@ -96,12 +83,8 @@ fn draw(
     });
     let plot = Plot::over_time(inner, (first, last), y, axis);
     for &second in shaded {
-        let left = second as f64;
-        svg.area(
-            Ink::Disturbed,
-            plot.at(left, high),
-            plot.at(left + 1.0, 0.0),
-        );
+        let (left, right) = (second as f64, second as f64 + 1.0);
+        svg.area(Ink::Disturbed, plot.at(left, high), plot.at(right, 0.0));
     }
     plot.mesh(svg, SCHEDULE);
     for line in &panel.lines {

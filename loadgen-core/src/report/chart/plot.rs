@@ -28,6 +28,21 @@ impl Frame {
         (upper, lower)
     }
 
+    /// So many parts of that height beneath each other. The last has room for the axis of all, which must fit the size.
+    pub(super) fn stacked(
+        mut self,
+        count: usize,
+        height: u32,
+        size: Size,
+    ) -> impl Iterator<Item = (Self, Option<Size>)> {
+        (1..=count).map(move |place| {
+            let axis = (place == count).then_some(size);
+            let (own, rest) = self.split(height + axis.map_or(0, |_| BENEATH));
+            self = rest;
+            (own, axis)
+        })
+    }
+
     /// Without margins around it.
     pub(super) fn within(self, margins: Margins) -> Self {
         Self {

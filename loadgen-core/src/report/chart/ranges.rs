@@ -5,7 +5,7 @@ use super::{
     axis::{Axis, Room},
     figure,
     plot::{Frame, Labels, Margins, Plot},
-    svg::{Edge, Side, Svg},
+    svg::{Side, Svg},
 };
 use crate::{
     model::{Nanos, numbers::duration},
@@ -50,11 +50,8 @@ pub(in crate::report) fn ranges(
 
 fn draw(svg: &mut Svg, frame: Frame, size: Size, rows: &[&Row<'_>], limit: Nanos) {
     let ends = rows.iter().flat_map(|row| [row.result.min, row.result.max]);
-    let x = Axis::around(
-        limit,
-        ends.flatten(),
-        Room::Across(size.width() - 3 * TEXT as u32),
-    );
+    let room = Room::Across(size.width() - 3 * TEXT as u32);
+    let x = Axis::around(limit, ends.flatten(), room);
     let bottom = rows.len() as f64;
     let inner = frame.within(Margins {
         left: TEXT,
@@ -74,37 +71,24 @@ fn draw(svg: &mut Svg, frame: Frame, size: Size, rows: &[&Row<'_>], limit: Nanos
         let unit = 1.0 / f64::from(row_height(size));
         draw_bar(svg, &plot, row, (top - 1.0 + 26.0 * unit, unit), limit);
         let (_, top) = plot.at(limit as f64, top);
-        svg.text(
-            Ink::Text,
-            (Side::Left, Edge::Top),
-            (TEXT, top + TEXT / 4),
-            &row.name,
-        );
+        svg.heading(Ink::Text, Side::Left, (TEXT, top + TEXT / 4), &row.name);
         let (side, x, line) = match size {
             Size::Wide => (Side::Right, frame.right - 2 * TEXT, 0),
             Size::Narrow => (Side::Left, TEXT, TEXT * 6 / 5),
         };
-        svg.text(
-            Ink::Muted,
-            (side, Edge::Top),
-            (x, top + TEXT / 4 + line),
-            &numbers(row.result, size),
-        );
+        let (place, numbers) = ((x, top + TEXT / 4 + line), numbers(row.result, size));
+        svg.heading(Ink::Muted, side, place, &numbers);
     }
 }
 
 /// The bar of a row at a height, where a unit of the drawing is that long.
 fn draw_bar(svg: &mut Svg, plot: &Plot, row: &Row<'_>, (at, unit): (f64, f64), limit: Nanos) {
     // Only beside the bar, so that it does not cross the numbers.
-    svg.line(
-        Ink::Limit.bar(3),
-        [-20.0, 20.0].map(|off| plot.at(limit as f64, at + off * unit)),
-    );
+    let beside = [-20.0, 20.0].map(|off| plot.at(limit as f64, at + off * unit));
+    svg.line(Ink::Limit.bar(3), beside);
     let mut line = |from: Nanos, to: Nanos, thick| {
-        svg.line(
-            row.ink.bar(thick),
-            [from, to].map(|latency| plot.at(latency as f64, at)),
-        );
+        let ends = [from, to].map(|latency| plot.at(latency as f64, at));
+        svg.line(row.ink.bar(thick), ends);
     };
     if let (Some(min), Some(max)) = (row.result.min, row.result.max) {
         line(min, max, 2);

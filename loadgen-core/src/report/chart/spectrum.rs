@@ -12,6 +12,7 @@ use super::{
 };
 use crate::model::{
     Metric, Nanos,
+    metric::Definition,
     numbers::{count, limit as shown},
     percentile::BEYOND,
 };
@@ -35,32 +36,21 @@ pub(crate) struct Series {
 
 /// The first series is the subject: the part of the axis of which its samples can't tell is shaded.
 pub(crate) fn spectrum(series: &[Series], limit: Nanos) -> Figure {
-    let legend = series
-        .iter()
-        .map(|series| {
-            let definition = series.metric.definition();
-            let name = series.name.as_deref().unwrap_or(definition.title);
-            let text = format!(
-                "{name}, {} → {} (n = {})",
-                definition.from,
-                definition.to,
-                count(series.histogram.len())
-            );
-            (series.ink, text)
-        })
-        .collect();
+    let legend = series.iter().map(|series| {
+        let Definition {
+            title, from, to, ..
+        } = series.metric.definition();
+        let name = series.name.as_deref().unwrap_or(title);
+        let n = count(series.histogram.len());
+        (series.ink, format!("{name}, {from} → {to} (n = {n})"))
+    });
     let title = "How long deliveries took, from the fastest to the slowest";
     let note = format!(
         "Latency up, on a logarithmic scale; to the right the share of deliveries that were at least this fast, each further nine as wide as the one before. The line marks the promise of {}. In the shaded part fewer than {BEYOND} samples lie beyond a percentile, so that it says little.",
         shown(limit)
     );
-    figure(
-        title,
-        note,
-        legend,
-        |_| HEIGHT,
-        |svg, frame, size| draw(svg, frame, size, series, limit),
-    )
+    let draw = |svg: &mut Svg, frame: Frame, size| draw(svg, frame, size, series, limit);
+    figure(title, note, legend.collect(), |_| HEIGHT, draw)
 }
 
 fn draw(svg: &mut Svg, frame: Frame, size: Size, series: &[Series], limit: Nanos) {
@@ -79,23 +69,15 @@ fn draw(svg: &mut Svg, frame: Frame, size: Size, series: &[Series], limit: Nanos
     svg.line(Ink::Limit.line(3), [line, plot.at(right, limit as f64)]);
     for series in series.iter().rev() {
         let curve = curve(&series.histogram, right).into_iter();
-        svg.line(
-            series.ink.line(4),
-            curve.map(|(share, latency)| plot.at(share, latency)),
-        );
+        let points = curve.map(|(share, latency)| plot.at(share, latency));
+        svg.line(series.ink.line(4), points);
     }
-    svg.text(
-        Ink::Muted,
-        (Side::Right, Edge::Top),
-        (LEFT as i32, 0),
-        "latency",
-    );
-    svg.text(
-        Ink::Limit,
-        (Side::Left, Edge::Bottom),
+    svg.heading(Ink::Muted, Side::Right, (LEFT as i32, 0), "latency");
+    let (place, promise) = (
         (line.0 + TEXT / 2, line.1),
-        &format!("promise: {}", shown(limit)),
+        format!("promise: {}", shown(limit)),
     );
+    svg.text(Ink::Limit, (Side::Left, Edge::Bottom), place, &promise);
     // At the bottom: what is slow is at the top.
     let (shade_left, bottom) = plot.at(shade_from, low);
     let (shade_right, _) = plot.at(right, low);
@@ -111,11 +93,10 @@ fn curve(histogram: &Histogram<u64>, right: f64) -> Vec<(f64, f64)> {
     let n = histogram.len().max(1) as f64;
     let last = n.log10().min(-(1.0 - right).log10());
     let steps = (last * POINTS_PER_NINE).ceil() as u32;
-    let mut curve: Vec<(f64, f64)> = Vec::new();
-    for step in 0..=steps {
+    let point = |step| {
         let nines = last * f64::from(step) / f64::from(steps.max(1));
         let share = 1.0 - 10f64.powf(-nines);
-        curve.push((share, histogram.value_at_quantile(share) as f64));
-    }
-    curve
+        (share, histogram.value_at_quantile(share) as f64)
+    };
+    (0..=steps).map(point).collect()
 }

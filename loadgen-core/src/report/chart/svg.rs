@@ -19,25 +19,11 @@ pub(crate) enum Ink {
     Limit,
     Disturbed,
     Shade,
-    Heat1,
-    Heat2,
-    Heat3,
-    Heat4,
-    Heat5,
-    Heat6,
+    /// A shade of a heat map, from 0, the lightest, to 5.
+    Heat(u8),
 }
 
 impl Ink {
-    /// The shades of a heat map, the lightest first.
-    pub(super) const HEAT: [Ink; 6] = [
-        Ink::Heat1,
-        Ink::Heat2,
-        Ink::Heat3,
-        Ink::Heat4,
-        Ink::Heat5,
-        Ink::Heat6,
-    ];
-
     /// The name in the style sheet, after `s-` for lines, `t-` for bars and `f-` for areas.
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -52,12 +38,7 @@ impl Ink {
             Ink::Limit => "limit",
             Ink::Disturbed => "bad",
             Ink::Shade => "shade",
-            Ink::Heat1 => "h1",
-            Ink::Heat2 => "h2",
-            Ink::Heat3 => "h3",
-            Ink::Heat4 => "h4",
-            Ink::Heat5 => "h5",
-            Ink::Heat6 => "h6",
+            Ink::Heat(shade) => ["h1", "h2", "h3", "h4", "h5", "h6"][shade as usize],
         }
     }
 
@@ -188,6 +169,11 @@ impl Svg {
         ));
     }
 
+    /// A text whose top and whose `side` lie at the point.
+    pub(super) fn heading(&mut self, ink: Ink, side: Side, at: Point, text: &str) {
+        self.text(ink, (side, Edge::Top), at, text);
+    }
+
     fn add(&mut self, look: Look, path: &str) {
         if self.look != look && !path.is_empty() {
             self.flush();
@@ -241,7 +227,7 @@ mod tests {
         svg.line(Ink::Subject.line(4), [(0, 0), (5, 5)]);
         svg.line(Ink::Subject.line(4), [(5, 5), (5, 0)]);
         svg.line(Ink::Subject.bar(1), [(0, 0), (5, 0)]);
-        svg.area(Ink::Heat2, (3, 4), (1, 2));
+        svg.area(Ink::Heat(1), (3, 4), (1, 2));
         svg.text(Ink::Muted, (Side::Right, Edge::Top), (9, 0), "\"&\"");
         assert_eq!(
             svg.finish(),

@@ -5,7 +5,7 @@ use super::{
     axis::{Axis, Room},
     figure,
     plot::{Frame, Labels, Margins, Plot},
-    svg::{Edge, Side, Svg},
+    svg::{Side, Svg},
 };
 use crate::model::{Nanos, numbers::limit as shown};
 
@@ -28,13 +28,8 @@ pub(crate) fn trend(title: &str, points: &[Point], limit: Nanos) -> Figure {
         (Ink::Limit, format!("the promise of {}", shown(limit))),
     ];
     let note = "Of the seconds that each verdict rests on, on a logarithmic scale.";
-    figure(
-        title,
-        note,
-        legend,
-        |_| HEIGHT,
-        |svg, frame, size| draw(svg, frame, size, points, limit),
-    )
+    let draw = |svg: &mut Svg, frame: Frame, size| draw(svg, frame, size, points, limit);
+    figure(title, note, legend, |_| HEIGHT, draw)
 }
 
 fn draw(svg: &mut Svg, frame: Frame, size: Size, points: &[Point], limit: Nanos) {
@@ -45,16 +40,9 @@ fn draw(svg: &mut Svg, frame: Frame, size: Size, points: &[Point], limit: Nanos)
     let last = points.len() as f64;
     let plot = Plot::new(frame.within(Margins::headed()), Labels::BOTH, x, y);
     plot.mesh(svg, "run, by its commit");
-    svg.text(
-        Ink::Muted,
-        (Side::Right, Edge::Top),
-        (LEFT as i32, 0),
-        "latency",
-    );
-    svg.line(
-        Ink::Limit.bar(3),
-        [plot.at(0.0, limit as f64), plot.at(last, limit as f64)],
-    );
+    svg.heading(Ink::Muted, Side::Right, (LEFT as i32, 0), "latency");
+    let line = [0.0, last].map(|place| plot.at(place, limit as f64));
+    svg.line(Ink::Limit.bar(3), line);
     for (which, ink) in [Ink::Subject, Ink::Baseline].into_iter().enumerate() {
         let at = |(place, point): (usize, &Point)| {
             Some(plot.at(place as f64 + 0.5, point.latencies[which]? as f64))
