@@ -5,10 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use comfy_table::{CellAlignment, Table, presets};
-
 use crate::{
     model::numbers::count,
+    report::table::{align_right, plain_table},
     scenario::{Scenario, Span},
 };
 
@@ -32,14 +31,9 @@ pub fn read(folder: &Path) -> Result<Catalogue, io::Error> {
     let mut files = Vec::new();
     collect(folder, &mut files)?;
     files.sort();
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
+    let mut table = plain_table();
     table.set_header(["scenario", "users", "duration", "file", "question"]);
-    for column in [1, 2] {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
+    align_right(&mut table, [1, 2]);
     let mut errors = Vec::new();
     for file in files {
         let path = file.display().to_string();
@@ -55,11 +49,8 @@ pub fn read(folder: &Path) -> Result<Catalogue, io::Error> {
                 ]);
             }
             Err(error) => {
-                let name = file
-                    .file_stem()
-                    .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-                let broken = String::from("BROKEN, see below");
-                table.add_row([name, "-".into(), "-".into(), path, broken]);
+                let name = file.file_stem().unwrap_or_default().to_string_lossy();
+                table.add_row([&*name, "-", "-", &path, "BROKEN, see below"]);
                 errors.push(error.to_string());
             }
         }

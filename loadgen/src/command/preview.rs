@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
-use comfy_table::{CellAlignment, Table, presets};
-
 use crate::{
     judge::verdict,
     model::{BodyText, Kind, Metric, histogram, numbers::count},
     observed::Ledger,
     plan::{Deed, Place, Plan},
+    report::table::{align_right, plain_table},
     scenario::{
-        Churn, Load, Open, Phase, Scenario, Share, Sizes, Span, Threshold, Token, Transport,
+        Load, Open, Phase, Scenario, Share, Sizes, Span, Threshold, Token, Transport,
     },
 };
 
@@ -19,12 +18,8 @@ const CONNECTION_BYTES: usize = 6 << 10;
 
 /// The plan of a scenario as text, for `loadgen check`.
 pub fn render(scenario: &Scenario, plan: &Plan) -> String {
-    let head = format!(
-        "{}: {}\n  {}\n\n",
-        scenario.path.display(),
-        scenario.name,
-        scenario.question
-    );
+    let Scenario { name, question, .. } = scenario;
+    let head = format!("{}: {name}\n  {question}\n\n", scenario.path.display());
     let lines = [
         ("model", model(scenario).to_owned()),
         ("server", server(scenario)),
@@ -71,31 +66,20 @@ fn server(scenario: &Scenario) -> String {
 
 fn users(scenario: &Scenario) -> String {
     let population = &scenario.population;
-    let mut text = count(u64::from(population.users));
-    let mut say = |condition: bool, words: String| {
-        if condition {
-            text += &words;
-        }
-    };
-    let share = |share: f64| Share(share).to_string();
-    say(
-        population.connected < 1.0,
-        format!(
-            ", {} connected before the first phase",
-            share(population.connected)
+    let users = count(u64::from(population.users));
+    let parts: String = [
+        (
+            population.connected,
+            1.0,
+            "connected before the first phase",
         ),
-    );
-    say(
-        population.joined < 1.0,
-        format!(
-            ", {} of their conversations joined",
-            share(population.joined)
-        ),
-    );
-    say(
-        population.silent > 0.0,
-        format!(", {} silent", share(population.silent)),
-    );
+        (population.joined, 1.0, "of their conversations joined"),
+        (population.silent, 0.0, "silent"),
+    ]
+    .into_iter()
+    .filter(|(share, usual, _)| share != usual)
+    .map(|(share, _, what)| format!(", {} {what}", Share(share)))
+    .collect();
     let connections = &scenario.connections;
     let transport = match connections.transport {
         Transport::Websocket => "over WebSocket",
@@ -108,17 +92,14 @@ fn users(scenario: &Scenario) -> String {
         Token::Known(_) => ", tokens from a file",
         Token::Signed(_) => ", tokens signed with a secret",
     };
-    format!("{text}; {transport}{token}")
+    format!("{users}{parts}; {transport}{token}")
 }
 
 /// Rooms of two, and channels with their sizes.
 fn conversations(plan: &Plan) -> String {
-    let mut sizes: Vec<usize> = plan
-        .conversations
-        .iter()
-        .filter(|conversation| conversation.kind == Kind::Channel)
-        .map(|conversation| conversation.members.len())
-        .collect();
+    let channels = plan.conversations.iter();
+    let channels = channels.filter(|conversation| conversation.kind == Kind::Channel);
+    let mut sizes: Vec<usize> = channels.map(|channel| channel.members.len()).collect();
     sizes.sort_unstable();
     let rooms = plan.conversations.len() - sizes.len();
     let mut parts = Vec::new();
@@ -186,51 +167,30 @@ fn messages(scenario: &Scenario, plan: &Plan) -> String {
 
 /// What people do beside sending, over all phases.
 fn actions(plan: &Plan) -> String {
-    let mut numbers = [
-        ("connect", 0),
-        ("goodbye", 0),
-        ("cut", 0),
-        ("join", 0),
-        ("leave", 0),
-        ("stall", 0),
-    ];
-    for action in &plan.actions {
-        let kind = match action.deed {
-            Deed::Connect => 0,
-            Deed::Disconnect => 1,
-            Deed::Cut => 2,
-            Deed::Join(_) => 3,
-            Deed::Leave(_) => 4,
-            Deed::StopReading => 5,
-            // The end of a stall that is counted already.
-            Deed::Resume => continue,
-        };
-        numbers[kind].1 += 1;
+    let name = |deed: Deed| match deed {
+        Deed::Connect => "connect",
+        Deed::Disconnect => "goodbye",
+        Deed::Cut => "cut",
+        Deed::Join(_) => "join",
+        Deed::Leave(_) => "leave",
+        Deed::StopReading => "stall",
+        // The end of a stall that is counted already.
+        Deed::Resume => "",
+    };
+    let mut parts = Vec::new();
+    for kind in ["connect", "goodbye", "cut", "join", "leave", "stall"] {
+        let done = plan.actions.iter();
+        match done.filter(|action| name(action.deed) == kind).count() {
+            0 => {}
+            number => parts.push(counted(number, kind)),
+        }
     }
-    let done = numbers.iter().filter(|(_, number)| *number > 0);
-    done.map(|(name, number)| counted(*number, name))
-        .collect::<Vec<_>>()
-        .join(", ")
-}
-
-fn kinds(churn: &Churn) -> [(&'static str, f64); 7] {
-    [
-        ("joins", churn.joins),
-        ("leaves", churn.leaves),
-        ("rejoins", churn.rejoins),
-        ("reconnects", churn.reconnects),
-        ("cuts", churn.cuts),
-        ("connects", churn.connects),
-        ("stalls", churn.stalls),
-    ]
+    parts.join(", ")
 }
 
 fn duration(scenario: &Scenario) -> String {
-    let one = format!(
-        "{}, and up to {} of drain",
-        Span(scenario.duration()),
-        Span(scenario.drain)
-    );
+    let (all, drain) = (Span(scenario.duration()), Span(scenario.drain));
+    let one = format!("{all}, and up to {drain} of drain");
     match scenario.delivery.len() {
         1 => one,
         modes => format!("{one}, {modes} times"),
@@ -263,32 +223,22 @@ fn memory(plan: &Plan) -> String {
 }
 
 fn variables(scenario: &Scenario) -> String {
-    let variables: Vec<String> = scenario
-        .variables
-        .iter()
-        .map(|(name, value)| format!("{name} = {value}"))
-        .collect();
-    variables.join(", ")
+    let variables = scenario.variables.iter();
+    let variables = variables.map(|(name, value)| format!("{name} = {value}"));
+    variables.collect::<Vec<_>>().join(", ")
 }
 
 fn limits(scenario: &Scenario) -> String {
-    let limit = |threshold: &Threshold| match threshold.abort_after {
+    let limit = |threshold: &Threshold| match threshold.abort_after.map(Span) {
         None => threshold.to_string(),
-        Some(after) => format!(
-            "{threshold} (missed, it ends the run after {})",
-            Span(after)
-        ),
+        Some(after) => format!("{threshold} (missed, it ends the run after {after})"),
     };
     let of_phases = scenario.phases.iter().flat_map(|phase| {
         let thresholds = phase.thresholds.iter();
         thresholds.map(move |threshold| format!("{} in {}", limit(threshold), phase.name))
     });
-    let all: Vec<String> = scenario
-        .thresholds
-        .iter()
-        .map(limit)
-        .chain(of_phases)
-        .collect();
+    let all = scenario.thresholds.iter().map(limit);
+    let all: Vec<String> = all.chain(of_phases).collect();
     match all.is_empty() {
         true => "none but correctness".to_owned(),
         false => all.join(", "),
@@ -297,14 +247,9 @@ fn limits(scenario: &Scenario) -> String {
 
 /// A row for each phase.
 fn phases(scenario: &Scenario, plan: &Plan) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
+    let mut table = plain_table();
     table.set_header(["phase", "from", "for", "load", "messages", "deliveries", ""]);
-    for column in [1, 2, 4, 5] {
-        if let Some(column) = table.column_mut(column) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
+    align_right(&mut table, [1, 2, 4, 5]);
     let mut planned = vec![(0, 0); scenario.phases.len()];
     for send in &plan.sends {
         if let Some((messages, deliveries)) = planned.get_mut(usize::from(send.phase)) {
@@ -343,27 +288,29 @@ fn happening(phase: &Phase) -> String {
     if let Some(silent) = phase.silent {
         parts.push(format!("{} silent", Share(silent)));
     }
-    parts.extend(
-        kinds(&phase.churn)
-            .into_iter()
-            .filter(|(_, rate)| *rate > 0.0)
-            .map(|(name, each)| format!("{} {name}", rate(each))),
-    );
+    let churn = &phase.churn;
+    for (name, each) in [
+        ("joins", churn.joins),
+        ("leaves", churn.leaves),
+        ("rejoins", churn.rejoins),
+        ("reconnects", churn.reconnects),
+        ("cuts", churn.cuts),
+        ("connects", churn.connects),
+        ("stalls", churn.stalls),
+    ] {
+        if each > 0.0 {
+            parts.push(format!("{} {name}", rate(each)));
+        }
+    }
     parts.join(", ")
 }
 
 fn open_load(open: &Open) -> String {
     let mut parts = Vec::new();
     if open.ramp_to != open.rate {
-        let steps = match open.steps {
-            Some(steps) => format!(" in {steps} steps"),
-            None => String::new(),
-        };
-        parts.push(format!(
-            "{} to {}{steps}",
-            rate(open.rate),
-            rate(open.ramp_to)
-        ));
+        let steps = open.steps.map(|steps| format!(" in {steps} steps"));
+        let (from, to) = (rate(open.rate), rate(open.ramp_to));
+        parts.push(format!("{from} to {to}{}", steps.unwrap_or_default()));
     } else if open.rate > 0.0 {
         parts.push(rate(open.rate));
     }
