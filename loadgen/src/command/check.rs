@@ -2,7 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{arguments::setting, exit_code::Exit, output::print, preview};
+use super::{
+    arguments::setting,
+    exit_code::Exit,
+    output::{print, wrong},
+    preview,
+};
 use crate::{
     plan::Plan,
     scenario::{Scenario, Setting},
@@ -25,10 +30,7 @@ pub fn run(check: &Args) -> Exit {
     for path in &check.scenarios {
         match checked(path, &check.set) {
             Ok(text) => print(&text),
-            Err(error) => {
-                eprintln!("error: {error}");
-                exit = Exit::Usage;
-            }
+            Err(error) => exit = wrong(error),
         }
     }
     exit

@@ -44,22 +44,13 @@ Exit codes of `compare`:
   4  one of the results is INVALID";
 
 /// `loadgen compare`: two results that were recorded before.
-pub fn run(args: &Args) -> Exit {
-    let (before, after) = match (Document::read(&args.before), Document::read(&args.after)) {
-        (Ok(before), Ok(after)) => (before, after),
-        (Err(error), _) | (_, Err(error)) => return wrong(&error),
-    };
+pub fn run(args: &Args) -> Result<Exit, Exit> {
+    let before = Document::read(&args.before).map_err(wrong)?;
+    let after = Document::read(&args.after).map_err(wrong)?;
     let (before, after) = (before.report(), after.report());
-    let comparison = match compare::compare(before, after, &args.fail_on_regression, args.anyway) {
-        Ok(comparison) => comparison,
-        Err(error) => return wrong(&error),
-    };
-    let text = match comparison.render(args.format, before, after) {
-        Ok(text) => text,
-        Err(error) => return wrong(&error),
-    };
-    match (output::to(args.out.as_ref(), &text), comparison.verdict) {
-        (Exit::Pass, Some(verdict)) => verdict.into(),
-        (exit, _) => exit,
-    }
+    let comparison = compare::compare(before, after, &args.fail_on_regression, args.anyway);
+    let comparison = comparison.map_err(wrong)?;
+    let text = comparison.render(args.format, before, after);
+    output::to(args.out.as_ref(), &text.map_err(wrong)?)?;
+    Ok(comparison.verdict.map_or(Exit::Pass, Exit::from))
 }

@@ -2,7 +2,11 @@
 
 use std::path::PathBuf;
 
-use super::{catalogue, exit_code::Exit, output::print};
+use super::{
+    catalogue,
+    exit_code::Exit,
+    output::{print, wrong},
+};
 
 /// Flags of `list`.
 #[derive(Debug, clap::Args)]
@@ -13,21 +17,11 @@ pub struct Args {
 }
 
 /// `loadgen list`.
-pub fn run(list: &Args) -> Exit {
-    match catalogue::read(&list.folder) {
-        Ok(catalogue) => {
-            print(&catalogue.text);
-            for error in &catalogue.errors {
-                eprintln!("error: {error}");
-            }
-            match catalogue.errors.is_empty() {
-                true => Exit::Pass,
-                false => Exit::Usage,
-            }
-        }
-        Err(error) => {
-            eprintln!("error: {}: {error}", list.folder.display());
-            Exit::Usage
-        }
-    }
+pub fn run(list: &Args) -> Result<Exit, Exit> {
+    let catalogue = catalogue::read(&list.folder);
+    let catalogue =
+        catalogue.map_err(|error| wrong(format!("{}: {error}", list.folder.display())))?;
+    print(&catalogue.text);
+    let broken = catalogue.errors.iter().map(wrong);
+    Ok(broken.fold(Exit::Pass, Exit::worse))
 }

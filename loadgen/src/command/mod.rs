@@ -23,9 +23,10 @@ use crate::rig::{floor, guard};
 
 /// Does what was typed.
 pub fn dispatch(cli: Cli) -> ExitCode {
+    // An error has been told where it came up, and is how the program ends.
     let exit = match cli.command {
         Command::Run(args) => run::run(&args),
-        Command::Check(args) => check::run(&args),
+        Command::Check(args) => Ok(check::run(&args)),
         Command::List(args) => list::run(&args),
         Command::Schema => schema::run(),
         Command::Report(args) => report::run(&args),
@@ -34,18 +35,15 @@ pub fn dispatch(cli: Cli) -> ExitCode {
         // A server says itself how it ended.
         Command::Serve(args) => match server::serve(*args) {
             Ok(stopped) => return stopped.exit_code(),
-            Err(error) => output::failed(&error),
+            Err(error) => Err(output::failed(error)),
         },
         Command::Guard => done(guard::serve()),
         Command::Floor => done(floor::serve()),
     };
-    exit.into()
+    exit.unwrap_or_else(|exit| exit).into()
 }
 
 /// Of the two commands that are started by `run` and not by people.
-fn done(ended: io::Result<()>) -> Exit {
-    match ended {
-        Ok(()) => Exit::Pass,
-        Err(error) => output::failed(&error),
-    }
+fn done(ended: io::Result<()>) -> Result<Exit, Exit> {
+    ended.map(|()| Exit::Pass).map_err(output::failed)
 }

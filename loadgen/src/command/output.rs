@@ -52,25 +52,24 @@ pub(super) fn save(document: &Document, format: Format, path: &Path) -> Result<(
 }
 
 /// A text to a file, or to standard output where none is named.
-pub(super) fn to(path: Option<&PathBuf>, text: &str) -> Exit {
-    let Some(path) = path else {
-        print(text);
-        return Exit::Pass;
-    };
-    match result::write(path, text) {
-        Ok(()) => Exit::Pass,
-        Err(error) => failed(&error),
+pub(super) fn to(path: Option<&PathBuf>, text: &str) -> Result<(), Exit> {
+    match path {
+        Some(path) => result::write(path, text).map_err(failed),
+        None => {
+            print(text);
+            Ok(())
+        }
     }
 }
 
 /// What was asked for can't be done, and this is why.
-pub(super) fn wrong(error: &dyn Display) -> Exit {
+pub(super) fn wrong(error: impl Display) -> Exit {
     eprintln!("error: {error}");
     Exit::Usage
 }
 
 /// Something that is needed failed, and this is why.
-pub(super) fn failed(error: &dyn Display) -> Exit {
+pub(super) fn failed(error: impl Display) -> Exit {
     eprintln!("error: {error}");
     Exit::Setup
 }

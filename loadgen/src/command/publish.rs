@@ -29,24 +29,13 @@ pub struct Args {
 }
 
 /// `loadgen publish`: results that were recorded before, as a site.
-pub fn run(args: &Args) -> Exit {
+pub fn run(args: &Args) -> Result<Exit, Exit> {
     // All are read before the first is written: a mistake in the last one leaves the site as it was.
-    let added: Result<Vec<Document>, _> = args
-        .results
-        .iter()
-        .map(|path| Document::read(path))
-        .collect();
-    let added = match added {
-        Ok(added) => added,
-        Err(error) => return wrong(&error),
-    };
-    match publish_all(&added, &args.to) {
-        Ok(index) => {
-            print(&format!("{}\n", index.display()));
-            Exit::Pass
-        }
-        Err(error) => output::failed(&error),
-    }
+    let added = args.results.iter().map(|path| Document::read(path));
+    let added: Vec<Document> = added.collect::<Result<_, _>>().map_err(wrong)?;
+    let index = publish_all(&added, &args.to).map_err(output::failed)?;
+    print(&format!("{}\n", index.display()));
+    Ok(Exit::Pass)
 }
 
 fn publish_all(added: &[Document], site: &Path) -> Result<PathBuf, OutputError> {

@@ -33,15 +33,12 @@ pub struct Args {
 }
 
 /// `loadgen report`: a result that was recorded before, in any format.
-pub fn run(args: &Args) -> Exit {
+pub fn run(args: &Args) -> Result<Exit, Exit> {
     let Some(path) = &args.result else {
         print(&result::schema());
-        return Exit::Pass;
+        return Ok(Exit::Pass);
     };
-    let document = match Document::read(path) {
-        Ok(document) => document,
-        Err(error) => return wrong(&error),
-    };
+    let document = Document::read(path).map_err(wrong)?;
     let choice = Choice {
         metric: args.metric,
         ..match args.out {
@@ -49,11 +46,9 @@ pub fn run(args: &Args) -> Exit {
             None => on_stdout(),
         }
     };
-    let text = match args.format.render(&document, choice) {
-        Ok(text) => text,
-        Err(error) => return wrong(&error),
-    };
-    output::to(args.out.as_ref(), &text)
+    let text = args.format.render(&document, choice).map_err(wrong)?;
+    output::to(args.out.as_ref(), &text)?;
+    Ok(Exit::Pass)
 }
 
 fn metric(key: &str) -> Result<Metric, String> {

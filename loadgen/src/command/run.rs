@@ -3,6 +3,7 @@
 use std::{env, ffi::OsString, path::PathBuf, process, str::FromStr, time::Duration};
 
 use clap::ValueEnum;
+use tokio::runtime::Builder;
 
 use super::{
     arguments::setting,
@@ -100,41 +101,24 @@ pub struct Args {
 }
 
 /// `loadgen run`: measures, judges, and leaves the results where they are wanted.
-pub fn run(run: &Args) -> Exit {
-    if let Some(twice) = Delivery::repeated(&run.delivery) {
-        eprintln!(
-            "error: --delivery names {} twice: name each once",
-            twice.name()
-        );
-        return Exit::Usage;
+pub fn run(run: &Args) -> Result<Exit, Exit> {
+    if let Some(twice) = Delivery::repeated(&run.delivery).map(Delivery::name) {
+        let error = format!("--delivery names {twice} twice: name each once");
+        return Err(output::wrong(error));
     }
     // All files are checked before the first is run: a mistake in the last one is not found an hour later.
-    let scenarios: Result<Vec<Scenario>, _> = run
-        .scenarios
-        .iter()
-        .map(|path| Scenario::load(path, &run.set).map(|scenario| with_flags(scenario, run)))
-        .collect();
-    let scenarios = match scenarios {
-        Ok(scenarios) => scenarios,
-        Err(error) => return output::wrong(&error),
-    };
-    let runtime = match tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-    {
-        Ok(runtime) => runtime,
-        Err(error) => return output::failed(&error),
-    };
+    let load = |path| Scenario::load(path, &run.set).map(|scenario| with_flags(scenario, run));
+    let scenarios = run.scenarios.iter().map(|path| load(path));
+    let scenarios: Vec<Scenario> = scenarios.collect::<Result<_, _>>().map_err(output::wrong)?;
+    let runtime = Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(output::failed)?;
     arm_guard();
     let exit = runtime.block_on(async {
-        let interrupt = match Interrupt::listen() {
-            Ok(interrupt) => interrupt,
-            Err(error) => return output::failed(&error),
-        };
+        let interrupt = Interrupt::listen().map_err(output::failed)?;
         tokio::select! {
-            exit = run_all(&scenarios, run, &interrupt) => exit,
+            exit = run_all(&scenarios, run, &interrupt) => Ok(exit),
             // The first signal ends the run in order; at the second one, what was started is removed and no more.
-            () = interrupt.nth(2) => Exit::Inconclusive,
+            () = interrupt.nth(2) => Ok(Exit::Inconclusive),
         }
     });
     runtime.shutdown_background();
@@ -207,19 +191,16 @@ async fn run_one(
     drop(watcher);
     let finished = match finished {
         Ok(finished) => finished,
-        Err(error) => return (output::failed(&error), None),
+        Err(error) => return (output::failed(error), None),
     };
     let report = finished.report;
     if let Err(error) = leave(&report, run) {
-        return (output::failed(&error), Some(report));
+        return (output::failed(error), Some(report));
     }
     let exit = match finished.target_died {
-        Some(why) => {
-            eprintln!(
-                "error: {why}; what was measured until then is in the report, marked incomplete"
-            );
-            Exit::Setup
-        }
+        Some(why) => output::failed(format!(
+            "{why}; what was measured until then is in the report, marked incomplete"
+        )),
         None => report.verdict.into(),
     };
     (exit, Some(report))
@@ -244,21 +225,13 @@ fn leave(report: &Report, run: &Args) -> Result<(), OutputError> {
         print(&text);
     }
     let name = &report.scenario.name;
-    for format in ALWAYS {
-        let path = run.out.join(format!("{name}.{}", format.extension()));
-        output::save(&document, format, &path)?;
-    }
-    for wanted in &run.report {
-        let extension = wanted.format.extension();
-        match &wanted.path {
-            Some(path) => output::save(&document, wanted.format, path)?,
-            None if ALWAYS.contains(&wanted.format) => {}
-            None => output::save(
-                &document,
-                wanted.format,
-                &run.out.join(format!("{name}.{extension}")),
-            )?,
-        }
+    let always = ALWAYS.map(|format| Wanted { format, path: None });
+    let asked = run.report.iter().cloned();
+    // What is left always is not left twice.
+    let asked = asked.filter(|one| one.path.is_some() || !ALWAYS.contains(&one.format));
+    for Wanted { format, path } in always.into_iter().chain(asked) {
+        let beside = || run.out.join(format!("{name}.{}", format.extension()));
+        output::save(&document, format, &path.unwrap_or_else(beside))?;
     }
     output::summary(&document)
 }

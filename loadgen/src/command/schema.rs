@@ -2,17 +2,13 @@
 
 use super::{
     exit_code::Exit,
-    output::{self, print},
+    output::{print, wrong},
 };
 use crate::scenario;
 
 /// `loadgen schema`.
-pub fn run() -> Exit {
-    match serde_json::to_string_pretty(&scenario::schema()) {
-        Ok(text) => {
-            print(&(text + "\n"));
-            Exit::Pass
-        }
-        Err(error) => output::wrong(&error),
-    }
+pub fn run() -> Result<Exit, Exit> {
+    let text = serde_json::to_string_pretty(&scenario::schema()).map_err(wrong)?;
+    print(&(text + "\n"));
+    Ok(Exit::Pass)
 }
