@@ -3,20 +3,10 @@
 use serde::Serialize;
 use server::auth::jwt;
 
-use crate::{
-    plan::Plan,
-    scenario::{KnownUser, Token},
-};
+use crate::{plan::Plan, scenario::Token};
 
 /// Tokens of all users.
-pub struct Tokens(Kind);
-
-enum Kind {
-    UserId,
-    Template(String),
-    Known(Vec<KnownUser>),
-    Signed(String),
-}
+pub struct Tokens(Token);
 
 #[derive(Serialize)]
 struct Claims<'a> {
@@ -26,25 +16,20 @@ struct Claims<'a> {
 impl Tokens {
     /// As a scenario has them.
     pub fn new(token: &Token) -> Self {
-        Self(match token {
-            Token::UserId => Kind::UserId,
-            Token::Template(text) => Kind::Template(text.clone()),
-            Token::Known(users) => Kind::Known(users.clone()),
-            Token::Signed(secret) => Kind::Signed(secret.clone()),
-        })
+        Self(token.clone())
     }
 
     /// The token of a user.
     pub fn of(&self, plan: &Plan, user: u32) -> String {
         let id = plan.users[user as usize].as_str();
         match &self.0 {
-            Kind::UserId => id.to_owned(),
-            Kind::Template(text) => text
+            Token::UserId => id.to_owned(),
+            Token::Template(text) => text
                 .replace("{id}", id)
                 .replace("{index}", &user.to_string()),
-            Kind::Known(users) => users[user as usize].token.clone(),
+            Token::Known(users) => users[user as usize].token.clone(),
             // Serializing a text can't fail.
-            Kind::Signed(secret) => {
+            Token::Signed(secret) => {
                 jwt::sign(&Claims { id }, secret.as_bytes()).unwrap_or_default()
             }
         }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     drive::{Client, ConnectError},
-    model::{Delivery, Nanos},
+    model::Delivery,
     plan::{Deed, Plan},
     scenario::{Scenario, Transport},
 };
@@ -174,36 +174,9 @@ impl Connection {
         }
     }
 
-    /// Ends the connection if the server's heartbeat is overdue at `now`: to be called now and then. The library looks
-    /// after that itself.
-    pub fn check_heartbeat(&self, now: Nanos, observer: &impl Observer) {
-        if let Some(native) = self.native() {
-            native.check_heartbeat(now, observer);
-        }
-    }
-
-    /// Cuts the TCP connection without a goodbye (native only, see [`Driver::choose`]).
-    pub fn cut(&self) {
-        if let Some(native) = self.native() {
-            native.cut();
-        }
-    }
-
-    /// Stops reading (native only, see [`Driver::choose`]).
-    pub fn pause(&self) {
-        if let Some(native) = self.native() {
-            native.pause();
-        }
-    }
-
-    /// Reads again (native only, see [`Driver::choose`]).
-    pub fn resume(&self) {
-        if let Some(native) = self.native() {
-            native.resume();
-        }
-    }
-
-    fn native(&self) -> Option<&native::Connection> {
+    /// For what only the native one does, as [`Driver::choose`] makes sure, or needs: the library looks after heartbeats
+    /// itself.
+    pub fn native(&self) -> Option<&native::Connection> {
         match self {
             Self::Native(connection) => Some(connection),
             #[cfg(feature = "rust-socketio")]

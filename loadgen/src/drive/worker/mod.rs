@@ -15,7 +15,7 @@ mod users;
 use std::{io, rc::Rc, thread};
 
 use rustix::thread::{CpuSet, sched_setaffinity};
-use tokio::{runtime, sync::mpsc, task::LocalSet};
+use tokio::{runtime::Builder, sync::mpsc, task::LocalSet};
 
 use self::{dialogue::Dialogue, users::Users};
 pub use self::{
@@ -43,9 +43,7 @@ impl Worker {
                 if let Some(cpu) = job.cpu {
                     bind_to(cpu)?;
                 }
-                let runtime = runtime::Builder::new_current_thread()
-                    .enable_all()
-                    .build()?;
+                let runtime = Builder::new_current_thread().enable_all().build()?;
                 LocalSet::new().block_on(&runtime, run(job, inbox, milestones))
             })?;
         Ok(Self { commands, thread })
@@ -93,14 +91,11 @@ async fn run(
         _ = inbox.recv() => return Ok(users.finish()),
     };
     // Somebody listens as long as workers run, so what can't be handed over has no reader left.
-    let _ = match connected {
-        Ok(()) => milestones.send(Milestone::Ready).await,
-        Err((user, error)) => {
-            milestones
-                .send(Milestone::CannotConnect { user, error })
-                .await
-        }
+    let milestone = match connected {
+        Ok(()) => Milestone::Ready,
+        Err((user, error)) => Milestone::CannotConnect { user, error },
     };
+    let _ = milestones.send(milestone).await;
     let mut performing = None;
     while let Some(Command::Start(at)) = inbox.recv().await {
         tokio::task::spawn_local(Rc::clone(&users).watch_cpu(at));
@@ -115,9 +110,7 @@ async fn run(
     housekeeping.abort();
     if let Some(performing) = performing {
         performing.abort();
-        if let Ok(performed) = performing.await {
-            performed?;
-        }
+        performing.await.unwrap_or(Ok(()))?;
     }
     users.close_all().await;
     Ok(users.finish())

@@ -180,10 +180,13 @@ pub(super) struct Misfit {
 
 impl Misfit {
     pub(super) fn unexpected(what: impl Into<String>) -> Self {
-        Self {
-            kind: StrayKind::Unexpected,
-            what: what.into(),
-        }
+        let (kind, what) = (StrayKind::Unexpected, what.into());
+        Self { kind, what }
+    }
+
+    pub(super) fn orphaned(what: String) -> Self {
+        let kind = StrayKind::OrphanedEnd;
+        Self { kind, what }
     }
 }
 

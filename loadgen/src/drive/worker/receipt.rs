@@ -11,20 +11,17 @@ use std::{
 };
 
 use super::{
-    Job, Progress,
+    Job,
     payload::{self, Body, Misfit, Payload},
 };
 use crate::{
     model::{Kind, Meaning, Metric, Nanos, body},
-    observed::{DeliverySample, Ledger, Recorder, Stray, StrayKind, Strays, presence::END_OWED},
-    plan::{Plan, Send},
+    observed::{DeliverySample, Recorder, Stray, StrayKind, Strays, presence::END_OWED},
+    plan::Send,
 };
 
 /// The books of one worker.
 pub struct Receipts {
-    plan: Arc<Plan>,
-    ledger: Arc<Ledger>,
-    progress: Arc<Progress>,
     job: Job,
     /// Whether payloads are read by the paths of an event map.
     mapped: bool,
@@ -64,9 +61,6 @@ struct Open {
 impl Receipts {
     pub(super) fn new(job: &Job) -> Self {
         Self {
-            plan: Arc::clone(&job.plan),
-            ledger: Arc::clone(&job.ledger),
-            progress: Arc::clone(&job.progress),
             start: Cell::new(0),
             recorder: RefCell::new(Recorder::new(Arc::clone(&job.layout))),
             strays: RefCell::default(),
@@ -104,7 +98,7 @@ impl Receipts {
     /// When a message that was sent then was meant to be sent, on the run's clock. In a closed phase that is when it was
     /// sent: the plan has only the earliest possible time.
     fn intended(&self, send: &Send, sent: Nanos) -> Nanos {
-        if self.plan.phase_of(send).closed {
+        if self.job.plan.phase_of(send).closed {
             sent
         } else {
             self.start.get() + send.at
@@ -128,7 +122,8 @@ impl Receipts {
     /// A user's connection is gone, and with it the acknowledgements that were still to come.
     pub(super) fn gone(&self, user: u32) {
         let unanswered = self.member(user, |member| std::mem::take(&mut member.unanswered));
-        self.progress
+        self.job
+            .progress
             .abandoned
             .fetch_add(unanswered.into(), Relaxed);
     }
@@ -139,7 +134,7 @@ impl Receipts {
     }
 
     pub(super) fn measured(&self, send: &Send) -> bool {
-        self.plan.phase_of(send).measured
+        self.job.plan.phase_of(send).measured
     }
 
     /// A message was due, and was sent or dropped.
@@ -185,28 +180,28 @@ impl Receipts {
     ) -> Result<Option<u32>, Misfit> {
         let payload = Payload::parse(&self.job.vocabulary, self.mapped, kind, payload)?;
         let (message, send, slot) = self.locate(user, kind, &payload)?;
-        let Some(sent) = self.ledger.sent_at(message) else {
+        let Some(sent) = self.job.ledger.sent_at(message) else {
             return Err(Misfit::unexpected(format!(
                 "message {message}, which was not sent yet"
             )));
         };
         let changed = self.changed(message, &send, &payload.body()?);
         let arrival = self.next_arrival(user);
-        if !self.ledger.delivered(slot, arrival, changed) {
-            self.progress.duplicated.fetch_add(1, Relaxed);
+        if !self.job.ledger.delivered(slot, arrival, changed) {
+            self.job.progress.duplicated.fetch_add(1, Relaxed);
             return Ok(None);
         }
         let after = stamp.saturating_sub(sent);
-        self.ledger.received_after(message, after);
+        self.job.ledger.received_after(message, after);
         match payload.id() {
             Some(id) if self.job.ends => self.wait_for_end(user, stamp, message, id),
-            Some(id) => self.ledger.note_id(slot, hash(id)),
+            Some(id) => self.job.ledger.note_id(slot, hash(id)),
             None => {}
         }
-        self.progress.received.fetch_add(1, Relaxed);
+        self.job.progress.received.fetch_add(1, Relaxed);
         let own = send.sender == user;
         if !own {
-            self.progress.delivered.fetch_add(1, Relaxed);
+            self.job.progress.delivered.fetch_add(1, Relaxed);
         }
         if self.measured(&send) {
             self.record_receipt(user, stamp, message, &send, sent);
@@ -233,9 +228,12 @@ impl Receipts {
                 intended,
                 received: stamp,
                 phase: send.phase,
-                members: self.plan.conversation_of(send).members.len(),
+                members: self.job.plan.conversation_of(send).members.len(),
             });
-            let kept = self.ledger.latency(message, stamp.saturating_sub(intended));
+            let kept = self
+                .job
+                .ledger
+                .latency(message, stamp.saturating_sub(intended));
             recorder.clamped += u64::from(!kept);
             recorder.record_in(send.phase, Metric::DeliveryAsSent, sent, stamp);
         }
@@ -260,37 +258,31 @@ impl Receipts {
         let id = payload
             .id()
             .ok_or_else(|| Misfit::unexpected("a confirmation without an id"))?;
-        let first_end = self.ledger.confirmed(slot, hash(id));
+        let first_end = self.job.ledger.confirmed(slot, hash(id));
         if first_end {
             self.ended(user, stamp, message, &send, temp_id, true);
         }
         if self.changed(message, &send, &payload.body()?) {
-            self.ledger.changed(slot);
+            self.job.ledger.changed(slot);
         }
         match known {
             // After the end a temporary id is forgotten, and before the delivery it is unknown: the ledger tells
             // these as a double end and as an early one.
-            None if first_end && self.ledger.slot(slot).deliveries() > 0 => Err(Misfit {
-                kind: StrayKind::OrphanedEnd,
-                what: format!(
-                    "message {message} under tempId {:?}, which nobody was given",
-                    payload.temp_id().unwrap_or("(none)")
-                ),
-            }),
-            Some(other) if other != message => Err(Misfit {
-                kind: StrayKind::OrphanedEnd,
-                what: format!("message {message} under the tempId of message {other}"),
-            }),
+            None if first_end && self.job.ledger.slot(slot).deliveries() > 0 => {
+                let id = payload.temp_id().unwrap_or("(none)");
+                Err(Misfit::orphaned(format!(
+                    "message {message} under tempId {id:?}, which nobody was given"
+                )))
+            }
+            Some(other) if other != message => Err(Misfit::orphaned(format!(
+                "message {message} under the tempId of message {other}"
+            ))),
             _ => Ok(()),
         }
     }
 
     fn failed(&self, user: u32, stamp: Nanos, payload: &str) -> Result<(), Misfit> {
         let payload = Payload::parse(&self.job.vocabulary, self.mapped, Kind::Room, payload)?;
-        let orphan = |what: String| Misfit {
-            kind: StrayKind::OrphanedEnd,
-            what,
-        };
         let temp_id = payload
             .temp_id()
             .ok_or_else(|| Misfit::unexpected("a failure without a temporary id"))?;
@@ -300,15 +292,15 @@ impl Receipts {
             if came > 0 && stamp < came + END_OWED {
                 return Ok(());
             }
-            return Err(orphan(format!("unknown tempId {temp_id:?}")));
+            return Err(Misfit::orphaned(format!("unknown tempId {temp_id:?}")));
         };
-        let send = self.plan.sends[message as usize];
-        let slot = self
-            .plan
-            .slot(&send, user)
-            .ok_or_else(|| orphan(format!("message {message} of another conversation")))?;
+        let send = self.job.plan.sends[message as usize];
+        let slot = self.job.plan.slot(&send, user);
+        let slot = slot.ok_or_else(|| {
+            Misfit::orphaned(format!("message {message} of another conversation"))
+        })?;
         self.next_arrival(user);
-        if self.ledger.failed(slot) {
+        if self.job.ledger.failed(slot) {
             self.ended(user, stamp, message, &send, Some(hash(temp_id)), false);
         }
         Ok(())
@@ -323,7 +315,7 @@ impl Receipts {
         temp_id: Option<u64>,
         confirmed: bool,
     ) {
-        self.progress.ended.fetch_add(1, Relaxed);
+        self.job.progress.ended.fetch_add(1, Relaxed);
         let delivered = self.delivered.borrow_mut().remove(&(message, user));
         if delivered.is_some()
             && let Some(temp_id) = temp_id
@@ -332,9 +324,9 @@ impl Receipts {
         }
         if !confirmed {
             let own = send.sender == user;
-            self.progress.failed.fetch_add(u64::from(own), Relaxed);
+            self.job.progress.failed.fetch_add(u64::from(own), Relaxed);
         }
-        let sent = self.ledger.sent_at(message).unwrap_or_default();
+        let sent = self.job.ledger.sent_at(message).unwrap_or_default();
         if !confirmed || !self.measured(send) || self.did_not_read(user, sent) {
             return;
         }
@@ -350,24 +342,21 @@ impl Receipts {
 
     /// The acknowledgement of a message came. `true` for the first one.
     pub(super) fn message_ack(&self, user: u32, stamp: Nanos, message: u32, payload: &str) -> bool {
-        let own = self
-            .plan
-            .sends
-            .get(message as usize)
-            .filter(|send| send.sender == user);
-        let Some(slot) = own.and_then(|send| self.plan.slot(send, user)) else {
+        let own = self.job.plan.sends.get(message as usize);
+        let own = own.filter(|send| send.sender == user);
+        let Some(slot) = own.and_then(|send| self.job.plan.slot(send, user)) else {
             self.odd_ack(user, stamp, message);
             return false;
         };
-        let send = self.plan.sends[message as usize];
+        let send = self.job.plan.sends[message as usize];
         let accepted = !self.job.vocabulary.answers_success || payload::succeeded(payload);
-        let first = self.ledger.acked(slot, accepted);
+        let first = self.job.ledger.acked(slot, accepted);
         if first {
-            self.progress.acked.fetch_add(1, Relaxed);
+            self.job.progress.acked.fetch_add(1, Relaxed);
             self.member(user, |member| {
                 member.unanswered = member.unanswered.saturating_sub(1);
             });
-            let sent = self.ledger.sent_at(message).unwrap_or_default();
+            let sent = self.job.ledger.sent_at(message).unwrap_or_default();
             if accepted && self.measured(&send) && !self.did_not_read(user, sent) {
                 let intended = self.intended(&send, sent);
                 self.recorder()
@@ -400,10 +389,10 @@ impl Receipts {
                 body.text().chars().take(60).collect::<String>()
             ))
         })?;
-        let send = *self.plan.sends.get(message as usize).ok_or_else(|| {
+        let send = *self.job.plan.sends.get(message as usize).ok_or_else(|| {
             Misfit::unexpected(format!("message {message}, which is not planned"))
         })?;
-        let conversation = self.plan.conversation_of(&send);
+        let conversation = self.job.plan.conversation_of(&send);
         let named = payload.conversation();
         let cross = |what: String| Misfit {
             kind: StrayKind::CrossDelivered,
@@ -415,10 +404,9 @@ impl Receipts {
                 named.unwrap_or("(none)")
             )));
         }
-        let slot = self
-            .plan
-            .slot(&send, user)
-            .ok_or_else(|| cross(format!("message {message}, to a user who is no member")))?;
+        let slot = self.job.plan.slot(&send, user);
+        let slot =
+            slot.ok_or_else(|| cross(format!("message {message}, to a user who is no member")))?;
         Ok((message, send, slot))
     }
 

@@ -240,10 +240,9 @@ impl Users {
             return;
         };
         self.gone(user, self.job.clock.now());
-        if cut {
-            connection.cut();
-        } else {
-            connection.close();
+        match connection.native() {
+            Some(native) if cut => native.cut(),
+            _ => connection.close(),
         }
     }
 
@@ -258,7 +257,9 @@ impl Users {
         if let Some(connection) = self.connection(user) {
             let now = self.job.clock.now();
             self.user(user).stalled.set(Stalled::Since(now));
-            connection.pause();
+            if let Some(native) = connection.native() {
+                native.pause();
+            }
         }
     }
 
@@ -270,8 +271,9 @@ impl Users {
         let now = self.job.clock.now();
         state.stalled.set(Stalled::Was(since, now));
         self.with_receipts(|receipts| receipts.reads_again(user, now + nanos(CATCHING_UP)));
-        if let Some(connection) = self.connection(user) {
-            connection.resume();
+        let connection = self.connection(user);
+        if let Some(native) = connection.as_ref().and_then(Connection::native) {
+            native.resume();
         }
         Ok(())
     }
@@ -299,8 +301,8 @@ impl Users {
             let now = self.job.clock.now();
             for user in &self.users {
                 let connection = user.connection.borrow().clone();
-                if let Some(connection) = connection {
-                    connection.check_heartbeat(now, &self);
+                if let Some(native) = connection.as_ref().and_then(Connection::native) {
+                    native.check_heartbeat(now, &self);
                 }
             }
             self.with_receipts(|receipts| {

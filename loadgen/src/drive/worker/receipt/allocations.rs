@@ -1,6 +1,6 @@
 //! The receive path, from the bytes of a frame to the books, allocates nothing once its tables have their size.
 
-use std::{net::SocketAddr, path::Path};
+use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use serde_json::json;
 
@@ -12,8 +12,8 @@ use crate::{
         token::Tokens,
     },
     model::{Clock, Dialect, RunId, Vocabulary},
-    observed::Layout,
-    plan::Share,
+    observed::{Layout, Ledger},
+    plan::{Plan, Share},
     scenario::Scenario,
 };
 
