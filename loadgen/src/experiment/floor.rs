@@ -11,7 +11,7 @@ use crate::{
     model::{Delivery, Dialect, RunId, nanos},
     observed::Observed,
     plan::{Plan, PlannedPhase},
-    rig::Relay,
+    rig::OwnServer,
     scenario::{Load, Phase, Scenario},
 };
 
@@ -50,7 +50,7 @@ pub(super) fn arm<'a>(
         .ok_or("its busiest seconds have more deliveries than can be accounted for")?;
     let arm = Arm {
         name: "floor".to_owned(),
-        system: Box::new(Relay::default()),
+        system: Box::new(OwnServer::relay()),
         scenario: Arc::new(floor_scenario(scenario, &plan, of_phase)),
         plan: Arc::new(plan),
         // Without ends: a relay confirms nothing.

@@ -32,4 +32,4 @@ pub(crate) use resources::cpu_ticks;
 pub use resources::{ResourceSample, ResourceSampler, Usage, usage_of};
 pub use status::{Present, ServerTimes, durability, lists_messages, present, server_times};
 pub use store::{RunningStore, StoreChoice};
-pub use system::{OwnServer, Relay, Running, System};
+pub use system::{OwnServer, Running, System};

@@ -41,35 +41,17 @@ pub struct RunningServer {
 }
 
 impl RunningServer {
-    /// Starts this very program as a server, `<program> serve <args>`, and waits until it listens.
+    /// Starts this very program as a server, `<program> serve …`, or as the relay, and waits until it listens.
     ///
     /// # Errors
     /// If it cannot be started, ends, says something else first, or does not listen within `deadline`; it is not left
     /// running then.
     pub async fn start(args: &[String], deadline: Duration) -> Result<RunningServer, TargetError> {
-        RunningServer::start_self("serve", args, deadline).await
-    }
-
-    /// Starts this very program as a bare relay, `<program> floor`, and waits until it listens.
-    ///
-    /// # Errors
-    /// As [`RunningServer::start`].
-    pub async fn start_floor(deadline: Duration) -> Result<RunningServer, TargetError> {
-        RunningServer::start_self("floor", &[], deadline).await
-    }
-
-    async fn start_self(
-        command: &str,
-        args: &[String],
-        deadline: Duration,
-    ) -> Result<RunningServer, TargetError> {
         let program = std::env::current_exe().map_err(|source| TargetError::ServerSpawn {
             program: "this program".into(),
             source,
         })?;
-        let mut all = vec![command.to_owned()];
-        all.extend_from_slice(args);
-        RunningServer::start_program(&program, &all, deadline).await
+        RunningServer::start_program(&program, args, deadline).await
     }
 
     /// Starts any program whose first line on stdout is `listening on http://…`, and waits for that line.
@@ -170,11 +152,8 @@ impl RunningServer {
             }
         };
         // None once it has been waited for: then its id may already be somebody else's.
-        if let Some(pid) = self
-            .child
-            .id()
-            .and_then(|pid| Pid::from_raw(pid.cast_signed()))
-        {
+        let unwaited = self.child.id();
+        if let Some(pid) = unwaited.and_then(|pid| Pid::from_raw(pid.cast_signed())) {
             rustix::process::kill_process(pid, Signal::TERM)
                 .map_err(|error| not("signalled")(error.into()))?;
         }
@@ -182,10 +161,8 @@ impl RunningServer {
             Ok(status) => (status.map_err(not("waited for"))?, None),
             Err(_) => {
                 self.child.start_kill().map_err(not("signalled"))?;
-                (
-                    self.child.wait().await.map_err(not("waited for"))?,
-                    Some(deadline),
-                )
+                let status = self.child.wait().await.map_err(not("waited for"))?;
+                (status, Some(deadline))
             }
         };
         Ok(ServerExit {
@@ -238,12 +215,8 @@ impl Tail {
     }
 
     fn lines(&self) -> Vec<String> {
-        self.lines
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-            .cloned()
-            .collect()
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.iter().cloned().collect()
     }
 
     /// All that was written until the stream's end.

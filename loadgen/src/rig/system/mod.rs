@@ -1,19 +1,17 @@
 //! What is measured: a server of our own, one that runs already, a bare relay. To the run they are one and the same.
 
 mod own;
-mod relay;
 mod url;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-pub use self::{own::OwnServer, relay::Relay, url::Running};
+pub use self::{own::OwnServer, url::Running};
 use super::{
     audit::Audit,
     error::TargetError,
-    process::RunningServer,
-    status::{Present, ServerTimes},
+    status::{self, Present, ServerTimes},
 };
 
 /// How long a process may take to listen, and to end after its last message.
@@ -41,12 +39,12 @@ pub trait System {
 
     /// How durable a confirmed message is in its store, as it says.
     async fn durability(&self) -> Option<String> {
-        None
+        status::durability(self.address()).await
     }
 
-    /// Who is on it.
+    /// Who is on it, as it says.
     async fn present(&self) -> Option<Present> {
-        None
+        status::present(self.address()).await
     }
 
     /// What it timed itself, if all of that was this run's.
@@ -70,13 +68,5 @@ pub trait System {
     /// If it can't be ended.
     async fn stop(&mut self) -> Result<Option<String>, TargetError> {
         Ok(None)
-    }
-}
-
-/// Why a process died that was started here.
-async fn died(running: &mut Option<RunningServer>) -> String {
-    match running {
-        Some(running) => format!("the server died: {}", running.exited().await),
-        None => std::future::pending().await,
     }
 }

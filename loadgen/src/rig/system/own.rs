@@ -1,4 +1,4 @@
-//! A server that this program starts for one run.
+//! What this program starts for one run: a server, or the bare relay, which only passes frames on.
 
 use async_trait::async_trait;
 
@@ -7,27 +7,40 @@ use crate::rig::{
     audit::Audit,
     error::TargetError,
     process::RunningServer,
-    status::{self, Present, ServerTimes},
+    status::{self, ServerTimes},
     store::RunningStore,
 };
 
-/// This very program as a server, on a store that is there already.
+/// This very program as a server on a store that is there already, or as the relay.
 pub struct OwnServer<'a> {
+    /// The command and its arguments.
     arguments: Vec<String>,
     description: String,
-    store: &'a RunningStore,
+    /// The relay has none.
+    store: Option<&'a RunningStore>,
     url: String,
     running: Option<RunningServer>,
 }
 
 impl<'a> OwnServer<'a> {
     /// With these arguments of `serve`, beside those for its store.
-    pub fn new(mut arguments: Vec<String>, store: &'a RunningStore, description: String) -> Self {
-        arguments.extend(store.server_args());
+    pub fn new(arguments: Vec<String>, store: &'a RunningStore, description: String) -> Self {
+        let serve = ["serve".to_owned()].into_iter().chain(arguments);
         Self {
-            arguments,
+            arguments: serve.chain(store.server_args()).collect(),
             description,
-            store,
+            store: Some(store),
+            url: String::new(),
+            running: None,
+        }
+    }
+
+    /// The bare relay: what it takes is the machine's and the generator's share.
+    pub fn relay() -> Self {
+        Self {
+            arguments: vec!["floor".to_owned()],
+            description: "none".to_owned(),
+            store: None,
             url: String::new(),
             running: None,
         }
@@ -55,24 +68,19 @@ impl System for OwnServer<'_> {
         self.running.as_ref().map(RunningServer::pid)
     }
 
-    async fn durability(&self) -> Option<String> {
-        status::durability(&self.url).await
-    }
-
-    async fn present(&self) -> Option<Present> {
-        status::present(&self.url).await
-    }
-
     async fn times(&self) -> Option<ServerTimes> {
         status::server_times(&self.url).await
     }
 
     async fn audit(&self) -> Option<Audit> {
-        Some(self.store.audit(&self.url))
+        Some(self.store?.audit(&self.url))
     }
 
     async fn died(&mut self) -> String {
-        super::died(&mut self.running).await
+        match &mut self.running {
+            Some(running) => format!("the server died: {}", running.exited().await),
+            None => std::future::pending().await,
+        }
     }
 
     async fn stop(&mut self) -> Result<Option<String>, TargetError> {

@@ -3,12 +3,7 @@
 use async_trait::async_trait;
 
 use super::System;
-use crate::rig::{
-    audit::Audit,
-    error::TargetError,
-    probe::probe,
-    status::{self, Present},
-};
+use crate::rig::{audit::Audit, error::TargetError, probe::probe, status};
 
 /// A running server at a URL.
 pub struct Running {
@@ -38,14 +33,6 @@ impl System for Running {
 
     fn store(&self) -> String {
         "the target's own".to_owned()
-    }
-
-    async fn durability(&self) -> Option<String> {
-        status::durability(&self.url).await
-    }
-
-    async fn present(&self) -> Option<Present> {
-        status::present(&self.url).await
     }
 
     /// Where the user says, or on its own page if it has one.
