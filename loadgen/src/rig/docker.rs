@@ -5,22 +5,12 @@ use std::{path::Path, time::Duration};
 use testcontainers::{
     ContainerAsync, GenericImage, ImageExt, TestcontainersError,
     bollard::{self, Docker, models::PortBinding},
-    core::{
-        IntoContainerPort, WaitFor, client::docker_client_instance, error::WaitContainerError,
-        logs::WaitLogError,
-    },
+    core::{IntoContainerPort, WaitFor, error::WaitContainerError, logs::WaitLogError},
     runners::AsyncRunner,
 };
 use tokio::{net::TcpStream, time::timeout};
 
-use super::{
-    cleanup::{Held, Leftover},
-    error::TargetError,
-    mongo,
-};
-
-/// How long a Docker daemon may take to say that it is there.
-const DAEMON_PATIENCE: Duration = Duration::from_secs(5);
+use super::{error::TargetError, held::Held, leftover::Leftover, mongo};
 
 /// How long an image may take to come from its registry.
 const PULL_PATIENCE: Duration = Duration::from_secs(60);
@@ -38,19 +28,6 @@ pub(super) struct MongoContainer {
     held: Held,
 }
 
-/// A client of the Docker daemon that `DOCKER_HOST` names, or of the local one, which answers.
-pub(super) async fn client() -> Result<Docker, TargetError> {
-    let absent = |reason: String| TargetError::DockerAbsent { reason };
-    let docker = docker_client_instance()
-        .await
-        .map_err(|error| absent(error.to_string()))?;
-    match timeout(DAEMON_PATIENCE, docker.ping()).await {
-        Ok(Ok(_)) => Ok(docker),
-        Ok(Err(error)) => Err(absent(error.to_string())),
-        Err(_) => Err(absent(format!("no answer within {DAEMON_PATIENCE:?}"))),
-    }
-}
-
 /// Makes sure that the image is on this machine, by pulling it if need be.
 pub(super) async fn have_image(
     docker: &Docker,
@@ -63,14 +40,13 @@ pub(super) async fn have_image(
             status_code: 404, ..
         }) => {}
         Err(error) => {
-            return Err(TargetError::DockerAbsent {
-                reason: error.to_string(),
-            });
+            let reason = error.to_string();
+            return Err(TargetError::DockerAbsent { reason });
         }
     }
+    let patience = PULL_PATIENCE.as_secs();
     notice(format!(
-        "pulling the image {image}, for at most {} s",
-        PULL_PATIENCE.as_secs()
+        "pulling the image {image}, for at most {patience} s"
     ));
     let missing = |reason: String| TargetError::ImageMissing {
         image: image.to_owned(),
@@ -79,10 +55,7 @@ pub(super) async fn have_image(
     match timeout(PULL_PATIENCE, generic(image).pull_image()).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => Err(missing(error.to_string())),
-        Err(_) => Err(missing(format!(
-            "not here within {} s",
-            PULL_PATIENCE.as_secs()
-        ))),
+        Err(_) => Err(missing(format!("not here within {patience} s"))),
     }
 }
 
@@ -114,10 +87,8 @@ impl MongoContainer {
                         Some([(format!("{PORT}/tcp"), Some(vec![loopback]))].into());
                 }
             });
-        let container = request
-            .start()
-            .await
-            .map_err(|error| failed(reason_of(&error)))?;
+        let container = request.start().await;
+        let container = container.map_err(|error| failed(reason_of(&error)))?;
         let host = host_of(&container).await;
         // Its own drop needs a runtime to block in, and panics without one; removing the container is `held`'s.
         std::mem::forget(container);
@@ -135,19 +106,15 @@ impl MongoContainer {
 
 /// `mongodb://host:port` of a started container.
 async fn host_of(container: &ContainerAsync<GenericImage>) -> Result<String, String> {
-    let port = container
-        .get_host_port_ipv4(PORT.tcp())
-        .await
-        .map_err(|error| error.to_string())?;
+    let port = container.get_host_port_ipv4(PORT.tcp()).await;
+    let port = port.map_err(|error| error.to_string())?;
     // The loopback address wherever it leads there: load stays on it. In a container with its own dockerd,
     // testcontainers would name the bridge's address.
     if TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
         return Ok(format!("mongodb://127.0.0.1:{port}"));
     }
-    let host = container
-        .get_host()
-        .await
-        .map_err(|error| error.to_string())?;
+    let host = container.get_host().await;
+    let host = host.map_err(|error| error.to_string())?;
     Ok(format!("mongodb://{host}:{port}"))
 }
 

@@ -19,8 +19,9 @@ use rustix::{
     process::{Pid, PidfdFlags, Signal},
 };
 use serde::{Deserialize, Serialize};
+use tokio::runtime::Builder;
 
-use super::{cleanup::Leftover, error::TargetError};
+use super::{error::TargetError, leftover::Leftover};
 
 /// The one guard of this process: none until [`arm`].
 static GUARD: OnceLock<Guard> = OnceLock::new();
@@ -56,11 +57,8 @@ pub fn arm(mut program: Command) -> Result<(), TargetError> {
         .stdout(Stdio::null())
         .spawn()
         .map_err(TargetError::Guard)?;
-    let Some(orders) = process.stdin.take() else {
-        return Err(TargetError::Guard(io::Error::other(
-            "it has no standard input",
-        )));
-    };
+    let none = || TargetError::Guard(io::Error::other("it has no standard input"));
+    let orders = process.stdin.take().ok_or_else(none)?;
     // Lost only to a thread that armed at the same time; dropping the pipe then ends this second guard.
     drop(GUARD.set(Guard {
         orders: Mutex::new(orders),
@@ -84,9 +82,7 @@ pub fn serve() -> io::Result<()> {
         return Ok(());
     }
     kill_processes(&left);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         // Folders last: by then nobody writes to them.
         let (folders, others): (Vec<_>, Vec<_>) = left
@@ -115,16 +111,11 @@ pub(super) fn forget(leftover: &Leftover) {
 
 fn order(order: &Order) {
     let Some(guard) = GUARD.get() else { return };
-    let sent = serde_json::to_string(order)
-        .map_err(io::Error::other)
-        .and_then(|mut line| {
-            line.push('\n');
-            guard
-                .orders
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .write_all(line.as_bytes())
-        });
+    let sent = serde_json::to_string(order).map_err(io::Error::other);
+    let sent = sent.and_then(|line| {
+        let mut orders = guard.orders.lock().unwrap_or_else(PoisonError::into_inner);
+        orders.write_all((line + "\n").as_bytes())
+    });
     if let Err(error) = sent {
         tracing::warn!(%error, "the guard is gone: what was started would be left after a kill");
     }

@@ -4,13 +4,15 @@
 //! is killed, by the [`guard`].
 
 mod audit;
-mod cleanup;
+mod daemon;
 mod docker;
 mod error;
 mod exit;
 pub mod floor;
 pub mod guard;
+mod held;
 mod http;
+mod leftover;
 pub mod machine;
 mod mongo;
 mod mongod;

@@ -13,11 +13,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::{
-    cleanup::{Held, Leftover},
-    error::TargetError,
-    mongo,
-};
+use super::{error::TargetError, held::Held, leftover::Leftover, mongo};
 
 /// How long a `mongod` may take from its start to its first answer.
 const START_PATIENCE: Duration = Duration::from_secs(30);
@@ -45,15 +41,13 @@ pub(super) fn find() -> Result<PathBuf, TargetError> {
     let absent = |reason: String| TargetError::MongodAbsent { reason };
     if let Some(named) = env::var_os("MONGOD").filter(|named| !named.is_empty()) {
         let path = PathBuf::from(named);
-        let is = is_program(&path);
-        return if is {
-            Ok(path)
-        } else {
-            Err(absent(format!(
-                "MONGOD names {}, which is no executable file",
-                path.display()
-            )))
-        };
+        let is_none = format!(
+            "MONGOD names {}, which is no executable file",
+            path.display()
+        );
+        return is_program(&path)
+            .then_some(path)
+            .ok_or_else(|| absent(is_none));
     }
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
@@ -94,14 +88,8 @@ impl Mongod {
         fs::create_dir(&data).map_err(io_failed)?;
         let port = free_port().map_err(io_failed)?;
         let process = Command::new(program)
-            .args([
-                "--bind_ip",
-                "127.0.0.1",
-                "--nounixsocket",
-                "--port",
-                &port.to_string(),
-                "--dbpath",
-            ])
+            .args(["--bind_ip", "127.0.0.1", "--nounixsocket"])
+            .args(["--port", &port.to_string(), "--dbpath"])
             .arg(&data)
             .stdin(Stdio::null())
             .stdout(log.try_clone().map_err(io_failed)?)
@@ -113,9 +101,8 @@ impl Mongod {
         let held_process = Held::new(Leftover::Process {
             pid: process.id().cast_signed(),
         });
-        let uri = format!("mongodb://127.0.0.1:{port}");
         let mut mongod = Mongod {
-            uri,
+            uri: format!("mongodb://127.0.0.1:{port}"),
             process: KilledOnDrop(process),
             folder,
             _held: [held_process, held_folder],
@@ -124,35 +111,25 @@ impl Mongod {
             Ok(()) => Ok(mongod),
             Err(reason) => {
                 let log = fs::read_to_string(&log_path).unwrap_or_default();
-                Err(failed(format!(
-                    "{reason}; its last lines: {}",
-                    telling_lines(&log)
-                )))
+                let lines = telling_lines(&log);
+                Err(failed(format!("{reason}; its last lines: {lines}")))
             }
         }
     }
 
     async fn answers(&mut self) -> Result<(), String> {
         let deadline = Instant::now() + START_PATIENCE;
-        let mut last;
         loop {
-            if let Some(status) = self
-                .process
-                .0
-                .try_wait()
-                .map_err(|error| error.to_string())?
-            {
+            let ended = self.process.0.try_wait();
+            if let Some(status) = ended.map_err(|error| error.to_string())? {
                 return Err(format!("it ended ({status})"));
             }
-            let (client, _) = mongo::client(&self.uri, ATTEMPT)
-                .await
-                .map_err(|error| error.to_string())?;
+            let client = mongo::client(&self.uri, ATTEMPT).await;
+            let (client, _) = client.map_err(|error| error.to_string())?;
             match mongo::version(&client, &self.uri).await {
                 Ok(_) => return Ok(()),
-                Err(error) => last = error.to_string(),
-            }
-            if Instant::now() > deadline {
-                return Err(last);
+                Err(error) if Instant::now() > deadline => return Err(error.to_string()),
+                Err(_) => {}
             }
         }
     }
@@ -165,16 +142,16 @@ impl Mongod {
             _held,
             ..
         } = self;
+        let left = |what: String| {
+            move |error: io::Error| TargetError::CleanUp {
+                what,
+                reason: error.to_string(),
+            }
+        };
         let what = format!("mongod (process {})", process.0.id());
-        process.end().map_err(|error| TargetError::CleanUp {
-            what,
-            reason: error.to_string(),
-        })?;
+        process.end().map_err(left(what))?;
         let what = folder.path().display().to_string();
-        folder.close().map_err(|error| TargetError::CleanUp {
-            what,
-            reason: error.to_string(),
-        })
+        folder.close().map_err(left(what))
     }
 }
 

@@ -16,12 +16,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{
-    cleanup::{Held, Leftover},
-    error::TargetError,
-    exit::ServerExit,
-    http,
-};
+use super::{error::TargetError, exit::ServerExit, held::Held, http, leftover::Leftover};
 
 /// How many of the server's last lines on stderr are kept for error messages.
 const STDERR_LINES: usize = 20;

@@ -4,9 +4,11 @@ use std::{fmt, str::FromStr};
 
 use super::{
     audit::Audit,
-    cleanup::{Held, Leftover},
+    daemon,
     docker::{self, MongoContainer},
     error::{TargetError, UnknownStore},
+    held::Held,
+    leftover::Leftover,
     mongo,
     mongod::{self, Mongod},
 };
@@ -65,6 +67,8 @@ impl fmt::Display for StoreChoice {
 pub struct RunningStore {
     description: String,
     destination: Destination,
+    /// From the variable, which the server inherits and reads too.
+    inherited: bool,
     started: Started,
 }
 
@@ -72,12 +76,7 @@ pub struct RunningStore {
 #[derive(Debug)]
 enum Destination {
     Memory,
-    Mongo {
-        uri: String,
-        database: String,
-        /// From the variable, which the server inherits and reads too.
-        inherited: bool,
-    },
+    Mongo { uri: String, database: String },
 }
 
 /// What is there only for this run.
@@ -129,12 +128,10 @@ impl RunningStore {
         match &self.destination {
             Destination::Memory => vec!["--store".to_owned(), "memory".to_owned()],
             // The variable is read by the server as well; so no password is seen in the list of processes.
-            Destination::Mongo {
-                database,
-                inherited: true,
-                ..
-            } => ["--database", database].map(str::to_owned).to_vec(),
-            Destination::Mongo { uri, database, .. } => ["--store", uri, "--database", database]
+            Destination::Mongo { database, .. } if self.inherited => {
+                ["--database", database].map(str::to_owned).to_vec()
+            }
+            Destination::Mongo { uri, database } => ["--store", uri, "--database", database]
                 .map(str::to_owned)
                 .to_vec(),
         }
@@ -145,7 +142,7 @@ impl RunningStore {
     pub fn audit(&self, server_url: &str) -> Audit {
         match &self.destination {
             Destination::Memory => Audit::memory(server_url),
-            Destination::Mongo { uri, database, .. } => Audit::mongo(uri, database),
+            Destination::Mongo { uri, database } => Audit::mongo(uri, database),
         }
     }
 
@@ -166,11 +163,9 @@ impl RunningStore {
         image: &str,
         notice: &mut dyn FnMut(String),
     ) -> Result<RunningStore, TargetError> {
-        if let Some(uri) = std::env::var(URI_VARIABLE)
-            .ok()
-            .filter(|uri| !uri.is_empty())
-        {
-            return RunningStore::given(&uri, true).await;
+        let named = std::env::var(URI_VARIABLE).unwrap_or_default();
+        if !named.is_empty() {
+            return RunningStore::given(&named, true).await;
         }
         match RunningStore::docker(image, notice).await {
             Err(TargetError::DockerAbsent { reason }) => {
@@ -198,6 +193,7 @@ impl RunningStore {
         RunningStore {
             description: "in-memory simulation (save 50-200 ms)".to_owned(),
             destination: Destination::Memory,
+            inherited: false,
             started: Started::Nothing,
         }
     }
@@ -206,7 +202,7 @@ impl RunningStore {
         image: &str,
         notice: &mut dyn FnMut(String),
     ) -> Result<RunningStore, TargetError> {
-        let docker = docker::client().await?;
+        let docker = daemon::client().await?;
         docker::have_image(&docker, image, notice).await?;
         let container = MongoContainer::start(image).await?;
         let how = format!("(testcontainers, image {image})");
@@ -216,14 +212,8 @@ impl RunningStore {
 
     async fn mongod() -> Result<RunningStore, TargetError> {
         let mongod = Mongod::start(&mongod::find()?).await?;
-        let uri = mongod.uri.clone();
-        RunningStore::serving(
-            uri,
-            None,
-            "(mongod, temporary folder)",
-            Started::Process(Box::new(mongod)),
-        )
-        .await
+        let (uri, how) = (mongod.uri.clone(), "(mongod, temporary folder)");
+        RunningStore::serving(uri, None, how, Started::Process(Box::new(mongod))).await
     }
 
     /// A MongoDB that somebody named, on the command line or in the variable, from which the server inherits it.
@@ -231,16 +221,11 @@ impl RunningStore {
         let (_, named_database) = mongo::client(uri, mongo::PATIENCE).await?;
         let by = if inherited { " (MONGODB_URI)" } else { "" };
         let how = format!("at {}{by}", mongo::redacted(uri));
-        let mut store =
-            RunningStore::serving(uri.to_owned(), named_database, &how, Started::Nothing).await?;
-        if let Destination::Mongo {
-            inherited: from_variable,
-            ..
-        } = &mut store.destination
-        {
-            *from_variable = inherited;
-        }
-        Ok(store)
+        let store = RunningStore::serving(uri.to_owned(), named_database, &how, Started::Nothing);
+        Ok(RunningStore {
+            inherited,
+            ..store.await?
+        })
     }
 
     /// A MongoDB that is asked for its version, and gets a database for this run unless one was named.
@@ -267,11 +252,8 @@ impl RunningStore {
         };
         Ok(RunningStore {
             description,
-            destination: Destination::Mongo {
-                uri,
-                database,
-                inherited: false,
-            },
+            destination: Destination::Mongo { uri, database },
+            inherited: false,
             started,
         })
     }
