@@ -5,6 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bson::oid::ObjectId;
+
 use super::{
     Interrupt, Options, RunError,
     arm::{Arm, Part},
@@ -23,7 +25,7 @@ use crate::{
     model::{Metric, body},
     observed::{Ended, GeneratorUse, Lookup, Moment, Observed, ProcessUse, Stored},
     rig::{
-        Audit, Present, QueueSampler, ResourceSampler, System,
+        Audit, Present, QueueSampler, ResourceSampler, System, Usage,
         machine::{HiccupMonitor, Monitor},
         usage_of,
     },
@@ -107,8 +109,9 @@ async fn run(
     let address = arm.system.address().to_owned();
     let process = arm.system.process();
     let mut crew = crew(arm, bench, promises, &address).await?;
+    let own_use = usage_of(std::process::id());
     let mut generator = GeneratorUse {
-        resident_before: own_use().resident,
+        resident_before: own_use.map_or(0, |usage| usage.resident),
         ..GeneratorUse::default()
     };
     crew.start()?;
@@ -199,18 +202,17 @@ async fn look_up(audit: &Audit, arm: &Arm<'_>, died: bool, watcher: &mut dyn Wat
     let visited = audit
         .visit(&arm.run_id.body_prefix(), &mut |document| {
             if let Some(message) = body::message_of(&arm.run_id, &document.body) {
-                stored.add(message, hash(&hexadecimal(&document.id)));
+                let id = ObjectId::from_bytes(document.id).to_hex();
+                stored.add(message, hash(&id));
             }
         })
         .await;
     match visited {
         Ok(()) => Lookup::Found(stored),
+        Err(_) if died => Lookup::Failed,
         Err(error) => {
-            if !died {
-                watcher.event(Event::Notice(format!(
-                    "the store could not be looked up: {error}"
-                )));
-            }
+            let notice = format!("the store could not be looked up: {error}");
+            watcher.event(Event::Notice(notice));
             Lookup::Failed
         }
     }
@@ -231,7 +233,7 @@ async fn wait_until_left(system: &dyn System) -> Option<[u64; 3]> {
 /// Reads off what a process takes while messages are sent.
 struct Meter {
     process: u32,
-    before: ProcessUse,
+    before: Usage,
     sampler: Option<ResourceSampler>,
     queue: Option<QueueSampler>,
 }
@@ -242,7 +244,7 @@ impl Meter {
         let process = process?;
         Some(Self {
             process,
-            before: use_of(process)?,
+            before: usage_of(process).ok()?,
             sampler: ResourceSampler::start(process, SECOND).ok(),
             queue: server.map(QueueSampler::start),
         })
@@ -254,7 +256,7 @@ impl Meter {
         if let (Some(queue), Some(began)) = (self.queue, began) {
             add_queue(&mut moments, &queue.finish(), began);
         }
-        let after = use_of(self.process)?;
+        let after = usage_of(self.process).ok()?;
         Some(ProcessUse {
             cpu: after.cpu.saturating_sub(self.before.cpu),
             resident: after.resident,
@@ -290,23 +292,4 @@ fn add_queue(usage: &mut [Moment], queue: &[(Instant, u64)], began: Instant) {
             .filter(|(at, _)| away(at) < SECOND)
             .map(|(_, depth)| *depth);
     }
-}
-
-/// What a process has taken until now; `None` where it can't be read.
-fn use_of(process: u32) -> Option<ProcessUse> {
-    let usage = usage_of(process).ok()?;
-    Some(ProcessUse {
-        cpu: usage.cpu,
-        resident: usage.resident,
-        moments: Vec::new(),
-    })
-}
-
-/// What this process has taken until now; zero where it can't be read.
-fn own_use() -> ProcessUse {
-    use_of(std::process::id()).unwrap_or_default()
-}
-
-fn hexadecimal(id: &[u8]) -> String {
-    id.iter().map(|byte| format!("{byte:02x}")).collect()
 }

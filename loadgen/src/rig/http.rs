@@ -29,24 +29,17 @@ pub(super) fn parse(url: &str) -> Result<Uri, TargetError> {
 }
 
 /// Why a request got no HTTP answer.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(super) enum NoAnswer {
     /// Nothing listens there.
+    #[error("connection refused")]
     Refused,
     /// No connection for another reason.
+    #[error("{0}")]
     NoConnection(io::Error),
     /// A connection, but what came over it was not HTTP, or it broke.
+    #[error("no HTTP answer: {0}")]
     NotHttp(String),
-}
-
-impl std::fmt::Display for NoAnswer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            NoAnswer::Refused => f.write_str("connection refused"),
-            NoAnswer::NoConnection(error) => write!(f, "{error}"),
-            NoAnswer::NotHttp(reason) => write!(f, "no HTTP answer: {reason}"),
-        }
-    }
 }
 
 /// Sends one request; the answer's body is read by the caller.
@@ -66,17 +59,12 @@ pub(super) async fn send(
             tracing::debug!(%error, "connection to the target ended");
         }
     });
-    let request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header(
-            "host",
-            server
-                .authority()
-                .map_or("", |authority| authority.as_str()),
-        )
-        .body(Full::from(body))
-        .map_err(|error| NoAnswer::NotHttp(error.to_string()))?;
+    let host = server
+        .authority()
+        .map_or("", |authority| authority.as_str());
+    let request = Request::builder().method(method).uri(path);
+    let request = request.header("host", host).body(Full::from(body));
+    let request = request.map_err(|error| NoAnswer::NotHttp(error.to_string()))?;
     sender.send_request(request).await.map_err(not_http)
 }
 
@@ -84,10 +72,9 @@ pub(super) async fn send(
 pub(super) async fn beginning(body: Incoming, limit: usize) -> Result<Vec<u8>, String> {
     let mut body = std::pin::pin!(body);
     let mut bytes = Vec::new();
-    while bytes.len() < limit {
-        let Some(frame) = body.frame().await else {
-            break;
-        };
+    while bytes.len() < limit
+        && let Some(frame) = body.frame().await
+    {
         if let Some(data) = frame.map_err(|error| error.to_string())?.data_ref() {
             bytes.extend_from_slice(data);
         }
@@ -98,12 +85,11 @@ pub(super) async fn beginning(body: Incoming, limit: usize) -> Result<Vec<u8>, S
 async fn connect(server: &Uri) -> Result<TcpStream, NoAnswer> {
     let host = server.host().unwrap_or_default().trim_matches(['[', ']']);
     let port = server.port_u16().unwrap_or(80);
-    TcpStream::connect((host, port))
-        .await
-        .map_err(|error| match error.kind() {
-            io::ErrorKind::ConnectionRefused => NoAnswer::Refused,
-            _ => NoAnswer::NoConnection(error),
-        })
+    let connected = TcpStream::connect((host, port)).await;
+    connected.map_err(|error| match error.kind() {
+        io::ErrorKind::ConnectionRefused => NoAnswer::Refused,
+        _ => NoAnswer::NoConnection(error),
+    })
 }
 
 fn not_http(error: hyper::Error) -> NoAnswer {

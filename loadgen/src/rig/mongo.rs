@@ -40,15 +40,12 @@ pub(super) async fn version(client: &Client, uri: &str) -> Result<String, Target
     };
     let admin = client.database("admin");
     // `buildInfo` is answered without a login, so a wrong password would only be found in mid-run.
-    let listing = admin
-        .run_command(doc! { "listDatabases": 1, "nameOnly": true, "authorizedDatabases": true });
-    listing
-        .await
-        .map_err(|error| unreachable(in_one_line(&error)))?;
-    let info = admin
-        .run_command(doc! { "buildInfo": 1 })
-        .await
-        .map_err(|error| unreachable(in_one_line(&error)))?;
+    let asked = async |question| {
+        let answer = admin.run_command(question).await;
+        answer.map_err(|error| unreachable(in_one_line(&error)))
+    };
+    asked(doc! { "listDatabases": 1, "nameOnly": true, "authorizedDatabases": true }).await?;
+    let info = asked(doc! { "buildInfo": 1 }).await?;
     let version = info
         .get_str("version")
         .map_err(|_| unreachable("it does not tell its version".to_owned()))?;
@@ -57,23 +54,16 @@ pub(super) async fn version(client: &Client, uri: &str) -> Result<String, Target
 
 /// Drops a database; dropping none is no error.
 pub(super) async fn drop_database(uri: &str, name: &str) -> Result<(), String> {
-    let (client, _) = client(uri, PATIENCE)
-        .await
-        .map_err(|error| error.to_string())?;
-    client
-        .database(name)
-        .drop()
-        .await
-        .map_err(|error| in_one_line(&error))
+    let client = client(uri, PATIENCE).await;
+    let (client, _) = client.map_err(|error| error.to_string())?;
+    let dropped = client.database(name).drop().await;
+    dropped.map_err(|error| in_one_line(&error))
 }
 
 /// A name for a database or a container that nobody else uses, and that shows whose it is.
 pub(super) fn fresh_name() -> String {
-    format!(
-        "loadgen_{}_{:08x}",
-        std::process::id(),
-        rand::random::<u32>()
-    )
+    let (process, random) = (std::process::id(), rand::random::<u32>());
+    format!("loadgen_{process}_{random:08x}")
 }
 
 /// A connection string that can be shown: no credentials, and none of the options, which may hold secrets too.
@@ -90,12 +80,8 @@ pub(super) fn redacted(uri: &str) -> String {
 
 /// The driver's message without its line breaks and the backtrace of its topology.
 pub(super) fn in_one_line(error: &mongodb::error::Error) -> String {
-    error
-        .kind
-        .to_string()
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
+    let text = error.kind.to_string();
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

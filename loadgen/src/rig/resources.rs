@@ -71,8 +71,8 @@ fn resident_pages(statm: &str) -> Option<u64> {
 #[derive(Debug)]
 pub struct ResourceSampler {
     // Dropping it ends the thread.
-    stop: Option<mpsc::Sender<()>>,
-    thread: Option<thread::JoinHandle<Vec<ResourceSample>>>,
+    stop: mpsc::Sender<()>,
+    thread: thread::JoinHandle<Vec<ResourceSample>>,
 }
 
 impl ResourceSampler {
@@ -93,20 +93,14 @@ impl ResourceSampler {
                 pid,
                 reason: error.to_string(),
             })?;
-        Ok(ResourceSampler {
-            stop: Some(stop),
-            thread: Some(thread),
-        })
+        Ok(ResourceSampler { stop, thread })
     }
 
     /// Takes a last sample, if the process is still there, and returns all of them, oldest first.
     #[must_use]
-    pub fn finish(mut self) -> Vec<ResourceSample> {
-        drop(self.stop.take());
-        self.thread
-            .take()
-            .and_then(|thread| thread.join().ok())
-            .unwrap_or_default()
+    pub fn finish(self) -> Vec<ResourceSample> {
+        drop(self.stop);
+        self.thread.join().unwrap_or_default()
     }
 }
 

@@ -1,12 +1,13 @@
 //! What a server says of itself over HTTP: who is left on it, and how durable its store is.
 
-use base64::{Engine, engine::general_purpose::STANDARD};
-use hdrhistogram::{Histogram, serialization::Deserializer};
+use hdrhistogram::Histogram;
 use hyper::Method;
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::Deserialize;
+use serde_json::Value;
 use server::telemetry::log::escaped;
 
 use super::http;
+use crate::model::histogram;
 
 /// More than either answer has.
 const ANSWER_LIMIT: usize = 64 * 1024;
@@ -32,40 +33,20 @@ impl Present {
 
 /// Asks who is on the server; `None` where it has no such page.
 pub async fn present(url: &str) -> Option<Present> {
-    #[derive(Deserialize)]
-    struct Answer {
-        stats: Present,
-    }
-    get::<Answer>(url, "/debug/sockets")
-        .await
-        .map(|answer| answer.stats)
+    let mut sockets = get(url, "/debug/sockets").await?;
+    serde_json::from_value(sockets["stats"].take()).ok()
 }
 
 /// Asks how durable a confirmed message is in the server's store; `None` where it does not say.
 pub async fn durability(url: &str) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Answer {
-        store: Store,
-    }
-    #[derive(Deserialize)]
-    struct Store {
-        durability: String,
-    }
-    get::<Answer>(url, "/health")
-        .await
-        .map(|answer| escaped(&answer.store.durability).into_owned())
+    let health = get(url, "/health").await?;
+    let durability = health["store"]["durability"].as_str()?;
+    Some(escaped(durability).into_owned())
 }
 
 /// Asks how many messages wait for the store; `None` where the server does not say.
 pub async fn queue_depth(url: &str) -> Option<u64> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Answer {
-        queue_depth: u64,
-    }
-    get::<Answer>(url, "/health")
-        .await
-        .map(|answer| answer.queue_depth)
+    get(url, "/health").await?["queueDepth"].as_u64()
 }
 
 /// What the server timed itself, in nanoseconds since it started (`/debug/histograms`).
@@ -79,22 +60,12 @@ pub struct ServerTimes {
 
 /// Fetches what the server timed itself; `None` where it has no such page.
 pub async fn server_times(url: &str) -> Option<ServerTimes> {
-    #[derive(Deserialize)]
-    struct Answer {
-        emit: String,
-        save: String,
-    }
-    let answer = get::<Answer>(url, "/debug/histograms").await?;
+    let times = get(url, "/debug/histograms").await?;
+    let decoded = |key: &str| histogram::decode(times[key].as_str()?).ok();
     Some(ServerTimes {
-        emit: decode(&answer.emit)?,
-        save: decode(&answer.save)?,
+        emit: decoded("emit")?,
+        save: decoded("save")?,
     })
-}
-
-/// A compressed HdrHistogram V2 in base64.
-fn decode(text: &str) -> Option<Histogram<u64>> {
-    let bytes = STANDARD.decode(text).ok()?;
-    Deserializer::new().deserialize(&mut bytes.as_slice()).ok()
 }
 
 /// Whether the server lists what it has stored (`/debug/messages`), as one with a simulated store does.
@@ -107,11 +78,9 @@ pub async fn lists_messages(url: &str) -> bool {
         .is_ok_and(|response| response.status().is_success())
 }
 
-async fn get<T: DeserializeOwned>(url: &str, path: &str) -> Option<T> {
+async fn get(url: &str, path: &str) -> Option<Value> {
     let server = http::parse(url).ok()?;
     let response = http::send(&server, Method::GET, path, "").await.ok()?;
-    let body = http::beginning(response.into_body(), ANSWER_LIMIT)
-        .await
-        .ok()?;
-    serde_json::from_slice(&body).ok()
+    let body = http::beginning(response.into_body(), ANSWER_LIMIT).await;
+    serde_json::from_slice(&body.ok()?).ok()
 }
