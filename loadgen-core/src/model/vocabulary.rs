@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::named::named;
+
 /// All names that a server speaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Vocabulary {
@@ -49,48 +51,42 @@ impl Default for Fields {
     }
 }
 
-/// The names of one kind of conversation.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Names {
+/// The events of one kind of conversation.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Names<T = String> {
     /// Client to server: join.
-    pub join: String,
-    /// Client to server: leave; `None`: nobody can.
-    pub leave: Option<String>,
+    pub join: T,
+    /// Client to server: leave. Without it nobody can leave.
+    pub leave: Option<T>,
     /// Client to server: send a message.
-    pub send: String,
+    pub send: T,
     /// Server to client: the message is here.
-    pub received: String,
+    pub received: T,
     /// Server to the sender, where it gets another event than the others.
-    pub sent: Option<String>,
-    /// Server to client: the message is stored; `None`: nobody is told.
-    pub confirmed: Option<String>,
-    /// Server to client: the message could not be stored; `None`: nobody is told.
-    pub failed: Option<String>,
+    pub sent: Option<T>,
+    /// Server to client: the message is stored. Without it nobody is told.
+    pub confirmed: Option<T>,
+    /// Server to client: the message could not be stored. Without it nobody is told.
+    pub failed: Option<T>,
     /// The field of a payload that holds the conversation's id.
-    pub id_field: String,
+    pub id_field: T,
 }
 
-/// The names that a server speaks (`docs/SOCKET_EVENTS.md`).
-#[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum Dialect {
+named! {
+    /// The names that a server speaks (`docs/SOCKET_EVENTS.md`).
+    #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+    #[derive(JsonSchema, clap::ValueEnum)]
+    #[serde(rename_all = "kebab-case")]
+    pub enum Dialect;
+    /// Its name on the command line and in files.
+    pub name: &'static str;
+
     /// As the documentation of the system writes them; the sender gets the delivery too.
     #[default]
-    Readme,
+    Readme => "readme",
     /// As the running service has them; the sender gets a `…Sent` event instead.
-    Reference,
-}
-
-impl Dialect {
-    /// Its name on the command line and in files.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Dialect::Readme => "readme",
-            Dialect::Reference => "reference",
-        }
-    }
+    Reference => "reference",
 }
 
 /// Room of two or channel.
@@ -178,6 +174,22 @@ impl Vocabulary {
     }
 }
 
+impl<T> Names<T> {
+    /// The same names as something else.
+    pub fn map<U>(self, each: impl Fn(T) -> U) -> Names<U> {
+        Names {
+            join: each(self.join),
+            leave: self.leave.map(&each),
+            send: each(self.send),
+            received: each(self.received),
+            sent: self.sent.map(&each),
+            confirmed: self.confirmed.map(&each),
+            failed: self.failed.map(&each),
+            id_field: each(self.id_field),
+        }
+    }
+}
+
 impl Names {
     fn meaning(&self, event: &str) -> Option<Meaning> {
         if event == self.received || Some(event) == self.sent.as_deref() {
@@ -192,38 +204,23 @@ impl Names {
     }
 }
 
-/// When a message is delivered.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    Default,
-    PartialEq,
-    Eq,
-    Hash,
-    Serialize,
-    Deserialize,
-    JsonSchema,
-    clap::ValueEnum,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum Delivery {
+named! {
+    /// When a message is delivered.
+    #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+    #[derive(JsonSchema, clap::ValueEnum)]
+    #[serde(rename_all = "kebab-case")]
+    pub enum Delivery;
+    /// Its name on the command line and in files.
+    pub name: &'static str;
+
     /// At once under a temporary id, saved in the background, then confirmed or failed.
     #[default]
-    Optimistic,
+    Optimistic => "optimistic",
     /// Saved and read back first: the system before.
-    PersistFirst,
+    PersistFirst => "persist-first",
 }
 
 impl Delivery {
-    /// Its name on the command line and in files.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Delivery::Optimistic => "optimistic",
-            Delivery::PersistFirst => "persist-first",
-        }
-    }
-
     /// The first of these that was there before. The runs of one scenario are told apart by their delivery.
     pub fn repeated(modes: &[Delivery]) -> Option<Delivery> {
         let again = modes.iter().enumerate();

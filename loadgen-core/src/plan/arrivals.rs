@@ -13,7 +13,7 @@ use crate::{
 pub fn times(open: &Open, duration: Duration, rng: &mut impl Rng) -> Vec<Nanos> {
     let mut times = process(&segments(open, duration), open.arrivals, rng);
     if let Some(burst) = open.burst {
-        let every = nanos(burst.every).max(1);
+        let every = nanos(burst.every.0).max(1);
         let moments = (0..nanos(duration)).step_by(usize::try_from(every).unwrap_or(usize::MAX));
         times.extend(moments.flat_map(|at| std::iter::repeat_n(at, burst.messages as usize)));
         times.sort_unstable();
@@ -57,7 +57,7 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
-    use crate::scenario::{Burst, Spike, expected};
+    use crate::scenario::{Burst, Rate, Span, Spike, expected};
 
     const SECOND: Nanos = 1_000_000_000;
 
@@ -110,9 +110,9 @@ mod tests {
     fn a_spike_replaces_the_rate_for_its_time() {
         let mut phase = open(100.0, 100.0, Arrivals::Uniform);
         phase.spike = Some(Spike {
-            rate: 1000.0,
-            after: Duration::from_secs(2),
-            lasts: Duration::from_secs(1),
+            rate: Rate(1000.0),
+            after: Span(Duration::from_secs(2)),
+            lasts: Span(Duration::from_secs(1)),
         });
         let times = times_of(&phase, 5, 1);
         assert!(between(&times, 0, 2 * SECOND).abs_diff(200) <= 1);
@@ -125,7 +125,7 @@ mod tests {
         let mut phase = open(0.0, 0.0, Arrivals::Poisson);
         phase.burst = Some(Burst {
             messages: 100,
-            every: Duration::from_secs(1),
+            every: Span(Duration::from_secs(1)),
         });
         let times = times_of(&phase, 3, 1);
         assert_eq!(times.len(), 300);
@@ -154,9 +154,9 @@ mod tests {
             let mut phase = open(from, to, arrivals);
             phase.steps = steps;
             phase.spike = spike.map(|(rate, after, lasts)| Spike {
-                rate,
-                after: Duration::from_millis(after),
-                lasts: Duration::from_millis(lasts),
+                rate: Rate(rate),
+                after: Span(Duration::from_millis(after)),
+                lasts: Span(Duration::from_millis(lasts)),
             });
             let times = times_of(&phase, 3, seed);
             prop_assert!(times.is_sorted());

@@ -51,10 +51,7 @@ pub(super) enum BodySizes {
 
 impl BodySizes {
     pub(super) fn new(sizes: &Sizes) -> Self {
-        let shortest = Range {
-            low: Size(body::LEAST_BYTES as u32),
-            high: Size(body::LEAST_BYTES as u32),
-        };
+        let shortest = Range::fixed(Size(body::LEAST_BYTES as u32));
         match sizes {
             Sizes::Range(range) => BodySizes::Range(*range),
             Sizes::LogNormal { median, p99 } => {

@@ -6,7 +6,7 @@ use rand::{Rng, RngExt, seq::SliceRandom};
 
 use crate::{
     model::Kind,
-    scenario::{ChannelSize, Population},
+    scenario::{ChannelSize, Population, Zipf},
 };
 
 /// A room or a channel and its members.
@@ -68,13 +68,9 @@ pub(super) fn conversations(
 fn channel_size(size: ChannelSize, rank: u32, rng: &mut impl Rng) -> u32 {
     match size {
         ChannelSize::Fixed(members) => members,
-        ChannelSize::Range { least, most } => rng.random_range(least..=most),
-        ChannelSize::Zipf {
-            least,
-            most,
-            exponent,
-        } => {
-            let share = f64::from(rank).powf(-exponent);
+        ChannelSize::Range(least, most) => rng.random_range(least..=most),
+        ChannelSize::Zipf(Zipf { most, least, zipf }) => {
+            let share = f64::from(rank).powf(-zipf);
             ((f64::from(most) * share).round() as u32).max(least)
         }
     }

@@ -9,11 +9,11 @@ use serde::{
 };
 
 use super::{
-    Arrivals, Transport,
+    Arrivals, Behaviour, Burst, ChannelSize, Spike, Transport,
     units::{Range, Rate, Share, Span},
-    written::{Condition, Members, Placed, Sizes},
+    written::{Condition, Placed, Sizes},
 };
-use crate::model::{Count, Delivery, Dialect, Fields, Metric};
+use crate::model::{Count, Delivery, Dialect, Fields, Metric, Names};
 
 /// A load scenario for `loadgen`.
 #[derive(Deserialize, JsonSchema)]
@@ -63,7 +63,7 @@ pub(super) struct File {
     pub messages: FileMessages,
     /// How long people are away, and how long they don't read.
     #[serde(default)]
-    pub behaviour: FileBehaviour,
+    pub behaviour: Behaviour,
     /// What happens, stretch by stretch.
     pub phases: Placed<Vec<FilePhase>>,
     /// The conditions of the verdict, beside the correctness checks, which always hold.
@@ -119,9 +119,9 @@ pub(super) struct FileServer {
 #[serde(deny_unknown_fields)]
 pub(super) struct FileEvents {
     /// The events of rooms of two.
-    pub room: Option<Placed<FileNames>>,
+    pub room: Option<Placed<Names<Placed<String>>>>,
     /// The events of channels.
-    pub channel: Option<Placed<FileNames>>,
+    pub channel: Option<Placed<Names<Placed<String>>>>,
     /// Where in a payload things are.
     #[serde(default)]
     pub fields: FileFields,
@@ -141,28 +141,6 @@ pub(super) struct FileEvents {
 
 fn yes() -> bool {
     true
-}
-
-/// The events of one kind of conversation.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct FileNames {
-    /// Client to server: join.
-    pub join: Placed<String>,
-    /// Client to server: leave. Without it nobody can leave.
-    pub leave: Option<Placed<String>>,
-    /// Client to server: send a message.
-    pub send: Placed<String>,
-    /// Server to client: the message is here.
-    pub received: Placed<String>,
-    /// Server to the sender, where it gets another event than the others.
-    pub sent: Option<Placed<String>>,
-    /// Server to client: the message is stored. Without it nobody is told.
-    pub confirmed: Option<Placed<String>>,
-    /// Server to client: the message could not be stored. Without it nobody is told.
-    pub failed: Option<Placed<String>>,
-    /// The field of a payload that holds the conversation's id.
-    pub id_field: Placed<String>,
 }
 
 /// Where in a payload things are: a field, or a path of fields with dots.
@@ -230,7 +208,7 @@ pub(super) struct FileChannels {
     /// How many channels.
     pub count: u32,
     /// Members of each: a number, a range, or Zipf's law.
-    pub members: Placed<Members>,
+    pub members: Placed<ChannelSize>,
 }
 
 /// How users connect, and who they say they are.
@@ -279,16 +257,6 @@ pub(super) enum Text {
     Ascii,
 }
 
-/// How long people are away, and how long they don't read.
-#[derive(Deserialize, Default, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct FileBehaviour {
-    /// From leaving or going to coming back; default "1s-3s".
-    pub away: Option<Range<Span>>,
-    /// How long somebody who stops reading does so; default "5s-10s".
-    pub stall: Option<Range<Span>>,
-}
-
 /// A stretch of time with one kind of load.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -313,9 +281,9 @@ pub(super) struct FilePhase {
     #[schemars(range(min = 2))]
     pub steps: Option<Placed<u32>>,
     /// Another rate for a part of the phase.
-    pub spike: Option<Placed<FileSpike>>,
+    pub spike: Option<Placed<Spike>>,
     /// Messages at once, again and again, on top of the rate.
-    pub burst: Option<Placed<FileBurst>>,
+    pub burst: Option<Placed<Burst>>,
     /// How sends are spaced: "poisson" (the default) or "uniform".
     pub arrivals: Option<Placed<Arrivals>>,
     /// Closed model instead: each user thinks so long, sends, waits for the acknowledgement, thinks again.
@@ -337,29 +305,6 @@ pub(super) struct FilePhase {
     /// Conditions on this phase alone.
     #[serde(default)]
     pub thresholds: Thresholds,
-}
-
-/// Another rate for a part of a phase.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct FileSpike {
-    /// Messages a second in it.
-    pub rate: Rate,
-    /// When it begins, from the phase's start.
-    pub after: Span,
-    /// How long it lasts.
-    pub lasts: Span,
-}
-
-/// Messages that are all due at one moment.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct FileBurst {
-    /// How many messages.
-    #[schemars(range(min = 1))]
-    pub messages: u32,
-    /// From one burst to the next; the first is at the phase's start.
-    pub every: Span,
 }
 
 /// Conditions on numbers of the result, as in `"delivery.p99" = "< 5ms"`.

@@ -34,7 +34,7 @@ pub use self::{
     error::{Located, ScenarioError},
     message::{Messages, Sizes},
     phase::{Arrivals, Behaviour, Burst, Churn, Load, Open, Phase, Spike},
-    population::{ChannelGroup, ChannelSize, Population},
+    population::{ChannelGroup, ChannelSize, Population, Zipf},
     rate::{Segment, expected, segments},
     schema::schema,
     threshold::{Comparison, Subject, Threshold, parse_condition, parse_subject},
@@ -127,4 +127,10 @@ impl Scenario {
     pub fn duration(&self) -> Duration {
         self.phases.iter().map(|phase| phase.duration).sum()
     }
+}
+
+/// Whether a text has letters, digits, - and _ only: fit for the name of a file, and for a variable's.
+fn is_name(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    !text.is_empty() && text.chars().all(plain)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Range, Span, Threshold};
+use super::{Range, Rate, Span, Threshold};
 
 /// A stretch of time with one kind of load.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,24 +58,27 @@ pub struct Open {
     pub arrivals: Arrivals,
 }
 
-/// A part of a phase with a rate of its own.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// Another rate for a part of a phase.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Spike {
-    /// Messages per second in it.
-    pub rate: f64,
-    /// From the phase's start.
-    pub after: Duration,
-    /// How long the other rate lasts.
-    pub lasts: Duration,
+    /// Messages a second in it.
+    pub rate: Rate,
+    /// When it begins, from the phase's start.
+    pub after: Span,
+    /// How long it lasts.
+    pub lasts: Span,
 }
 
 /// Messages that are all due at one moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Burst {
-    /// How many messages are due at once.
+    /// How many messages.
+    #[schemars(range(min = 1))]
     pub messages: u32,
     /// From one burst to the next; the first is at the phase's start.
-    pub every: Duration,
+    pub every: Span,
 }
 
 /// How sends are spaced in time (open model).
@@ -108,11 +111,21 @@ pub struct Churn {
     pub stalls: f64,
 }
 
-/// How long people do what [`Churn`] makes them do.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// How long people are away, and how long they don't read.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct Behaviour {
-    /// From leaving or going to coming back.
+    /// From leaving or going to coming back; default "1s-3s".
     pub away: Range<Span>,
-    /// How long somebody who stops reading does so.
+    /// How long somebody who stops reading does so; default "5s-10s".
     pub stall: Range<Span>,
+}
+
+impl Default for Behaviour {
+    fn default() -> Self {
+        Self {
+            away: Range::milliseconds(1_000, 3_000),
+            stall: Range::milliseconds(5_000, 10_000),
+        }
+    }
 }

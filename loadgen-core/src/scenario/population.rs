@@ -1,5 +1,8 @@
 //! Who is there: users, rooms of two, channels of any sizes, and who of them talks.
 
+use schemars::JsonSchema;
+use serde::Deserialize;
+
 use super::Rate;
 
 /// Who is connected and where they talk.
@@ -30,25 +33,40 @@ pub struct ChannelGroup {
     pub members: ChannelSize,
 }
 
-/// How many members the channels of a group have.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// Members of a channel: `50`, `"10-200"`, or `{ most = 500, least = 5, zipf = 1.1 }`.
+#[derive(Debug, Clone, Copy, PartialEq, JsonSchema)]
+#[schemars(untagged)]
 pub enum ChannelSize {
-    /// All of them as many.
-    Fixed(u32),
-    /// Drawn evenly from `least` to `most`.
-    Range {
-        /// The fewest members that a channel has.
-        least: u32,
-        /// The most members that a channel has.
-        most: u32,
-    },
-    /// Zipf's law: the channel of rank k has `most / k^exponent` members, and not fewer than `least`.
-    Zipf {
-        /// The fewest members that a channel has.
-        least: u32,
-        /// Members of the channel of the first rank, the largest.
-        most: u32,
-        /// 0 makes all equal, 1 is Zipf's own.
-        exponent: f64,
-    },
+    /// All channels have as many.
+    Fixed(#[schemars(range(min = 2))] u32),
+    /// Drawn evenly from a range, as in "10-200".
+    #[schemars(with = "String", extend("pattern" = r"^\s*[0-9_]+\s*-\s*[0-9_]+\s*$|\$\{"))]
+    Range(u32, u32),
+    /// Zipf's law: the channel of rank k has `most / k^zipf` members, and not fewer than `least`.
+    Zipf(Zipf),
+}
+
+/// The numbers of Zipf's law.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Zipf {
+    /// Members of the largest channel.
+    #[schemars(range(min = 2))]
+    pub most: u32,
+    /// No channel has fewer members.
+    #[serde(default = "two")]
+    #[schemars(range(min = 2))]
+    pub least: u32,
+    /// The exponent: 0 makes all channels equal, 1 is Zipf's own law.
+    #[serde(default = "one")]
+    #[schemars(range(min = 0))]
+    pub zipf: f64,
+}
+
+fn two() -> u32 {
+    2
+}
+
+fn one() -> f64 {
+    1.0
 }

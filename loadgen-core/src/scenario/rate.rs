@@ -9,7 +9,7 @@ use crate::model::{Nanos, nanos};
 pub fn expected(open: &Open, duration: Duration) -> f64 {
     let steady: f64 = segments(open, duration).iter().map(Segment::total).sum();
     let burst = open.burst.map_or(0.0, |burst| {
-        let bursts = nanos(duration).div_ceil(nanos(burst.every).max(1));
+        let bursts = nanos(duration).div_ceil(nanos(burst.every.0).max(1));
         bursts as f64 * f64::from(burst.messages)
     });
     steady + burst
@@ -27,11 +27,15 @@ pub struct Segment {
 impl Segment {
     /// A rate that stays the same.
     pub fn steady(rate: f64, duration: Duration) -> Self {
+        Self::new(0.0, duration.as_secs_f64(), rate, rate)
+    }
+
+    fn new(start: f64, length: f64, from: f64, to: f64) -> Self {
         Self {
-            start: 0.0,
-            length: duration.as_secs_f64(),
-            from: rate,
-            to: rate,
+            start,
+            length,
+            from,
+            to,
         }
     }
 
@@ -49,9 +53,8 @@ impl Segment {
             .sqrt();
         let sum = self.from + root;
         let seconds = if sum > 0.0 { 2.0 * passed / sum } else { 0.0 };
-        nanos(Duration::from_secs_f64(
-            self.start + seconds.min(self.length),
-        ))
+        let at = self.start + seconds.min(self.length);
+        nanos(Duration::from_secs_f64(at))
     }
 
     fn end(&self) -> f64 {
@@ -65,12 +68,8 @@ impl Segment {
     /// The part between two times, if any of it is there.
     fn part(&self, from: f64, to: f64) -> Option<Segment> {
         let (start, end) = (self.start.max(from), self.end().min(to));
-        (end > start).then(|| Segment {
-            start,
-            length: end - start,
-            from: self.rate_at(start),
-            to: self.rate_at(end),
-        })
+        let (first, last) = (self.rate_at(start), self.rate_at(end));
+        (end > start).then(|| Segment::new(start, end - start, first, last))
     }
 }
 
@@ -81,41 +80,25 @@ pub fn segments(open: &Open, duration: Duration) -> Vec<Segment> {
         Some(steps) => {
             let rise = (open.ramp_to - open.rate) / f64::from(steps.saturating_sub(1).max(1));
             let step = length / f64::from(steps.max(1));
-            (0..steps)
-                .map(|index| {
-                    let rate = open.rate + rise * f64::from(index);
-                    Segment {
-                        start: step * f64::from(index),
-                        length: step,
-                        from: rate,
-                        to: rate,
-                    }
-                })
-                .collect()
+            let stair = |index| {
+                let rate = open.rate + rise * f64::from(index);
+                Segment::new(step * f64::from(index), step, rate, rate)
+            };
+            (0..steps).map(stair).collect()
         }
-        None => vec![Segment {
-            start: 0.0,
-            length,
-            from: open.rate,
-            to: open.ramp_to,
-        }],
+        None => vec![Segment::new(0.0, length, open.rate, open.ramp_to)],
     };
     let Some(spike) = open.spike else {
         return base;
     };
-    let start = spike.after.as_secs_f64();
-    let end = (start + spike.lasts.as_secs_f64()).min(length);
+    let start = spike.after.0.as_secs_f64();
+    let end = (start + spike.lasts.0.as_secs_f64()).min(length);
     let parts = |from: f64, to: f64| {
         let base = &base;
         base.iter()
             .filter_map(move |segment| segment.part(from, to))
     };
-    let steep = Segment {
-        start,
-        length: end - start,
-        from: spike.rate,
-        to: spike.rate,
-    };
+    let steep = Segment::new(start, end - start, spike.rate.0, spike.rate.0);
     parts(0.0, start)
         .chain([steep])
         .chain(parts(end, length))

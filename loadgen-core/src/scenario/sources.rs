@@ -10,13 +10,16 @@ use std::{
 
 use toml::{
     Spanned,
-    de::{DeArray, DeTable, DeValue},
+    de::{DeTable, DeValue},
 };
 
 use super::Located;
 
 /// The version of the file format that this program reads.
 pub(super) const VERSION: &str = "1";
+
+/// What some editors write before a text.
+const MARK: char = '\u{feff}';
 
 /// A table whose keys and values carry their places, as byte ranges over all files one after another.
 pub(super) type Table<'a> = DeTable<'a>;
@@ -58,6 +61,8 @@ struct Source {
     text: String,
     /// The offset of its first byte among all files.
     start: usize,
+    /// The text behind so many blanks, so that what is read from it knows its place among all files.
+    padded: String,
     /// Indices of the files that it includes.
     includes: Vec<usize>,
 }
@@ -77,14 +82,20 @@ impl Sources {
         including: &mut Vec<PathBuf>,
     ) -> Result<usize, Located> {
         let index = self.files.len();
+        let last = self.files.last();
+        // One more, so that the end of a file is not the beginning of the next.
+        let start = last.map_or(0, |last| last.start + last.text.len() + 1);
+        // A byte order mark is one at the very beginning alone.
+        let (mark, rest) = text.split_at(if text.starts_with(MARK) {
+            MARK.len_utf8()
+        } else {
+            0
+        });
         self.files.push(Source {
             path: path.to_owned(),
+            padded: format!("{mark}{}{rest}", " ".repeat(start)),
             text,
-            // One more, so that the end of a file is not the beginning of the next.
-            start: self
-                .files
-                .last()
-                .map_or(0, |last| last.start + last.text.len() + 1),
+            start,
             includes: Vec::new(),
         });
         let table = self.parsed(index)?;
@@ -101,17 +112,9 @@ impl Sources {
 
     /// One file's own table.
     fn parsed(&self, index: usize) -> Result<Spanned<Table<'_>>, Located> {
-        let Source { text, start, .. } = &self.files[index];
-        match DeTable::parse(text) {
-            Ok(table) => {
-                let span = shifted(table.span(), *start);
-                Ok(Spanned::new(span, shift_table(table.into_inner(), *start)))
-            }
-            Err(error) => {
-                let span = shifted(error.span().unwrap_or(0..0), *start);
-                Err(self.wrong(span, error.message()))
-            }
-        }
+        let Source { padded, start, .. } = &self.files[index];
+        DeTable::parse(padded)
+            .map_err(|error| self.wrong(error.span().unwrap_or(*start..*start), error.message()))
     }
 
     /// The table of all files, merged: later included files win over earlier ones, the including file over all.
@@ -132,15 +135,15 @@ impl Sources {
     }
 
     fn check_version(&self, table: &Table<'_>) -> Result<(), Located> {
-        match table.get("version") {
-            Some(version) => match version.get_ref().as_integer() {
-                Some(number) if number.as_str() == VERSION => Ok(()),
-                _ => Err(self.wrong(
-                    version.span(),
-                    format!("this program reads scenario files of version {VERSION}"),
-                )),
-            },
-            None => Ok(()),
+        let Some(version) = table.get("version") else {
+            return Ok(());
+        };
+        match version.get_ref().as_integer() {
+            Some(number) if number.as_str() == VERSION => Ok(()),
+            _ => {
+                let other = format!("this program reads scenario files of version {VERSION}");
+                Err(self.wrong(version.span(), other))
+            }
         }
     }
 
@@ -148,12 +151,8 @@ impl Sources {
         let Some(list) = table.get("include") else {
             return Ok(Vec::new());
         };
-        let wrong = |span| {
-            self.wrong(
-                span,
-                "`include` is a list of files: include = [\"base.toml\"]",
-            )
-        };
+        let is = "`include` is a list of files: include = [\"base.toml\"]";
+        let wrong = |span| self.wrong(span, is);
         let DeValue::Array(files) = list.get_ref() else {
             return Err(wrong(list.span()));
         };
@@ -177,15 +176,10 @@ impl Sources {
             .map_err(|error| self.wrong(file.span(), format!("{}: {error}", path.display())))?;
         let place = resolved(&path);
         if let Some(first) = including.iter().position(|earlier| *earlier == place) {
-            let circle: Vec<String> = including[first..]
-                .iter()
-                .chain([&place])
-                .map(|path| file_name(path))
-                .collect();
-            return Err(self.wrong(
-                file.span(),
-                format!("a file can't include itself: {}", circle.join(" → ")),
-            ));
+            let circle = including[first..].iter().chain([&place]);
+            let circle: Vec<String> = circle.map(|path| file_name(path)).collect();
+            let circle = format!("a file can't include itself: {}", circle.join(" → "));
+            return Err(self.wrong(file.span(), circle));
         }
         self.add(&path, text, including)
     }
@@ -198,13 +192,10 @@ impl Sources {
         let local = span.start - source.start..span.end.max(span.start) - source.start;
         let name = source.path.display().to_string();
         let mut located = Located::at(&name, &source.text, local, message);
-        located.notes = self
-            .notes
-            .borrow()
-            .iter()
-            .filter(|(noted, _)| noted.start <= span.start && span.end <= noted.end)
-            .map(|(_, note)| note.clone())
-            .collect();
+        let notes = self.notes.borrow();
+        let noted = |noted: &Range<usize>| noted.start <= span.start && span.end <= noted.end;
+        let notes = notes.iter().filter(|(place, _)| noted(place));
+        located.notes = notes.map(|(_, note)| note.clone()).collect();
         located
     }
 
@@ -251,10 +242,8 @@ fn resolved(path: &Path) -> PathBuf {
 }
 
 fn file_name(path: &Path) -> String {
-    path.file_name().map_or_else(
-        || path.display().to_string(),
-        |name| name.to_string_lossy().into_owned(),
-    )
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    name.to_string_lossy().into_owned()
 }
 
 /// `over` wins over `base`; `at` is the path of both.
@@ -288,29 +277,32 @@ fn merge<'a>(mut base: Table<'a>, over: Table<'a>, at: &str) -> Table<'a> {
     base
 }
 
-fn shifted(span: Range<usize>, by: usize) -> Range<usize> {
-    span.start + by..span.end + by
+/// What a text at a place is replaced with.
+type Replacing<'r, 'a> = dyn FnMut(&str, Range<usize>) -> Result<DeValue<'a>, Located> + 'r;
+
+/// A table with each text in it, however deep, replaced.
+pub(super) fn replaced<'a>(
+    table: Table<'a>,
+    with: &mut Replacing<'_, 'a>,
+) -> Result<Table<'a>, Located> {
+    let values = table.into_iter();
+    let values = values.map(|(key, value)| Ok((key, replaced_value(value, with)?)));
+    values.collect()
 }
 
-fn shift_table(table: Table<'_>, by: usize) -> Table<'_> {
-    table
-        .into_iter()
-        .map(|(key, value)| {
-            let key = Spanned::new(shifted(key.span(), by), key.into_inner());
-            (key, shift(value, by))
-        })
-        .collect()
-}
-
-fn shift(value: Value<'_>, by: usize) -> Value<'_> {
-    let span = shifted(value.span(), by);
+fn replaced_value<'a>(
+    value: Value<'a>,
+    with: &mut Replacing<'_, 'a>,
+) -> Result<Value<'a>, Located> {
+    let span = value.span();
     let value = match value.into_inner() {
-        DeValue::Table(table) => DeValue::Table(shift_table(table, by)),
+        DeValue::String(text) => with(&text, span.clone())?,
+        DeValue::Table(table) => DeValue::Table(replaced(table, with)?),
         DeValue::Array(values) => {
-            let values: DeArray<'_> = values.into_iter().map(|value| shift(value, by)).collect();
-            DeValue::Array(values)
+            let values = values.into_iter().map(|value| replaced_value(value, with));
+            DeValue::Array(values.collect::<Result<_, _>>()?)
         }
         scalar => scalar,
     };
-    Spanned::new(span, value)
+    Ok(Spanned::new(span, value))
 }

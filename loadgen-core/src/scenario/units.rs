@@ -140,16 +140,33 @@ pub struct Range<T> {
     pub high: T,
 }
 
+impl<T: Copy> Range<T> {
+    /// One value alone.
+    pub const fn fixed(value: T) -> Self {
+        Self {
+            low: value,
+            high: value,
+        }
+    }
+}
+
+impl Range<Span> {
+    /// From the one time to the other.
+    pub const fn milliseconds(low: u64, high: u64) -> Self {
+        Self {
+            low: Span(Duration::from_millis(low)),
+            high: Span(Duration::from_millis(high)),
+        }
+    }
+}
+
 impl<T: FromStr<Err = String> + Copy + PartialOrd + fmt::Display> FromStr for Range<T> {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (low, high) = match text.split_once('-') {
             Some((low, high)) => (low.parse()?, high.parse()?),
-            None => {
-                let fixed = text.parse()?;
-                (fixed, fixed)
-            }
+            None => return text.parse().map(Range::fixed),
         };
         if high < low {
             return Err(format!(

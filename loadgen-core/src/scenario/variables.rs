@@ -6,14 +6,11 @@ use std::{
     path::Path,
 };
 
-use toml::{
-    Spanned,
-    de::{DeArray, DeValue},
-};
+use toml::{Spanned, de::DeValue};
 
 use super::{
-    Located, ScenarioError,
-    sources::{Sources, Table, Value},
+    Located, ScenarioError, is_name,
+    sources::{Sources, Table, replaced},
 };
 
 /// The table of the defaults.
@@ -69,16 +66,17 @@ impl<'a> Variables<'a> {
         };
         let span = variables.span();
         let DeValue::Table(variables) = variables.into_inner() else {
-            return Err(sources.wrong(
-                span,
-                "`variables` is a table of names and defaults: [variables]",
-            ));
+            let is = "`variables` is a table of names and defaults: [variables]";
+            return Err(sources.wrong(span, is));
         };
         let uses = uses(sources)?;
         variables
             .into_iter()
             .map(|(name, default)| {
-                check_name(name.get_ref()).map_err(|message| sources.wrong(name.span(), message))?;
+                if !is_name(name.get_ref()) {
+                    let other = "a variable's name has letters, digits, _ and - only";
+                    return Err(sources.wrong(name.span(), other));
+                }
                 check_default(default.get_ref())
                     .map_err(|message| sources.wrong(default.span(), message))?;
                 if !uses.contains(name.get_ref().as_ref()) {
@@ -132,13 +130,12 @@ impl<'a> Variables<'a> {
             used: BTreeSet::new(),
         };
         let span = table.span();
-        let table = substitution.table(table.into_inner())?;
+        let table = replaced(table.into_inner(), &mut |text, span| {
+            substitution.text(text, span)
+        })?;
         let used = substitution.used;
-        match self
-            .0
-            .iter()
-            .find(|(name, v)| v.set && !used.contains(*name))
-        {
+        let mut set = self.0.iter().filter(|(_, variable)| variable.set);
+        match set.find(|(name, _)| !used.contains(*name)) {
             Some((name, variable)) => Err(ScenarioError::Setting {
                 path: path.to_owned(),
                 setting: format!("{name}={}", text_of(&variable.value)),
@@ -165,30 +162,6 @@ struct Substitution<'s, 'a> {
 }
 
 impl<'a> Substitution<'_, 'a> {
-    fn table(&mut self, table: Table<'a>) -> Result<Table<'a>, Located> {
-        table
-            .into_iter()
-            .map(|(key, value)| Ok((key, self.value(value)?)))
-            .collect()
-    }
-
-    fn value(&mut self, value: Value<'a>) -> Result<Value<'a>, Located> {
-        let span = value.span();
-        let value = match value.into_inner() {
-            DeValue::String(text) => self.text(&text, span.clone())?,
-            DeValue::Table(table) => DeValue::Table(self.table(table)?),
-            DeValue::Array(values) => {
-                let values: DeArray<'a> = values
-                    .into_iter()
-                    .map(|value| self.value(value))
-                    .collect::<Result<_, _>>()?;
-                DeValue::Array(values)
-            }
-            scalar => scalar,
-        };
-        Ok(Spanned::new(span, value))
-    }
-
     /// A whole value takes the variable's own type; inside of a longer text stands the variable's text.
     fn text(&mut self, text: &str, span: Range<usize>) -> Result<DeValue<'a>, Located> {
         let pieces = pieces(text).map_err(|message| self.sources.wrong(span.clone(), message))?;
@@ -207,10 +180,8 @@ impl<'a> Substitution<'_, 'a> {
 
     fn look_up(&mut self, name: &str, span: &Range<usize>) -> Result<DeValue<'a>, Located> {
         let Some(variable) = self.variables.0.get(name) else {
-            let known = self.variables.names();
-            return Err(self
-                .sources
-                .wrong(span.clone(), format!("no variable `{name}`; {known}")));
+            let unknown = format!("no variable `{name}`; {}", self.variables.names());
+            return Err(self.sources.wrong(span.clone(), unknown));
         };
         self.used.insert(name.to_owned());
         let from = match variable.set {
@@ -228,31 +199,23 @@ impl<'a> Substitution<'_, 'a> {
 fn uses(sources: &Sources) -> Result<BTreeSet<String>, Located> {
     let mut uses = BTreeSet::new();
     for file in sources.each() {
-        let table = file?.into_inner();
-        for (_, value) in table.iter().filter(|(key, _)| key.get_ref() != TABLE) {
-            collect_value(value.get_ref(), &mut uses);
-        }
+        let mut table = file?.into_inner();
+        table.remove(TABLE);
+        replaced(table, &mut |text, _| {
+            uses.extend(names(text).map(str::to_owned));
+            Ok(DeValue::Boolean(false))
+        })?;
     }
     Ok(uses)
 }
 
-fn collect_value(value: &DeValue<'_>, uses: &mut BTreeSet<String>) {
-    match value {
-        DeValue::String(text) => {
-            for piece in pieces(text).unwrap_or_default() {
-                if let Piece::Variable(name) = piece {
-                    uses.insert(name.to_owned());
-                }
-            }
-        }
-        DeValue::Table(table) => table
-            .values()
-            .for_each(|value| collect_value(value.get_ref(), uses)),
-        DeValue::Array(values) => values
-            .iter()
-            .for_each(|value| collect_value(value.get_ref(), uses)),
-        _ => {}
-    }
+/// The variables in a text.
+fn names(text: &str) -> impl Iterator<Item = &str> {
+    let pieces = pieces(text).unwrap_or_default().into_iter();
+    pieces.filter_map(|piece| match piece {
+        Piece::Variable(name) => Some(name),
+        Piece::Text(_) => None,
+    })
 }
 
 /// `a ${name} b`; `$${` stands for `${` itself.
@@ -282,33 +245,15 @@ fn pieces(text: &str) -> Result<Vec<Piece<'_>>, String> {
     Ok(pieces)
 }
 
-fn check_name(name: &str) -> Result<(), &'static str> {
-    let valid = !name.is_empty()
-        && name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
-    valid
-        .then_some(())
-        .ok_or("a variable's name has letters, digits, _ and - only")
-}
-
 fn check_default(value: &DeValue<'_>) -> Result<(), &'static str> {
     match value {
-        DeValue::String(text)
-            if pieces(text).is_ok_and(|pieces| {
-                pieces
-                    .iter()
-                    .any(|piece| matches!(piece, Piece::Variable(_)))
-            }) =>
-        {
-            Err(
-                "a variable's default holds no other variable: write \"${a}${b}\" where both are used",
-            )
+        DeValue::String(text) if names(text).next().is_some() => Err(
+            "a variable's default holds no other variable: write \"${a}${b}\" where both are used",
+        ),
+        DeValue::Table(_) | DeValue::Array(_) | DeValue::Datetime(_) => {
+            Err("a variable is a text, a number, true or false")
         }
-        DeValue::String(_) | DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) => {
-            Ok(())
-        }
-        _ => Err("a variable is a text, a number, true or false"),
+        _ => Ok(()),
     }
 }
 

@@ -9,7 +9,10 @@ use serde::{
 };
 use toml::Spanned;
 
-use super::units::{Range, Size, Span};
+use super::{
+    population::{ChannelSize, Zipf},
+    units::{Range, Size, Span},
+};
 
 /// A value and its place.
 #[derive(Debug, Clone)]
@@ -109,64 +112,27 @@ macro_rules! deserialize_forms {
     )*};
 }
 
-deserialize_forms!(Members, Sizes, Condition);
+deserialize_forms!(ChannelSize, Sizes, Condition);
 
-/// Members of a channel: `50`, `"10-200"`, or `{ most = 500, least = 5, zipf = 1.1 }`.
-#[derive(Debug, Clone, JsonSchema)]
-#[schemars(untagged)]
-pub(super) enum Members {
-    /// All channels have as many.
-    Fixed(#[schemars(range(min = 2))] u32),
-    /// Drawn evenly from a range, as in "10-200".
-    #[schemars(with = "String", extend("pattern" = r"^\s*[0-9_]+\s*-\s*[0-9_]+\s*$|\$\{"))]
-    Range(u32, u32),
-    Zipf(ZipfMembers),
-}
-
-/// Zipf's law: the channel of rank k has `most / k^zipf` members, and not fewer than `least`.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ZipfMembers {
-    /// Members of the largest channel.
-    #[schemars(range(min = 2))]
-    pub most: u32,
-    /// No channel has fewer members.
-    #[serde(default = "two")]
-    #[schemars(range(min = 2))]
-    pub least: u32,
-    /// The exponent: 0 makes all channels equal, 1 is Zipf's own law.
-    #[serde(default = "one")]
-    #[schemars(range(min = 0))]
-    pub zipf: f64,
-}
-
-fn two() -> u32 {
-    2
-}
-
-fn one() -> f64 {
-    1.0
-}
-
-impl<'de> Forms<'de> for Members {
+impl<'de> Forms<'de> for ChannelSize {
     const EXPECTED: &'static str =
         "a number of members: 50, \"10-200\", or { most = 500, least = 5, zipf = 1.1 }";
 
     fn number(number: u64) -> Result<Self, Cow<'static, str>> {
         u32::try_from(number)
-            .map(Members::Fixed)
+            .map(ChannelSize::Fixed)
             .map_err(|_| format!("{number} members are too many").into())
     }
 
     fn text(text: &str) -> Result<Self, Cow<'static, str>> {
         let number = |text: &str| text.trim().replace('_', "").parse().ok();
         text.split_once('-')
-            .and_then(|(least, most)| Some(Members::Range(number(least)?, number(most)?)))
+            .and_then(|(least, most)| Some(ChannelSize::Range(number(least)?, number(most)?)))
             .ok_or_else(|| format!("{text:?}: expected {}", <Self as Forms>::EXPECTED).into())
     }
 
     fn table<A: MapAccess<'de>>(table: A) -> Result<Self, A::Error> {
-        ZipfMembers::deserialize(MapAccessDeserializer::new(table)).map(Members::Zipf)
+        Zipf::deserialize(MapAccessDeserializer::new(table)).map(ChannelSize::Zipf)
     }
 }
 

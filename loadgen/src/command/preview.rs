@@ -9,7 +9,7 @@ use crate::{
     plan::{Deed, Place, Plan},
     report::table::{align_right, plain_table},
     scenario::{
-        Load, Open, Phase, Scenario, Share, Sizes, Span, Threshold, Token, Transport,
+        Load, Open, Phase, Scenario, Share, Sizes, Span, Spike, Threshold, Token, Transport,
     },
 };
 
@@ -315,15 +315,11 @@ fn open_load(open: &Open) -> String {
         parts.push(rate(open.rate));
     }
     if let Some(spike) = open.spike {
-        let (after, lasts) = (Span(spike.after), Span(spike.lasts));
-        parts.push(format!("{} after {after} for {lasts}", rate(spike.rate)));
+        let Spike { after, lasts, .. } = spike;
+        parts.push(format!("{} after {after} for {lasts}", rate(spike.rate.0)));
     }
     if let Some(burst) = open.burst {
-        parts.push(format!(
-            "{} at once every {}",
-            burst.messages,
-            Span(burst.every)
-        ));
+        parts.push(format!("{} at once every {}", burst.messages, burst.every));
     }
     match parts.is_empty() {
         true => "pause".to_owned(),

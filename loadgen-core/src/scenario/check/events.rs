@@ -5,7 +5,7 @@ use crate::{
     model::{Fields, Names, Vocabulary},
     scenario::{
         Located, Population,
-        file::{FileEvents, FileFields, FileNames},
+        file::{FileEvents, FileFields},
         written::Placed,
     },
 };
@@ -20,6 +20,11 @@ impl Checker<'_> {
         let events = events.value;
         self.distinct(&events)?;
         self.no_echo(&events)?;
+        // Names that no event has stand for a kind of conversation that there is not.
+        let names = |names: Option<Placed<Names<_>>>| {
+            let names = names.map(|names| names.value.map(|name: Placed<String>| name.value));
+            names.unwrap_or_default()
+        };
         Ok(Vocabulary {
             room: names(events.room),
             channel: names(events.channel),
@@ -43,15 +48,15 @@ impl Checker<'_> {
             ("room", population.rooms > 0, room.is_some()),
             ("channel", channels, channel.is_some()),
         ];
-        match kinds.into_iter().find(|(_, has, there)| *has && !there) {
-            Some((kind, ..)) => Err(self.wrong(
+        kinds.into_iter().try_for_each(|(kind, has, there)| {
+            self.demand(
+                there || !has,
                 &events.span,
                 format!(
                     "the population has {kind}s, and [server.events.{kind}] is missing: {{ join, send, received, id_field }} and what else there is"
                 ),
-            )),
-            None => Ok(()),
-        }
+            )
+        })
     }
 
     /// What clients send has plain fields, and the body has a name everywhere.
@@ -62,18 +67,14 @@ impl Checker<'_> {
         ];
         for (key, field) in sent {
             if let Some(field) = field.filter(|field| field.value.contains('.')) {
-                return Err(self.wrong(
-                    &field.span,
-                    format!("`{key}` is a plain field, no path: clients send it"),
-                ));
+                let path = format!("`{key}` is a plain field, no path: clients send it");
+                return Err(self.wrong(&field.span, path));
             }
         }
         for body in [Some(&fields.body), fields.sent_body.as_ref()] {
+            let nameless = "the body has a name: the text says which message it is";
             if let Some(body) = body.filter(|body| body.value.is_empty()) {
-                return Err(self.wrong(
-                    &body.span,
-                    "the body has a name: the text says which message it is",
-                ));
+                return Err(self.wrong(&body.span, nameless));
             }
         }
         let last_field = || fields.body.value.rsplit('.').next().map(str::to_owned);
@@ -133,42 +134,8 @@ impl Checker<'_> {
                 ));
             }
         }
-        for (_, name) in all {
-            if name.value.is_empty() {
-                return Err(self.wrong(
-                    &name.span,
-                    "an event has a name; leave out what there is not",
-                ));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Names that no event has stand for a kind of conversation that there is not.
-fn names(names: Option<Placed<FileNames>>) -> Names {
-    let Some(names) = names else {
-        return Names {
-            join: String::new(),
-            leave: None,
-            send: String::new(),
-            received: String::new(),
-            sent: None,
-            confirmed: None,
-            failed: None,
-            id_field: String::new(),
-        };
-    };
-    let names = names.value;
-    let optional = |name: Option<Placed<String>>| name.map(|name| name.value);
-    Names {
-        join: names.join.value,
-        leave: optional(names.leave),
-        send: names.send.value,
-        received: names.received.value,
-        sent: optional(names.sent),
-        confirmed: optional(names.confirmed),
-        failed: optional(names.failed),
-        id_field: names.id_field.value,
+        let nameless = "an event has a name; leave out what there is not";
+        all.iter()
+            .try_for_each(|(_, name)| self.demand(!name.value.is_empty(), &name.span, nameless))
     }
 }

@@ -10,10 +10,7 @@ use crate::{
     },
 };
 
-const DEFAULT_SIZE: Range<Size> = Range {
-    low: Size(120),
-    high: Size(120),
-};
+const DEFAULT_SIZE: Range<Size> = Range::fixed(Size(120));
 
 impl Checker<'_> {
     pub(super) fn messages(&mut self, file: FileMessages) -> Result<Messages, Located> {
@@ -58,19 +55,11 @@ impl Checker<'_> {
             }
             written::Sizes::LogNormal(LogNormalSizes { median, p99 }) => {
                 for size in [&median, &p99] {
-                    let value = Range {
-                        low: size.value,
-                        high: size.value,
-                    };
-                    let span = size.span.clone();
+                    let (value, span) = (Range::fixed(size.value), size.span.clone());
                     self.range(&Placed { value, span })?;
                 }
-                if p99.value < median.value {
-                    return Err(self.wrong(
-                        &p99.span,
-                        format!("the p99 is not less than the median, {}", median.value),
-                    ));
-                }
+                let less = format!("the p99 is not less than the median, {}", median.value);
+                self.demand(p99.value >= median.value, &p99.span, less)?;
                 Ok(Sizes::LogNormal {
                     median: median.value,
                     p99: p99.value,
@@ -82,9 +71,8 @@ impl Checker<'_> {
             written::Sizes::Weighted(weighted) => weighted
                 .into_iter()
                 .map(|WeightedSize { size, weight }| {
-                    if !(weight.value.is_finite() && weight.value > 0.0) {
-                        return Err(self.wrong(&weight.span, "a weight is more than 0"));
-                    }
+                    let weighs = weight.value.is_finite() && weight.value > 0.0;
+                    self.demand(weighs, &weight.span, "a weight is more than 0")?;
                     Ok((self.range(&size)?, weight.value))
                 })
                 .collect::<Result<_, _>>()

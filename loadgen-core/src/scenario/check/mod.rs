@@ -7,13 +7,14 @@ mod phases;
 mod population;
 mod thresholds;
 
-use std::{fs, ops::Range as ByteRange, path::Path, time::Duration};
+use std::{fs, ops::Range as ByteRange, path::Path};
 
 use sha2::{Digest, Sha256};
 
 use super::{
-    Behaviour, Located, Range, Scenario, Span,
-    file::{File, FileBehaviour, FileServer},
+    Located, Range, Scenario, Span,
+    file::{File, FileServer},
+    is_name,
     sources::Sources,
     variables::Variables,
     written::Placed,
@@ -60,7 +61,7 @@ pub(super) fn check(
         population,
         connections,
         messages,
-        behaviour: behaviour(&file.behaviour),
+        behaviour: file.behaviour,
         phases,
         drain: file.drain.0,
         thresholds,
@@ -110,28 +111,29 @@ impl Checker<'_> {
         self.sources.wrong(span.clone(), message)
     }
 
-    fn name(&self, name: Placed<String>) -> Result<String, Located> {
-        let valid = !name.value.is_empty()
-            && name
-                .value
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
-        if valid {
-            Ok(name.value)
-        } else {
-            Err(self.wrong(
-                &name.span,
-                "a name has letters, digits, - and _ only: result files are named after it",
-            ))
+    /// Refuses what does not hold.
+    fn demand(
+        &self,
+        holds: bool,
+        span: &ByteRange<usize>,
+        message: impl Into<String>,
+    ) -> Result<(), Located> {
+        match holds {
+            true => Ok(()),
+            false => Err(self.wrong(span, message)),
         }
+    }
+
+    fn name(&self, name: Placed<String>) -> Result<String, Located> {
+        let other = "a name has letters, digits, - and _ only: result files are named after it";
+        self.demand(is_name(&name.value), &name.span, other)?;
+        Ok(name.value)
     }
 
     fn server(&self, file: FileServer, population: &super::Population) -> Result<Server, Located> {
         if let (Some(dialect), Some(_)) = (&file.dialect, &file.events) {
-            return Err(self.wrong(
-                &dialect.span,
-                "`events` are instead of a dialect: leave one of the two out",
-            ));
+            let both = "`events` are instead of a dialect: leave one of the two out";
+            return Err(self.wrong(&dialect.span, both));
         }
         let events = file
             .events
@@ -139,18 +141,11 @@ impl Checker<'_> {
             .transpose()?;
         let delivery = match file.delivery {
             None => vec![Delivery::Optimistic],
-            Some(modes) if modes.value.is_empty() => {
-                return Err(self.wrong(
-                    &modes.span,
-                    "name at least one delivery: \"optimistic\" or \"persist-first\"",
-                ));
-            }
             Some(modes) => {
-                if let Some(twice) = Delivery::repeated(&modes.value) {
-                    let what = format!(
-                        "\"{}\" is named twice: name each delivery once",
-                        twice.name()
-                    );
+                let none = "name at least one delivery: \"optimistic\" or \"persist-first\"";
+                self.demand(!modes.value.is_empty(), &modes.span, none)?;
+                if let Some(twice) = Delivery::repeated(&modes.value).map(Delivery::name) {
+                    let what = format!("\"{twice}\" is named twice: name each delivery once");
                     return Err(self.wrong(&modes.span, what));
                 }
                 modes.value
@@ -162,8 +157,8 @@ impl Checker<'_> {
                 .map_or_else(Default::default, |dialect| dialect.value),
             events,
             delivery,
-            save_time: file.save_time.unwrap_or(milliseconds(50, 200)),
-            read_time: file.read_time.unwrap_or(milliseconds(20, 50)),
+            save_time: file.save_time.unwrap_or(Range::milliseconds(50, 200)),
+            read_time: file.read_time.unwrap_or(Range::milliseconds(20, 50)),
         })
     }
 
@@ -177,20 +172,6 @@ impl Checker<'_> {
             name: path.display().to_string(),
             text,
         })
-    }
-}
-
-fn behaviour(file: &FileBehaviour) -> Behaviour {
-    Behaviour {
-        away: file.away.unwrap_or(milliseconds(1_000, 3_000)),
-        stall: file.stall.unwrap_or(milliseconds(5_000, 10_000)),
-    }
-}
-
-fn milliseconds(low: u64, high: u64) -> Range<Span> {
-    Range {
-        low: Span(Duration::from_millis(low)),
-        high: Span(Duration::from_millis(high)),
     }
 }
 
@@ -209,23 +190,14 @@ fn hash<'a>(
         hash.update(text);
     };
     let mut texts = sources.texts();
-    let first = texts.next().unwrap_or_default();
     let mut whole = Sha256::new();
-    whole.update(first);
-    let mut belongs = false;
-    for text in texts {
-        belongs = true;
-        part("include", text);
-    }
-    for text in data {
-        belongs = true;
-        part("data", text);
-    }
-    for (name, value) in variables {
-        belongs = true;
-        part(name, value);
-    }
-    if belongs {
+    whole.update(texts.next().unwrap_or_default());
+    let included = texts.map(|text| ("include", text));
+    let data = data.iter().map(|text| ("data", text.as_str()));
+    let variables = variables.map(|(name, value)| (name.as_str(), value.as_str()));
+    let mut belonging = included.chain(data).chain(variables).peekable();
+    if belonging.peek().is_some() {
+        belonging.for_each(|(label, text)| part(label, text));
         whole.update(hash.finalize());
     }
     whole

@@ -25,15 +25,11 @@ impl Checker<'_> {
     ) -> Result<Vec<Phase>, Located> {
         let span = phases.span;
         let phases = phases.value;
-        if !phases.iter().any(|phase| phase.measured) {
-            return Err(self.wrong(
-                &span,
-                "nothing would be measured: at least one phase without `measured = false`",
-            ));
-        }
-        if phases.len() > usize::from(u16::MAX) {
-            return Err(self.wrong(&span, format!("at most {} phases", u16::MAX)));
-        }
+        let measured = phases.iter().any(|phase| phase.measured);
+        let nothing = "nothing would be measured: at least one phase without `measured = false`";
+        self.demand(measured, &span, nothing)?;
+        let too_many = format!("at most {} phases", u16::MAX);
+        self.demand(phases.len() <= usize::from(u16::MAX), &span, too_many)?;
         let somebody_leaves = phases
             .iter()
             .any(|phase| phase.leaves.as_ref().is_some_and(|rate| rate.value.0 > 0.0));
@@ -55,14 +51,11 @@ impl Checker<'_> {
         messages: &mut f64,
     ) -> Result<Phase, Located> {
         let duration = file.duration.value.0;
-        if duration.is_zero() {
-            return Err(self.wrong(&file.duration.span, "a phase lasts longer than 0s"));
-        }
-        let skew = file.skew.as_ref().map_or(0.0, |skew| skew.value);
-        if let Some(skew) = file.skew.as_ref()
-            && !(0.0..=10.0).contains(&skew.value)
-        {
-            return Err(self.wrong(&skew.span, "`skew` is an exponent from 0 to 10"));
+        let lasting = "a phase lasts longer than 0s";
+        self.demand(!duration.is_zero(), &file.duration.span, lasting)?;
+        if let Some(Placed { value, span }) = &file.skew {
+            let exponent = (0.0..=10.0).contains(value);
+            self.demand(exponent, span, "`skew` is an exponent from 0 to 10")?;
         }
         let load = self.load(&file, duration, vocabulary)?;
         let (due, span) = match &load {
@@ -82,20 +75,19 @@ impl Checker<'_> {
             }
         };
         *messages += due;
-        if *messages > MOST_MESSAGES {
-            return Err(self.wrong(
-                span.unwrap_or(&file.duration.span),
-                format!(
-                    "{messages:.0} messages by the end of this phase; at most {MOST_MESSAGES:.0} fit a run"
-                ),
-            ));
-        }
+        self.demand(
+            *messages <= MOST_MESSAGES,
+            span.unwrap_or(&file.duration.span),
+            format!(
+                "{messages:.0} messages by the end of this phase; at most {MOST_MESSAGES:.0} fit a run"
+            ),
+        )?;
         let churn = self.churn(&file, duration)?;
         Ok(Phase {
             name: file.name,
             duration,
             load,
-            skew,
+            skew: file.skew.map_or(0.0, |skew| skew.value),
             silent: self.silent(&file.silent)?,
             churn,
             measured: file.measured,
@@ -132,18 +124,16 @@ impl Checker<'_> {
                 ),
             ));
         }
-        if think_time.value.low.0.is_zero() {
-            return Err(self.wrong(
-                &think_time.span,
-                "people think longer than 0s: else there is no end to what they could send",
-            ));
-        }
-        if !vocabulary.acknowledges_messages {
-            return Err(self.wrong(
-                &think_time.span,
-                "a closed load waits for acknowledgements, and this server gives none (`acknowledges_messages = false`)",
-            ));
-        }
+        self.demand(
+            !think_time.value.low.0.is_zero(),
+            &think_time.span,
+            "people think longer than 0s: else there is no end to what they could send",
+        )?;
+        self.demand(
+            vocabulary.acknowledges_messages,
+            &think_time.span,
+            "a closed load waits for acknowledgements, and this server gives none (`acknowledges_messages = false`)",
+        )?;
         Ok(Load::Closed {
             think_time: think_time.value,
         })
@@ -151,19 +141,11 @@ impl Checker<'_> {
 
     fn open(&self, file: &FilePhase, duration: Duration) -> Result<Open, Located> {
         let rate = file.rate.as_ref().map_or(0.0, |rate| rate.value.0);
-        if let Some(steps) = &file.steps {
-            if file.ramp_to.is_none() {
-                return Err(self.wrong(
-                    &steps.span,
-                    "`steps` lead somewhere: say where with `ramp_to`",
-                ));
-            }
-            if !(2..=10_000).contains(&steps.value) {
-                return Err(self.wrong(
-                    &steps.span,
-                    "2 to 10000 steps, the first at `rate`, the last at `ramp_to`",
-                ));
-            }
+        if let Some(Placed { value, span }) = &file.steps {
+            let nowhere = "`steps` lead somewhere: say where with `ramp_to`";
+            self.demand(file.ramp_to.is_some(), span, nowhere)?;
+            let so_many = "2 to 10000 steps, the first at `rate`, the last at `ramp_to`";
+            self.demand((2..=10_000).contains(value), span, so_many)?;
         }
         Ok(Open {
             rate,
@@ -182,40 +164,28 @@ impl Checker<'_> {
         let Some(Placed { value: spike, span }) = &file.spike else {
             return Ok(None);
         };
-        let (after, lasts) = (spike.after.0, spike.lasts.0);
-        if lasts.is_zero() {
-            return Err(self.wrong(span, "a spike lasts longer than 0s"));
-        }
-        if after.checked_add(lasts).is_none_or(|end| end > duration) {
-            return Err(self.wrong(
-                span,
-                format!(
-                    "the spike is not over when the phase is: {} + {} is more than {}",
-                    spike.after, spike.lasts, file.duration.value
-                ),
-            ));
-        }
-        Ok(Some(Spike {
-            rate: spike.rate.0,
-            after,
-            lasts,
-        }))
+        let Spike { after, lasts, .. } = spike;
+        self.demand(!lasts.0.is_zero(), span, "a spike lasts longer than 0s")?;
+        let end = after.0.checked_add(lasts.0);
+        self.demand(
+            end.is_some_and(|end| end <= duration),
+            span,
+            format!(
+                "the spike is not over when the phase is: {after} + {lasts} is more than {}",
+                file.duration.value
+            ),
+        )?;
+        Ok(Some(*spike))
     }
 
     fn burst(&self, file: &FilePhase) -> Result<Option<Burst>, Located> {
         let Some(Placed { value: burst, span }) = &file.burst else {
             return Ok(None);
         };
-        if burst.messages == 0 || burst.every.0.is_zero() {
-            return Err(self.wrong(
-                span,
-                "a burst has a message or more, and comes every 1ns or more",
-            ));
-        }
-        Ok(Some(Burst {
-            messages: burst.messages,
-            every: burst.every.0,
-        }))
+        let is_one = burst.messages > 0 && !burst.every.0.is_zero();
+        let none = "a burst has a message or more, and comes every 1ns or more";
+        self.demand(is_one, span, none)?;
+        Ok(Some(*burst))
     }
 
     fn churn(&self, file: &FilePhase, duration: Duration) -> Result<Churn, Located> {
@@ -251,30 +221,25 @@ impl Checker<'_> {
                 .filter(|rate| rate.value.0 > 0.0)
                 .map(|rate| rate.span.clone())
         };
-        if let Some(span) = wanted(&phase.connects)
-            && population.connected >= 1.0
-        {
-            return Err(self.wrong(
+        if let Some(span) = wanted(&phase.connects) {
+            self.demand(
+                population.connected < 1.0,
                 &span,
                 "everybody is connected already: leave somebody to come with `connected = \"50%\"` in [population]",
-            ));
+            )?;
         }
-        if let Some(span) = wanted(&phase.joins)
-            && population.joined >= 1.0
-            && !somebody_leaves
-        {
-            return Err(self.wrong(
+        if let Some(span) = wanted(&phase.joins) {
+            self.demand(
+                population.joined < 1.0 || somebody_leaves,
                 &span,
                 "everything is joined already: leave something with `joined = \"50%\"` in [population], or by `leaves`",
-            ));
+            )?;
         }
         for (key, rate) in [("leaves", &phase.leaves), ("rejoins", &phase.rejoins)] {
             let kind = without_leave(population, vocabulary);
             if let (Some(span), Some(kind)) = (wanted(rate), kind) {
-                return Err(self.wrong(
-                    &span,
-                    format!("`{key}` need an event: [server.events.{kind}] has no `leave`"),
-                ));
+                let none = format!("`{key}` need an event: [server.events.{kind}] has no `leave`");
+                return Err(self.wrong(&span, none));
             }
         }
         Ok(())

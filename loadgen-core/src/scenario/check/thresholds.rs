@@ -52,13 +52,10 @@ impl Checker<'_> {
         measured: bool,
         vocabulary: &Vocabulary,
     ) -> Result<Vec<Threshold>, Located> {
-        if let (false, Some((key, _))) = (measured, file.0.first()) {
-            return Err(self.wrong(
-                &key.span,
-                "nothing of this phase is measured (`measured = false`): no threshold can judge it",
-            ));
-        }
         for (key, condition) in &file.0 {
+            let unmeasured =
+                "nothing of this phase is measured (`measured = false`): no threshold can judge it";
+            self.demand(measured, &key.span, unmeasured)?;
             let subject = self.subject(key)?;
             if let (Subject::Count(_), Some(after)) = (subject, condition.value.abort_after()) {
                 return Err(self.wrong(
@@ -69,7 +66,7 @@ impl Checker<'_> {
                     ),
                 ));
             }
-            if let Some(metric) = metric(subject)
+            if let Some(metric) = subject.metric()
                 && WHOLE_RUN.contains(&metric)
             {
                 let metric = metric.definition().key;
@@ -101,19 +98,15 @@ impl Checker<'_> {
         let mut threshold =
             parse_condition(subject, text).map_err(|message| self.wrong(span, message))?;
         if let Some(after) = condition.value.abort_after() {
-            let late = match subject {
-                Subject::Count(Count::Lost) => true,
-                _ => metric(subject).is_some_and(|metric| AT_THE_END.contains(&metric)),
+            let in_time = match subject {
+                Subject::Count(count) => count != Count::Lost,
+                other => other
+                    .metric()
+                    .is_none_or(|metric| !AT_THE_END.contains(&metric)),
             };
-            if late {
-                return Err(self.wrong(
-                    &after.span,
-                    format!(
-                        "{} is known at the end only: it can't end the run early",
-                        key.value
-                    ),
-                ));
-            }
+            let key = &key.value;
+            let late = format!("{key} is known at the end only: it can't end the run early");
+            self.demand(in_time, &after.span, late)?;
             threshold.abort_after = Some(after.value.0);
         }
         Ok(threshold)
@@ -134,7 +127,7 @@ impl Checker<'_> {
                 "[server.events] has no `failed`"
             }
             Subject::Count(_) => return Ok(()),
-            _ => match metric(subject) {
+            _ => match subject.metric() {
                 Some(Metric::Confirm | Metric::ConfirmAfterDelivery)
                     if !named(|names| names.confirmed.is_some()) =>
                 {
@@ -151,15 +144,5 @@ impl Checker<'_> {
             },
         };
         Err(self.wrong(span, format!("there will be no such number: {missing}")))
-    }
-}
-
-fn metric(subject: Subject) -> Option<Metric> {
-    match subject {
-        Subject::Percentile(metric, _)
-        | Subject::Max(metric)
-        | Subject::Mean(metric)
-        | Subject::Within(metric, _) => Some(metric),
-        Subject::Count(_) => None,
     }
 }

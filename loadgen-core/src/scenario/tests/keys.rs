@@ -137,20 +137,17 @@ duration = "1s"
         sizes,
         [
             ChannelSize::Fixed(50),
-            ChannelSize::Range {
-                least: 10,
-                most: 200
-            },
-            ChannelSize::Zipf {
+            ChannelSize::Range(10, 200),
+            ChannelSize::Zipf(Zipf {
                 least: 5,
                 most: 500,
-                exponent: 1.1
-            },
-            ChannelSize::Zipf {
+                zipf: 1.1
+            }),
+            ChannelSize::Zipf(Zipf {
                 least: 2,
                 most: 20,
-                exponent: 1.0
-            },
+                zipf: 1.0
+            }),
         ]
     );
     assert_eq!(
@@ -188,13 +185,13 @@ duration = "1s"
             ramp_to: 100.0,
             steps: Some(4),
             spike: Some(Spike {
-                rate: 500.0,
-                after: Duration::from_secs(5),
-                lasts: Duration::from_secs(15),
+                rate: Rate(500.0),
+                after: Span(Duration::from_secs(5)),
+                lasts: Span(Duration::from_secs(15)),
             }),
             burst: Some(Burst {
                 messages: 100,
-                every: Duration::from_secs(1),
+                every: Span(Duration::from_secs(1)),
             }),
             arrivals: Arrivals::Uniform,
         })
