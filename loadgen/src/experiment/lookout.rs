@@ -20,7 +20,7 @@ use crate::{
     observed::Ended,
     plan::Plan,
     rig::{
-        System,
+        Death, System,
         machine::{HiccupMonitor, Monitor},
     },
 };
@@ -60,14 +60,14 @@ impl Lookout<'_> {
                     Some(Milestone::Ready) => ready += 1,
                     Some(Milestone::CannotConnect { user, error }) => {
                         return match self.death(Duration::from_millis(500)).await {
-                            Some(why) => Ok(Err(Ended::Died(why))),
+                            Some(death) => Ok(Err(self.died(death))),
                             None => Err(RunError::Connect { user, url: self.address.to_owned(), error }),
                         };
                     }
                     Some(Milestone::Sent) => {}
                     None => return Ok(Err(Ended::Died("all workers ended".into()))),
                 },
-                why = self.system.died() => return Ok(Err(Ended::Died(why))),
+                death = self.system.died() => return Ok(Err(self.died(death))),
                 () = self.interrupt.nth(1) => return Err(RunError::Interrupted),
                 () = tokio::time::sleep(TICK) => {
                     let elapsed = nanos(crew.elapsed());
@@ -93,11 +93,12 @@ impl Lookout<'_> {
                     Some(_) => {}
                     None => return Err(Ended::Died("all workers ended".into())),
                 },
-                why = self.system.died() => return Err(Ended::Died(why)),
+                death = self.system.died() => return Err(self.died(death)),
                 () = self.interrupt.nth(1) => return Err(Ended::Interrupted),
                 () = tokio::time::sleep(TICK) => {
-                    if let Some(why) = self.everybody_gone(crew) {
-                        return Err(Ended::Died(self.death(TICK).await.unwrap_or(why)));
+                    if let Some(gone) = self.everybody_gone(crew) {
+                        let death = self.death(TICK).await.unwrap_or(gone);
+                        return Err(self.died(death));
                     }
                     let elapsed = crew.clock.now().saturating_sub(start);
                     if let Some(missed) = self.missed(crew, elapsed) {
@@ -156,11 +157,12 @@ impl Lookout<'_> {
                 (seen, since) = (now, tokio::time::Instant::now());
             }
             tokio::select! {
-                why = self.system.died() => return Err(Ended::Died(why)),
+                death = self.system.died() => return Err(self.died(death)),
                 () = self.interrupt.nth(1) => return Err(Ended::Interrupted),
                 () = tokio::time::sleep(Duration::from_millis(20)) => {
-                    if let Some(why) = self.everybody_gone(crew) {
-                        return Err(Ended::Died(self.death(TICK).await.unwrap_or(why)));
+                    if let Some(gone) = self.everybody_gone(crew) {
+                        let death = self.death(TICK).await.unwrap_or(gone);
+                        return Err(self.died(death));
                     }
                 }
             }
@@ -170,18 +172,36 @@ impl Lookout<'_> {
         Ok(())
     }
 
-    /// In words, if nobody is connected any more.
-    fn everybody_gone(&self, crew: &Crew) -> Option<String> {
+    /// If nobody is connected any more.
+    fn everybody_gone(&self, crew: &Crew) -> Option<Death> {
         let closed = crew.progress.closed.load(Relaxed);
         let left = crew.progress.connected.load(Relaxed);
-        (closed > 0 && left == 0)
-            .then(|| format!("{} closed all {closed} connections", self.address))
+        (closed > 0 && left == 0).then(|| Death {
+            what: format!("{} closed all {closed} connections", self.address),
+            at: Instant::now(),
+        })
     }
 
     /// Why the server process died, if it does within that time: its connections break before it is gone.
-    async fn death(&mut self, within: Duration) -> Option<String> {
+    async fn death(&mut self, within: Duration) -> Option<Death> {
         tokio::time::timeout(within, self.system.died()).await.ok()
     }
+
+    fn died(&self, death: Death) -> Ended {
+        died(death, self.began)
+    }
+}
+
+/// What ended a run whose schedule began then: what died and when.
+pub(super) fn died(death: Death, began: Option<Instant>) -> Ended {
+    let Death { what, at } = death;
+    Ended::Died(match began {
+        Some(began) => {
+            let after = at.saturating_duration_since(began).as_secs_f64();
+            format!("{after:.1} s after the schedule began, {what}")
+        }
+        None => format!("before the schedule began, {what}"),
+    })
 }
 
 fn phase_at(plan: &Plan, elapsed: Nanos) -> String {

@@ -12,7 +12,7 @@ use super::{
     arm::{Arm, Part},
     awaited::Awaited,
     environment,
-    lookout::Lookout,
+    lookout::{self, Lookout},
     watch::{Event, Watcher},
 };
 use crate::{
@@ -25,7 +25,7 @@ use crate::{
     model::{Metric, body},
     observed::{Ended, GeneratorUse, Lookup, Moment, Observed, ProcessUse, Stored},
     rig::{
-        Audit, Present, QueueSampler, ResourceSampler, System, Usage,
+        Audit, Present, QueueSampler, ResourceSampler, System, TargetError, Usage,
         machine::{HiccupMonitor, Monitor},
         usage_of,
     },
@@ -79,7 +79,7 @@ async fn observe(
     let audit = arm.system.audit().await;
     let durability = arm.system.durability().await;
     let before = arm.system.present().await;
-    let mut observed = run(arm, bench, watcher).await?;
+    let (mut observed, began) = run(arm, bench, watcher).await?;
     observed.durability = durability;
     if let Some(times) = arm.system.times().await {
         observed.recorded.adopt(Metric::ServerEmit, &times.emit);
@@ -90,20 +90,33 @@ async fn observe(
     if !died && before.is_some_and(Present::is_none) {
         observed.left = wait_until_left(&*arm.system).await;
     }
-    observed.stored = match audit {
-        Some(audit) => look_up(&audit, arm, died, watcher).await,
-        None => Lookup::NotAsked,
-    };
+    if let Some(audit) = audit {
+        watcher.event(Event::Stage("audit"));
+        observed.stored = match look_up(&audit, arm).await {
+            Ok(stored) => Lookup::Found(stored),
+            // A store that died with its server can't be asked.
+            Err(_) if died => Lookup::Failed,
+            Err(error) => {
+                match arm.system.store_gone().await {
+                    Some(death) => observed.ended = Some(lookout::died(death, began)),
+                    None => watcher.event(Event::Notice(format!(
+                        "the store could not be looked up: {error}"
+                    ))),
+                }
+                Lookup::Failed
+            }
+        };
+    }
     observed.record_slowest(&arm.plan);
     Ok(observed)
 }
 
-/// Connects, sends and drains.
+/// Connects, sends and drains; and when the schedule began.
 async fn run(
     arm: &mut Arm<'_>,
     bench: &Bench<'_>,
     watcher: &mut dyn Watcher,
-) -> Result<Observed, RunError> {
+) -> Result<(Observed, Option<Instant>), RunError> {
     let scenario = Arc::clone(&arm.scenario);
     let promises = arm.promises(bench.driver.asks_for_acks());
     let address = arm.system.address().to_owned();
@@ -152,14 +165,15 @@ async fn run(
     if let Some(hiccups) = &hiccups {
         observed.recorded.adopt(Metric::Hiccup, &hiccups.all);
     }
-    Ok(Observed {
+    let observed = Observed {
         machine: machine.unwrap_or_default(),
         hiccups,
         generator,
         server,
         ended: stage.err(),
         ..observed
-    })
+    };
+    Ok((observed, began))
 }
 
 /// The workers for an arm, not yet started.
@@ -195,27 +209,18 @@ fn workers(options: &Options) -> usize {
         .unwrap_or_else(|| (environment::cores() / 2).max(1))
 }
 
-/// Looks up every stored message of the run. A store that died with its server can't be asked.
-async fn look_up(audit: &Audit, arm: &Arm<'_>, died: bool, watcher: &mut dyn Watcher) -> Lookup {
-    watcher.event(Event::Stage("audit"));
+/// Looks up every stored message of the run.
+async fn look_up(audit: &Audit, arm: &Arm<'_>) -> Result<Stored, TargetError> {
     let mut stored = Stored::new(arm.plan.sends.len());
-    let visited = audit
+    audit
         .visit(&arm.run_id.body_prefix(), &mut |document| {
             if let Some(message) = body::message_of(&arm.run_id, &document.body) {
                 let id = ObjectId::from_bytes(document.id).to_hex();
                 stored.add(message, hash(&id));
             }
         })
-        .await;
-    match visited {
-        Ok(()) => Lookup::Found(stored),
-        Err(_) if died => Lookup::Failed,
-        Err(error) => {
-            let notice = format!("the store could not be looked up: {error}");
-            watcher.event(Event::Notice(notice));
-            Lookup::Failed
-        }
-    }
+        .await?;
+    Ok(stored)
 }
 
 /// Waits until the server knows nobody any more, or says who is left.

@@ -109,7 +109,13 @@ pub async fn run(
             let measured = session.measure(floor.into_iter().chain(arms)).await;
             let stopped = store.stop().await;
             let measured = measured?;
-            stopped?;
+            match stopped {
+                // A dead store can't be told to forget what it holds, and what was measured is not lost for it.
+                Err(error) if measured.died.is_some() => {
+                    session.notice(error.to_string());
+                }
+                stopped => stopped?,
+            }
             measured
         }
     };

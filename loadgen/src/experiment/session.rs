@@ -190,7 +190,7 @@ impl Session<'_> {
         }
     }
 
-    fn notice(&mut self, text: impl Into<String>) {
+    pub(super) fn notice(&mut self, text: impl Into<String>) {
         self.watcher.event(Event::Notice(text.into()));
     }
 }

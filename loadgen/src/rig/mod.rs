@@ -23,6 +23,7 @@ mod resources;
 mod status;
 mod store;
 mod system;
+mod vigil;
 
 pub use audit::{Audit, StoredMessage};
 pub use error::{TargetError, UnknownStore};
@@ -34,4 +35,4 @@ pub(crate) use resources::cpu_ticks;
 pub use resources::{ResourceSample, ResourceSampler, Usage, usage_of};
 pub use status::{Present, ServerTimes, durability, lists_messages, present, server_times};
 pub use store::{RunningStore, StoreChoice};
-pub use system::{OwnServer, Running, System};
+pub use system::{Death, OwnServer, Running, System};

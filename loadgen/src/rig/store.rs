@@ -11,6 +11,7 @@ use super::{
     leftover::Leftover,
     mongo,
     mongod::{self, Mongod},
+    vigil::Vigil,
 };
 
 /// Names the MongoDB that `auto` takes first.
@@ -143,6 +144,19 @@ impl RunningStore {
         match &self.destination {
             Destination::Memory => Audit::memory(server_url),
             Destination::Mongo { uri, database } => Audit::mongo(uri, database),
+        }
+    }
+
+    /// Watches from now on whether it answers; `None` of the simulation, which can't die alone.
+    ///
+    /// # Errors
+    /// [`TargetError::MongoUri`] for what is no connection string.
+    pub(super) async fn vigil(&self) -> Result<Option<Vigil>, TargetError> {
+        match &self.destination {
+            Destination::Memory => Ok(None),
+            Destination::Mongo { uri, .. } => {
+                Vigil::start(uri, self.description.clone()).await.map(Some)
+            }
         }
     }
 

@@ -138,7 +138,7 @@ fn start_long(bench: &Bench) -> (Child, u32) {
 }
 
 /// The server process that a run has started.
-fn wait_for_server(parent: u32) -> u32 {
+pub fn wait_for_server(parent: u32) -> u32 {
     for _ in 0..200 {
         let output = Command::new("pgrep")
             .args(["-P", &parent.to_string(), "-f", "serve --host"])
@@ -170,7 +170,8 @@ fn a_server_that_dies_in_mid_run_leaves_an_incomplete_report() {
     let ended = ended(child);
     assert_eq!(ended.code, Some(5), "{}{}", ended.stdout, ended.stderr);
     assert!(
-        only_error(&ended).contains("the server died: killed by signal 9"),
+        only_error(&ended)
+            .contains(" s after the schedule began, the server died: killed by signal 9"),
         "{}",
         ended.stderr
     );

@@ -6,6 +6,7 @@
 )]
 
 mod bad_input;
+mod bad_store;
 mod bad_target;
 mod clients;
 mod floor;

@@ -3,7 +3,7 @@
 mod own;
 mod url;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
@@ -12,10 +12,20 @@ use super::{
     audit::Audit,
     error::TargetError,
     status::{self, Present, ServerTimes},
+    vigil::Vigil,
 };
 
 /// How long a process may take to listen, and to end after its last message.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The end of a system, or of what it needs, that nobody asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Death {
+    /// What died and of what, as in `the server died: killed by signal 9`.
+    pub what: String,
+    /// When.
+    pub at: Instant,
+}
 
 /// A system under test. What it can't say it leaves at the defaults.
 #[async_trait(?Send)]
@@ -57,9 +67,20 @@ pub trait System {
         None
     }
 
-    /// Resolves when it has ended without having been asked to, and says why. May be dropped and called again.
-    async fn died(&mut self) -> String {
+    /// Resolves when it, or the store that it needs, has ended without having been asked to. May be dropped and called
+    /// again.
+    async fn died(&mut self) -> Death {
         std::future::pending().await
+    }
+
+    /// Whether its store is gone now, where that is known.
+    async fn store_gone(&self) -> Option<Death> {
+        None
+    }
+
+    /// Whether its delivery mode is known: that of a server that somebody else started is its own.
+    fn has_known_delivery(&self) -> bool {
+        true
     }
 
     /// Ends what was started; in words, what was wrong with the way it ended.
@@ -68,5 +89,13 @@ pub trait System {
     /// If it can't be ended.
     async fn stop(&mut self) -> Result<Option<String>, TargetError> {
         Ok(None)
+    }
+}
+
+/// Why the store died that a system needs.
+async fn gone(vigil: Option<&Vigil>) -> Death {
+    match vigil {
+        Some(vigil) => vigil.gone().await,
+        None => std::future::pending().await,
     }
 }

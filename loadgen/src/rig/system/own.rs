@@ -1,14 +1,17 @@
 //! What this program starts for one run: a server, or the bare relay, which only passes frames on.
 
+use std::time::Instant;
+
 use async_trait::async_trait;
 
-use super::{PATIENCE, System};
+use super::{Death, PATIENCE, System};
 use crate::rig::{
     audit::Audit,
     error::TargetError,
     process::RunningServer,
     status::{self, ServerTimes},
     store::RunningStore,
+    vigil::Vigil,
 };
 
 /// This very program as a server on a store that is there already, or as the relay.
@@ -20,6 +23,7 @@ pub struct OwnServer<'a> {
     store: Option<&'a RunningStore>,
     url: String,
     running: Option<RunningServer>,
+    vigil: Option<Vigil>,
 }
 
 impl<'a> OwnServer<'a> {
@@ -32,6 +36,7 @@ impl<'a> OwnServer<'a> {
             store: Some(store),
             url: String::new(),
             running: None,
+            vigil: None,
         }
     }
 
@@ -43,6 +48,7 @@ impl<'a> OwnServer<'a> {
             store: None,
             url: String::new(),
             running: None,
+            vigil: None,
         }
     }
 }
@@ -53,6 +59,9 @@ impl System for OwnServer<'_> {
         let running = RunningServer::start(&self.arguments, PATIENCE).await?;
         running.url().clone_into(&mut self.url);
         self.running = Some(running);
+        if let Some(store) = self.store {
+            self.vigil = store.vigil().await?;
+        }
         Ok(())
     }
 
@@ -76,14 +85,28 @@ impl System for OwnServer<'_> {
         Some(self.store?.audit(&self.url))
     }
 
-    async fn died(&mut self) -> String {
-        match &mut self.running {
-            Some(running) => format!("the server died: {}", running.exited().await),
-            None => std::future::pending().await,
+    async fn died(&mut self) -> Death {
+        let server = async {
+            match &mut self.running {
+                Some(running) => running.exited().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            exit = server => Death {
+                what: format!("the server died: {exit}"),
+                at: Instant::now(),
+            },
+            death = super::gone(self.vigil.as_ref()) => death,
         }
     }
 
+    async fn store_gone(&self) -> Option<Death> {
+        self.vigil.as_ref()?.silent().await
+    }
+
     async fn stop(&mut self) -> Result<Option<String>, TargetError> {
+        self.vigil = None;
         let Some(running) = self.running.take() else {
             return Ok(None);
         };

@@ -2,13 +2,14 @@
 
 use async_trait::async_trait;
 
-use super::System;
-use crate::rig::{audit::Audit, error::TargetError, probe::probe, status};
+use super::{Death, System};
+use crate::rig::{audit::Audit, error::TargetError, mongo, probe::probe, status, vigil::Vigil};
 
 /// A running server at a URL.
 pub struct Running {
     url: String,
     audit: Option<(String, String)>,
+    vigil: Option<Vigil>,
 }
 
 impl Running {
@@ -17,6 +18,7 @@ impl Running {
         Self {
             url: url.to_owned(),
             audit,
+            vigil: None,
         }
     }
 }
@@ -24,7 +26,12 @@ impl Running {
 #[async_trait(?Send)]
 impl System for Running {
     async fn start(&mut self) -> Result<(), TargetError> {
-        probe(&self.url).await
+        probe(&self.url).await?;
+        if let Some((uri, _)) = &self.audit {
+            let store = format!("MongoDB at {}", mongo::redacted(uri));
+            self.vigil = Some(Vigil::start(uri, store).await?);
+        }
+        Ok(())
     }
 
     fn address(&self) -> &str {
@@ -33,6 +40,18 @@ impl System for Running {
 
     fn store(&self) -> String {
         "the target's own".to_owned()
+    }
+
+    fn has_known_delivery(&self) -> bool {
+        false
+    }
+
+    async fn died(&mut self) -> Death {
+        super::gone(self.vigil.as_ref()).await
+    }
+
+    async fn store_gone(&self) -> Option<Death> {
+        self.vigil.as_ref()?.silent().await
     }
 
     /// Where the user says, or on its own page if it has one.
