@@ -6,6 +6,7 @@ use loadgen::{
     command::exit_code::Exit,
     judge::{Check, Verdict},
     model::{Count, Metric, percentile},
+    report::statements::DELIVERIES,
 };
 
 fn page() -> String {
@@ -43,6 +44,22 @@ fn every_count_is_named() {
         .map(|row| row[0].clone())
         .collect();
     assert_eq!(named, Count::ALL.map(Count::key));
+}
+
+#[test]
+fn every_count_of_deliveries_is_defined_once() {
+    let rows = table("### The counts").into_iter();
+    let defined: Vec<(String, String)> = rows
+        .map(|row| {
+            let key = row[1].rsplit('.').next().unwrap_or_default();
+            (key.to_owned(), row[0].clone())
+        })
+        .collect();
+    let known = DELIVERIES.map(|(key, words)| match key {
+        "planned" => ("deliveries".to_owned(), words.to_owned()),
+        key => (key.to_owned(), words.to_owned()),
+    });
+    assert_eq!(defined, known);
 }
 
 #[test]

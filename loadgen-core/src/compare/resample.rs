@@ -194,6 +194,7 @@ mod tests {
             second: 0,
             deliveries: histogram.len(),
             over: 0,
+            lost: Some(0),
             p50: None,
             p99: None,
             max: None,

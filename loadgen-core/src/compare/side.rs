@@ -73,9 +73,7 @@ impl<'a> Side<'a> {
             Subject::Within(metric, limit) => {
                 let mut results = self.run.metrics.iter();
                 let result = results.find(|result| result.metric == metric)?;
-                let mut within = result.within.iter();
-                let within = within.find(|within| within.limit == nanos(limit))?;
-                statistic::share(within.count, result.n)
+                result.share_within(nanos(limit))?
             }
             Subject::Count(count) => statistic::count(count, &self.run.totals) as f64,
         })

@@ -6,6 +6,6 @@ pub mod statistic;
 pub mod verdict;
 
 pub use self::{
-    checks::{Account, Check, Example, Finding, Promises, Totals, account},
+    checks::{Account, Check, Example, Finding, Missing, Promises, Totals, account},
     verdict::{Judged, Judgement, Reason, Verdict, judge, unjudgeable},
 };

@@ -31,6 +31,24 @@ pub fn of(histogram: &Histogram<u64>, percentile: f64) -> Result<u64, u64> {
     Ok(histogram.value_at_quantile((percentile / 100.0).next_down()))
 }
 
+/// The same of samples of which so many never came: these took longer than any other. `None`: the percentile is one of
+/// them.
+///
+/// # Errors
+/// How many samples it needs.
+pub fn of_due(histogram: &Histogram<u64>, lost: u64, percentile: f64) -> Result<Option<u64>, u64> {
+    let (came, due) = (histogram.len(), histogram.len() + lost);
+    let needed = needed(percentile);
+    if due < needed {
+        return Err(needed);
+    }
+    let rank = ((due as f64 * (percentile / 100.0).next_down()).ceil() as u64).max(1);
+    Ok(
+        (rank <= came)
+            .then(|| histogram.value_at_quantile((rank as f64 / came as f64).next_down())),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,6 +68,24 @@ mod tests {
         histogram.saturating_record_n(1, 29_970);
         histogram.saturating_record_n(1_000, 30);
         assert_eq!(of(&histogram, 99.9), Ok(1));
+    }
+
+    #[test]
+    fn rule_13_what_never_came_took_longer_than_all_that_did() {
+        let mut histogram = histogram::empty();
+        for value in 1..=990 {
+            histogram.saturating_record(value);
+        }
+        assert_eq!(of_due(&histogram, 10, 99.0), Ok(Some(990)));
+        assert_eq!(of_due(&histogram, 11, 99.0), Ok(None));
+        assert_eq!(of_due(&histogram, 10, 50.0), Ok(Some(500)));
+        assert_eq!(of_due(&histogram, 9, 99.0), Err(1_000));
+        histogram.saturating_record_n(990, 10);
+        assert_eq!(
+            of_due(&histogram, 0, 50.0).ok(),
+            of(&histogram, 50.0).ok().map(Some)
+        );
+        assert_eq!(of_due(&histogram::empty(), 20, 50.0), Ok(None));
     }
 
     #[test]

@@ -1,6 +1,12 @@
 //! Who sent and who received: one slot for each message and member, written without locks while the run goes on.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::{
+    collections::HashMap,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+    },
+};
 
 use crate::model::Nanos;
 
@@ -11,6 +17,9 @@ use crate::model::Nanos;
 #[derive(Debug)]
 pub struct Ledger {
     slots: Box<[AtomicU64]>,
+    /// What a slot's counters can't hold. Only a server that repeats itself more than twice gets an entry, so that the lock
+    /// is never taken beside a healthy one.
+    beyond: Mutex<HashMap<usize, Beyond>>,
     sent: Box<[AtomicU64]>,
     first: Box<[AtomicU32]>,
     slowest: Box<[AtomicU32]>,
@@ -18,9 +27,15 @@ pub struct Ledger {
 
 /// What one member saw of one message.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Slot(u64);
+pub struct Slot {
+    bits: u64,
+    beyond: Beyond,
+}
 
-/// Counters in a slot are of two bits: none, once, twice, three times or more.
+/// How often more than [`FULL`] each of a slot's counters was raised.
+type Beyond = [u32; 4];
+
+/// Counters in a slot are of two bits, from this one on: none, once, twice, three times; more is kept apart.
 #[derive(Clone, Copy)]
 enum Counter {
     Delivered = 32,
@@ -28,6 +43,9 @@ enum Counter {
     Failed = 36,
     Acked = 38,
 }
+
+/// As much as two bits hold.
+const FULL: u64 = 0b11;
 
 /// Flags in a slot.
 #[derive(Clone, Copy)]
@@ -58,6 +76,7 @@ impl Ledger {
             slots: std::iter::repeat_with(AtomicU64::default)
                 .take(slots)
                 .collect(),
+            beyond: Mutex::default(),
             sent: std::iter::repeat_with(AtomicU64::default)
                 .take(messages)
                 .collect(),
@@ -117,11 +136,10 @@ impl Ledger {
             if changed {
                 seen.set(Flag::Changed);
             }
-            let first = seen.count(Counter::Delivered) == 0;
+            let first = seen.add(Counter::Delivered);
             if first {
-                seen.0 |= u64::from(arrival);
+                seen.bits |= u64::from(arrival);
             }
-            seen.add(Counter::Delivered);
             first
         })
     }
@@ -150,9 +168,7 @@ impl Ledger {
             if !accepted {
                 seen.set(Flag::AckRefused);
             }
-            let first = seen.count(Counter::Acked) == 0;
-            seen.add(Counter::Acked);
-            first
+            seen.add(Counter::Acked)
         })
     }
 
@@ -163,7 +179,18 @@ impl Ledger {
 
     /// What a member saw.
     pub fn slot(&self, slot: usize) -> Slot {
-        Slot(self.slots[slot].load(Relaxed))
+        let mut seen = Slot {
+            bits: self.slots[slot].load(Relaxed),
+            beyond: Beyond::default(),
+        };
+        if seen.has_full_counter() {
+            seen.beyond = self.beyond().get(&slot).copied().unwrap_or_default();
+        }
+        seen
+    }
+
+    fn beyond(&self) -> std::sync::MutexGuard<'_, HashMap<usize, Beyond>> {
+        self.beyond.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds what another process noted. A slot has one writer, so that what one has the other has not.
@@ -174,6 +201,13 @@ impl Ledger {
         for (mine, theirs) in self.slots.iter().zip(&other.slots) {
             mine.fetch_or(theirs.load(Relaxed), Relaxed);
         }
+        let theirs = other.beyond().clone();
+        let mut beyond = self.beyond();
+        for (slot, theirs) in theirs {
+            let mine = beyond.entry(slot).or_default();
+            *mine = std::array::from_fn(|counter| mine[counter].max(theirs[counter]));
+        }
+        drop(beyond);
         for (mine, theirs) in self.sent.iter().zip(&other.sent) {
             mine.fetch_max(theirs.load(Relaxed), Relaxed);
         }
@@ -186,9 +220,13 @@ impl Ledger {
     }
 
     fn update<T>(&self, slot: usize, change: impl FnOnce(&mut Slot) -> T) -> T {
-        let mut seen = self.slot(slot);
+        let before = self.slot(slot);
+        let mut seen = before;
         let result = change(&mut seen);
-        self.slots[slot].store(seen.0, Relaxed);
+        self.slots[slot].store(seen.bits, Relaxed);
+        if seen.beyond != before.beyond {
+            self.beyond().insert(slot, seen.beyond);
+        }
         result
     }
 }
@@ -206,29 +244,29 @@ pub fn id_bits(hash: u64) -> u64 {
 }
 
 impl Slot {
-    /// How often the message was delivered to this member; 3 stands for 3 or more, here and below.
-    pub fn deliveries(self) -> u8 {
+    /// How often the message was delivered to this member.
+    pub fn deliveries(self) -> u64 {
         self.count(Counter::Delivered)
     }
 
     /// How often it was confirmed to this member.
-    pub fn confirmations(self) -> u8 {
+    pub fn confirmations(self) -> u64 {
         self.count(Counter::Confirmed)
     }
 
     /// How often it was told as failed to this member.
-    pub fn failures(self) -> u8 {
+    pub fn failures(self) -> u64 {
         self.count(Counter::Failed)
     }
 
     /// How often it was acknowledged: a sender's slot only.
-    pub fn acks(self) -> u8 {
+    pub fn acks(self) -> u64 {
         self.count(Counter::Acked)
     }
 
     /// The place of the first delivery among all events on that socket.
     pub fn arrival(self) -> u32 {
-        self.0 as u32
+        self.bits as u32
     }
 
     /// Confirmed or Failed came before the delivery.
@@ -253,13 +291,13 @@ impl Slot {
 
     /// The `_id` that this member was told, as [`id_bits`] of its hash.
     pub fn id(self) -> Option<u64> {
-        let id = self.0 >> ID;
+        let id = self.bits >> ID;
         (id != 0).then_some(id)
     }
 
     fn note_id(&mut self, hash: u64) {
         match self.id() {
-            None => self.0 |= id_bits(hash) << ID,
+            None => self.bits |= id_bits(hash) << ID,
             Some(known) if known != id_bits(hash) => self.set(Flag::IdDiffers),
             Some(_) => {}
         }
@@ -274,22 +312,53 @@ impl Slot {
         first
     }
 
-    fn count(self, counter: Counter) -> u8 {
-        (self.0 >> counter as u32 & 0b11) as u8
+    fn count(self, counter: Counter) -> u64 {
+        self.held(counter) + u64::from(self.beyond[counter.place()])
     }
 
-    fn add(&mut self, counter: Counter) {
-        if self.count(counter) < 0b11 {
-            self.0 += 1 << counter as u32;
+    /// As much of a count as its two bits hold.
+    fn held(self, counter: Counter) -> u64 {
+        self.bits >> counter as u32 & FULL
+    }
+
+    fn has_full_counter(self) -> bool {
+        Counter::ALL
+            .into_iter()
+            .any(|counter| self.held(counter) == FULL)
+    }
+
+    /// Counts one more. `true` for the first.
+    fn add(&mut self, counter: Counter) -> bool {
+        let held = self.held(counter);
+        if held < FULL {
+            self.bits += 1 << counter as u32;
+        } else {
+            let beyond = &mut self.beyond[counter.place()];
+            *beyond = beyond.saturating_add(1);
         }
+        held == 0
     }
 
     fn has(self, flag: Flag) -> bool {
-        self.0 >> flag as u32 & 1 == 1
+        self.bits >> flag as u32 & 1 == 1
     }
 
     fn set(&mut self, flag: Flag) {
-        self.0 |= 1 << flag as u32;
+        self.bits |= 1 << flag as u32;
+    }
+}
+
+impl Counter {
+    const ALL: [Counter; 4] = [
+        Counter::Delivered,
+        Counter::Confirmed,
+        Counter::Failed,
+        Counter::Acked,
+    ];
+
+    /// Its place in [`Beyond`].
+    const fn place(self) -> usize {
+        (self as usize - Counter::Delivered as usize) / 2
     }
 }
 
@@ -312,13 +381,30 @@ mod tests {
     }
 
     #[test]
-    fn counters_stop_at_three_and_leave_their_neighbours_alone() {
-        let ledger = Ledger::new(1, 1);
-        for arrival in 0..9 {
+    fn counters_go_on_beyond_their_bits_and_leave_their_neighbours_alone() {
+        let ledger = Ledger::new(1, 2);
+        for arrival in 0..91 {
             ledger.delivered(0, arrival, false);
         }
-        assert_eq!(ledger.slot(0).deliveries(), 3);
-        assert_eq!(ledger.slot(0).confirmations(), 0);
+        for _ in 0..5 {
+            ledger.confirmed(0, 7);
+        }
+        ledger.acked(0, true);
+        let slot = ledger.slot(0);
+        assert_eq!((slot.deliveries(), slot.arrival()), (91, 0));
+        assert_eq!((slot.confirmations(), slot.failures()), (5, 0));
+        assert_eq!((slot.acks(), slot.id()), (1, Some(7)));
+        assert_eq!(ledger.slot(1), Slot::default());
+    }
+
+    #[test]
+    fn beside_a_server_that_repeats_nothing_more_than_twice_nothing_is_kept_apart() {
+        let ledger = Ledger::new(1, 1);
+        for arrival in 0..3 {
+            ledger.delivered(0, arrival, false);
+            ledger.confirmed(0, 7);
+        }
+        assert!(ledger.beyond().is_empty());
     }
 
     #[test]

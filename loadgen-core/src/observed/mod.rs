@@ -19,7 +19,8 @@ pub use self::{
     machine::{Cause, Hiccups, MachineSecond},
     presence::{Entry, Step},
     recorder::{
-        DeliverySample, Layout, Over, PROMISE, Recorded, Recorder, Samples, WINDOW, Watched, Window,
+        DeliverySample, Layout, Over, PROMISE, Recorded, Recorder, SIZES, Samples, SizeClass,
+        WINDOW, Watched, Window,
     },
     stored::{Lookup, Stored},
     strays::{Stray, StrayKind, Strays},
@@ -120,13 +121,15 @@ impl Observed {
         });
     }
 
-    /// Adds the metric that only the whole ledger knows: of each measured message, its slowest delivery.
-    pub fn record_slowest(&mut self, plan: &Plan) {
+    /// Adds the metric that only the whole ledger knows: of each measured message, its slowest delivery. One that some
+    /// member never got has none.
+    pub fn record_slowest(&mut self, plan: &Plan, lost: impl Fn(u32) -> bool) {
         let mut slowest = Recorder::new(Arc::clone(self.recorded.layout()));
         slowest.begin(0);
         for (message, send) in (0..).zip(&plan.sends) {
             if plan.phase_of(send).measured
                 && let Some(latency) = self.ledger.slowest(message)
+                && !lost(message)
             {
                 let metric = Metric::DeliverySlowest;
                 slowest.record_in(send.phase, metric, send.at, send.at + latency);

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::statements::{percentile_value, sampled};
+use super::statements::{due, percentile_value, sampled};
 use crate::{
     model::Metric,
     observed::PROMISE,
@@ -56,21 +56,43 @@ fn entries(report: &Report, run: &Run) -> Vec<Entry> {
             }
         }
     }
-    if let Some(result) = sampled(run, Metric::Delivery)
-        && let Some(within) = result.within.iter().find(|within| within.limit == PROMISE)
+    // What was lost never came in time: a chart must not improve when messages vanish.
+    if let Some(result) = due(run, Metric::Delivery)
+        && let Some(within) = result.within(PROMISE)
     {
-        let over = 100.0 * (result.n - within.count.min(result.n)) as f64 / result.n as f64;
-        let extra = format!("n = {}, {}", result.n, report.verdict.name());
+        let due = result.due();
+        let over = 100.0 * due.saturating_sub(within) as f64 / due as f64;
+        let extra = format!(
+            "n = {due}, {} of them lost, {}",
+            result.lost,
+            report.verdict.name()
+        );
         entries.push(entry("deliveries over 5 ms", "%", over, extra));
     }
-    let lost = (run.totals.lost + run.totals.duplicated) as f64;
-    let extra = format!("of {} expected", run.totals.expected);
-    entries.push(entry(
-        "deliveries lost or duplicated",
-        "deliveries",
-        lost,
-        extra,
-    ));
+    let of = |count: u64, words: &str| format!("of {count} {words}");
+    let totals = &run.totals;
+    for (name, unit, count, extra) in [
+        (
+            "deliveries lost",
+            "deliveries",
+            totals.lost,
+            of(totals.expected, "due"),
+        ),
+        (
+            "deliveries duplicated",
+            "copies",
+            totals.duplicated,
+            of(totals.delivered, "arrived"),
+        ),
+        (
+            "senders' own copies missing",
+            "copies",
+            totals.echo_missing,
+            of(totals.sent, "messages sent"),
+        ),
+    ] {
+        entries.push(entry(name, unit, count as f64, extra));
+    }
     if let Some(server) = &run.server
         && run.totals.sent > 0
     {

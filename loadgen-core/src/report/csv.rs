@@ -5,13 +5,14 @@ use csv::Writer;
 use crate::result::{Report, Run, UsageSecond, WindowResult, usage::per_second};
 
 /// The columns; their units stand in their names.
-const HEADER: [&str; 21] = [
+const HEADER: [&str; 22] = [
     "delivery",
     "second",
     "phase",
     "scheduled",
     "sent",
     "deliveries",
+    "lost",
     "over_5ms",
     "p50_ns",
     "p99_ns",
@@ -51,13 +52,15 @@ fn row(report: &Report, run: &Run, window: &WindowResult) -> [String; HEADER.len
     let server = run.server.as_ref().map(|server| server.usage.as_slice());
     let [server_cpu, server_resident, queue] = process(server.unwrap_or_default(), second);
     [
-        run.delivery.name().to_owned(),
+        run.mode_key().to_owned(),
         second.to_string(),
         phase(report, second),
         window.scheduled.to_string(),
         window.sent.to_string(),
         window.deliveries.to_string(),
-        window.over.to_string(),
+        known(window.lost),
+        // What was lost is over every limit.
+        (window.over + window.lost.unwrap_or(0)).to_string(),
         known(window.p50),
         known(window.p99),
         known(window.max),

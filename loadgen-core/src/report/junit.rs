@@ -17,7 +17,7 @@ struct Suite {
     name: String,
     timestamp: String,
     time: String,
-    properties: Vec<(&'static str, String)>,
+    properties: Vec<(String, String)>,
     cases: Vec<Case>,
     sentence: String,
 }
@@ -55,10 +55,7 @@ pub(super) fn render(report: &Report) -> Result<String, askama::Error> {
         // Without its fraction and its zone, as the schema wants it.
         timestamp: report.started.chars().take(19).collect(),
         time: seconds(report),
-        properties: statements::environment(report)
-            .into_iter()
-            .map(|(name, value)| (name, legal(&value)))
-            .collect(),
+        properties: properties(report),
         cases,
         sentence: legal(&format!(
             "{}: {}",
@@ -68,6 +65,23 @@ pub(super) fn render(report: &Report) -> Result<String, askama::Error> {
         name,
     };
     Ok(suite.render()? + "\n")
+}
+
+/// The account of the run, and where it was measured.
+fn properties(report: &Report) -> Vec<(String, String)> {
+    let counts = report.runs.last().map_or_else(Vec::new, |run| {
+        let messages = statements::messages(run).into_iter();
+        let messages = messages.map(|one| (format!("messages {}", one.words), one.count));
+        let deliveries = statements::deliveries(report, run).into_iter();
+        let deliveries = deliveries.map(|one| (format!("deliveries {}", one.words), one.count));
+        messages.chain(deliveries).collect()
+    });
+    let counts = counts
+        .into_iter()
+        .map(|(name, count)| (name, count.to_string()));
+    let environment = statements::environment(report).into_iter();
+    let environment = environment.map(|(name, value)| (name.to_owned(), legal(&value)));
+    counts.chain(environment).collect()
 }
 
 fn seconds(report: &Report) -> String {
@@ -81,7 +95,7 @@ fn seconds(report: &Report) -> String {
 fn cases(report: &Report, run: &Run) -> Vec<Case> {
     let class = |part: &str| {
         let name = legal(&report.scenario.name);
-        format!("{name}.{}.{part}", run.delivery.name())
+        format!("{name}.{}.{part}", run.mode_key())
     };
     let mut cases = vec![Case {
         class: class("verdict"),

@@ -1,6 +1,6 @@
 //! The table of all latencies, as the page and Markdown show it: a row for each metric of each run.
 
-use super::statements::{self, sampled, within};
+use super::statements::{self, due, within};
 use crate::{
     model::{
         Metric,
@@ -29,11 +29,11 @@ pub(super) struct Latency {
 pub(super) fn latencies(report: &Report) -> Vec<Latency> {
     let rows = Metric::ALL.into_iter().flat_map(|metric| {
         report.runs.iter().filter_map(move |run| {
-            let result = sampled(run, metric)?;
+            let result = due(run, metric)?;
             Some(Latency {
                 title: metric.definition().title,
                 measures: result.measures.clone(),
-                mode: run.delivery.name(),
+                mode: run.mode(),
                 n: count(result.n),
                 percentiles: PERCENTILES
                     .map(|p| statements::percentile(result, p))

@@ -5,7 +5,7 @@ use askama::Template;
 use super::{
     floor,
     latencies::{Latency, latencies},
-    statements::{self, Counts, Outcome},
+    statements::{self, Accounts, Outcome},
 };
 use crate::{
     model::numbers::{count, limit},
@@ -41,7 +41,7 @@ struct Summary {
 /// What there is to say of each run.
 struct Part {
     mode: &'static str,
-    counts: Counts,
+    accounts: Accounts,
     disturbed: usize,
     seconds: usize,
     /// How many times the relay's median and p95 the server's are.
@@ -71,7 +71,7 @@ pub(super) fn render(report: &Report) -> Result<String, askama::Error> {
         percentiles: PERCENTILES,
         promise: limit(PROMISE),
         latencies: latencies(report),
-        runs: report.runs.iter().map(part).collect(),
+        runs: report.runs.iter().map(|run| part(report, run)).collect(),
         environment: environment
             .map(|(name, value)| (name, escaped(&value)))
             .collect(),
@@ -103,12 +103,12 @@ fn limits(run: &Run) -> (Vec<(String, &'static str, String)>, usize) {
     (rows, kept)
 }
 
-fn part(run: &Run) -> Part {
+fn part(report: &Report, run: &Run) -> Part {
     let example = |example| escaped(&short(&statements::example(example)));
     let findings = run.findings.iter();
     Part {
-        mode: run.delivery.name(),
-        counts: statements::counts(run),
+        mode: run.mode(),
+        accounts: statements::accounts(report, run),
         disturbed: statements::disturbed(run),
         seconds: run.windows.len(),
         floor: run.floor.as_ref().map(floor::sentence),

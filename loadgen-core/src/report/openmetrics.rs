@@ -78,7 +78,7 @@ pub(super) fn render(report: &Report) -> Result<String, RenderError> {
 fn latencies(report: &Report, metric: Metric) -> Result<Option<Family>, HistogramError> {
     let mut samples = Vec::new();
     for run in &report.runs {
-        if let Some(result) = statements::sampled(run, metric) {
+        if let Some(result) = statements::due(run, metric) {
             samples.extend(buckets(&labels(report, run), result)?);
         }
     }
@@ -106,15 +106,16 @@ fn buckets(labels: &str, result: &MetricResult) -> Result<Vec<Sample>, Histogram
         value,
     };
     let up_to = |limit: u64| {
-        let counted = result.within.iter().find(|within| within.limit == limit);
-        let count = counted.map_or_else(|| at_most(&histogram, limit), |within| within.count);
+        let counted = result.within(limit);
+        let count = counted.unwrap_or_else(|| at_most(&histogram, limit));
         bucket((limit as f64 / 1e9).to_string(), count)
     };
     let sum = result.mean.unwrap_or_default() * result.n as f64 / 1e9;
     let mut samples: Vec<Sample> = BUCKETS.into_iter().map(up_to).collect();
-    samples.push(bucket("+Inf".to_owned(), result.n));
+    // What was lost took longer than any limit.
+    samples.push(bucket("+Inf".to_owned(), result.due()));
     samples.push(whole("_sum", format!("{sum:.9}")));
-    samples.push(whole("_count", result.n.to_string()));
+    samples.push(whole("_count", result.due().to_string()));
     Ok(samples)
 }
 
@@ -130,13 +131,13 @@ fn messages(report: &Report) -> Family {
     let help = "Messages of the run by what became of them";
     by_state("loadgen_messages", help, report, |run| {
         let totals = &run.totals;
-        let mut states = vec![
-            ("scheduled", totals.scheduled),
-            ("sent", totals.sent),
-            ("dropped", totals.dropped),
+        let messages = statements::messages(run).into_iter();
+        let mut states: Vec<_> = messages.map(|one| (one.key, one.count)).collect();
+        states.extend([
             ("confirmed", totals.confirmed),
+            ("acknowledged", totals.acknowledged),
             ("failed", totals.failed),
-        ];
+        ]);
         states.extend(totals.stored.map(|stored| ("stored", stored)));
         states
     })
@@ -145,13 +146,8 @@ fn messages(report: &Report) -> Family {
 fn deliveries(report: &Report) -> Family {
     let help = "Deliveries to others by what became of them";
     by_state("loadgen_deliveries", help, report, |run| {
-        let totals = &run.totals;
-        vec![
-            ("expected", totals.expected),
-            ("delivered", totals.delivered),
-            ("lost", totals.lost),
-            ("duplicated", totals.duplicated),
-        ]
+        let deliveries = statements::deliveries(report, run).into_iter();
+        deliveries.map(|one| (one.key, one.count)).collect()
     })
 }
 
@@ -268,7 +264,7 @@ fn labels(report: &Report, run: &Run) -> String {
     format!(
         "scenario=\"{}\",delivery=\"{}\"",
         escaped(&report.scenario.name),
-        run.delivery.name()
+        run.mode_key()
     )
 }
 

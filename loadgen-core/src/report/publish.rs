@@ -14,7 +14,6 @@ use crate::{
     model::{
         Metric,
         numbers::{count, duration, limit, share},
-        percentile,
     },
     observed::PROMISE,
     result::{Document, Report, Run},
@@ -137,8 +136,8 @@ fn claim(latest: &[&Report]) -> (String, &'static str) {
         // A channel of 1,000 is never asked to keep the promise, and has more deliveries than all others.
         if judges_the_promise(run) {
             let judged = statements::judged(run);
-            deliveries += judged.0;
-            within += judged.1;
+            deliveries += judged.due;
+            within += judged.within;
             promising += 1;
         }
     }
@@ -232,18 +231,22 @@ fn section(runs: &[&Report]) -> Result<Section, RenderError> {
 fn run_line(report: &Report) -> Result<(RunLine, Point), RenderError> {
     let place = place(report);
     let commit = report.environment.commit.as_deref().unwrap_or("unknown");
-    let mut latencies = [None, None];
+    let mut latencies = [Err(0), Err(0)];
     let (mut within, mut lost) = ("-".to_owned(), "-".to_owned());
     if let Some(run) = report.runs.last() {
         let judged = statements::judged_latencies(run)?;
-        latencies = [50.0, 99.0].map(|p| percentile::of(&judged, p).ok());
-        let (deliveries, came) = statements::judged(run);
-        if deliveries > 0 {
-            within = share(came as f64 / deliveries as f64);
+        latencies = [50.0, 99.0].map(|p| statements::judged_percentile(run, &judged, p));
+        let counts = statements::judged(run);
+        if counts.due > 0 {
+            within = share(counts.within as f64 / counts.due as f64);
         }
         lost = count(run.totals.lost);
     }
-    let shown = |latency: Option<u64>| latency.map_or_else(|| "too few".to_owned(), duration);
+    let shown = |latency: Result<Option<u64>, u64>| match latency {
+        Ok(Some(latency)) => duration(latency),
+        Ok(None) => "never".to_owned(),
+        Err(_) => "too few".to_owned(),
+    };
     let line = RunLine {
         day: report
             .started
@@ -262,7 +265,7 @@ fn run_line(report: &Report) -> Result<(RunLine, Point), RenderError> {
     };
     let point = Point {
         name: commit.chars().take(7).collect(),
-        latencies,
+        latencies: latencies.map(|latency| latency.ok().flatten()),
     };
     Ok((line, point))
 }

@@ -3,13 +3,14 @@
 use hdrhistogram::Histogram;
 
 use crate::{
-    judge::{Check, Finding, Judged, Reason, Verdict},
+    judge::{Check, Finding, Judged as Limit, Reason, Verdict},
     model::{
         Count, Delivery, HistogramError, Metric, Nanos, histogram,
         numbers::{bytes, count, duration, limit, share},
+        percentile,
     },
     observed::PROMISE,
-    result::{MetricResult, Report, Run, WindowResult},
+    result::{HeldTo, MetricResult, Report, Run, WindowResult},
 };
 
 /// The result in one sentence, for a reader who has only ten seconds.
@@ -39,8 +40,8 @@ fn broken(finding: &Finding) -> String {
 }
 
 fn kept(run: &Run, reason: &str) -> String {
-    let (deliveries, within) = judged(run);
-    if deliveries == 0 {
+    let Judged { due, within, .. } = judged(run);
+    if due == 0 {
         return format!("Every promise and every limit was kept: {reason}.");
     }
     let calm = match left_out(run) {
@@ -49,20 +50,38 @@ fn kept(run: &Run, reason: &str) -> String {
     };
     format!(
         "{} of {} deliveries{calm} arrived within {} of their intended send, and none was lost or doubled.",
-        share(within as f64 / deliveries as f64),
-        count(deliveries),
+        share(within as f64 / due as f64),
+        count(due),
         limit(PROMISE),
     )
 }
 
-/// Deliveries in the seconds that count, and how many of these were within the promise.
-pub(super) fn judged(run: &Run) -> (u64, u64) {
-    counted(run).fold((0, 0), |(all, within), window| {
-        (
-            all + window.deliveries,
-            within + window.deliveries - window.over.min(window.deliveries),
-        )
-    })
+/// Deliveries that were due in the seconds that the verdict rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Judged {
+    /// All of them.
+    pub due: u64,
+    /// Of these, those that came within the promise.
+    pub within: u64,
+    /// Of these, those that never came.
+    pub lost: u64,
+}
+
+/// Deliveries that were due in the seconds that count.
+pub(super) fn judged(run: &Run) -> Judged {
+    let came: u64 = counted(run).map(|window| window.deliveries).sum();
+    let over: u64 = counted(run).map(|window| window.over).sum();
+    let lost = if run.windows.iter().any(|window| window.lost.is_some()) {
+        counted(run).filter_map(|window| window.lost).sum()
+    } else {
+        // In a result that does not say in which seconds, all of it is charged.
+        due(run, Metric::Delivery).map_or(0, |result| result.lost)
+    };
+    Judged {
+        due: came + lost,
+        within: came.saturating_sub(over),
+        lost,
+    }
 }
 
 /// The seconds that the verdict rests on.
@@ -100,6 +119,18 @@ pub(crate) fn judged_latencies(run: &Run) -> Result<Histogram<u64>, HistogramErr
     }
 }
 
+/// A percentile of the deliveries that were due in the seconds that the verdict rests on; `None`: one that never came.
+///
+/// # Errors
+/// How many it needs.
+pub(super) fn judged_percentile(
+    run: &Run,
+    latencies: &Histogram<u64>,
+    wanted: f64,
+) -> Result<Option<Nanos>, u64> {
+    percentile::of_due(latencies, judged(run).lost, wanted)
+}
+
 /// How a check came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome<'a> {
@@ -129,6 +160,7 @@ fn outcome(run: &Run, check: Check) -> Outcome<'_> {
         }
         // What is missing from a run that was cut off was never waited for (`Account::of_a_cut_run`).
         Check::Lost
+        | Check::EchoMissing
         | Check::EndMissing
         | Check::AckWrong
         | Check::FailedButStored
@@ -143,13 +175,31 @@ fn outcome(run: &Run, check: Check) -> Outcome<'_> {
         {
             Outcome::NotMade("a message that is saved first has no end of its own")
         }
-        _ => Outcome::Kept,
+        _ => not_held_to(run, check).map_or(Outcome::Kept, Outcome::NotMade),
     }
+}
+
+/// Why a check could not be made, where the server never promised what it is about.
+fn not_held_to(run: &Run, check: Check) -> Option<&'static str> {
+    let held_to = run.held_to?;
+    let (held, why) = match check {
+        Check::EndMissing | Check::EndTwice | Check::EndEarly | Check::EndOrphaned => {
+            (held_to.ends, "this server says no end of a message")
+        }
+        Check::AckWrong => (held_to.acks, "this server acknowledges no message"),
+        Check::EchoMissing => (held_to.echo, "this server sends no copy to the sender"),
+        Check::StateLeft => (
+            held_to.forgets,
+            "nobody could ask the server, or others were there",
+        ),
+        _ => return None,
+    };
+    (!held).then_some(why)
 }
 
 /// The verdict on a limit in its run. Where the whole run is invalid and no limit by itself, no time was shown to be kept;
 /// counts are not spoilt by a busy machine.
-pub(super) fn verdict(run: &Run, judged: &Judged) -> Verdict {
+pub(super) fn verdict(run: &Run, judged: &Limit) -> Verdict {
     let subject = judged.threshold.split_whitespace().next();
     let on_a_count = Count::ALL.iter().any(|count| Some(count.key()) == subject);
     let mut thresholds = run.judgement.thresholds.iter();
@@ -158,6 +208,12 @@ pub(super) fn verdict(run: &Run, judged: &Judged) -> Verdict {
         Verdict::Invalid if !on_a_count && !by_itself => Verdict::Invalid,
         _ => judged.verdict,
     }
+}
+
+/// The result of a metric, if any of its samples was due.
+pub(super) fn due(run: &Run, metric: Metric) -> Option<&MetricResult> {
+    let mut results = run.metrics.iter();
+    results.find(|result| result.metric == metric && result.due() > 0)
 }
 
 /// The result of a metric, if the run has one with samples.
@@ -184,44 +240,126 @@ pub(super) fn percentile_value(result: &MetricResult, wanted: f64) -> Option<Nan
     percentiles.find(|p| p.percentile == wanted)?.value
 }
 
-/// The share of the samples at or under a limit, where it was counted.
+/// The share of what was due that came at or under a limit, where it was counted.
 pub(super) fn within(result: &MetricResult, limit: Nanos) -> Option<String> {
-    let within = result.within.iter().find(|within| within.limit == limit)?;
-    (result.n > 0).then(|| share(within.count as f64 / result.n as f64))
+    result.share_within(limit).map(share)
 }
 
-/// How many messages and deliveries became what, for people; `stored` is half a sentence.
-pub(super) struct Counts {
-    pub scheduled: String,
-    pub sent: String,
-    pub dropped: String,
-    pub expected: String,
-    pub delivered: String,
-    pub lost: String,
-    pub duplicated: String,
-    pub confirmed: String,
-    pub failed: String,
-    pub stored: String,
+/// The accounts of a run in sentences without a full stop, the same in every format for people.
+pub(super) struct Accounts {
+    pub messages: String,
+    pub deliveries: String,
+    pub store: String,
 }
 
-/// The counts of a run.
-pub(super) fn counts(run: &Run) -> Counts {
-    let totals = &run.totals;
-    Counts {
-        scheduled: count(totals.scheduled),
-        sent: count(totals.sent),
-        dropped: count(totals.dropped),
-        expected: count(totals.expected),
-        delivered: count(totals.delivered),
-        lost: count(totals.lost),
-        duplicated: count(totals.duplicated),
-        confirmed: count(totals.confirmed),
-        failed: count(totals.failed),
-        stored: match totals.stored {
-            Some(stored) => format!("{} of the confirmed found in the store", count(stored)),
-            None => "not looked up in the store".to_owned(),
-        },
+/// The account of a run in sentences.
+pub(super) fn accounts(report: &Report, run: &Run) -> Accounts {
+    let said = |counts: Vec<Counted>| {
+        let counts = counts.iter();
+        let counts = counts.map(|one| format!("{} {}", count(one.count), one.words));
+        counts.collect::<Vec<_>>().join(", ")
+    };
+    Accounts {
+        messages: said(messages(run)),
+        deliveries: said(deliveries(report, run)),
+        store: saved(run),
     }
+}
+
+/// What was said of the store, in the server's own terms, and what was found in it.
+fn saved(run: &Run) -> String {
+    let totals = &run.totals;
+    let (said, of) = match run.held_to {
+        Some(HeldTo {
+            ends: false,
+            acks: false,
+            ..
+        }) => return "the server says nothing of what it stores".to_owned(),
+        Some(HeldTo {
+            ends: false,
+            ack_confirms: false,
+            ..
+        }) => (
+            format!("{} acknowledged", count(totals.acknowledged)),
+            "acknowledged",
+        ),
+        _ => (
+            format!(
+                "{} confirmed, {} failed",
+                count(totals.confirmed),
+                count(totals.failed)
+            ),
+            "confirmed",
+        ),
+    };
+    match totals.stored {
+        Some(stored) => format!("{said}, {} of the {of} found in the store", count(stored)),
+        None => format!("{said}, not looked up in the store"),
+    }
+}
+
+/// How many users connected, and joined where the server says so.
+pub(super) fn connected(run: &Run) -> String {
+    let generator = &run.generator;
+    let joined = match sampled(run, Metric::Join) {
+        Some(_) => " and joined",
+        None => "",
+    };
+    format!(
+        "{} users connected{joined} in {:.2} s",
+        count(generator.connections),
+        generator.connect_seconds
+    )
+}
+
+/// A count of the account.
+pub(super) struct Counted {
+    /// As machines read it.
+    pub key: &'static str,
+    /// As people do.
+    pub words: &'static str,
+    pub count: u64,
+}
+
+/// The counts of deliveries, as machines and as people read them (`docs/MEASUREMENT.md`, "The counts").
+pub const DELIVERIES: [(&str, &str); 7] = [
+    ("planned", "planned"),
+    ("expected", "due"),
+    ("delivered", "arrived"),
+    ("lost", "lost"),
+    ("duplicated", "duplicated"),
+    ("echo_missing", "own copies missing"),
+    ("grey", "grey"),
+];
+
+fn named((key, words): (&'static str, &'static str), count: u64) -> Counted {
+    Counted { key, words, count }
+}
+
+/// What became of the messages.
+pub(super) fn messages(run: &Run) -> Vec<Counted> {
+    let totals = &run.totals;
+    vec![
+        named(("scheduled", "scheduled"), totals.scheduled),
+        named(("sent", "sent"), totals.sent),
+        named(("dropped", "dropped"), totals.dropped),
+    ]
+}
+
+/// What became of the deliveries: the account that all formats show.
+pub(super) fn deliveries(report: &Report, run: &Run) -> Vec<Counted> {
+    let totals = &run.totals;
+    let counts = [
+        report.scenario.deliveries,
+        totals.expected,
+        totals.delivered,
+        totals.lost,
+        totals.duplicated,
+        totals.echo_missing,
+        run.grey,
+    ];
+    let counts = DELIVERIES.into_iter().zip(counts);
+    counts.map(|(names, count)| named(names, count)).collect()
 }
 
 /// One case of a finding, in words. What came off the wire may hold control characters, and these have no business on a
@@ -283,7 +421,13 @@ pub(super) fn environment(report: &Report) -> Vec<(&'static str, String)> {
         rows.extend([
             ("store", run.store.clone()),
             ("durability", run.durability.clone().unwrap_or_else(unknown)),
-            ("dialect", run.dialect.name().to_owned()),
+            (
+                "dialect",
+                match run.own_events {
+                    true => "the server's own events".to_owned(),
+                    false => run.dialect.name().to_owned(),
+                },
+            ),
             (
                 "client",
                 format!("{}, {}", run.generator.client, run.generator.transport),

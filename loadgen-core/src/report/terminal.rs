@@ -68,7 +68,7 @@ pub fn render(report: &Report, colour: bool) -> Result<String, askama::Error> {
         model: parts::model(report.scenario.model),
         runs: runs()
             .enumerate()
-            .map(|(index, run)| run_text(run, index + 1 < report.runs.len()))
+            .map(|(index, run)| run_text(report, run, index + 1 < report.runs.len()))
             .collect(),
         latencies: table(report),
         parts: runs().filter_map(parts::parts).collect(),
@@ -149,7 +149,7 @@ fn paint(verdict: Verdict, colour: bool) -> String {
     format!("\x1b[1;{code}m{name}\x1b[0m")
 }
 
-fn run_text(run: &Run, baseline: bool) -> RunText {
+fn run_text(report: &Report, run: &Run, baseline: bool) -> RunText {
     let role = match baseline {
         true => " (the baseline, not judged by limits)",
         false => "",
@@ -161,41 +161,23 @@ fn run_text(run: &Run, baseline: bool) -> RunText {
     RunText {
         heading: format!(
             "{} delivery{role}, store: {}{durability}",
-            run.delivery.name(),
+            run.mode(),
             run.store
         ),
-        lines: lines(run),
+        lines: lines(report, run),
     }
 }
 
-fn lines(run: &Run) -> Vec<(&'static str, String)> {
-    let counts = statements::counts(run);
+fn lines(report: &Report, run: &Run) -> Vec<(&'static str, String)> {
+    let accounts = statements::accounts(report, run);
     let mut lines = Vec::new();
     if let Some(why) = &run.incomplete_because {
         lines.push(("INCOMPLETE:", why.clone()));
     }
     lines.extend([
-        (
-            "messages",
-            format!(
-                "{} scheduled, {} sent, {} dropped",
-                counts.scheduled, counts.sent, counts.dropped
-            ),
-        ),
-        (
-            "deliveries",
-            format!(
-                "{} expected, {} delivered, {} lost, {} duplicated",
-                counts.expected, counts.delivered, counts.lost, counts.duplicated
-            ),
-        ),
-        (
-            "store",
-            format!(
-                "{} confirmed, {} failed, {}",
-                counts.confirmed, counts.failed, counts.stored
-            ),
-        ),
+        ("messages", accounts.messages),
+        ("deliveries", accounts.deliveries),
+        ("store", accounts.store),
         ("generator", generator(run)),
     ]);
     lines.extend(cpu(run).map(|text| ("cpu", text)));
@@ -212,9 +194,8 @@ fn generator(run: &Run) -> String {
         None => String::new(),
     };
     format!(
-        "{} users connected and joined in {:.2} s{each}, {} worker{}",
-        count(generator.connections),
-        generator.connect_seconds,
+        "{}{each}, {} worker{}",
+        statements::connected(run),
         generator.workers,
         if generator.workers == 1 { "" } else { "s" },
     )
@@ -267,7 +248,7 @@ fn table(report: &Report) -> Table {
             }
             let mut row = vec![metric.definition().title.to_owned()];
             if several {
-                row.push(run.delivery.name().to_owned());
+                row.push(run.mode().to_owned());
             }
             row.extend(numbers(result));
             table.add_row(row);

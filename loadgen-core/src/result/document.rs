@@ -104,13 +104,15 @@ impl Document {
         match version {
             0 => Err(ParseError::Unknown { found: version }),
             VERSION => {
-                let report = serde_json::from_str(&text).map_err(malformed)?;
+                let mut report = serde_json::from_str(&text).map_err(malformed)?;
+                upgrade::early_accounts(&mut report);
                 Ok(Self { text, report })
             }
             1 => {
                 let old = serde_json::from_str(&text).map_err(malformed)?;
-                let report: Report =
+                let mut report: Report =
                     serde_json::from_value(upgrade::from_1(old)).map_err(malformed)?;
+                upgrade::early_accounts(&mut report);
                 let text = serde_json::to_string_pretty(&report).map_err(malformed)? + "\n";
                 Ok(Self { text, report })
             }

@@ -6,6 +6,7 @@ use hdrhistogram::Histogram;
 
 use super::{FloorResult, WindowResult, metric, results::windows};
 use crate::{
+    judge::Missing,
     model::{Metric, histogram, percentile},
     observed::{Observed, Window},
     plan::Plan,
@@ -79,10 +80,14 @@ fn one_after_the_other(floors: &[&Observed]) -> Vec<WindowResult> {
     let mut all = Vec::new();
     for floor in floors {
         let passed = all.last().map_or(0, |last: &WindowResult| last.second + 1);
-        all.extend(windows(floor).into_iter().map(|window| WindowResult {
-            second: window.second + passed,
-            ..window
-        }));
+        all.extend(
+            windows(floor, &Missing::default())
+                .into_iter()
+                .map(|window| WindowResult {
+                    second: window.second + passed,
+                    ..window
+                }),
+        );
     }
     all
 }

@@ -144,8 +144,18 @@ pub struct Environment {
 pub struct Run {
     /// When messages were delivered: before or after the save.
     pub delivery: Delivery,
+    /// Whether that is known: the mode of a server that somebody else started is its own, and `delivery` is then what it was
+    /// held to.
+    #[serde(default = "known")]
+    pub delivery_known: bool,
     /// The names that were spoken.
     pub dialect: Dialect,
+    /// Instead of a dialect's, the names were the server's own, by the scenario's map of them.
+    #[serde(default)]
+    pub own_events: bool,
+    /// What the server was held to beside its deliveries; `None` in results that did not record it.
+    #[serde(default)]
+    pub held_to: Option<HeldTo>,
     /// Where the server was: its URL.
     pub target: String,
     /// Which store the server saved into, in words.
@@ -176,7 +186,7 @@ pub struct Run {
     pub windows: Vec<WindowResult>,
     /// Deliveries to members that did not read at the time: accounted for, and left out of the latencies.
     pub unread: u64,
-    /// (message, member) pairs in the grey zone of a join, a leave or a reconnect: delivered or not, both are right.
+    /// Deliveries to others in the grey zone of a join, a leave or a reconnect: arrived or not, both are right.
     pub grey: u64,
     /// Samples that can't be: any of them makes the run invalid.
     pub impossible_samples: u64,
@@ -184,6 +194,34 @@ pub struct Run {
     pub generator: Generator,
     /// The server's own cost, where this program started it.
     pub server: Option<ServerUse>,
+}
+
+/// What a server is held to beside its deliveries to others: a check of anything else is not made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HeldTo {
+    /// Confirmed or Failed, to everybody who got a message.
+    pub ends: bool,
+    /// An acknowledgement to the sender.
+    pub acks: bool,
+    /// An acknowledgement says that the message is stored, since nothing else does.
+    pub ack_confirms: bool,
+    /// A copy to the sender.
+    pub echo: bool,
+    /// To know nobody any more when all have gone.
+    pub forgets: bool,
+}
+
+/// What a result of before does not say is known.
+fn known() -> bool {
+    true
+}
+
+/// When messages are delivered, in words that stand before "delivery".
+pub fn mode(delivery: Delivery, known: bool) -> &'static str {
+    match known {
+        true => delivery.name(),
+        false => "the target's own",
+    }
 }
 
 /// All samples of one metric.
@@ -195,6 +233,10 @@ pub struct MetricResult {
     pub measures: String,
     /// How many samples there are.
     pub n: u64,
+    /// Deliveries, or messages, that were due and never came to all: in no histogram and no percentile, and over every
+    /// limit.
+    #[serde(default)]
+    pub lost: u64,
     /// The smallest sample, in nanoseconds; `None` without samples, here and below.
     pub min: Option<Nanos>,
     /// The mean of all samples, in nanoseconds.
@@ -297,6 +339,9 @@ pub struct WindowResult {
     pub deliveries: u64,
     /// Of these, over the promise of 5 ms.
     pub over: u64,
+    /// Deliveries that were due in it and never came; `None` in results that did not record it.
+    #[serde(default)]
+    pub lost: Option<u64>,
     /// Their median in nanoseconds; `None` without enough samples.
     pub p50: Option<Nanos>,
     /// Their p99 in nanoseconds; `None` without enough samples.
@@ -369,6 +414,19 @@ pub struct ServerUse {
 }
 
 impl Run {
+    /// When messages were delivered, in words that stand before "delivery".
+    pub fn mode(&self) -> &'static str {
+        mode(self.delivery, self.delivery_known)
+    }
+
+    /// The same in one word, for machines.
+    pub fn mode_key(&self) -> &'static str {
+        match self.delivery_known {
+            true => self.delivery.name(),
+            false => "unknown",
+        }
+    }
+
     /// Deliveries per second in the seconds that hold measured ones, the first and the last of them left out since
     /// these may be cut.
     pub fn measured_rate(&self) -> Option<f64> {

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 
 use super::{
-    Generator, MetricResult, PERCENTILES, Percentile, PhaseResult, Run, ServerUse, SizeResult,
-    UsageSecond, WindowResult, Within,
+    Generator, HeldTo, MetricResult, PERCENTILES, Percentile, PhaseResult, Run, ServerUse,
+    SizeResult, UsageSecond, WindowResult, Within,
 };
 use crate::{
-    judge::{Account, Judgement},
+    judge::{Account, Judgement, Missing, Promises},
     model::{Delivery, Metric, Nanos, histogram::encode, percentile},
     observed::{GeneratorUse, Observed, ProcessUse, Recorded, Samples, Window},
     plan::{Plan, Share},
@@ -24,6 +24,10 @@ pub struct About<'a> {
     pub plan: &'a Plan,
     /// When messages were delivered.
     pub delivery: Delivery,
+    /// Whether that is known.
+    pub delivery_known: bool,
+    /// What the server owed.
+    pub promises: Promises,
     /// Where the system was.
     pub target: &'a str,
     /// Which store served.
@@ -38,19 +42,28 @@ pub fn run(about: About<'_>, observed: Observed, account: Account, judgement: Ju
     let incomplete = observed.incomplete().map(str::to_owned);
     Run {
         delivery: about.delivery,
+        delivery_known: about.delivery_known,
+        own_events: about.scenario.events.is_some(),
+        held_to: Some(HeldTo {
+            ends: about.promises.ends,
+            acks: about.promises.acks,
+            ack_confirms: about.promises.ack_confirms,
+            echo: about.promises.echo,
+            forgets: observed.left.is_some(),
+        }),
         dialect: about.scenario.dialect,
         target: about.target.to_owned(),
         complete: incomplete.is_none(),
         incomplete_because: incomplete,
         judgement,
         phases: phases(recorded, about.plan, &account),
-        sizes: sizes(recorded),
+        sizes: sizes(recorded, &account.missing),
         floor: None,
         totals: account.totals,
         findings: account.findings,
         audited: observed.stored.found().is_some(),
-        metrics: metrics(recorded),
-        windows: windows(&observed),
+        metrics: metrics(recorded, &account.missing),
+        windows: windows(&observed, &account.missing),
         unread: recorded.unread,
         grey: account.grey,
         impossible_samples: recorded.clamped + recorded.negative,
@@ -98,10 +111,17 @@ fn usage(taken: ProcessUse) -> Vec<UsageSecond> {
 }
 
 /// The metrics of a run, in the order of [`Metric::ALL`].
-fn metrics(recorded: &Recorded) -> Vec<MetricResult> {
+fn metrics(recorded: &Recorded, missing: &Missing) -> Vec<MetricResult> {
     let metrics = Metric::ALL.into_iter();
     metrics
-        .map(|metric| self::metric(metric, recorded))
+        .map(|metric| MetricResult {
+            lost: match metric {
+                Metric::Delivery | Metric::DeliveryAsSent => missing.deliveries_in.iter().sum(),
+                Metric::DeliverySlowest => missing.messages_in.iter().sum(),
+                _ => 0,
+            },
+            ..self::metric(metric, recorded)
+        })
         .collect()
 }
 
@@ -115,30 +135,39 @@ fn phases(recorded: &Recorded, plan: &Plan, account: &Account) -> Vec<PhaseResul
     let phases = (0..).zip(&plan.phases);
     phases
         .filter(|(_, phase)| phase.measured)
-        .map(|(index, phase)| PhaseResult {
-            name: phase.name.clone(),
-            totals: account
-                .phases
-                .get(usize::from(index))
-                .cloned()
-                .unwrap_or_default(),
-            delivery: metric_result(
-                Metric::Delivery,
-                recorded.samples_in(index, Metric::Delivery),
-                recorded.limits().all(),
-            ),
+        .map(|(index, phase)| {
+            let totals = account.phases.get(usize::from(index));
+            let totals = totals.cloned().unwrap_or_default();
+            let samples = recorded.samples_in(index, Metric::Delivery);
+            PhaseResult {
+                name: phase.name.clone(),
+                delivery: MetricResult {
+                    lost: totals.lost,
+                    ..metric_result(Metric::Delivery, samples, recorded.limits().all())
+                },
+                totals,
+            }
         })
         .collect()
 }
 
 /// Deliveries by the size of their conversation.
-fn sizes(recorded: &Recorded) -> Vec<SizeResult> {
-    let sizes = recorded.sizes();
+fn sizes(recorded: &Recorded, missing: &Missing) -> Vec<SizeResult> {
+    let none = Samples::new(recorded.limits());
+    let sizes = recorded.sizes().zip(missing.deliveries_of);
     sizes
-        .map(|(class, samples)| SizeResult {
+        .filter(|((_, samples), lost)| samples.is_some() || *lost > 0)
+        .map(|((class, samples), lost)| SizeResult {
             least: class.least,
             most: class.most,
-            delivery: metric_result(Metric::Delivery, samples, recorded.limits().all()),
+            delivery: MetricResult {
+                lost,
+                ..metric_result(
+                    Metric::Delivery,
+                    samples.unwrap_or(&none),
+                    recorded.limits().all(),
+                )
+            },
         })
         .collect()
 }
@@ -150,7 +179,7 @@ fn metric_result(metric: Metric, samples: &Samples, limits: &[Nanos]) -> MetricR
 }
 
 impl MetricResult {
-    /// What a histogram says, and how many of its samples are within each limit.
+    /// What a histogram says, and how many of its samples are within each limit; nothing was lost.
     pub fn of(metric: Metric, histogram: &Histogram<u64>, within: Vec<Within>) -> Self {
         let some = !histogram.is_empty();
         let definition = metric.definition();
@@ -158,6 +187,7 @@ impl MetricResult {
             metric,
             measures: format!("{} → {}", definition.from, definition.to),
             n: histogram.len(),
+            lost: 0,
             min: some.then(|| histogram.min()),
             mean: some.then(|| histogram.mean()),
             max: some.then(|| histogram.max()),
@@ -173,27 +203,49 @@ impl MetricResult {
             histogram: encode(histogram),
         }
     }
+
+    /// Samples that were due: those that came, and those that were lost.
+    pub fn due(&self) -> u64 {
+        self.n + self.lost
+    }
+
+    /// How many of the due ones were within a limit, where that was counted: what was lost is over every limit.
+    pub fn within(&self, limit: Nanos) -> Option<u64> {
+        let mut within = self.within.iter();
+        within
+            .find(|within| within.limit == limit)
+            .map(|within| within.count)
+    }
+
+    /// The share of the due ones within a limit; `None` where it was not counted, or nothing was due.
+    pub fn share_within(&self, limit: Nanos) -> Option<f64> {
+        let within = self.within(limit)?;
+        (self.due() > 0).then(|| within as f64 / self.due() as f64)
+    }
 }
 
 /// The seconds of a run in which messages of measured phases were due or delivered.
-pub(super) fn windows(observed: &Observed) -> Vec<WindowResult> {
+pub(super) fn windows(observed: &Observed, missing: &Missing) -> Vec<WindowResult> {
     let recorded = &observed.recorded;
     let longest = observed.hiccups.as_ref().map(|hiccups| &hiccups.longest);
     let none = Window::default();
     let deliveries = recorded.windows(Metric::Delivery);
-    (0..deliveries.len().max(recorded.sends.len()))
+    let lost = |second: usize| missing.deliveries_in.get(second).copied().unwrap_or(0);
+    let seconds = deliveries.len().max(recorded.sends.len());
+    (0..seconds.max(missing.deliveries_in.len()))
         .map(|second| {
             let window = deliveries.get(second).unwrap_or(&none);
             let sends = recorded.sends.get(second).copied().unwrap_or_default();
             (second, window, sends)
         })
-        .filter(|(_, window, sends)| window.n > 0 || sends.scheduled > 0)
+        .filter(|(second, window, sends)| window.n > 0 || sends.scheduled > 0 || lost(*second) > 0)
         .map(|(second, window, sends)| {
             let histogram = window.histogram();
             WindowResult {
                 second,
                 deliveries: window.n,
                 over: window.over.first().map_or(0, |over| over.n),
+                lost: Some(lost(second)),
                 p50: percentile::of(&histogram, 50.0).ok(),
                 p99: percentile::of(&histogram, 99.0).ok(),
                 max: (!histogram.is_empty()).then(|| histogram.max()),

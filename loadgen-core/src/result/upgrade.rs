@@ -2,7 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::VERSION;
+use super::{Report, Run, VERSION};
+use crate::{
+    judge::{Check, Finding},
+    model::Metric,
+};
 
 /// Version 1 knew neither phases, sizes and floor nor the histograms of single seconds, and had one client only.
 pub(super) fn from_1(mut result: Value) -> Value {
@@ -34,6 +38,55 @@ pub(super) fn from_1(mut result: Value) -> Value {
         }
     }
     result
+}
+
+/// The first results of version 2, and those of version 1, counted a sender's missing copy as a lost delivery, and did not
+/// say which metrics lacked what was lost.
+pub(super) fn early_accounts(report: &mut Report) {
+    for run in report.runs.iter_mut().filter(|run| run.held_to.is_none()) {
+        split_lost(run);
+        charge_lost(run);
+    }
+}
+
+fn split_lost(run: &mut Run) {
+    let mut findings = run.findings.iter_mut();
+    let Some(finding) = findings.find(|finding| finding.check == Check::Lost) else {
+        return;
+    };
+    let own = finding.count.saturating_sub(run.totals.lost);
+    if own == 0 {
+        return;
+    }
+    finding.count -= own;
+    let is_own = |note: &str| note.contains("the sender's own copy");
+    let (examples, others) = std::mem::take(&mut finding.examples)
+        .into_iter()
+        .partition(|example| example.note.as_deref().is_some_and(is_own));
+    finding.examples = others;
+    run.totals.echo_missing = own;
+    run.findings.push(Finding {
+        check: Check::EchoMissing,
+        count: own,
+        examples,
+    });
+    run.findings.retain(|finding| finding.count > 0);
+    run.findings.sort_by_key(|finding| finding.check);
+}
+
+fn charge_lost(run: &mut Run) {
+    for phase in &mut run.phases {
+        phase.delivery.lost = phase.totals.lost;
+    }
+    let lost = match &run.phases[..] {
+        [] => run.totals.lost,
+        phases => phases.iter().map(|phase| phase.totals.lost).sum(),
+    };
+    for result in &mut run.metrics {
+        if matches!(result.metric, Metric::Delivery | Metric::DeliveryAsSent) {
+            result.lost = lost;
+        }
+    }
 }
 
 fn fill(object: &mut Map<String, Value>, key: &str, value: Value) {

@@ -56,12 +56,15 @@ fn model(scenario: &Scenario) -> &'static str {
 }
 
 fn server(scenario: &Scenario) -> String {
-    let names = match scenario.events {
-        Some(_) => "its own events".to_owned(),
-        None => format!("dialect {}", scenario.dialect.name()),
-    };
+    if scenario.events.is_some() {
+        return "its own events, and its own delivery".to_owned();
+    }
     let modes: Vec<&str> = scenario.delivery.iter().map(|mode| mode.name()).collect();
-    format!("{names}; delivery {}", modes.join(", then "))
+    format!(
+        "dialect {}; delivery {}",
+        scenario.dialect.name(),
+        modes.join(", then ")
+    )
 }
 
 fn users(scenario: &Scenario) -> String {

@@ -7,6 +7,7 @@ use crate::{
     judge::Promises,
     model::{Delivery, RunId, Vocabulary},
     plan::Plan,
+    result,
     rig::{OwnServer, Running, RunningStore, System},
     scenario::{Scenario, Token},
 };
@@ -44,6 +45,16 @@ impl Arm<'_> {
             acknowledges_messages: vocabulary.acknowledges_messages && asks_for_acks,
             ..vocabulary
         }
+    }
+
+    /// Whether its delivery mode is known: of a server of our own, and where the scenario names another than the default.
+    pub(super) fn has_known_delivery(&self) -> bool {
+        self.system.has_known_delivery() || self.delivery != Delivery::default()
+    }
+
+    /// When it delivers, as far as that is known.
+    pub(super) fn mode(&self) -> &'static str {
+        result::mode(self.delivery, self.has_known_delivery())
     }
 
     /// What the system owes to such a client.

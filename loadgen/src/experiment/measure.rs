@@ -56,7 +56,7 @@ pub(super) async fn measure(
     watcher.event(Event::Notice(format!(
         "{}: {} delivery, store: {}",
         arm.scenario.name,
-        arm.delivery.name(),
+        arm.mode(),
         arm.system.store()
     )));
     let measured = observe(arm, bench, watcher).await;
@@ -107,7 +107,6 @@ async fn observe(
             }
         };
     }
-    observed.record_slowest(&arm.plan);
     Ok(observed)
 }
 

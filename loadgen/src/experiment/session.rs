@@ -160,13 +160,14 @@ impl Session<'_> {
     fn conclude(&self, arms: &[Arm<'_>], waiting: Waiting, after: Option<Arc<Observed>>) -> Run {
         let Waiting {
             arm,
-            observed,
+            mut observed,
             before,
         } = waiting;
         let arm = &arms[arm];
         let beside: Vec<&Observed> = before.iter().chain(&after).map(|floor| &**floor).collect();
         let promises = arm.promises(self.bench.driver.asks_for_acks());
         let account = account(&arm.plan, promises, &observed);
+        observed.record_slowest(&arm.plan, |message| account.missing.has(message));
         let judgement = judge(&arm.scenario, &arm.plan, &observed, &account, &beside);
         let floor = arms.iter().find(|arm| arm.part == Part::Floor);
         let floor = floor.zip(self.floor_of.as_ref());
@@ -179,6 +180,8 @@ impl Session<'_> {
                     scenario: &arm.scenario,
                     plan: &arm.plan,
                     delivery: arm.delivery,
+                    delivery_known: arm.has_known_delivery(),
+                    promises,
                     target: arm.system.address(),
                     store: arm.system.store(),
                     client: self.bench.driver.name(),

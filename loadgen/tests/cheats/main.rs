@@ -13,7 +13,9 @@ use std::path::Path;
 use loadgen::{
     experiment::{self, Event, Interrupt, Options, Watcher},
     judge::{Check, Verdict},
-    result::Report,
+    model::Metric,
+    report::{Choice, Format},
+    result::{Document, Report},
     rig::StoreChoice,
     scenario::Scenario,
 };
@@ -215,6 +217,25 @@ sender = ""
     assert_eq!(report.verdict, Verdict::Pass, "{:?}", report.reasons);
     assert!(run.totals.delivered > 1_000, "{:?}", run.totals);
     assert_eq!(run.totals.delivered, run.totals.expected);
+    // What this server never says is neither a sample nor a statement.
+    let joins = run
+        .metrics
+        .iter()
+        .find(|result| result.metric == Metric::Join);
+    assert!(joins.is_none_or(|joins| joins.n == 0), "{joins:?}");
+    assert_eq!((run.totals.confirmed, run.totals.acknowledged), (0, 0));
+    let document = Document::of(&report).unwrap();
+    for format in [
+        Format::Terminal,
+        Format::Markdown,
+        Format::Html,
+        Format::Csv,
+    ] {
+        let text = format.render(&document, Choice::default()).unwrap();
+        for never_said in ["optimistic", "0 confirmed", "connected and joined"] {
+            assert!(!text.contains(never_said), "{format:?}: {never_said}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

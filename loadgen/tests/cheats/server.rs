@@ -271,6 +271,8 @@ fn message(me: u64, room: &str, payload: &Value, ack: &str, state: &Shared, faul
         .copied()
         .find(|&member| member != me)
         .unwrap_or(me);
+    // A sender that is alone has its own copy only, whose loss is another fault.
+    let hit = hit && (fault != Fault::Drops || other != me);
     let mut optimistic = json!({
         "_id": format!("temp_{number}_x"), "body": payload["body"], "roomId": room,
         "senderId": { "_id": payload["senderId"] }, "isOptimistic": true,

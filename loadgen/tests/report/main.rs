@@ -6,6 +6,7 @@
     reason = "clippy knows test functions, but not the functions that they call"
 )]
 
+mod accounts;
 mod compare;
 mod document;
 mod fixtures;

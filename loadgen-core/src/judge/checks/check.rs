@@ -14,8 +14,10 @@ named! {
     /// What it means when it is broken, in a few words.
     pub title: &'static str;
 
-    /// A delivery that was due and never came.
+    /// A delivery to another than the sender that was due and never came.
     Lost => "deliveries lost",
+    /// A sender's own copy that was due and never came.
+    EchoMissing => "senders' own copies missing",
     /// A delivery beyond the first of the same message to the same member.
     Duplicated => "deliveries duplicated",
     /// A body that is not the one that was sent.

@@ -72,8 +72,14 @@ impl Case {
         self
     }
 
-    pub(super) fn own_copy(self, own: bool) -> Self {
-        if own {
+    /// Whether the member is the sender itself.
+    pub(super) fn is_own(&self) -> bool {
+        self.member == self.send.sender
+    }
+
+    /// With a word on it where it is about the sender's own copy.
+    pub(super) fn named(self) -> Self {
+        if self.is_own() {
             self.note("the sender's own copy")
         } else {
             self
@@ -96,9 +102,14 @@ impl<'a> Findings<'a> {
     }
 
     pub(super) fn add(&mut self, check: Check, case: Case) {
+        self.add_times(check, 1, case);
+    }
+
+    /// Counts a case as often as it came.
+    pub(super) fn add_times(&mut self, check: Check, times: u64, case: Case) {
         let plan = self.plan;
         let finding = self.of(check);
-        finding.count += 1;
+        finding.count += times;
         if finding.examples.len() < EXAMPLES {
             finding.examples.push(Example {
                 message: Some(case.message),

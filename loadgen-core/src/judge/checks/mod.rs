@@ -3,63 +3,23 @@
 mod check;
 mod finding;
 mod order;
-
-use serde::{Deserialize, Serialize};
+mod totals;
 
 use self::finding::{Case, Findings};
 pub use self::{
     check::Check,
     finding::{Example, Finding},
+    totals::{Missing, Totals},
 };
 use crate::{
     model::{Delivery, Vocabulary},
     observed::{
-        Ledger, Observed, Stored, StrayKind, WINDOW,
+        Ledger, Observed, Stored, StrayKind,
         ledger::{Slot, id_bits},
         presence::{Presence, Standing},
     },
     plan::{Plan, Send},
 };
-
-/// The totals of a run.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct Totals {
-    /// Messages that were due: of an open phase, all in the plan; of a closed one, those that were sent.
-    pub scheduled: u64,
-    /// Messages sent.
-    pub sent: u64,
-    /// Messages not sent: scheduled = sent + dropped.
-    pub dropped: u64,
-    /// Deliveries to others that were due.
-    pub expected: u64,
-    /// Of these, how many came at least once.
-    pub delivered: u64,
-    /// Of these, how many never came.
-    pub lost: u64,
-    /// Deliveries beyond the first.
-    pub duplicated: u64,
-    /// Messages that somebody was told are stored.
-    pub confirmed: u64,
-    /// Messages that somebody was told could not be stored.
-    pub failed: u64,
-    /// Confirmed messages that were found in the store; `None` where nobody could look.
-    pub stored: Option<u64>,
-}
-
-impl Totals {
-    fn add(&mut self, other: &Totals) {
-        self.scheduled += other.scheduled;
-        self.sent += other.sent;
-        self.dropped += other.dropped;
-        self.expected += other.expected;
-        self.delivered += other.delivered;
-        self.lost += other.lost;
-        self.duplicated += other.duplicated;
-        self.confirmed += other.confirmed;
-        self.failed += other.failed;
-        self.stored = self.stored.zip(other.stored).map(|(a, b)| a + b);
-    }
-}
 
 /// What a server owes for each message, beside its delivery to the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +28,8 @@ pub struct Promises {
     pub ends: bool,
     /// An acknowledgement to the sender.
     pub acks: bool,
+    /// An acknowledgement says that the message is stored, since nothing else does.
+    pub ack_confirms: bool,
     /// A copy to the sender.
     pub echo: bool,
     /// The sender's copy is an event apart, whose order among the others' says nothing.
@@ -77,9 +39,11 @@ pub struct Promises {
 impl Promises {
     /// Of a server that speaks so and delivers so.
     pub fn of(vocabulary: &Vocabulary, delivery: Delivery) -> Self {
+        let persist_first = delivery == Delivery::PersistFirst;
         Self {
-            ends: delivery == Delivery::Optimistic && vocabulary.has_ends(),
+            ends: !persist_first && vocabulary.has_ends(),
             acks: vocabulary.acknowledges_messages,
+            ack_confirms: persist_first && vocabulary.acknowledges_messages,
             echo: vocabulary.echoes,
             answered_apart: vocabulary.room.sent.is_some() || vocabulary.channel.sent.is_some(),
         }
@@ -107,9 +71,9 @@ pub struct Account {
     pub totals: Totals,
     /// Counts of each phase's messages.
     pub phases: Vec<Totals>,
-    /// Deliveries of measured phases that were due and never came, by the second of the schedule that they were due in.
-    pub lost_in: Vec<u64>,
-    /// (message, member) pairs in the grey zone of a join, a leave or a reconnect.
+    /// What never came of measured phases.
+    pub missing: Missing,
+    /// Deliveries to others in the grey zone of a join, a leave or a reconnect: neither due nor wrong.
     pub grey: u64,
     /// Broken promises, in the order of [`Check::ALL`].
     pub findings: Vec<Finding>,
@@ -122,6 +86,7 @@ impl Account {
             !matches!(
                 finding.check,
                 Check::Lost
+                    | Check::EchoMissing
                     | Check::EndMissing
                     | Check::AckWrong
                     | Check::FailedButStored
@@ -131,11 +96,12 @@ impl Account {
         });
         for totals in self.phases.iter_mut().chain([&mut self.totals]) {
             totals.lost = 0;
+            totals.echo_missing = 0;
             // What was not reached any more was not due.
             totals.scheduled = totals.sent;
             totals.dropped = 0;
         }
-        self.lost_in.clear();
+        self.missing = Missing::default();
         self
     }
 }
@@ -155,7 +121,7 @@ pub fn account(plan: &Plan, promises: Promises, observed: &Observed) -> Account 
     let Audit {
         nothing: mut totals,
         phases,
-        lost_in,
+        missing,
         grey,
         mut findings,
         ..
@@ -170,7 +136,7 @@ pub fn account(plan: &Plan, promises: Promises, observed: &Observed) -> Account 
     let account = Account {
         totals,
         phases,
-        lost_in,
+        missing,
         grey,
         findings: findings.into_sorted(),
     };
@@ -187,7 +153,7 @@ struct Audit<'a> {
     /// What is counted before anything is.
     nothing: Totals,
     phases: Vec<Totals>,
-    lost_in: Vec<u64>,
+    missing: Missing,
     grey: u64,
     findings: Findings<'a>,
 }
@@ -196,6 +162,7 @@ struct Audit<'a> {
 #[derive(Clone, Copy, Default)]
 struct Answers {
     confirmed: bool,
+    acknowledged: bool,
     failed: bool,
     id: Option<u64>,
     ids_differ: bool,
@@ -212,7 +179,7 @@ impl<'a> Audit<'a> {
             evidence,
             stored,
             phases: vec![nothing.clone(); evidence.plan.phases.len()],
-            lost_in: Vec::new(),
+            missing: Missing::default(),
             nothing,
             grey: 0,
             findings: Findings::new(evidence.plan),
@@ -254,7 +221,11 @@ impl<'a> Audit<'a> {
             }
         }
         let totals = self.totals(send);
-        totals.confirmed += u64::from(told.confirmed);
+        let Promises {
+            ends, ack_confirms, ..
+        } = evidence.promises;
+        totals.confirmed += u64::from(told.confirmed && (ends || ack_confirms));
+        totals.acknowledged += u64::from(told.acknowledged);
         totals.failed += u64::from(told.failed);
         self.stored(message, send, told);
     }
@@ -276,7 +247,7 @@ impl<'a> Audit<'a> {
         let own = member == send.sender;
         let case = || Case::of(message, send, member);
         if !own || self.evidence.promises.echo {
-            self.delivery(send, seen, standing, own, &case());
+            self.delivery(message, send, seen, standing, &case());
         }
         told.confirmed |= seen.confirmations() > 0;
         told.failed |= seen.failures() > 0;
@@ -294,47 +265,60 @@ impl<'a> Audit<'a> {
         }
     }
 
-    fn delivery(&mut self, send: &Send, seen: &Slot, standing: Standing, own: bool, case: &Case) {
+    fn delivery(
+        &mut self,
+        message: u32,
+        send: &Send,
+        seen: &Slot,
+        standing: Standing,
+        case: &Case,
+    ) {
+        let own = case.is_own();
         let deliveries = seen.deliveries();
-        let case = || case.clone().own_copy(own);
         match (standing, deliveries) {
-            (Standing::In { .. }, _) => {
-                if !own {
-                    let totals = self.totals(send);
-                    totals.expected += 1;
-                    totals.delivered += u64::from(deliveries > 0);
-                    totals.lost += u64::from(deliveries == 0);
-                    if deliveries == 0 && self.evidence.plan.phase_of(send).measured {
-                        self.lost(send);
-                    }
-                }
-                if deliveries == 0 {
-                    self.findings.add(Check::Lost, case());
-                }
-            }
-            (Standing::Grey, _) => self.grey += 1,
+            (Standing::In { .. }, _) if own => self.own_copy(send, deliveries, case),
+            (Standing::In { .. }, _) => self.due(message, send, deliveries, case),
+            (Standing::Grey, _) => self.grey += u64::from(!own),
             (Standing::Out, 0) => {}
             (Standing::Out, _) => {
-                let case = case().note("who was no member at the time");
+                let case = case.clone().named().note("who was no member at the time");
                 self.findings.add(Check::CrossDelivered, case);
             }
         }
         if deliveries > 1 {
-            self.totals(send).duplicated += u64::from(deliveries - 1);
-            let case = case().note(format!("{deliveries} times"));
-            self.findings.add(Check::Duplicated, case);
+            let extra = deliveries - 1;
+            self.totals(send).duplicated += extra;
+            let case = case.clone().named().note(format!("{deliveries} times"));
+            self.findings.add_times(Check::Duplicated, extra, case);
         }
         if seen.changed() {
-            self.findings.add(Check::ContentChanged, case());
+            self.findings
+                .add(Check::ContentChanged, case.clone().named());
         }
     }
 
-    fn lost(&mut self, send: &Send) {
-        let second = (send.at / WINDOW) as usize;
-        if self.lost_in.len() <= second {
-            self.lost_in.resize(second + 1, 0);
+    /// A delivery to another than the sender that was due.
+    fn due(&mut self, message: u32, send: &Send, deliveries: u64, case: &Case) {
+        let totals = self.totals(send);
+        totals.expected += 1;
+        totals.delivered += u64::from(deliveries > 0);
+        totals.lost += u64::from(deliveries == 0);
+        if deliveries == 0 {
+            let plan = self.evidence.plan;
+            if plan.phase_of(send).measured {
+                let members = plan.conversation_of(send).members.len();
+                self.missing.add(message, send.at, members);
+            }
+            self.findings.add(Check::Lost, case.clone());
         }
-        self.lost_in[second] += 1;
+    }
+
+    /// A sender's own copy that was due.
+    fn own_copy(&mut self, send: &Send, deliveries: u64, case: &Case) {
+        if deliveries == 0 {
+            self.totals(send).echo_missing += 1;
+            self.findings.add(Check::EchoMissing, case.clone());
+        }
     }
 
     fn end(&mut self, seen: &Slot, owed: bool, case: &Case) {
@@ -372,7 +356,8 @@ impl<'a> Audit<'a> {
             let note = format!("{} times", seen.acks());
             self.findings.add(Check::AckWrong, case.note(note));
         }
-        // Where no Confirmed comes, the acknowledgement is the confirmation.
+        told.acknowledged = seen.acks() > 0 && !seen.ack_refused();
+        // Where no Confirmed comes, the acknowledgement is all that the store can be held against.
         if !ends && seen.acks() > 0 {
             told.confirmed |= !seen.ack_refused();
             told.failed |= seen.ack_refused();

@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use super::*;
 use crate::{
     model::Dialect,
-    observed::{Broken, Closed, Ended, Entry, Layout, Lookup, Recorded, Step, Strays},
+    observed::{Broken, Closed, Ended, Entry, Layout, Lookup, Recorded, Step, Strays, WINDOW},
     scenario::Scenario,
 };
 
@@ -165,6 +165,57 @@ fn a_delivery_that_never_came_is_lost_and_named() {
 }
 
 #[test]
+fn a_senders_own_copy_that_never_came_is_no_lost_delivery() {
+    let account = Run::with(|run| {
+        let sender = run.plan.sends[5].sender;
+        let members = &run.plan.conversations[0].members;
+        run.all_well(|position| members[position] == sender);
+    });
+    assert_eq!(broken(&account), [(Check::EchoMissing, 1)]);
+    let totals = account.totals;
+    assert_eq!((totals.lost, totals.echo_missing), (0, 1));
+    assert_eq!((totals.expected, totals.delivered), (40, 40));
+}
+
+#[test]
+fn all_copies_beyond_the_first_are_counted() {
+    let account = Run::with(|run| {
+        run.all_well(|_| false);
+        for position in 0..MEMBERS {
+            for _ in 0..30 {
+                run.deliver(5, position, 52);
+            }
+        }
+    });
+    assert_eq!(broken(&account), [(Check::Duplicated, 90)]);
+    assert_eq!(account.totals.duplicated, 90);
+    let notes = account.findings[0].examples.iter();
+    let notes: Vec<_> = notes
+        .filter_map(|example| example.note.as_deref())
+        .collect();
+    assert_eq!(notes.len(), MEMBERS);
+    assert!(
+        notes.iter().all(|note| note.contains("31 times")),
+        "{notes:?}"
+    );
+}
+
+#[test]
+fn the_message_that_some_member_never_got_is_known() {
+    let account = Run::with(|run| {
+        let recipient = run.recipient();
+        run.all_well(|position| position == recipient);
+    });
+    let missing = &account.missing;
+    assert_eq!(
+        (&missing.messages[..], &missing.messages_in[..]),
+        (&[5][..], &[1][..])
+    );
+    assert!(missing.has(5) && !missing.has(4));
+    assert_eq!(missing.deliveries_of.iter().sum::<u64>(), 1);
+}
+
+#[test]
 fn a_second_delivery_is_a_duplicate() {
     let account = Run::with(|run| {
         run.all_well(|_| false);
@@ -195,9 +246,15 @@ fn a_lost_delivery_is_counted_in_the_second_that_it_was_due_in() {
         run.account()
     };
     let account = lose(true);
-    assert_eq!((account.totals.lost, account.lost_in), (2, vec![0, 0, 2]));
+    assert_eq!(
+        (account.totals.lost, account.missing.deliveries_in),
+        (2, vec![0, 0, 2])
+    );
     let account = lose(false);
-    assert_eq!((account.totals.lost, account.lost_in), (2, Vec::new()));
+    assert_eq!(
+        (account.totals.lost, account.missing.deliveries_in),
+        (2, Vec::new())
+    );
 }
 
 #[test]
@@ -218,6 +275,7 @@ fn what_a_cut_run_did_not_reach_was_neither_due_nor_lost() {
     ] {
         for totals in cut_short.phases.iter().chain([&cut_short.totals]) {
             assert_eq!((totals.dropped, totals.lost), (0, 0));
+            assert_eq!(totals.echo_missing, 0);
             assert_eq!(totals.scheduled, totals.sent);
         }
         assert_eq!(broken(&cut_short), []);
@@ -430,11 +488,29 @@ fn rule_13_a_member_that_goes_soon_after_is_owed_the_delivery_and_not_its_end() 
 }
 
 #[test]
+fn what_is_only_acknowledged_was_never_confirmed() {
+    let account = |delivery| {
+        let mut run = Run::healthy();
+        let mut vocabulary = Vocabulary::of(Dialect::Readme);
+        for names in [&mut vocabulary.room, &mut vocabulary.channel] {
+            names.confirmed = None;
+        }
+        run.promises = Promises::of(&vocabulary, delivery);
+        let totals = run.account().totals;
+        (totals.confirmed, totals.acknowledged, totals.stored)
+    };
+    assert_eq!(account(Delivery::Optimistic), (0, 20, Some(20)));
+    // A server that saves first says with its acknowledgement that it has saved.
+    assert_eq!(account(Delivery::PersistFirst), (20, 20, Some(20)));
+}
+
+#[test]
 fn a_server_without_ends_acknowledgements_and_echo_owes_deliveries_alone() {
     let account = Run::with(|run| {
         run.promises = Promises {
             ends: false,
             acks: false,
+            ack_confirms: false,
             echo: false,
             answered_apart: false,
         };

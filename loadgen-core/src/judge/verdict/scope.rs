@@ -118,8 +118,11 @@ impl<'a> Scope<'a> {
 
     /// What was lost in each second: deliveries are the one kind of sample whose absence is known.
     fn lost(&self, metric: Metric) -> &'a [u64] {
+        let missing = &self.trial.account.missing;
         match metric {
-            Metric::Delivery | Metric::DeliveryAsSent => &self.trial.account.lost_in,
+            Metric::Delivery | Metric::DeliveryAsSent => &missing.deliveries_in,
+            // A message that some member never got was slow for its slowest.
+            Metric::DeliverySlowest => &missing.messages_in,
             _ => &[],
         }
     }

@@ -203,7 +203,7 @@ fn rule_12_no_data_never_passes() {
 fn rule_13_lost_deliveries_are_over_the_limit() {
     let mut account = account(2_000);
     account.totals.lost = 200;
-    account.lost_in = vec![10; 20];
+    account.missing.deliveries_in = vec![10; 20];
     let judgement = judged(&recorded(vec![1_000_000; 2_000]), &account, None, &[]);
     assert_eq!(judgement.verdict, Verdict::Fail);
 }

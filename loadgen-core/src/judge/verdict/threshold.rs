@@ -171,7 +171,8 @@ fn largest(
     let Subject::Max(_) = threshold.subject else {
         return None;
     };
-    let none_over = scope.over(metric, scope.place(threshold)?, counted) == 0;
+    let lost = scope.seconds(metric).lost(counted);
+    let none_over = lost == 0 && scope.over(metric, scope.place(threshold)?, counted) == 0;
     let at_most = matches!(
         threshold.comparison,
         Comparison::Less | Comparison::LessOrEqual
@@ -376,7 +377,8 @@ fn judge_equal_share(
     metric: Metric,
 ) -> (Verdict, String) {
     let samples = scope.samples(metric);
-    let (n, needed) = (samples.histogram.len(), statistic::needed(threshold));
+    let n = samples.histogram.len() + scope.seconds(metric).lost(Counted::All);
+    let needed = statistic::needed(threshold);
     let Some(place) = scope.place(threshold).filter(|_| n >= needed) else {
         return too_few(n, needed);
     };

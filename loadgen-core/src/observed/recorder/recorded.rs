@@ -106,10 +106,10 @@ impl Recorded {
         self.kind(metric).map_or(&[], |kind| &kind.windows)
     }
 
-    /// Deliveries by the size of their conversation, as far as there are any, smallest first.
-    pub fn sizes(&self) -> impl Iterator<Item = (SizeClass, &Samples)> {
+    /// Deliveries by the size of their conversation, smallest first; `None` where there are none.
+    pub fn sizes(&self) -> impl Iterator<Item = (SizeClass, Option<&Samples>)> {
         let sizes = SIZES.into_iter().zip(&self.sizes);
-        sizes.filter_map(|(class, samples)| Some((class, samples.as_ref()?)))
+        sizes.map(|(class, samples)| (class, samples.as_ref()))
     }
 
     /// Takes over what others timed, whose histogram may have other bounds. Its counts within limits are as exact as a

@@ -16,7 +16,7 @@ const HEIGHT: u32 = 460;
 pub(in crate::report) struct Point {
     /// What it is called on the axis.
     pub name: String,
-    /// Median and p99; `None` with too few samples.
+    /// Median and p99 of what was due; `None` with too few samples, and of what never came.
     pub latencies: [Option<Nanos>; 2],
 }
 

@@ -5,7 +5,6 @@ use crate::{
     model::{
         HistogramError,
         numbers::{bytes, count, duration, limit, share},
-        percentile,
     },
     observed::PROMISE,
     report::{
@@ -40,25 +39,29 @@ pub(super) fn tiles(run: &Run) -> Result<Vec<(String, String)>, HistogramError> 
         (50.0, "half of all deliveries took at most this (p50)"),
         (99.0, "99 of 100 took at most this (p99)"),
     ] {
-        tiles.push(match percentile::of(&latencies, wanted) {
-            Ok(value) => (duration(value), what.to_owned()),
-            Err(needed) => (
-                "too few".to_owned(),
-                format!("p{wanted} needs {} deliveries", count(needed)),
-            ),
-        });
+        tiles.push(
+            match statements::judged_percentile(run, &latencies, wanted) {
+                Ok(Some(value)) => (duration(value), what.to_owned()),
+                Ok(None) => ("never".to_owned(), what.to_owned()),
+                Err(needed) => (
+                    "too few".to_owned(),
+                    format!("p{wanted} needs {} deliveries", count(needed)),
+                ),
+            },
+        );
     }
-    let (n, came) = statements::judged(run);
-    if n > 0 {
+    let judged = statements::judged(run);
+    if judged.due > 0 {
         let what = format!("arrived within {}", limit(PROMISE));
-        tiles.push((share(came as f64 / n as f64), what));
+        tiles.push((share(judged.within as f64 / judged.due as f64), what));
     }
     let totals = &run.totals;
     tiles.push((
         count(totals.lost),
-        format!("lost, of {} deliveries", count(totals.expected)),
+        format!("lost, of {} that were due", count(totals.expected)),
     ));
-    tiles.push((count(totals.duplicated), "delivered twice".to_owned()));
+    let copies = "copies beyond the first (duplicated)";
+    tiles.push((count(totals.duplicated), copies.to_owned()));
     Ok(tiles)
 }
 
@@ -151,6 +154,24 @@ pub(super) fn findings(run: &Run) -> Vec<Finding> {
         .collect()
 }
 
+/// What became of all messages and deliveries of each run.
+pub(super) fn accounts(report: &Report) -> Vec<(String, String)> {
+    let several = report.runs.len() > 1;
+    let of_run = |run: &Run| {
+        let accounts = statements::accounts(report, run);
+        let named = |name: &str| match several {
+            true => format!("{name}, {}", run.mode()),
+            false => name.to_owned(),
+        };
+        [
+            (named("messages"), accounts.messages),
+            (named("deliveries to others"), accounts.deliveries),
+            (named("store"), accounts.store),
+        ]
+    };
+    report.runs.iter().flat_map(of_run).collect()
+}
+
 /// What speaks for and against the generator.
 pub(super) fn generator(run: &Run) -> Vec<(&'static str, String)> {
     let generator = &run.generator;
@@ -162,14 +183,7 @@ pub(super) fn generator(run: &Run) -> Vec<(&'static str, String)> {
         ),
     };
     let mut rows = vec![
-        (
-            "connecting",
-            format!(
-                "{} users connected and joined in {:.2} s",
-                count(generator.connections),
-                generator.connect_seconds
-            ),
-        ),
+        ("connecting", statements::connected(run)),
         (
             "workers",
             format!(
@@ -207,12 +221,6 @@ pub(super) fn generator(run: &Run) -> Vec<(&'static str, String)> {
         rows.push((
             "deliveries to members that did not read",
             format!("{}, left out of the latencies", count(run.unread)),
-        ));
-    }
-    if run.grey > 0 {
-        rows.push((
-            "in the grey zone of a join, leave or reconnect",
-            format!("{}, right either way", count(run.grey)),
         ));
     }
     if let Some(floor) = &run.floor {

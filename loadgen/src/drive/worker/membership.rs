@@ -69,6 +69,13 @@ impl Users {
         };
         let request = requests.open.swap_remove(place);
         if payload::succeeded(payload) || !self.job.vocabulary.answers_success {
+            if let Asked::Join(_) = request.what {
+                self.with_receipts(|receipts| {
+                    receipts
+                        .recorder()
+                        .record(Metric::Join, request.asked, stamp);
+                });
+            }
             self.granted(user, stamp, request);
         } else {
             let what = match request.what {
@@ -82,18 +89,12 @@ impl Users {
         }
     }
 
+    /// A join or a leave counts as done: by its answer, or at once where there are no answers.
     fn granted(&self, user: u32, stamp: Nanos, request: Request) {
         match request.what {
             Asked::Join(place) => {
-                self.with_receipts(|receipts| {
-                    receipts
-                        .recorder()
-                        .record(Metric::Join, request.asked, stamp);
-                    if request.logged {
-                        receipts.came(user, stamp);
-                    }
-                });
                 if request.logged {
+                    self.with_receipts(|receipts| receipts.came(user, stamp));
                     self.note(user, stamp, Step::Joined(place));
                 }
             }

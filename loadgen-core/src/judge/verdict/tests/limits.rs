@@ -237,8 +237,8 @@ fn rule_13_a_lost_delivery_is_over_the_limit_in_its_own_second() {
     let recorded = slow_in(&[]);
     let mut account = account(2_000);
     account.totals.lost = 100;
-    account.lost_in = vec![0; 4];
-    account.lost_in[3] = 100;
+    account.missing.deliveries_in = vec![0; 4];
+    account.missing.deliveries_in[3] = 100;
     let told = |disturbed: &[usize]| judged_on(&machine(disturbed), &recorded, &account);
     let judgement = told(&[]);
     assert_eq!(judgement.verdict, Verdict::Fail, "{judgement:?}");

@@ -146,7 +146,7 @@ fn a_lost_delivery_is_over_the_limit_of_its_own_phase() {
     let (recorded, mut account) = (two_phases(&limits), account(2_000));
     account.phases = vec![account.totals.clone(); 2];
     account.phases[0].lost = 100;
-    account.lost_in = vec![10; 10];
+    account.missing.deliveries_in = vec![10; 10];
     let judgement = judge(&Measured {
         phases: &judged_phases(&limits, &[], [0, 10_000, 20_000]),
         ..measured(&recorded, &account)
@@ -170,7 +170,7 @@ fn a_phase_in_which_everything_was_lost_is_over_its_limit() {
     let (recorded, mut account) = (recorder.finish(), account(2_000));
     account.phases = vec![account.totals.clone(); 2];
     account.phases[0].lost = 1_000;
-    account.lost_in = vec![100; 10];
+    account.missing.deliveries_in = vec![100; 10];
     let judgement = judge(&Measured {
         phases: &judged_phases(&limits, &[], [0, 10_000, 20_000]),
         ..measured(&recorded, &account)
