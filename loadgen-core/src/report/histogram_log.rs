@@ -102,20 +102,14 @@ fn intervals(run: &Run, result: &MetricResult) -> Result<Vec<Interval>, Histogra
     let last = run.windows.last().map_or(0, |window| window.second + 1);
     let seconds = |seconds: usize| Duration::from_secs(seconds as u64);
     if result.metric == Metric::Delivery {
-        let by_second: Vec<Interval> = run
-            .windows
-            .iter()
-            .map(|window| {
-                let histogram = histogram::decode(&window.histogram)?;
-                Ok((seconds(window.second), seconds(1), histogram))
-            })
-            .collect::<Result<_, HistogramError>>()?;
+        let by_second = run.windows.iter().map(|window| {
+            let histogram = histogram::decode(&window.histogram)?;
+            Ok((seconds(window.second), seconds(1), histogram))
+        });
+        let by_second: Vec<Interval> = by_second.collect::<Result<_, HistogramError>>()?;
         // Only if they are all of it: an older result has no histograms of seconds.
-        let n: u64 = by_second
-            .iter()
-            .map(|(_, _, histogram)| histogram.len())
-            .sum();
-        if n == whole.len() {
+        let lengths = by_second.iter().map(|(_, _, histogram)| histogram.len());
+        if lengths.sum::<u64>() == whole.len() {
             return Ok(by_second);
         }
     }
@@ -124,21 +118,12 @@ fn intervals(run: &Run, result: &MetricResult) -> Result<Vec<Interval>, Histogra
 
 /// The distribution of one metric of the subject in four columns, in milliseconds: what the official plotter reads.
 pub(super) fn hgrm(report: &Report, metric: Metric) -> Result<String, LogError> {
-    let histogram = match report
-        .runs
-        .last()
-        .and_then(|run| run.metrics.iter().find(|result| result.metric == metric))
-    {
-        Some(result) if result.n > 0 => histogram::decode(&result.histogram)?,
-        _ => return Err(LogError::NoSamples(metric.definition().key)),
-    };
-    let mut lines = vec![
-        format!(
-            "{:>12} {:>14} {:>10} {:>14}",
-            "Value", "Percentile", "TotalCount", "1/(1-Percentile)"
-        ),
-        String::new(),
-    ];
+    let mut results = report.runs.last().into_iter().flat_map(|run| &run.metrics);
+    let result = results.find(|result| result.metric == metric && result.n > 0);
+    let result = result.ok_or(LogError::NoSamples(metric.definition().key))?;
+    let histogram = histogram::decode(&result.histogram)?;
+    let head = "       Value     Percentile TotalCount 1/(1-Percentile)";
+    let mut lines = vec![head.to_owned(), String::new()];
     let mut total = 0;
     for value in histogram.iter_quantiles(TICKS_PER_HALVING) {
         let milliseconds = value.value_iterated_to() as f64 / MILLISECOND;
@@ -150,28 +135,18 @@ pub(super) fn hgrm(report: &Report, metric: Metric) -> Result<String, LogError> 
             false => line,
         });
     }
+    let milliseconds = |nanos: f64| nanos / MILLISECOND;
+    let mean = milliseconds(histogram.mean());
+    let deviation = milliseconds(histogram.stdev());
+    let max = milliseconds(histogram.max() as f64);
+    let (n, buckets) = (histogram.len(), histogram.buckets());
+    // How finely a histogram of so many digits divides each power of two.
+    let finely = (2 * 10_u64.pow(histogram.sigfig().into())).next_power_of_two();
     lines.extend([
-        format!(
-            "#[Mean    = {:12.6}, StdDeviation   = {:12.6}]",
-            histogram.mean() / MILLISECOND,
-            histogram.stdev() / MILLISECOND
-        ),
-        format!(
-            "#[Max     = {:12.6}, Total count    = {:12}]",
-            histogram.max() as f64 / MILLISECOND,
-            histogram.len()
-        ),
-        format!(
-            "#[Buckets = {:12}, SubBuckets     = {:12}]",
-            histogram.buckets(),
-            sub_buckets(&histogram)
-        ),
+        format!("#[Mean    = {mean:12.6}, StdDeviation   = {deviation:12.6}]"),
+        format!("#[Max     = {max:12.6}, Total count    = {n:12}]"),
+        format!("#[Buckets = {buckets:12}, SubBuckets     = {finely:12}]"),
         String::new(),
     ]);
     Ok(lines.join("\n"))
-}
-
-/// How finely a histogram of so many digits divides each power of two.
-fn sub_buckets(histogram: &Histogram<u64>) -> u64 {
-    (2 * 10_u64.pow(histogram.sigfig().into())).next_power_of_two()
 }

@@ -91,25 +91,26 @@ impl Session<'_> {
         let mut waiting: Option<Waiting> = None;
         while let Some(turn) = turns.next() {
             let arm = &mut arms[turn];
-            if arm.part == Part::Floor {
-                let floor = match self.measure_floor(arm).await {
+            let is_floor = arm.part == Part::Floor;
+            let floor = match is_floor {
+                false => None,
+                true => match self.measure_floor(arm).await {
                     // What was measured before is complete all the same.
                     Err(RunError::Interrupted) if waiting.is_some() && turns.peek().is_none() => {
                         None
                     }
                     floor => floor?.map(Arc::new),
-                };
-                last_floor.clone_from(&floor);
-                measured
-                    .runs
-                    .extend(waiting.take().map(|one| self.conclude(&arms, one, floor)));
+                },
+            };
+            let judged = waiting
+                .take()
+                .map(|one| self.conclude(&arms, one, floor.clone()));
+            measured.runs.extend(judged);
+            if is_floor {
+                last_floor = floor;
                 continue;
             }
-            measured
-                .runs
-                .extend(waiting.take().map(|one| self.conclude(&arms, one, None)));
-            let arm = &mut arms[turn];
-            let observed = measure::measure(arm, &self.bench, self.watcher).await?;
+            let observed = measure::measure(&mut arms[turn], &self.bench, self.watcher).await?;
             let ended = observed.ended.clone();
             waiting = Some(Waiting {
                 arm: turn,
@@ -123,9 +124,8 @@ impl Session<'_> {
                 break;
             }
         }
-        measured
-            .runs
-            .extend(waiting.take().map(|one| self.conclude(&arms, one, None)));
+        let judged = waiting.map(|one| self.conclude(&arms, one, None));
+        measured.runs.extend(judged);
         Ok(measured)
     }
 
