@@ -33,7 +33,7 @@ impl RunId {
         format!("{PREFIX}{}:", self.0)
     }
 
-    /// The digits.
+    /// The eight digits, as results record them.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -13,7 +13,7 @@ pub struct Broken {
     pub at: Nanos,
     /// Whose.
     pub user: u32,
-    /// Why.
+    /// What ended it.
     pub why: Closed,
 }
 

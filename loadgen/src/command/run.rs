@@ -239,7 +239,7 @@ fn leave(report: &Report, run: &Args) -> Result<(), OutputError> {
 /// A format, and where it goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
-    /// Which.
+    /// What the result is written as.
     pub format: Format,
     /// The file; `None`: named after the scenario, in the folder of all.
     pub path: Option<PathBuf>,

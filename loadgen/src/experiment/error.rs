@@ -21,11 +21,11 @@ pub enum RunError {
     /// A user could not be connected.
     #[error("user {user} could not connect to {url}: {error}")]
     Connect {
-        /// Its index.
+        /// The index of the user.
         user: u32,
-        /// The target.
+        /// The address of the target.
         url: String,
-        /// Why.
+        /// What the attempt ended with.
         error: ConnectError,
     },
     /// The server of this program speaks its dialects alone.

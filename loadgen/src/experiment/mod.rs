@@ -57,7 +57,7 @@ pub struct Options {
 
 /// The result of a scenario, and whether the target could be measured to the end.
 pub struct Finished {
-    /// The report.
+    /// What is recorded of it, be it complete or not.
     pub report: Report,
     /// The target died in mid-run: this is why.
     pub target_died: Option<String>,

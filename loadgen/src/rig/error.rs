@@ -76,7 +76,7 @@ pub enum TargetError {
     ServerSpawn {
         /// The program that was to be started.
         program: PathBuf,
-        /// Why.
+        /// What the system says about it.
         source: std::io::Error,
     },
     /// The server ended before it listened.
@@ -106,7 +106,7 @@ pub enum TargetError {
         pid: u32,
         /// `waited for` or `signalled`.
         action: &'static str,
-        /// Why.
+        /// What the system says about it.
         source: std::io::Error,
     },
     /// Not an address that can be measured.
@@ -122,7 +122,7 @@ pub enum TargetError {
         "nothing listens at {url} (connection refused); start the server there, or name another address"
     )]
     NothingListens {
-        /// The address.
+        /// The address as it was given.
         url: String,
     },
     /// Something listens, but it is not a Socket.IO server of today.
@@ -130,7 +130,7 @@ pub enum TargetError {
         "{url} is not a Socket.IO server: {answer}; expected an Engine.IO v4 handshake at /socket.io/"
     )]
     NotSocketIo {
-        /// The address.
+        /// The address as it was given.
         url: String,
         /// What came instead.
         answer: String,
@@ -138,7 +138,7 @@ pub enum TargetError {
     /// No connection, or no answer, for another reason.
     #[error("{url} cannot be reached: {reason}")]
     Unreachable {
-        /// The address.
+        /// The address as it was given.
         url: String,
         /// What the attempt ended with.
         reason: String,
@@ -156,7 +156,7 @@ pub enum TargetError {
     Usage {
         /// Its process id.
         pid: u32,
-        /// Why.
+        /// What the system says about it.
         reason: String,
     },
     /// Something that was started is still there.

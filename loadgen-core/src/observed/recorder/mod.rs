@@ -211,7 +211,7 @@ impl Kind {
 }
 
 impl Samples {
-    /// None.
+    /// Without a sample.
     pub fn new(limits: &Limits) -> Self {
         Self {
             histogram: histogram::empty(),

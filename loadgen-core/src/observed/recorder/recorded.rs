@@ -57,7 +57,7 @@ impl Finished {
 }
 
 impl Recorded {
-    /// Nothing.
+    /// Without a sample.
     pub fn empty(layout: Arc<Layout>) -> Self {
         Recorder::new(layout).finish()
     }

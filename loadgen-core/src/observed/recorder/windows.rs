@@ -35,7 +35,7 @@ pub struct Over {
 }
 
 impl Over {
-    /// None.
+    /// Of a second with nothing over the limit.
     pub(crate) const NONE: Self = Self {
         n: 0,
         first: Nanos::MAX,
@@ -69,7 +69,7 @@ impl Window {
         encoded: Vec::new(),
     };
 
-    /// Its latencies.
+    /// The latencies of its samples.
     pub fn histogram(&self) -> Histogram<u64> {
         decode(&self.encoded)
     }

@@ -138,7 +138,7 @@ impl Svg {
         );
     }
 
-    /// A disc.
+    /// A disc around a point.
     pub(super) fn dot(&mut self, ink: Ink, (x, y): Point, radius: i32) {
         let (start, across) = (x - radius, 2 * radius);
         self.add(

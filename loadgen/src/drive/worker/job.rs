@@ -33,7 +33,7 @@ pub struct Job {
     pub driver: Driver,
     /// Over which transport.
     pub transport: Transport,
-    /// The server.
+    /// Where the server is.
     pub endpoint: Endpoint,
     /// The names that it speaks.
     pub vocabulary: Arc<Vocabulary>,
@@ -93,9 +93,9 @@ pub enum Milestone {
     Ready,
     /// A user can't be connected, or can't join: the run is over.
     CannotConnect {
-        /// Its index.
+        /// The index of the user.
         user: u32,
-        /// Why.
+        /// What the attempt ended with.
         error: ConnectError,
     },
     /// Its part of the schedule is sent.
