@@ -26,6 +26,7 @@ use crate::{
     outbox::SendMemory,
     process,
     protocol::outbound::iso,
+    provenance,
     socket_manager::Stats,
     store::journal::JournalState,
     telemetry::prometheus::{self, Gauges},
@@ -73,6 +74,8 @@ pub fn router(pages: Pages, access: DebugAccess) -> Router {
 struct Health {
     healthy: bool,
     draining: bool,
+    version: &'static str,
+    commit: Option<&'static str>,
     stats: Stats,
     store: StoreHealth,
     queue_depth: usize,
@@ -107,6 +110,8 @@ async fn health(State(Pages { chat, ping, .. }): State<Pages>) -> Response {
     let health = Health {
         healthy,
         draining,
+        version: provenance::VERSION,
+        commit: provenance::COMMIT,
         stats: chat.users.lock().stats(),
         store: StoreHealth {
             name: info.name,

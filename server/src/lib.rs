@@ -20,6 +20,7 @@ pub mod outbox;
 pub mod pace;
 pub mod process;
 pub mod protocol;
+pub mod provenance;
 mod server;
 pub mod session;
 pub mod socket_manager;

@@ -6,7 +6,7 @@ use clap::Parser;
 
 /// A Socket.IO chat server with optimistic delivery.
 #[derive(Parser)]
-#[command(version)]
+#[command(version = server::provenance::FULL)]
 struct Cli {
     #[command(flatten)]
     args: server::config::Args,

@@ -6,7 +6,7 @@ use super::{check, compare, list, publish, report, run};
 
 /// Measures the delivery latency of a Socket.IO chat server and accounts for every message.
 #[derive(Debug, Parser)]
-#[command(version, after_help = EXIT_CODES)]
+#[command(version = env!("SOURCE_VERSION"), after_help = EXIT_CODES)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]

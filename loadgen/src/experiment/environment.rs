@@ -1,6 +1,6 @@
 //! The machine: what the report says of it, and how many files it lets us open.
 
-use std::{fs, process::Command, thread};
+use std::{fs, thread};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -9,6 +9,9 @@ use crate::result::Environment;
 
 /// Files that are open beside the users' sockets: store, server, pipes, timers, libraries.
 const OTHER_FILES: u64 = 200;
+
+/// What this program was built from; empty of what was built outside its repository.
+const COMMIT: &str = env!("SOURCE_COMMIT");
 
 /// Raises the soft limit of open files to the hard one, and checks that the users fit.
 pub(super) fn allow_open_files(users: u32) -> Result<(), RunError> {
@@ -43,7 +46,7 @@ pub(super) fn read() -> Environment {
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").ok();
     Environment {
         loadgen: env!("CARGO_PKG_VERSION").to_owned(),
-        commit: commit(),
+        commit: (!COMMIT.is_empty()).then(|| COMMIT.to_owned()),
         cpu: first_value(&cpuinfo, "model name"),
         cores: cores(),
         kernel: kernel.map(|release| release.trim().to_owned()),
@@ -73,14 +76,4 @@ fn virtualisation() -> Option<String> {
 /// Cores that this process may use.
 pub(super) fn cores() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
-}
-
-/// The commit of the working directory, with `-dirty` where files differ from it.
-fn commit() -> Option<String> {
-    let output = Command::new("git")
-        .args(["describe", "--always", "--dirty", "--abbrev=12"])
-        .output()
-        .ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    (output.status.success() && !text.trim().is_empty()).then(|| text.trim().to_owned())
 }

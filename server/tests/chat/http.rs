@@ -44,6 +44,8 @@ async fn health_says_how_durable_and_whether_the_store_answers() {
         (&json!("optimistic"), &json!("readme"))
     );
     assert_eq!(health["queueDepth"], 0);
+    assert_eq!(health["version"], server::provenance::VERSION);
+    assert_eq!(health["commit"].as_str(), server::provenance::COMMIT);
     store.unreachable.store(true, SeqCst);
     let (status, body) = server.get("/health").await;
     assert_eq!(status, 503);

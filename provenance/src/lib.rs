@@ -1,0 +1,159 @@
+//! What a program is built from, asked of git while it is built: for build scripts.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// Sets two variables for the package whose build script calls this: `SOURCE_COMMIT`, see [`commit`], empty where it is
+/// unknown, and `SOURCE_VERSION`, the package's version with that commit behind it in parentheses.
+///
+/// `sources` are the files and folders that are compiled into it, from the package's folder on. The script runs again when
+/// one of them changes, or when the repository's HEAD moves.
+#[allow(
+    clippy::print_stdout,
+    reason = "this is how a build script talks to cargo"
+)]
+pub fn compile_in(sources: &[&str]) {
+    let package = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
+    let version = env::var("CARGO_PKG_VERSION").unwrap_or_default();
+    let commit = commit(&package, sources);
+    let full = match &commit {
+        Some(commit) => format!("{version} ({commit})"),
+        None => version,
+    };
+    println!(
+        "cargo::rustc-env=SOURCE_COMMIT={}",
+        commit.unwrap_or_default()
+    );
+    println!("cargo::rustc-env=SOURCE_VERSION={full}");
+    let sources = sources.iter().map(|source| package.join(source));
+    // Cargo runs a script at every build that names a file which is not there.
+    for path in sources
+        .chain(moves_with_head(&package))
+        .filter(|path| path.exists())
+    {
+        println!("cargo::rerun-if-changed={}", path.display());
+    }
+}
+
+/// The commit that a package is at, in twelve hexadecimal digits, with `-dirty` behind it where any of its sources differs;
+/// `None` where no repository holds the package, as when it was unpacked from an archive.
+pub fn commit(package: &Path, sources: &[&str]) -> Option<String> {
+    // The folder of an archive may lie in the repository of something else.
+    git(package, &["ls-files", "--error-unmatch", "Cargo.toml"])?;
+    let commit = git(package, &["rev-parse", "--short=12", "HEAD"])?;
+    let mut status = vec!["--no-optional-locks", "status", "--porcelain", "--"];
+    // Of a package that was taken out of its workspace, some are missing, and git refuses what lies beyond its repository.
+    status.extend(
+        sources
+            .iter()
+            .filter(|source| package.join(source).exists()),
+    );
+    Some(match git(package, &status)?.as_str() {
+        "" => commit,
+        _ => commit + "-dirty",
+    })
+}
+
+/// The files of the repository that a commit, a checkout or a rebase changes.
+fn moves_with_head(package: &Path) -> Vec<PathBuf> {
+    let branch = git(package, &["symbolic-ref", "-q", "HEAD"]);
+    let names = ["HEAD", "logs/HEAD", "packed-refs"].map(str::to_owned);
+    let paths = names.into_iter().chain(branch);
+    paths
+        .filter_map(|name| git(package, &["rev-parse", "--git-path", &name]))
+        .map(|path| package.join(path))
+        .collect()
+}
+
+/// What git prints, without its last line break; `None` where it is missing or fails.
+fn git(folder: &Path, arguments: &[&str]) -> Option<String> {
+    let mut git = Command::new("git");
+    let output = git.current_dir(folder).args(arguments).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| text.trim_end().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// A package in a repository with one commit.
+    fn package() -> TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let package = folder.path();
+        fs::create_dir(package.join("src")).unwrap();
+        fs::write(package.join("Cargo.toml"), "[package]").unwrap();
+        fs::write(package.join("src/lib.rs"), "").unwrap();
+        fs::write(package.join("README"), "").unwrap();
+        git(package, &["init", "-q"]).unwrap();
+        git(package, &["config", "user.name", "somebody"]).unwrap();
+        git(package, &["config", "user.email", "somebody@example.org"]).unwrap();
+        save(package);
+        folder
+    }
+
+    fn save(package: &Path) {
+        git(package, &["add", "."]).unwrap();
+        git(package, &["commit", "-q", "-m", "all"]).unwrap();
+    }
+
+    fn at(package: &Path) -> String {
+        commit(package, &["src", "not-there"]).unwrap()
+    }
+
+    #[test]
+    fn sources_that_differ_from_the_commit_are_dirty_and_nothing_else_is() {
+        let package = package();
+        let package = package.path();
+        let clean = at(package);
+        assert_eq!(
+            (clean.len(), clean.contains("dirty")),
+            (12, false),
+            "{clean}"
+        );
+        fs::write(package.join("README"), "changed").unwrap();
+        assert_eq!(at(package), clean);
+        fs::write(package.join("src/lib.rs"), "// changed").unwrap();
+        assert_eq!(at(package), format!("{clean}-dirty"));
+        fs::write(package.join("src/lib.rs"), "").unwrap();
+        fs::write(package.join("src/new.rs"), "").unwrap();
+        assert_eq!(at(package), format!("{clean}-dirty"), "a new file");
+    }
+
+    #[test]
+    fn a_commit_moves_what_is_watched() {
+        let package = package();
+        let package = package.path();
+        let texts = || -> Vec<String> {
+            let watched = moves_with_head(package).into_iter();
+            watched
+                .filter_map(|path| fs::read_to_string(path).ok())
+                .collect()
+        };
+        let (before, read) = (at(package), texts());
+        assert!(read.len() > 1, "{read:?}");
+        fs::write(package.join("src/lib.rs"), "// changed").unwrap();
+        save(package);
+        assert_ne!(at(package), before);
+        assert_ne!(texts(), read);
+    }
+
+    #[test]
+    fn what_no_repository_holds_has_no_commit() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(commit(folder.path(), &["src"]), None);
+        // Unpacked within somebody else's.
+        let other = package();
+        let unpacked = other.path().join("unpacked");
+        fs::create_dir(&unpacked).unwrap();
+        fs::write(unpacked.join("Cargo.toml"), "[package]").unwrap();
+        assert_eq!(commit(&unpacked, &["src"]), None);
+    }
+}
