@@ -19,7 +19,7 @@ use crate::{
     model::{Count, HistogramError, Metric},
     observed::PROMISE,
     report::statements,
-    result::{PERCENTILES, Report, Run},
+    result::{Circumstances, PERCENTILES, Report, Run},
     scenario::Subject,
 };
 
@@ -67,8 +67,10 @@ pub struct Origin {
     pub delivery: String,
     /// When it was begun: RFC 3339, UTC.
     pub started: String,
-    /// The commit that was measured; `None` outside a repository.
-    pub commit: Option<String>,
+    /// Which version of the server was measured; `None` where nobody says.
+    pub version: Option<String>,
+    /// Version and commit of the program that measured.
+    pub loadgen: String,
     /// The verdict of the result by itself.
     pub verdict: Verdict,
     /// Seconds that its verdict rests on.
@@ -181,10 +183,20 @@ fn origin(report: &Report, side: &Side<'_>) -> Origin {
         scenario: report.scenario.name.clone(),
         delivery: side.run.delivery.name().to_owned(),
         started: report.started.clone(),
-        commit: report.environment.commit.clone(),
+        version: side.run.target_version.clone(),
+        loadgen: harness(report),
         verdict: report.verdict,
         seconds: side.run.windows.len() - disturbed,
         disturbed,
+    }
+}
+
+/// Version and commit of the program that measured.
+fn harness(report: &Report) -> String {
+    let environment = &report.environment;
+    match &environment.commit {
+        Some(commit) => format!("{} ({commit})", environment.loadgen),
+        None => environment.loadgen.clone(),
     }
 }
 
@@ -217,26 +229,15 @@ fn different_questions(a: &Report, run_a: &Run, b: &Report, run_b: &Run) -> Vec<
 
 /// What makes a comparison doubtful.
 fn cautions_of(a: &Report, run_a: &Run, b: &Report, run_b: &Run) -> Vec<String> {
-    let unknown = "unknown";
-    let text = |text: &Option<String>| text.as_deref().unwrap_or(unknown).to_owned();
-    let (here, there) = (&a.environment, &b.environment);
-    let mut cautions: Vec<String> = [
+    let mut cautions = Circumstances::of(a).differences(&Circumstances::of(b));
+    let kernel = |report: &Report| {
+        let kernel = report.environment.kernel.as_deref();
+        kernel.unwrap_or("unknown").to_owned()
+    };
+    let others = [
         differs("seeds", a.scenario.seed, b.scenario.seed),
-        differs("stores", &run_a.store, &run_b.store),
-        differs(
-            "durabilities",
-            text(&run_a.durability),
-            text(&run_b.durability),
-        ),
         differs("dialects", run_a.dialect.name(), run_b.dialect.name()),
-        differs("processors", text(&here.cpu), text(&there.cpu)),
-        differs("numbers of cores", here.cores, there.cores),
-        differs("kernels", text(&here.kernel), text(&there.kernel)),
-        differs(
-            "virtualisations",
-            text(&here.virtualisation),
-            text(&there.virtualisation),
-        ),
+        differs("kernels", kernel(a), kernel(b)),
         differs("clients", &run_a.generator.client, &run_b.generator.client),
         differs(
             "transports",
@@ -248,11 +249,12 @@ fn cautions_of(a: &Report, run_a: &Run, b: &Report, run_b: &Run) -> Vec<String> 
             run_a.generator.workers,
             run_b.generator.workers,
         ),
-    ]
-    .into_iter()
-    .flatten()
-    .map(|difference| format!("different {difference}"))
-    .collect();
+        // A server of our own comes with its generator.
+        differs("versions of loadgen", harness(a), harness(b))
+            .filter(|_| !(run_a.own && run_b.own)),
+    ];
+    let others = others.into_iter().flatten();
+    cautions.extend(others.map(|difference| format!("different {difference}")));
     for (which, report, run) in [("first", a, run_a), ("second", b, run_b)] {
         if matches!(report.verdict, Verdict::Invalid | Verdict::Inconclusive) {
             cautions.push(format!("the {which} result is {}", report.verdict.name()));

@@ -126,11 +126,12 @@ fn ratio(change: &Change) -> String {
 
 fn origin(origin: &Origin) -> String {
     format!(
-        "{} {}, {} delivery, commit {}, {}, {} seconds",
+        "{} {}, {} delivery, version {}, by loadgen {}, {}, {} seconds",
         origin.scenario,
         origin.started,
         origin.delivery,
-        origin.commit.as_deref().unwrap_or("unknown"),
+        origin.version.as_deref().unwrap_or("unknown"),
+        origin.loadgen,
         origin.verdict.name(),
         origin.seconds,
     )

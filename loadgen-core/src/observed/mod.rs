@@ -58,6 +58,8 @@ pub struct Observed {
     pub ended: Option<Ended>,
     /// How durable a confirmed message is in the store, as the system says.
     pub durability: Option<String>,
+    /// Which version of itself the system says it is.
+    pub version: Option<String>,
     /// What is in the store.
     pub stored: Lookup,
     /// Users, rooms and sockets that the server still had when everybody had gone; `None` where it could not say.
@@ -91,6 +93,7 @@ impl Observed {
             server: None,
             ended: None,
             durability: None,
+            version: None,
             stored: Lookup::NotAsked,
             left: None,
         }
@@ -115,6 +118,7 @@ impl Observed {
         merge_some(&mut self.server, other.server, ProcessUse::merge);
         self.ended = self.ended.take().max(other.ended);
         self.durability = self.durability.take().max(other.durability);
+        self.version = self.version.take().max(other.version);
         self.stored.merge(other.stored);
         merge_some(&mut self.left, other.left, |mine, theirs| {
             *mine = std::array::from_fn(|place| mine[place].max(theirs[place]));

@@ -8,7 +8,7 @@ use crate::{
     judge::Verdict,
     model::{HistogramError, Metric, histogram},
     observed::PROMISE,
-    result::{MetricResult, Report, Run},
+    result::{Circumstances, MetricResult, Report, Run},
 };
 
 /// Upper ends of the buckets, nanoseconds. That of the promise is counted exactly in the run; the others are as exact as
@@ -236,17 +236,27 @@ fn verdict(report: &Report) -> Family {
 
 fn info(report: &Report) -> Family {
     let environment = &report.environment;
-    let labels = [
+    let run = report.runs.last();
+    let target = Circumstances::of(report).target;
+    let version = run.and_then(|run| run.target_version.as_deref());
+    let known = [
         ("scenario", report.scenario.name.as_str()),
         ("sha256", &report.scenario.sha256),
         ("seed", &report.scenario.seed.to_string()),
         ("commit", environment.commit.as_deref().unwrap_or_default()),
         ("version", &environment.loadgen),
+        ("target", &target),
+        ("target_version", version.unwrap_or_default()),
+        ("store", run.map_or("", |run| &run.store)),
         ("cpu", environment.cpu.as_deref().unwrap_or_default()),
         ("cores", &environment.cores.to_string()),
         ("started", &report.started),
     ]
     .map(|(label, text)| format!("{label}=\"{}\"", escaped(text)));
+    // What the user named may be called as one of ours.
+    let given = report.labels.iter();
+    let given = given.map(|(key, value)| format!("label_{key}=\"{}\"", escaped(value)));
+    let labels: Vec<String> = known.into_iter().chain(given).collect();
     Family {
         name: "loadgen_run".to_owned(),
         kind: "info",

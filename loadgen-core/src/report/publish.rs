@@ -16,7 +16,7 @@ use crate::{
         numbers::{count, duration, limit, share},
     },
     observed::PROMISE,
-    result::{Document, Report, Run},
+    result::{Circumstances, Document, Report, Run},
 };
 
 /// A file of the site.
@@ -31,15 +31,29 @@ pub struct SiteFile {
 #[derive(Template)]
 #[template(path = "index.html")]
 struct Index {
-    claim: String,
+    claims: Vec<Claim>,
     class: &'static str,
     scenarios: Vec<Section>,
+}
+
+/// What the latest runs say of one target on one machine.
+struct Claim {
+    /// Of what; empty where the site has nothing else.
+    on: String,
+    sentence: String,
 }
 
 /// A scenario's part of the index.
 struct Section {
     name: String,
     question: String,
+    series: Vec<Series>,
+}
+
+/// The runs of a scenario that one trend may join: of one target, store, machine, delivery mode and set of labels.
+struct Series {
+    /// Which; empty where the scenario has no other.
+    on: String,
     verdict: &'static str,
     sentence: String,
     figure: Vec<Figure>,
@@ -49,7 +63,7 @@ struct Section {
 /// A published result's row in the part of its scenario.
 struct RunLine {
     day: String,
-    commit: String,
+    version: String,
     verdict: &'static str,
     p50: String,
     p99: String,
@@ -78,29 +92,46 @@ pub fn pages(document: &Document) -> Result<[SiteFile; 2], RenderError> {
     ])
 }
 
-/// The index of these results.
+/// The index of these results. What was measured under other circumstances has a trend and a claim of its own.
 ///
 /// # Errors
 /// [`RenderError`] when a histogram can't be read.
 pub fn index(reports: &[&Report]) -> Result<SiteFile, RenderError> {
-    let mut by_scenario: BTreeMap<&str, Vec<&Report>> = BTreeMap::new();
+    let mut scenarios: BTreeMap<&str, BTreeMap<_, Vec<&Report>>> = BTreeMap::new();
     for report in reports {
-        let of_scenario = by_scenario.entry(&report.scenario.name).or_default();
-        of_scenario.push(report);
+        // That of another server is its own.
+        let own = report.runs.last().filter(|run| run.own);
+        let delivery = own.map(|run| run.delivery.name());
+        let series = scenarios.entry(&report.scenario.name).or_default();
+        let runs = series.entry((Circumstances::of(report), delivery));
+        runs.or_default().push(report);
     }
-    for runs in by_scenario.values_mut() {
-        runs.sort_by(|a, b| (&a.started, &a.run_id).cmp(&(&b.started, &b.run_id)));
+    let mut latest = Vec::new();
+    let mut sections = Vec::new();
+    for (name, mut all) in scenarios {
+        for runs in all.values_mut() {
+            runs.sort_by(|a, b| (&a.started, &a.run_id).cmp(&(&b.started, &b.run_id)));
+            latest.extend(runs.last().copied());
+        }
+        let several = all.len() > 1;
+        let series = all.iter().map(|((circumstances, delivery), runs)| {
+            let on = match delivery {
+                Some(delivery) => format!("{circumstances}; {delivery} delivery"),
+                None => circumstances.to_string(),
+            };
+            series(if several { on } else { String::new() }, runs)
+        });
+        let newest = all.values().flatten().max_by_key(|report| &report.started);
+        sections.push(Section {
+            name: name.to_owned(),
+            question: newest.map_or_else(String::new, |report| report.scenario.question.clone()),
+            series: series.collect::<Result<_, _>>()?,
+        });
     }
-    let latest: Vec<&Report> = by_scenario
-        .values()
-        .filter_map(|runs| runs.last().copied())
-        .collect();
-    let (claim, class) = claim(&latest);
-    let scenarios = by_scenario.values().map(|runs| section(runs));
     let index = Index {
-        claim,
-        class,
-        scenarios: scenarios.collect::<Result<_, _>>()?,
+        claims: claims(&latest),
+        class: gravest(&latest),
+        scenarios: sections,
     };
     Ok(SiteFile {
         path: "index.html".into(),
@@ -123,8 +154,51 @@ fn place(report: &Report) -> String {
     )
 }
 
-/// All latest results in one sentence, and the gravest verdict among them.
-fn claim(latest: &[&Report]) -> (String, &'static str) {
+/// The latest results, those of each target, store and machine in a sentence of its own.
+fn claims(latest: &[&Report]) -> Vec<Claim> {
+    let mut apart: BTreeMap<Circumstances, Vec<&Report>> = BTreeMap::new();
+    for report in latest {
+        let mut circumstances = Circumstances::of(report);
+        // How long a simulation takes is a part of the scenario.
+        if let Some((simulation, _)) = circumstances.store.split_once(" (save ") {
+            circumstances.store = simulation.to_owned();
+        }
+        apart.entry(circumstances).or_default().push(report);
+    }
+    let several = apart.len() > 1;
+    apart
+        .iter()
+        .map(|(circumstances, reports)| Claim {
+            on: match several {
+                true => circumstances.to_string(),
+                false => String::new(),
+            },
+            sentence: claim(reports),
+        })
+        .collect()
+}
+
+/// How many results have each verdict, the gravest first.
+fn counted(latest: &[&Report]) -> Vec<(Verdict, usize)> {
+    let verdicts = [
+        Verdict::Fail,
+        Verdict::Invalid,
+        Verdict::Inconclusive,
+        Verdict::Pass,
+    ];
+    let count = |verdict| latest.iter().filter(|one| one.verdict == verdict).count();
+    let counted = verdicts.map(|verdict| (verdict, count(verdict)));
+    counted.into_iter().filter(|(_, n)| *n > 0).collect()
+}
+
+/// The gravest verdict, as a style class.
+fn gravest(latest: &[&Report]) -> &'static str {
+    let counted = counted(latest);
+    counted.first().map_or("", |(verdict, _)| verdict.name())
+}
+
+/// Results of one target, store and machine in one sentence.
+fn claim(latest: &[&Report]) -> String {
     // The numbers of an invalid run say nothing about the server.
     let valid = latest
         .iter()
@@ -141,32 +215,14 @@ fn claim(latest: &[&Report]) -> (String, &'static str) {
             promising += 1;
         }
     }
-    let verdicts = [
-        Verdict::Fail,
-        Verdict::Invalid,
-        Verdict::Inconclusive,
-        Verdict::Pass,
-    ];
-    let counted: Vec<(Verdict, usize)> = verdicts
-        .into_iter()
-        .map(|verdict| {
-            let of_it = latest.iter().filter(|report| report.verdict == verdict);
-            (verdict, of_it.count())
-        })
-        .filter(|(_, count)| *count > 0)
-        .collect();
-    let class = counted.first().map_or("", |(verdict, _)| verdict.name());
-    let words: Vec<String> = counted
+    let words: Vec<String> = counted(latest)
         .iter()
         .rev()
         .map(|(verdict, count)| format!("{count} {}", verdict.name()))
         .collect();
     let said = words.join(", ");
     if deliveries == 0 {
-        return (
-            format!("No delivery of the latest runs was judged by the promise: {said}."),
-            class,
-        );
+        return format!("No delivery of the latest runs was judged by the promise: {said}.");
     }
     let lost = match lost {
         0 => "none was lost".to_owned(),
@@ -176,7 +232,7 @@ fn claim(latest: &[&Report]) -> (String, &'static str) {
         1 => "the one scenario that asks for it".to_owned(),
         many => format!("the {many} scenarios that ask for it"),
     };
-    let claim = format!(
+    format!(
         "In the latest runs of {scenarios}, {} of {} deliveries arrived within {} of their intended send; of all that was sent in {} {}, {lost}: {said}.",
         share(within as f64 / deliveries as f64),
         count(deliveries),
@@ -187,8 +243,7 @@ fn claim(latest: &[&Report]) -> (String, &'static str) {
         } else {
             "scenarios"
         },
-    );
-    (claim, class)
+    )
 }
 
 /// Whether a scenario judges the share of deliveries within the promise.
@@ -202,7 +257,8 @@ fn judges_the_promise(run: &Run) -> bool {
     judged.iter().any(|one| one.threshold.starts_with(&share))
 }
 
-fn section(runs: &[&Report]) -> Result<Section, RenderError> {
+/// Runs in their order.
+fn series(on: String, runs: &[&Report]) -> Result<Series, RenderError> {
     let mut lines = Vec::new();
     let mut points = Vec::new();
     for report in runs {
@@ -217,20 +273,27 @@ fn section(runs: &[&Report]) -> Result<Section, RenderError> {
         _ => vec![trend("From run to run", &points, PROMISE)],
     };
     let latest = runs.last();
-    let text = |of: fn(&Report) -> String| latest.map_or_else(String::new, |report| of(report));
-    Ok(Section {
-        name: text(|report| report.scenario.name.clone()),
-        question: text(|report| report.scenario.question.clone()),
+    Ok(Series {
+        on,
         verdict: latest.map_or("", |report| report.verdict.name()),
-        sentence: text(statements::sentence),
+        sentence: latest.map_or_else(String::new, |report| statements::sentence(report)),
         figure,
         runs: lines,
     })
 }
 
+/// What was measured, as short as a table and an axis want it: of a server of our own the commit, of another its version.
+fn version(report: &Report) -> &str {
+    let known = match report.runs.last() {
+        Some(run) if !run.own => run.target_version.as_deref(),
+        _ => report.environment.commit.as_deref(),
+    };
+    known.unwrap_or("unknown")
+}
+
 fn run_line(report: &Report) -> Result<(RunLine, Point), RenderError> {
     let place = place(report);
-    let commit = report.environment.commit.as_deref().unwrap_or("unknown");
+    let version = version(report);
     let mut latencies = [Err(0), Err(0)];
     let (mut within, mut lost) = ("-".to_owned(), "-".to_owned());
     if let Some(run) = report.runs.last() {
@@ -254,7 +317,7 @@ fn run_line(report: &Report) -> Result<(RunLine, Point), RenderError> {
             .take(16)
             .collect::<String>()
             .replace('T', " "),
-        commit: commit.chars().take(12).collect(),
+        version: version.to_owned(),
         verdict: report.verdict.name(),
         p50: shown(latencies[0]),
         p99: shown(latencies[1]),
@@ -264,7 +327,7 @@ fn run_line(report: &Report) -> Result<(RunLine, Point), RenderError> {
         json: format!("{place}.json"),
     };
     let point = Point {
-        name: commit.chars().take(7).collect(),
+        name: version.chars().take(7).collect(),
         latencies: latencies.map(|latency| latency.ok().flatten()),
     };
     Ok((line, point))

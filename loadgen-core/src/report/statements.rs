@@ -10,7 +10,7 @@ use crate::{
         percentile,
     },
     observed::PROMISE,
-    result::{HeldTo, MetricResult, Report, Run, WindowResult},
+    result::{Circumstances, HeldTo, MetricResult, Report, Run, WindowResult},
 };
 
 /// The result in one sentence, for a reader who has only ten seconds.
@@ -415,10 +415,18 @@ pub(super) fn environment(report: &Report) -> Vec<(&'static str, String)> {
                 .map_or_else(unknown, |load| format!("{load:.2}")),
         ),
         ("loadgen", environment.loadgen.clone()),
-        ("commit", environment.commit.clone().unwrap_or_else(unknown)),
+        (
+            "commit of loadgen",
+            environment.commit.clone().unwrap_or_else(unknown),
+        ),
     ];
     if let Some(run) = report.runs.last() {
         rows.extend([
+            ("target", Circumstances::of(report).target),
+            (
+                "version of the target",
+                run.target_version.clone().unwrap_or_else(unknown),
+            ),
             ("store", run.store.clone()),
             ("durability", run.durability.clone().unwrap_or_else(unknown)),
             (
@@ -443,6 +451,9 @@ pub(super) fn environment(report: &Report) -> Vec<(&'static str, String)> {
     ]);
     for (name, value) in &report.scenario.variables {
         rows.push(("variable", format!("{name} = {value}")));
+    }
+    for (key, value) in &report.labels {
+        rows.push(("label", format!("{key} = {value}")));
     }
     rows.push(("command", report.command.join(" ")));
     rows

@@ -108,10 +108,13 @@ impl Document {
                 upgrade::early_accounts(&mut report);
                 Ok(Self { text, report })
             }
-            1 => {
+            1 | 2 => {
                 let old = serde_json::from_str(&text).map_err(malformed)?;
-                let mut report: Report =
-                    serde_json::from_value(upgrade::from_1(old)).map_err(malformed)?;
+                let new = match version {
+                    1 => upgrade::from_1(old),
+                    _ => upgrade::from_2(old),
+                };
+                let mut report: Report = serde_json::from_value(new).map_err(malformed)?;
                 upgrade::early_accounts(&mut report);
                 let text = serde_json::to_string_pretty(&report).map_err(malformed)? + "\n";
                 Ok(Self { text, report })

@@ -1,5 +1,6 @@
 //! The recorded result of a scenario, versioned and complete: every format is made from it alone.
 
+mod circumstances;
 mod document;
 mod floor;
 mod info;
@@ -13,6 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    circumstances::Circumstances,
     document::{Document, ParseError, ReadError, WriteError, append, schema, write},
     floor::floor,
     info::of_scenario,
@@ -25,7 +27,7 @@ use crate::{
 };
 
 /// The version of the result's schema. Older ones are brought up to it when they are read, newer ones are refused.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// The percentiles of every table.
 pub const PERCENTILES: [f64; 5] = [50.0, 90.0, 95.0, 99.0, 99.9];
@@ -43,6 +45,8 @@ pub struct Report {
     pub scenario: ScenarioInfo,
     /// The command line, as it was typed.
     pub command: Vec<String>,
+    /// What the user says of it (`--label`), by key: results of other labels are kept apart.
+    pub labels: BTreeMap<String, String>,
     /// The eight digits that all bodies of these messages carry.
     pub run_id: String,
     /// When this program began, before store and server: RFC 3339, UTC.
@@ -121,7 +125,8 @@ pub struct PhaseInfo {
 pub struct Environment {
     /// The version of the program that measured.
     pub loadgen: String,
-    /// The commit of the working directory, where there is one.
+    /// The commit that this program was built from, with `-dirty` behind it where its sources differed; `None` of one that
+    /// was built outside its repository. Up to version 2: of the folder in which it was started.
     pub commit: Option<String>,
     /// The processor's name, as the kernel has it.
     pub cpu: Option<String>,
@@ -158,6 +163,10 @@ pub struct Run {
     pub held_to: Option<HeldTo>,
     /// Where the server was: its URL.
     pub target: String,
+    /// Whether this program started the server for the run: of its own sources, at any free port.
+    pub own: bool,
+    /// What the server says that it is, in one line, or what the user says (`--target-version`); `None` where neither does.
+    pub target_version: Option<String>,
     /// Which store the server saved into, in words.
     pub store: String,
     /// How durable a confirmed message is in it, as the server says.

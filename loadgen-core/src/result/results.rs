@@ -30,6 +30,10 @@ pub struct About<'a> {
     pub promises: Promises,
     /// Where the system was.
     pub target: &'a str,
+    /// Whether this program started it.
+    pub own: bool,
+    /// Which version of the system it was, as somebody says who knows better than itself.
+    pub target_version: Option<&'a str>,
     /// Which store served.
     pub store: String,
     /// The client that was driven.
@@ -53,6 +57,11 @@ pub fn run(about: About<'_>, observed: Observed, account: Account, judgement: Ju
         }),
         dialect: about.scenario.dialect,
         target: about.target.to_owned(),
+        own: about.own,
+        target_version: about
+            .target_version
+            .map(str::to_owned)
+            .or_else(|| observed.version.clone()),
         complete: incomplete.is_none(),
         incomplete_because: incomplete,
         judgement,

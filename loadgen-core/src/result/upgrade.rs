@@ -8,9 +8,27 @@ use crate::{
     model::Metric,
 };
 
+/// Text of `store` in results whose server was running before.
+const NOT_OWN: &str = "the target's own";
+
+/// Version 2 knew no labels, and did not ask the server what it is.
+pub(super) fn from_2(mut result: Value) -> Value {
+    result["version"] = VERSION.into();
+    if let Some(result) = object(&mut result) {
+        fill(result, "labels", json!({}));
+    }
+    for run in elements(&mut result["runs"]) {
+        let own = run["store"] != NOT_OWN;
+        if let Some(run) = object(run) {
+            fill(run, "own", json!(own));
+            fill(run, "target_version", json!(null));
+        }
+    }
+    result
+}
+
 /// Version 1 knew neither phases, sizes and floor nor the histograms of single seconds, and had one client only.
 pub(super) fn from_1(mut result: Value) -> Value {
-    result["version"] = VERSION.into();
     if let Some(scenario) = object(&mut result["scenario"]) {
         fill(scenario, "variables", json!({}));
         fill(scenario, "model", json!("open"));
@@ -37,7 +55,7 @@ pub(super) fn from_1(mut result: Value) -> Value {
             }
         }
     }
-    result
+    from_2(result)
 }
 
 /// The first results of version 2, and those of version 1, counted a sender's missing copy as a lost delivery, and did not

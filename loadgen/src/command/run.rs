@@ -1,12 +1,14 @@
 //! `run`: measures scenarios one after another, judges them, and leaves their results.
 
-use std::{env, ffi::OsString, path::PathBuf, process, str::FromStr, time::Duration};
+use std::{
+    collections::BTreeSet, env, ffi::OsString, path::PathBuf, process, str::FromStr, time::Duration,
+};
 
 use clap::ValueEnum;
 use tokio::runtime::Builder;
 
 use super::{
-    arguments::setting,
+    arguments::{label, setting, words},
     exit_code::Exit,
     output::{self, OutputError, print},
     progress::{Progress, Silence},
@@ -46,6 +48,14 @@ pub struct Args {
     /// Measure a server that is running already, at http://host:port, instead of starting one.
     #[arg(long, value_name = "URL")]
     pub target: Option<String>,
+    /// Which version a running target is, where it does not say so itself (`version` and `commit` of its /health), or wrongly.
+    #[arg(long, value_name = "TEXT", requires = "target", value_parser = words)]
+    pub target_version: Option<String>,
+    /// What to tell the result apart by, as in build=nightly; can be given again with other keys.
+    ///
+    /// `compare` and `publish` keep results of other labels apart.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
+    pub label: Vec<(String, String)>,
     /// The MongoDB database of a running target (mongodb://host:port/database), to look confirmed messages up.
     #[arg(long, value_name = "URI", requires = "target", value_parser = database)]
     pub audit: Option<(String, String)>,
@@ -106,6 +116,10 @@ pub fn run(run: &Args) -> Result<Exit, Exit> {
         let error = format!("--delivery names {twice} twice: name each once");
         return Err(output::wrong(error));
     }
+    if let Some(twice) = repeated(&run.label) {
+        let error = format!("--label names {twice} twice: give each key one value");
+        return Err(output::wrong(error));
+    }
     // All files are checked before the first is run: a mistake in the last one is not found an hour later.
     let load = |path| Scenario::load(path, &run.set).map(|scenario| with_flags(scenario, run));
     let scenarios = run.scenarios.iter().map(|path| load(path));
@@ -123,6 +137,13 @@ pub fn run(run: &Args) -> Result<Exit, Exit> {
     });
     runtime.shutdown_background();
     exit
+}
+
+/// A key that has two values.
+fn repeated(labels: &[(String, String)]) -> Option<&str> {
+    let mut known = BTreeSet::new();
+    let mut keys = labels.iter().map(|(key, _)| key.as_str());
+    keys.find(|key| !known.insert(*key))
 }
 
 fn with_flags(mut scenario: Scenario, run: &Args) -> Scenario {
@@ -153,6 +174,7 @@ async fn run_all(scenarios: &[Scenario], run: &Args, interrupt: &Interrupt) -> E
         store: run.store.clone(),
         mongo_image: run.mongo_image.clone(),
         target: run.target.clone(),
+        target_version: run.target_version.clone(),
         audit: run.audit.clone(),
         client: run.client,
         workers: run.workers.map(usize::from),
@@ -160,6 +182,7 @@ async fn run_all(scenarios: &[Scenario], run: &Args, interrupt: &Interrupt) -> E
         machine_check: !run.no_machine_check,
         floor: run.floor(),
         command: typed(env::args_os()),
+        labels: run.label.iter().cloned().collect(),
     };
     let mut exit = Exit::Pass;
     let mut reports = Vec::new();

@@ -78,9 +78,18 @@ async fn observe(
 ) -> Result<Observed, RunError> {
     let audit = arm.system.audit().await;
     let durability = arm.system.durability().await;
+    let version = arm.system.version().await;
+    if let (Some(said), Some(given)) = (&version, &bench.options.target_version)
+        && said != given
+    {
+        watcher.event(Event::Notice(format!(
+            "warning: the target says that it is {said}; the result says {given}, as you do"
+        )));
+    }
     let before = arm.system.present().await;
     let (mut observed, began) = run(arm, bench, watcher).await?;
     observed.durability = durability;
+    observed.version = version;
     if let Some(times) = arm.system.times().await {
         observed.recorded.adopt(Metric::ServerEmit, &times.emit);
         observed.recorded.adopt(Metric::ServerSave, &times.save);

@@ -12,7 +12,7 @@ mod order;
 mod session;
 mod watch;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 pub use self::{
     error::RunError,
@@ -39,6 +39,8 @@ pub struct Options {
     pub mongo_image: String,
     /// A server that is running already; none is started then.
     pub target: Option<String>,
+    /// Which version a running target is, where the user knows better than the target says.
+    pub target_version: Option<String>,
     /// The MongoDB database of a running target, to look its messages up.
     pub audit: Option<(String, String)>,
     /// The client to drive; `None`: the native one, where it can do what the scenario asks for.
@@ -53,6 +55,8 @@ pub struct Options {
     pub floor: Option<Duration>,
     /// The command line, for the report.
     pub command: Vec<String>,
+    /// What the user says of the result, by key.
+    pub labels: BTreeMap<String, String>,
 }
 
 /// The result of a scenario, and whether the target could be measured to the end.
@@ -127,6 +131,7 @@ pub async fn run(
             reasons: subject.judgement.reasons.clone(),
             scenario: result::of_scenario(&scenario, &plan),
             command: options.command.clone(),
+            labels: options.labels.clone(),
             run_id: run_id.as_str().to_owned(),
             started,
             ended: now(),

@@ -171,6 +171,7 @@ impl Session<'_> {
         let judgement = judge(&arm.scenario, &arm.plan, &observed, &account, &beside);
         let floor = arms.iter().find(|arm| arm.part == Part::Floor);
         let floor = floor.zip(self.floor_of.as_ref());
+        let options = self.bench.options;
         Run {
             floor: floor.and_then(|(floor, seconds)| {
                 result::floor(&floor.plan, &beside, &observed, seconds)
@@ -183,6 +184,8 @@ impl Session<'_> {
                     delivery_known: arm.has_known_delivery(),
                     promises,
                     target: arm.system.address(),
+                    own: options.target.is_none(),
+                    target_version: options.target_version.as_deref(),
                     store: arm.system.store(),
                     client: self.bench.driver.name(),
                 },

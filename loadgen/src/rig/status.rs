@@ -12,6 +12,9 @@ use crate::model::histogram;
 /// More than either answer has.
 const ANSWER_LIMIT: usize = 64 * 1024;
 
+/// Longer than any version and any commit, in bytes.
+const VERSION_LIMIT: usize = 100;
+
 /// Who is on a server (`/debug/sockets`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -42,6 +45,24 @@ pub async fn durability(url: &str) -> Option<String> {
     let health = get(url, "/health").await?;
     let durability = health["store"]["durability"].as_str()?;
     Some(escaped(durability).into_owned())
+}
+
+/// Asks which version of itself the server is, in one line: its version, its commit, or both; `None` where it does not say.
+pub async fn version(url: &str) -> Option<String> {
+    itself(&get(url, "/health").await?)
+}
+
+/// A server that is not ours may mean anything by these names.
+fn itself(health: &Value) -> Option<String> {
+    let text = |key: &str| {
+        let text = health[key].as_str()?.trim();
+        let fits = !text.is_empty() && text.len() <= VERSION_LIMIT;
+        fits.then(|| escaped(text).into_owned())
+    };
+    match (text("version"), text("commit")) {
+        (Some(version), Some(commit)) => Some(format!("{version} ({commit})")),
+        (version, commit) => version.or(commit),
+    }
 }
 
 /// Asks how many messages wait for the store; `None` where the server does not say.
@@ -83,4 +104,27 @@ async fn get(url: &str, path: &str) -> Option<Value> {
     let response = http::send(&server, Method::GET, path, "").await.ok()?;
     let body = http::beginning(response.into_body(), ANSWER_LIMIT).await;
     serde_json::from_slice(&body.ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_says_what_it_is_in_one_line_or_not_at_all() {
+        let line = |json: &str| itself(&serde_json::from_str(json).unwrap());
+        for (json, said) in [
+            (r#"{"version":"1.2","commit":"abc"}"#, Some("1.2 (abc)")),
+            (r#"{"version":" 1.2 ","commit":null}"#, Some("1.2")),
+            (r#"{"commit":"abc","status":"ok"}"#, Some("abc")),
+            (r#"{"version":7,"commit":["abc"]}"#, None),
+            (r#"{"version":""}"#, None),
+            (r#"{"version":"1\n2"}"#, Some("1\\n2")),
+            ("{}", None),
+        ] {
+            assert_eq!(line(json).as_deref(), said, "{json}");
+        }
+        let long = format!(r#"{{"version":"{}"}}"#, "x".repeat(VERSION_LIMIT + 1));
+        assert_eq!(line(&long), None);
+    }
 }

@@ -8,7 +8,7 @@
 mod other;
 mod server;
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use loadgen::{
     experiment::{self, Event, Interrupt, Options, Watcher},
@@ -96,6 +96,7 @@ async fn report_on(target: String, scenario: &str, thresholds: &str) -> Report {
         store: StoreChoice::Auto,
         mongo_image: String::new(),
         target: Some(target),
+        target_version: None,
         audit: None,
         workers: Some(1),
         cpus: Vec::new(),
@@ -103,6 +104,7 @@ async fn report_on(target: String, scenario: &str, thresholds: &str) -> Report {
         machine_check: false,
         floor: None,
         command: Vec::new(),
+        labels: BTreeMap::new(),
     };
     experiment::run(
         &scenario,

@@ -29,13 +29,13 @@ fn only_error(ended: &Ended) -> &str {
 }
 
 /// A server of ours that is ended with the test.
-struct Server {
+pub(crate) struct Server {
     child: Child,
-    url: String,
+    pub(crate) url: String,
 }
 
 impl Server {
-    fn start(flags: &[&str], environment: &[(&str, &str)]) -> Self {
+    pub(crate) fn start(flags: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut child = loadgen()
             .args(["serve", "--port", "0", "--store", "memory"])
             .args(flags)

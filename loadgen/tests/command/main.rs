@@ -12,6 +12,7 @@ mod clients;
 mod floor;
 mod output;
 mod preview;
+mod provenance;
 mod scenario;
 
 use std::{

@@ -93,8 +93,19 @@ fn other_seeds_stores_and_machines_are_told() {
     let (before, mut after) = both();
     after.environment.cores = 64;
     after.runs[1].store = "in-memory simulation".into();
+    after.runs[1].own = false;
+    after.labels.insert("build".into(), "release".into());
     let cautions = compare(&before, &after, &[], false).unwrap().cautions;
-    for word in ["seeds 7 and 8", "cores 2 and 64", "stores", "disturbed"] {
+    for word in [
+        "seeds 7 and 8",
+        "2 cores",
+        "64 cores",
+        "different stores",
+        "different targets: the server of loadgen itself; http://127.0.0.1:46507",
+        "different labels: build=nightly; build=release",
+        "versions of loadgen 0.1.0 (1a2b3c4d5e6f) and 0.1.0 (6f5e4d3c2b1a)",
+        "disturbed",
+    ] {
         assert!(
             cautions.iter().any(|caution| caution.contains(word)),
             "{word}: {cautions:?}"

@@ -68,18 +68,38 @@ fn version_1_is_read() {
 }
 
 #[test]
+fn version_2_is_read() {
+    for (name, document) in fixtures::all() {
+        let mut old: Value = serde_json::from_str(document.text()).unwrap();
+        old["version"] = 2.into();
+        old.as_object_mut().unwrap().remove("labels");
+        for run in old["runs"].as_array_mut().unwrap() {
+            let run = run.as_object_mut().unwrap();
+            run.remove("own");
+            run.remove("target_version");
+        }
+        let old = Document::parse(old.to_string()).unwrap();
+        let (old, new) = (old.report(), document.report());
+        assert_eq!(old.version, result::VERSION, "{name}");
+        assert_eq!(old.runs[0].own, new.runs[0].own, "{name}");
+        assert_eq!(old.runs[0].target_version, None);
+        assert_eq!(old.runs[0].metrics, new.runs[0].metrics);
+    }
+}
+
+#[test]
 fn other_versions_and_other_files_are_refused_in_clear_words() {
     let text = fixtures::all()[0].1.text().to_owned();
-    let with = |version: &str| text.replacen("\"version\": 2", version, 1);
+    let with = |version: &str| text.replacen("\"version\": 3", version, 1);
     let error = |text: String| Document::parse(text).unwrap_err();
     assert!(matches!(
-        error(with("\"version\": 3")),
-        ParseError::Newer { found: 3 }
+        error(with("\"version\": 4")),
+        ParseError::Newer { found: 4 }
     ));
     assert!(
-        error(with("\"version\": 3"))
+        error(with("\"version\": 4"))
             .to_string()
-            .contains("reads up to 2")
+            .contains("reads up to 3")
     );
     assert!(matches!(
         error(with("\"version\": 0")),
@@ -90,6 +110,6 @@ fn other_versions_and_other_files_are_refused_in_clear_words() {
         error("version = 1".to_owned()),
         ParseError::NotAResult(_)
     ));
-    let malformed = error("{ \"version\": 2 }".to_owned()).to_string();
+    let malformed = error("{ \"version\": 3 }".to_owned()).to_string();
     assert!(malformed.contains("missing field"), "{malformed}");
 }

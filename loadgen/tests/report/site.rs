@@ -66,3 +66,44 @@ fn what_is_no_result_changes_nothing() {
     assert!(stderr.contains("wrong.json"), "{stderr}");
     assert!(!site.exists());
 }
+
+/// The heads of the trends and the claims of an index, and how many charts it has.
+fn apart(reports: &[&Report]) -> (usize, usize, usize) {
+    let text = publish::index(reports).unwrap().text;
+    (
+        text.matches("<h3>").count(),
+        text.matches("In the latest runs").count(),
+        text.matches("From run to run</h2>").count(),
+    )
+}
+
+#[test]
+fn other_targets_stores_machines_and_labels_have_trends_and_claims_of_their_own() {
+    let first = fixtures::named("pass").report();
+    let slower = fixtures::slower();
+    assert_eq!(apart(&[first, &slower]), (0, 1, 1));
+    let edits: [fixtures::Edit; 4] = [
+        ("target", |report| report.runs[1].own = false),
+        ("store", |report| {
+            report.runs[1].store = "MongoDB 8.0".into()
+        }),
+        ("machine", |report| report.environment.cores = 64),
+        ("label", |report| report.labels.clear()),
+    ];
+    for (what, edit) in edits {
+        let mut other = fixtures::slower();
+        edit(&mut other);
+        assert_eq!(apart(&[first, &other]), (2, 2, 0), "{what}");
+        let mut again = other.clone();
+        again.started = "2026-03-03T12:00:00.000Z".into();
+        assert_eq!(
+            apart(&[first, &other, &again, &slower]),
+            (2, 2, 2),
+            "{what}"
+        );
+    }
+    // The port of a server of our own says nothing.
+    let mut other = fixtures::slower();
+    other.runs[1].target = "http://127.0.0.1:1".into();
+    assert_eq!(apart(&[first, &other]), (0, 1, 1));
+}

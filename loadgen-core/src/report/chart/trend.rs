@@ -39,7 +39,7 @@ fn draw(svg: &mut Svg, frame: Frame, size: Size, points: &[Point], limit: Nanos)
     let y = Axis::around(limit, known, Room::Up(HEIGHT - BENEATH - TEXT as u32));
     let last = points.len() as f64;
     let plot = Plot::new(frame.within(Margins::headed()), Labels::BOTH, x, y);
-    plot.mesh(svg, "run, by its commit");
+    plot.mesh(svg, "run, by the version that was measured");
     svg.heading(Ink::Muted, Side::Right, (LEFT as i32, 0), "latency");
     let line = [0.0, last].map(|place| plot.at(place, limit as f64));
     svg.line(Ink::Limit.bar(3), line);

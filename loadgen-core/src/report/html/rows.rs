@@ -97,9 +97,10 @@ pub(super) fn left_out(run: &Run) -> Option<String> {
 /// When it was, and how long it took.
 pub(super) fn when(report: &Report) -> String {
     let day: String = report.started.chars().take(16).collect();
-    let commit = report.environment.commit.as_deref();
-    let commit = commit.map_or_else(String::new, |commit| format!(", commit {commit}"));
-    format!("Measured on {} UTC{commit}.", day.replace('T', " at "))
+    let run = report.runs.last();
+    let version = run.and_then(|run| run.target_version.as_deref());
+    let version = version.map_or_else(String::new, |version| format!(", version {version}"));
+    format!("Measured on {} UTC{version}.", day.replace('T', " at "))
 }
 
 /// The scenario's own conditions.

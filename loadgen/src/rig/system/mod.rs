@@ -52,6 +52,11 @@ pub trait System {
         status::durability(self.address()).await
     }
 
+    /// Which version of itself it is, as it says.
+    async fn version(&self) -> Option<String> {
+        status::version(self.address()).await
+    }
+
     /// Who is on it, as it says.
     async fn present(&self) -> Option<Present> {
         status::present(self.address()).await
