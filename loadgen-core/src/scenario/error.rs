@@ -73,27 +73,18 @@ impl std::error::Error for Located {}
 
 impl fmt::Display for Located {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let gutter = self.line.to_string().len();
-        writeln!(
-            f,
-            "{}:{}:{}: {}",
-            self.file, self.line, self.column, self.message
-        )?;
+        let Self {
+            file, line, column, ..
+        } = self;
+        let gutter = line.to_string().len();
+        writeln!(f, "{file}:{line}:{column}: {}", self.message)?;
         writeln!(f, "{:gutter$} |", "")?;
-        writeln!(f, "{} | {}", self.line, self.excerpt)?;
-        write!(
-            f,
-            "{:gutter$} | {}{}",
-            "",
-            // A tab stays one, so that the mark stands below its text wherever tabs stop.
-            self.excerpt
-                .chars()
-                .chain(std::iter::repeat(' '))
-                .take(self.column - 1)
-                .map(|c| if c == '\t' { '\t' } else { ' ' })
-                .collect::<String>(),
-            "^".repeat(self.width)
-        )?;
+        writeln!(f, "{line} | {}", self.excerpt)?;
+        let before = self.excerpt.chars().chain(std::iter::repeat(' '));
+        // A tab stays one, so that the mark stands below its text wherever tabs stop.
+        let before = before.map(|c| if c == '\t' { '\t' } else { ' ' });
+        let before: String = before.take(column - 1).collect();
+        write!(f, "{:gutter$} | {before}{}", "", "^".repeat(self.width))?;
         for note in &self.notes {
             write!(f, "\n{:gutter$} = {note}", "")?;
         }

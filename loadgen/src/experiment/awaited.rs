@@ -14,12 +14,8 @@ const QUIET_WITHOUT_ACKS: Duration = Duration::from_secs(3);
 
 /// When nothing more is to be waited for.
 pub(super) enum Awaited {
-    /// It is known what a run that goes well must see.
-    Counts {
-        received: u64,
-        ended: u64,
-        acked: u64,
-    },
+    /// It is known what a run that goes well must see, in the order of [`come`].
+    Counts([u64; 3]),
     /// Who comes and goes, or sends as soon as it may, makes that uncertain: all acknowledgements that can still come,
     /// and then so long nothing new.
     Quiet { acks: bool, time: Duration },
@@ -35,25 +31,20 @@ impl Awaited {
             let time = if acks { QUIET } else { QUIET_WITHOUT_ACKS };
             return Awaited::Quiet { acks, time };
         }
-        Awaited::Counts {
-            received: if echo { slots } else { slots - messages },
-            ended: if ends { slots } else { 0 },
-            acked: if acks { messages } else { 0 },
-        }
+        Awaited::Counts([
+            if echo { slots } else { slots - messages },
+            if ends { slots } else { 0 },
+            if acks { messages } else { 0 },
+        ])
     }
 
     /// Whether all is there; `since`: the last change of what has come.
     pub(super) fn is_there(&self, progress: &Progress, since: tokio::time::Instant) -> bool {
         let count = |counter: &AtomicU64| counter.load(Relaxed);
         match *self {
-            Awaited::Counts {
-                received,
-                ended,
-                acked,
-            } => {
-                count(&progress.received) >= received
-                    && count(&progress.ended) >= ended
-                    && count(&progress.acked) >= acked
+            Awaited::Counts(due) => {
+                let mut come = come(progress).into_iter().zip(due);
+                come.all(|(come, due)| come >= due)
             }
             Awaited::Quiet { acks, time } => {
                 let answered = count(&progress.acked) + count(&progress.abandoned);
@@ -63,7 +54,7 @@ impl Awaited {
     }
 }
 
-/// How much has come so far.
+/// How much has come so far: first deliveries, first ends, acknowledged messages.
 pub(super) fn come(progress: &Progress) -> [u64; 3] {
     [&progress.received, &progress.ended, &progress.acked].map(|counter| counter.load(Relaxed))
 }
