@@ -46,11 +46,8 @@ pub struct Incoming {
 }
 
 enum Order {
-    Emit {
-        event: String,
-        payload: Value,
-        ack: Option<u64>,
-    },
+    /// The event, its payload, and the id under which an acknowledgement is asked for.
+    Emit(String, Value, Option<u64>),
     Close,
 }
 
@@ -89,52 +86,15 @@ impl Connection {
         clock: Clock,
         patience: Duration,
     ) -> Result<(Rc<Self>, Incoming), ConnectError> {
-        let greet = Self::greet(user, endpoint, auth, transport, clock);
-        tokio::time::timeout(patience, greet)
+        let greeted = tokio::time::timeout(patience, greet(endpoint, auth, transport, clock));
+        let (orders, incoming) = greeted
             .await
-            .unwrap_or(Err(ConnectError::TimedOut(patience)))
-    }
-
-    async fn greet(
-        user: u32,
-        endpoint: &Endpoint,
-        auth: &str,
-        transport: Transport,
-        clock: Clock,
-    ) -> Result<(Rc<Self>, Incoming), ConnectError> {
-        let (to, mut heard) = unbounded_channel();
-        let hears = Hears { clock, to };
-        let auth: Value = serde_json::from_str(auth)
-            .map_err(|error| ConnectError::NotSocketIo(error.to_string()))?;
-        let library = builder(endpoint, auth, transport, &hears)
-            .connect()
-            .await
-            .map_err(|error| ConnectError::NotSocketIo(error.to_string()))?;
-        let mut early = Vec::new();
-        loop {
-            match heard.recv().await {
-                Some((_, Heard::Connected)) => break,
-                Some((_, Heard::Error(error))) => return Err(ConnectError::Refused(error)),
-                Some((_, Heard::Closed)) | None => {
-                    return Err(ConnectError::NotSocketIo(
-                        "it closed the connection before the Socket.IO CONNECT".into(),
-                    ));
-                }
-                Some(event) => early.push(event),
-            }
-        }
-        let (orders, queue) = unbounded_channel();
+            .unwrap_or(Err(ConnectError::TimedOut(patience)))?;
         let connection = Rc::new(Self {
             user,
             orders,
             closing: Cell::new(false),
         });
-        let incoming = Incoming {
-            heard,
-            early,
-            orders: RefCell::new(Some((library, queue))),
-            hears,
-        };
         Ok((connection, incoming))
     }
 
@@ -183,19 +143,50 @@ impl Client for Connection {
     fn emit(&self, event: &str, payload: &str, ack: Option<u64>) {
         // What is emitted was written by this program.
         let payload = serde_json::from_str(payload).unwrap_or(Value::Null);
-        let event = event.to_owned();
+        let order = Order::Emit(event.to_owned(), payload, ack);
         // A task that has ended is told by the connection's own end.
-        let _ = self.orders.send(Order::Emit {
-            event,
-            payload,
-            ack,
-        });
+        let _ = self.orders.send(order);
     }
 
     fn close(&self) {
         self.closing.set(true);
         let _ = self.orders.send(Order::Close);
     }
+}
+
+/// Connects, and gives what is to be sent from now on and what is heard.
+async fn greet(
+    endpoint: &Endpoint,
+    auth: &str,
+    transport: Transport,
+    clock: Clock,
+) -> Result<(UnboundedSender<Order>, Incoming), ConnectError> {
+    let not_socket_io = ConnectError::NotSocketIo;
+    let (to, mut heard) = unbounded_channel();
+    let hears = Hears { clock, to };
+    let auth = serde_json::from_str(auth).map_err(|error| not_socket_io(error.to_string()))?;
+    let library = builder(endpoint, auth, transport, &hears).connect().await;
+    let library = library.map_err(|error| not_socket_io(error.to_string()))?;
+    let mut early = Vec::new();
+    loop {
+        match heard.recv().await {
+            Some((_, Heard::Connected)) => break,
+            Some((_, Heard::Error(error))) => return Err(ConnectError::Refused(error)),
+            Some((_, Heard::Closed)) | None => {
+                let closed = "it closed the connection before the Socket.IO CONNECT";
+                return Err(not_socket_io(closed.to_owned()));
+            }
+            Some(event) => early.push(event),
+        }
+    }
+    let (orders, queue) = unbounded_channel();
+    let incoming = Incoming {
+        heard,
+        early,
+        orders: RefCell::new(Some((library, queue))),
+        hears,
+    };
+    Ok((orders, incoming))
 }
 
 fn builder(endpoint: &Endpoint, auth: Value, transport: Transport, hears: &Hears) -> ClientBuilder {
@@ -232,16 +223,8 @@ fn builder(endpoint: &Endpoint, auth: Value, transport: Transport, hears: &Hears
 async fn work(library: Library, mut queue: UnboundedReceiver<Order>, hears: Hears) {
     while let Some(order) = queue.recv().await {
         let done = match order {
-            Order::Emit {
-                event,
-                payload,
-                ack: None,
-            } => library.emit(event, payload).await,
-            Order::Emit {
-                event,
-                payload,
-                ack: Some(id),
-            } => {
+            Order::Emit(event, payload, None) => library.emit(event, payload).await,
+            Order::Emit(event, payload, Some(id)) => {
                 let hears = hears.clone();
                 let (answer, mut answered) = unbounded_channel();
                 let hear = move |payload: Payload, _: Library| {
