@@ -95,10 +95,13 @@ pub fn message_of(run: &RunId, body: &str) -> Option<u32> {
     let digits = body
         .strip_prefix(PREFIX)?
         .strip_prefix(run.0.as_str())?
-        .strip_prefix(':')?
-        .get(..9)?
-        .strip_suffix(':')?;
-    u32::from_str_radix(digits, 16).ok()
+        .strip_prefix(':')?;
+    number(digits)
+}
+
+/// The number that stands behind [`RunId::body_prefix`]; `None` where there is none.
+pub fn number(digits: &str) -> Option<u32> {
+    u32::from_str_radix(digits.get(..9)?.strip_suffix(':')?, 16).ok()
 }
 
 #[cfg(test)]

@@ -2,17 +2,24 @@
 
 pub mod body;
 pub mod clock;
+pub mod form;
 pub mod histogram;
 pub mod metric;
 pub(crate) mod named;
 pub mod numbers;
+pub mod path;
 pub mod percentile;
+pub mod shape;
+pub mod shapes;
 pub mod vocabulary;
 
 pub use self::{
     body::{BodyText, RunId},
     clock::{Clock, Nanos, nanos},
+    form::{Blank, Form},
     histogram::HistogramError,
     metric::{Count, Metric},
-    vocabulary::{Delivery, Dialect, Fields, Kind, Meaning, Names, Vocabulary},
+    path::Path,
+    shapes::{Answer, Answers, Paths, Shapes},
+    vocabulary::{Delivery, Dialect, Kind, Meaning, Names, Vocabulary},
 };

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::named::named;
+use super::{Answers, Shapes, named::named};
 
 /// All names that a server speaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,65 +12,39 @@ pub struct Vocabulary {
     pub room: Names,
     /// For channels.
     pub channel: Names,
-    /// Where in a payload things are.
-    pub fields: Fields,
+    /// What is sent to rooms of two, and where in what comes things are.
+    pub room_shapes: Shapes,
+    /// The same of channels.
+    pub channel_shapes: Shapes,
     /// Whether a join (and a leave) is acknowledged; if not, it counts as done when it is sent.
     pub acknowledges_joins: bool,
     /// Whether a message is acknowledged to its sender.
     pub acknowledges_messages: bool,
-    /// Whether an acknowledgement says `success: true` or `false`; if not, any acknowledgement is a success.
-    pub answers_success: bool,
+    /// How an acknowledgement says yes.
+    pub answers: Answers,
     /// Whether the sender gets a copy of its own message, by `received` or by `sent`.
     pub echoes: bool,
 }
 
-/// Where in a payload things are: a field, or a path of fields with dots (`message.text`).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fields {
-    /// The message's id, in what the server sends; may be missing.
-    pub id: String,
-    /// The text, in what the server sends.
-    pub body: String,
-    /// The text, in what clients send; a plain field, no path.
-    pub sent_body: String,
-    /// The temporary id, in a confirmation or a failure.
-    pub temp_id: String,
-    /// The sender, in what clients send; empty: not sent.
-    pub sender: String,
-}
-
-impl Default for Fields {
-    fn default() -> Self {
-        Self {
-            id: "_id".into(),
-            body: "body".into(),
-            sent_body: "body".into(),
-            temp_id: "tempId".into(),
-            sender: "senderId".into(),
-        }
-    }
-}
-
-/// The events of one kind of conversation.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Names<T = String> {
-    /// Client to server: join.
-    pub join: T,
-    /// Client to server: leave. Without it nobody can leave.
-    pub leave: Option<T>,
+/// The names of one kind of conversation.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Names {
+    /// Client to server: join; `None`: the server puts its users into their conversations by itself.
+    pub join: Option<String>,
+    /// Server to client: the join is done; `None`: an acknowledgement says so, or nothing does.
+    pub joined: Option<String>,
+    /// Client to server: leave; `None`: nobody can.
+    pub leave: Option<String>,
     /// Client to server: send a message.
-    pub send: T,
+    pub send: String,
     /// Server to client: the message is here.
-    pub received: T,
+    pub received: String,
     /// Server to the sender, where it gets another event than the others.
-    pub sent: Option<T>,
-    /// Server to client: the message is stored. Without it nobody is told.
-    pub confirmed: Option<T>,
-    /// Server to client: the message could not be stored. Without it nobody is told.
-    pub failed: Option<T>,
-    /// The field of a payload that holds the conversation's id.
-    pub id_field: T,
+    pub sent: Option<String>,
+    /// Server to client: the message is stored; `None`: nobody is told.
+    pub confirmed: Option<String>,
+    /// Server to client: the message could not be stored; `None`: nobody is told.
+    pub failed: Option<String>,
 }
 
 named! {
@@ -119,38 +93,39 @@ impl Vocabulary {
         };
         Self {
             room: Names {
-                join: "joinRoom".into(),
+                join: Some("joinRoom".into()),
+                joined: None,
                 leave: Some("leaveRoom".into()),
                 send: "roomMessage".into(),
                 received: "roomMessageRecieved".into(),
                 sent: (!readme).then(|| "roomMessageSent".into()),
                 confirmed: Some("roomMessageConfirmed".into()),
                 failed: Some("roomMessageFailed".into()),
-                id_field: "roomId".into(),
             },
             channel: Names {
-                join: either("JOIN_CHANNEL", "JoinChannel"),
+                join: Some(either("JOIN_CHANNEL", "JoinChannel")),
+                joined: None,
                 leave: Some(either("leaveChannel", "LeaveChannel")),
                 send: either("NEW_MESSAGE_EVENT", "NewMessage"),
                 received: either("NEW_MESSAGE_RECEIVED_EVENT", "NewMessageReceived"),
                 sent: (!readme).then(|| "channelMessageSent".into()),
                 confirmed: Some("channelMessageConfirmed".into()),
                 failed: Some("channelMessageFailed".into()),
-                id_field: "channelId".into(),
             },
-            fields: Fields::default(),
+            room_shapes: Shapes::of("roomId"),
+            channel_shapes: Shapes::of("channelId"),
             acknowledges_joins: true,
             acknowledges_messages: true,
-            answers_success: true,
+            answers: Answers::own(),
             echoes: true,
         }
     }
 
     /// Whether payloads have their parts elsewhere than the system's own have.
     pub fn is_mapped(&self) -> bool {
-        self.fields != Fields::default()
-            || self.room.id_field != "roomId"
-            || self.channel.id_field != "channelId"
+        let own = Self::of(Dialect::Readme);
+        !self.room_shapes.is_read_as(&own.room_shapes)
+            || !self.channel_shapes.is_read_as(&own.channel_shapes)
     }
 
     /// Whether each message ends in Confirmed or Failed.
@@ -166,27 +141,25 @@ impl Vocabulary {
         }
     }
 
+    /// What is sent to one kind of conversation, and where in what comes things are.
+    pub fn shapes(&self, kind: Kind) -> &Shapes {
+        match kind {
+            Kind::Room => &self.room_shapes,
+            Kind::Channel => &self.channel_shapes,
+        }
+    }
+
+    /// Whether a join is answered, by an acknowledgement or by an event.
+    pub fn answers_joins(&self, kind: Kind) -> bool {
+        let names = self.names(kind);
+        names.joined.is_some() || self.acknowledges_joins && names.join.is_some()
+    }
+
     /// What an event of this name means; `None` for an event that says nothing about messages.
     pub fn meaning(&self, event: &str) -> Option<(Kind, Meaning)> {
         [Kind::Room, Kind::Channel]
             .into_iter()
             .find_map(|kind| Some((kind, self.names(kind).meaning(event)?)))
-    }
-}
-
-impl<T> Names<T> {
-    /// The same names as something else.
-    pub fn map<U>(self, each: impl Fn(T) -> U) -> Names<U> {
-        Names {
-            join: each(self.join),
-            leave: self.leave.map(&each),
-            send: each(self.send),
-            received: each(self.received),
-            sent: self.sent.map(&each),
-            confirmed: self.confirmed.map(&each),
-            failed: self.failed.map(&each),
-            id_field: each(self.id_field),
-        }
     }
 }
 

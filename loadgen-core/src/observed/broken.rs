@@ -35,4 +35,7 @@ pub enum Closed {
     /// A user who came, or came back, in mid-run could not connect.
     #[error("could not connect: {}", escaped(.0))]
     NotConnected(String),
+    /// A user asked in mid-run to join or to leave, and was not told that it had.
+    #[error("{}", escaped(.0))]
+    NotJoined(String),
 }

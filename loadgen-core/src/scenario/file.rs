@@ -10,10 +10,11 @@ use serde::{
 
 use super::{
     Arrivals, Behaviour, Burst, ChannelSize, Spike, Transport,
+    event_map::FileEvents,
     units::{Range, Rate, Share, Span},
     written::{Condition, Placed, Sizes},
 };
-use crate::model::{Count, Delivery, Dialect, Fields, Metric, Names};
+use crate::model::{Count, Delivery, Dialect, Metric};
 
 /// A load scenario for `loadgen`.
 #[derive(Deserialize, JsonSchema)]
@@ -114,71 +115,6 @@ pub(super) struct FileServer {
     pub read_time: Option<Range<Span>>,
 }
 
-/// The events of a server that speaks none of the dialects.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct FileEvents {
-    /// The events of rooms of two.
-    pub room: Option<Placed<Names<Placed<String>>>>,
-    /// The events of channels.
-    pub channel: Option<Placed<Names<Placed<String>>>>,
-    /// Where in a payload things are.
-    #[serde(default)]
-    pub fields: FileFields,
-    /// Whether a join and a leave are acknowledged; if not, they count as done when they are sent.
-    #[serde(default = "yes")]
-    pub acknowledges_joins: bool,
-    /// Whether a message is acknowledged to its sender.
-    #[serde(default = "yes")]
-    pub acknowledges_messages: bool,
-    /// Whether an acknowledgement says `success: true` or `false`; if not, any acknowledgement is a success.
-    #[serde(default = "yes")]
-    pub answers_success: bool,
-    /// Whether the sender gets a copy of its own message, by `received` or by `sent`.
-    #[serde(default = "yes")]
-    pub echoes: bool,
-}
-
-fn yes() -> bool {
-    true
-}
-
-/// Where in a payload things are: a field, or a path of fields with dots.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct FileFields {
-    /// The message's id, in what the server sends; may be missing there.
-    pub id: String,
-    /// The text, in what the server sends.
-    pub body: Placed<String>,
-    /// The text, in what clients send: a field, no path. By default the last field of the path `body`.
-    pub sent_body: Option<Placed<String>>,
-    /// The temporary id, in a confirmation or a failure.
-    pub temp_id: String,
-    /// The sender, in what clients send; empty: not sent.
-    pub sender: Placed<String>,
-}
-
-impl Default for FileFields {
-    fn default() -> Self {
-        let Fields {
-            id,
-            body,
-            sent_body: _,
-            temp_id,
-            sender,
-        } = Fields::default();
-        let placed = |value| Placed { value, span: 0..0 };
-        Self {
-            id,
-            body: placed(body),
-            sent_body: None,
-            temp_id,
-            sender: placed(sender),
-        }
-    }
-}
-
 /// Who is there and where they talk.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -255,6 +191,10 @@ pub(super) enum Text {
     Mixed,
     /// Letters, digits, blanks and plain punctuation.
     Ascii,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// A stretch of time with one kind of load.

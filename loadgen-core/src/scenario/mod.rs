@@ -3,6 +3,7 @@
 mod check;
 mod connections;
 mod error;
+mod event_map;
 mod file;
 mod message;
 mod phase;

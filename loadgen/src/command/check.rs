@@ -29,8 +29,8 @@ pub fn run(check: &Args) -> Exit {
     let mut exit = Exit::Pass;
     for path in &check.scenarios {
         match checked(path, &check.set) {
-            Ok(text) => print(&text),
-            Err(error) => exit = wrong(error),
+            Ok(text) => exit = exit.worse(print(&text)),
+            Err(error) => exit = exit.worse(wrong(error)),
         }
     }
     exit

@@ -21,7 +21,7 @@ pub fn run(list: &Args) -> Result<Exit, Exit> {
     let catalogue = catalogue::read(&list.folder);
     let catalogue =
         catalogue.map_err(|error| wrong(format!("{}: {error}", list.folder.display())))?;
-    print(&catalogue.text);
+    let printed = print(&catalogue.text);
     let broken = catalogue.errors.iter().map(wrong);
-    Ok(broken.fold(Exit::Pass, Exit::worse))
+    Ok(broken.fold(printed, Exit::worse))
 }

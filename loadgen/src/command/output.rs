@@ -3,6 +3,7 @@
 use std::{
     env,
     fmt::Display,
+    fs,
     io::{self, IsTerminal, Write},
     path::{Path, PathBuf},
 };
@@ -28,6 +29,14 @@ pub enum OutputError {
     /// It could not be written.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// The folder for it takes no file.
+    #[error("no result can be written to {}: {source}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
 }
 
 /// Names the file of a GitHub job's summary.
@@ -55,11 +64,28 @@ pub(super) fn save(document: &Document, format: Format, path: &Path) -> Result<(
 pub(super) fn to(path: Option<&PathBuf>, text: &str) -> Result<(), Exit> {
     match path {
         Some(path) => result::write(path, text).map_err(failed),
-        None => {
-            print(text);
-            Ok(())
-        }
+        None => match print(text) {
+            Exit::Pass => Ok(()),
+            exit => Err(exit),
+        },
     }
+}
+
+/// Writes a file into a folder and removes it again, so that a folder that takes none is found before the run and not
+/// after it.
+pub(super) fn try_folder(folder: &Path) -> Result<(), OutputError> {
+    let fail = |source| OutputError::Folder {
+        path: folder.to_owned(),
+        source,
+    };
+    fs::create_dir_all(folder).map_err(fail)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(fail)?;
+    // A full disk takes the name and not what is in it.
+    file.write_all(&[b' '; 4096])
+        .and_then(|()| file.as_file().sync_data())
+        .and_then(|()| file.close())
+        .map_err(fail)?;
+    Ok(())
 }
 
 /// What was asked for can't be done, and this is why.
@@ -83,7 +109,16 @@ pub(super) fn on_stdout() -> Choice {
     }
 }
 
-/// Whoever closed the pipe does not want the rest; files are written all the same.
-pub(super) fn print(text: &str) {
-    let _ = io::stdout().write_all(text.as_bytes());
+/// Prints a text. Whoever closed the pipe does not want the rest; files are written all the same.
+pub(super) fn print(text: &str) -> Exit {
+    let mut stdout = io::stdout();
+    let printed = stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush());
+    match printed {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            failed(format_args!("standard output: {error}"))
+        }
+        _ => Exit::Pass,
+    }
 }

@@ -34,8 +34,7 @@ pub fn run(args: &Args) -> Result<Exit, Exit> {
     let added = args.results.iter().map(|path| Document::read(path));
     let added: Vec<Document> = added.collect::<Result<_, _>>().map_err(wrong)?;
     let index = publish_all(&added, &args.to).map_err(output::failed)?;
-    print(&format!("{}\n", index.display()));
-    Ok(Exit::Pass)
+    Ok(print(&format!("{}\n", index.display())))
 }
 
 fn publish_all(added: &[Document], site: &Path) -> Result<PathBuf, OutputError> {

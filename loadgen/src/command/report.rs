@@ -35,8 +35,7 @@ pub struct Args {
 /// `loadgen report`: a result that was recorded before, in any format.
 pub fn run(args: &Args) -> Result<Exit, Exit> {
     let Some(path) = &args.result else {
-        print(&result::schema());
-        return Ok(Exit::Pass);
+        return Ok(print(&result::schema()));
     };
     let document = Document::read(path).map_err(wrong)?;
     let choice = Choice {

@@ -1,7 +1,13 @@
 //! `run`: measures scenarios one after another, judges them, and leaves their results.
 
 use std::{
-    collections::BTreeSet, env, ffi::OsString, path::PathBuf, process, str::FromStr, time::Duration,
+    collections::{BTreeSet, HashMap},
+    env,
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process,
+    str::FromStr,
+    time::Duration,
 };
 
 use clap::ValueEnum;
@@ -15,7 +21,7 @@ use super::{
 };
 use crate::{
     drive::Driver,
-    experiment::{self, Interrupt, Options, Watcher},
+    experiment::{self, Interrupt, Options, RunError, Watcher},
     model::{Delivery, Dialect},
     report::{self, Format},
     result::{Document, Report},
@@ -40,7 +46,7 @@ pub struct Args {
     ///
     /// `auto` takes MONGODB_URI if it is set, else MongoDB in a container if Docker answers, else `mongod` on the
     /// PATH in a temporary folder, else the in-memory simulation. Any other is an error where it is missing.
-    #[arg(long, default_value = "auto", conflicts_with = "target")]
+    #[arg(long, default_value = "auto", conflicts_with_all = ["target", "command"])]
     pub store: StoreChoice,
     /// The image of a MongoDB in a container.
     #[arg(long, env = "MONGO_IMAGE", default_value = MONGO_IMAGE)]
@@ -48,8 +54,13 @@ pub struct Args {
     /// Measure a server that is running already, at http://host:port, instead of starting one.
     #[arg(long, value_name = "URL")]
     pub target: Option<String>,
-    /// Which version a running target is, where it does not say so itself (`version` and `commit` of its /health), or wrongly.
-    #[arg(long, value_name = "TEXT", requires = "target", value_parser = words)]
+    /// Start the target by a shell's command, as in 'PORT={port} node server.js', and end it with all its children.
+    ///
+    /// {port} is a free port, here and in --target [default then: http://127.0.0.1:{port}].
+    #[arg(long, value_name = "COMMAND")]
+    pub command: Option<String>,
+    /// Which version the target is, where it does not say so itself (`version` and `commit` of its /health), or wrongly.
+    #[arg(long, value_name = "TEXT", value_parser = words)]
     pub target_version: Option<String>,
     /// What to tell the result apart by, as in build=nightly; can be given again with other keys.
     ///
@@ -57,14 +68,14 @@ pub struct Args {
     #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
     pub label: Vec<(String, String)>,
     /// The MongoDB database of a running target (mongodb://host:port/database), to look confirmed messages up.
-    #[arg(long, value_name = "URI", requires = "target", value_parser = database)]
+    #[arg(long, value_name = "URI", value_parser = database)]
     pub audit: Option<(String, String)>,
     /// Delivery modes to run one after another; limits judge the last, earlier ones are its baselines.
     #[arg(
         long,
         value_name = "MODE[,MODE]",
         value_delimiter = ',',
-        conflicts_with = "target"
+        conflicts_with_all = ["target", "command"]
     )]
     pub delivery: Vec<Delivery>,
     /// The names of events that the server speaks, instead of the scenario's.
@@ -124,6 +135,7 @@ pub fn run(run: &Args) -> Result<Exit, Exit> {
     let load = |path| Scenario::load(path, &run.set).map(|scenario| with_flags(scenario, run));
     let scenarios = run.scenarios.iter().map(|path| load(path));
     let scenarios: Vec<Scenario> = scenarios.collect::<Result<_, _>>().map_err(output::wrong)?;
+    can_be_left(&scenarios, run)?;
     let runtime = Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(output::failed)?;
     arm_guard();
@@ -155,6 +167,44 @@ fn with_flags(mut scenario: Scenario, run: &Args) -> Scenario {
     scenario
 }
 
+/// A free port, in the places of a text that are for it.
+const PORT: &str = "{port}";
+
+/// Where the server is that is measured, and the command that starts it, where one does.
+fn target(run: &Args) -> Result<(Option<String>, Option<String>), String> {
+    let Some(command) = &run.command else {
+        let about = [
+            ("--audit", run.audit.is_some()),
+            ("--target-version", run.target_version.is_some()),
+        ];
+        return match (&run.target, about.into_iter().find(|(_, given)| *given)) {
+            (None, Some((flag, _))) => Err(format!(
+                "{flag} says something of a target: name it with --target or --command"
+            )),
+            (target, _) => Ok((target.clone(), None)),
+        };
+    };
+    let url = match &run.target {
+        Some(url) => url.clone(),
+        None if command.contains(PORT) => format!("http://127.0.0.1:{PORT}"),
+        None => {
+            return Err(format!(
+                "--command: say where it is to listen with {PORT}, as in 'PORT={PORT} node server.js', or where it does with --target"
+            ));
+        }
+    };
+    // Nobody else is given it by the system for some time.
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|free| free.local_addr())
+        .map_err(|error| format!("no free port: {error}"))?
+        .port()
+        .to_string();
+    Ok((
+        Some(url.replace(PORT, &port)),
+        Some(command.replace(PORT, &port)),
+    ))
+}
+
 /// Without a guard all is removed too, unless this process is killed.
 fn arm_guard() {
     let armed = env::current_exe().map(|program| {
@@ -170,11 +220,16 @@ fn arm_guard() {
 }
 
 async fn run_all(scenarios: &[Scenario], run: &Args, interrupt: &Interrupt) -> Exit {
+    let (target, target_command) = match target(run) {
+        Ok(target) => target,
+        Err(error) => return output::wrong(error),
+    };
     let options = Options {
         store: run.store.clone(),
         mongo_image: run.mongo_image.clone(),
-        target: run.target.clone(),
+        target,
         target_version: run.target_version.clone(),
+        target_command,
         audit: run.audit.clone(),
         client: run.client,
         workers: run.workers.map(usize::from),
@@ -195,7 +250,7 @@ async fn run_all(scenarios: &[Scenario], run: &Args, interrupt: &Interrupt) -> E
         }
     }
     if scenarios.len() > 1 && !run.quiet && !run.json {
-        print(&format!("\n{}", report::summary(&reports)));
+        exit = exit.worse(print(&format!("\n{}", report::summary(&reports))));
     }
     exit
 }
@@ -214,11 +269,16 @@ async fn run_one(
     drop(watcher);
     let finished = match finished {
         Ok(finished) => finished,
+        Err(error @ RunError::Mistaken(_)) => return (output::wrong(error), None),
         Err(error) => return (output::failed(error), None),
     };
     let report = finished.report;
-    if let Err(error) = leave(&report, run) {
-        return (output::failed(error), Some(report));
+    let left = match leave(&report, run) {
+        Ok(left) => left,
+        Err(error) => return (output::failed(error), Some(report)),
+    };
+    for what in finished.not_cleaned_up {
+        eprintln!("warning: {what}");
     }
     let exit = match finished.target_died {
         Some(why) => output::failed(format!(
@@ -226,14 +286,14 @@ async fn run_one(
         )),
         None => report.verdict.into(),
     };
-    (exit, Some(report))
+    (exit.worse(left), Some(report))
 }
 
 /// Everything that `run` leaves behind of a result, with a word on each file to standard error.
 ///
 /// # Errors
 /// [`OutputError`] at the first that could not be made.
-fn leave(report: &Report, run: &Args) -> Result<(), OutputError> {
+fn leave(report: &Report, run: &Args) -> Result<Exit, OutputError> {
     let document = Document::of(report)?;
     let shown = if run.json {
         Format::Json
@@ -241,12 +301,11 @@ fn leave(report: &Report, run: &Args) -> Result<(), OutputError> {
         Format::Terminal
     };
     let text = shown.render(&document, output::on_stdout())?;
-    if run.quiet {
+    let printed = match run.quiet {
         // The verdict and its reason.
-        print(text.split_inclusive('\n').next().unwrap_or_default());
-    } else {
-        print(&text);
-    }
+        true => print(text.split_inclusive('\n').next().unwrap_or_default()),
+        false => print(&text),
+    };
     let name = &report.scenario.name;
     let always = ALWAYS.map(|format| Wanted { format, path: None });
     let asked = run.report.iter().cloned();
@@ -256,7 +315,38 @@ fn leave(report: &Report, run: &Args) -> Result<(), OutputError> {
         let beside = || run.out.join(format!("{name}.{}", format.extension()));
         output::save(&document, format, &path.unwrap_or_else(beside))?;
     }
-    output::summary(&document)
+    // A page beside the result, which another file of the same machine's may be.
+    if let Err(error) = output::summary(&document) {
+        eprintln!("warning: the job has no summary: {error}");
+    }
+    Ok(printed)
+}
+
+/// No two results may have one name, and each must find its place, or hours later there is none.
+fn can_be_left(scenarios: &[Scenario], run: &Args) -> Result<(), Exit> {
+    let mut files: HashMap<&str, &Path> = HashMap::new();
+    for scenario in scenarios {
+        if let Some(other) = files.insert(&scenario.name, &scenario.path) {
+            return Err(output::wrong(format_args!(
+                "{} and {} are both called {:?}, and results are named after it: give each `name` once",
+                other.display(),
+                scenario.path.display(),
+                scenario.name
+            )));
+        }
+    }
+    let wanted = run
+        .report
+        .iter()
+        .filter_map(|wanted| wanted.path.as_deref());
+    let folders = wanted.filter_map(Path::parent).map(|folder| match folder {
+        folder if folder.as_os_str().is_empty() => Path::new("."),
+        folder => folder,
+    });
+    for folder in [run.out.as_path()].into_iter().chain(folders) {
+        output::try_folder(folder).map_err(output::failed)?;
+    }
+    Ok(())
 }
 
 /// A format, and where it goes.

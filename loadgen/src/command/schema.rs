@@ -9,6 +9,5 @@ use crate::scenario;
 /// `loadgen schema`.
 pub fn run() -> Result<Exit, Exit> {
     let text = serde_json::to_string_pretty(&scenario::schema()).map_err(wrong)?;
-    print(&(text + "\n"));
-    Ok(Exit::Pass)
+    Ok(print(&(text + "\n")))
 }

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use super::{
     client::{ConnectError, Driver, native::Endpoint},
     token::Tokens,
-    worker::{Command, Job, Milestone, Progress, Worker},
+    worker::{Command, Heard, Job, Milestone, Progress, Worker},
 };
 use crate::{
     model::{Clock, Nanos, RunId, Vocabulary},
@@ -71,6 +71,9 @@ impl Crew {
         let workers = task.workers.min(task.plan.users.len());
         let progress = Arc::new(Progress {
             live: std::iter::repeat_with(Mutex::default)
+                .take(workers)
+                .collect(),
+            heard: std::iter::repeat_with(Mutex::default)
                 .take(workers)
                 .collect(),
             ..Progress::default()
@@ -161,6 +164,15 @@ impl Crew {
                     all.merge(one);
                 }
             }
+        }
+        all
+    }
+
+    /// What the workers heard so far.
+    pub fn heard(&self) -> Heard {
+        let mut all = Heard::default();
+        for worker in &self.progress.heard {
+            all.merge(&worker.lock().unwrap_or_else(PoisonError::into_inner));
         }
         all
     }

@@ -2,13 +2,13 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use super::RunError;
+use super::{Options, RunError};
 use crate::{
     judge::Promises,
     model::{Delivery, RunId, Vocabulary},
     plan::Plan,
     result,
-    rig::{OwnServer, Running, RunningStore, System},
+    rig::{Commanded, OwnServer, Running, RunningStore, System},
     scenario::{Scenario, Token},
 };
 
@@ -22,6 +22,8 @@ pub(super) struct Arm<'a> {
     pub(super) plan: Arc<Plan>,
     pub(super) delivery: Delivery,
     pub(super) part: Part,
+    /// Somebody else wrote the server, so that what is said of its events may be mistaken.
+    pub(super) is_foreign: bool,
     /// Tells its messages from those of other arms in a store that all share.
     pub(super) run_id: RunId,
 }
@@ -63,21 +65,26 @@ impl Arm<'_> {
     }
 }
 
-/// One arm, a server that somebody else started: its delivery mode is its own.
+/// One arm, a server that somebody else wrote: its delivery mode is its own.
 pub(super) fn running<'a>(
     scenario: &Arc<Scenario>,
     plan: &Arc<Plan>,
     url: &str,
-    audit: Option<(String, String)>,
+    options: &Options,
     run_id: &RunId,
 ) -> Vec<Arm<'a>> {
+    let running = Running::new(url, options.audit.clone());
     vec![Arm {
         name: url.to_owned(),
-        system: Box::new(Running::new(url, audit)),
+        system: match &options.target_command {
+            Some(command) => Box::new(Commanded::new(command, running)),
+            None => Box::new(running),
+        },
         scenario: Arc::clone(scenario),
         plan: Arc::clone(plan),
         delivery: scenario.delivery.last().copied().unwrap_or_default(),
         part: Part::Subject,
+        is_foreign: true,
         run_id: run_id.clone(),
     }]
 }
@@ -106,6 +113,7 @@ pub(super) fn own<'a>(
                 true => Part::Subject,
                 false => Part::Baseline,
             },
+            is_foreign: false,
             run_id: match index {
                 0 => run_id.clone(),
                 _ => RunId::new(rand::random()),

@@ -1,7 +1,7 @@
 //! Why a scenario could not be run.
 
 use crate::{
-    drive::{ConnectError, client::DriverError},
+    drive::{ConnectError, client::DriverError, worker::JoinError},
     plan::PlanError,
     rig::TargetError,
 };
@@ -28,6 +28,19 @@ pub enum RunError {
         /// What the attempt ended with.
         error: ConnectError,
     },
+    /// A user is connected and could not join.
+    #[error("user {user} is connected to {url}, but {error}")]
+    Join {
+        /// Its index.
+        user: u32,
+        /// The target.
+        url: String,
+        /// Why.
+        error: JoinError,
+    },
+    /// What the scenario says of the server's events is not so: nothing that was measured means anything.
+    #[error("{0}")]
+    Mistaken(String),
     /// The server of this program speaks its dialects alone.
     #[error(
         "this scenario speaks another server's events: name that server with --target http://host:port"

@@ -56,6 +56,7 @@ pub(super) fn arm<'a>(
         // Without ends: a relay confirms nothing.
         delivery: Delivery::PersistFirst,
         part: Part::Floor,
+        is_foreign: false,
         run_id: RunId::new(rand::random()),
     };
     Ok((arm, seconds))

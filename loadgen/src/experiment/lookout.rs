@@ -1,26 +1,28 @@
 //! Watches a run from outside the workers: shows it, and notices what ends it before its time.
 
 use std::{
-    sync::atomic::Ordering::Relaxed,
+    collections::BTreeSet,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
 use super::{
     Interrupt, RunError,
     awaited::{Awaited, come},
+    mistake::Agreed,
     watch::{Event, Snapshot, Watcher},
 };
 use crate::{
     drive::{
         crew::Crew,
-        worker::{Command, Milestone},
+        worker::{Command, JoinError, Milestone, SETTLING},
     },
     judge::verdict::live::{Counts, Live},
     model::{Nanos, nanos},
     observed::Ended,
     plan::Plan,
     rig::{
-        Death, System,
+        Death, Processes, System,
         machine::{HiccupMonitor, Monitor},
     },
 };
@@ -29,6 +31,11 @@ use crate::{
 const RUN_UP: Duration = Duration::from_millis(200);
 /// How often progress is shown, and the drain looked at.
 const TICK: Duration = Duration::from_millis(250);
+
+/// From the first message on, a mistake in the event map shows within this time, if it shows at all.
+const EARLY: Duration = Duration::from_secs(3);
+/// How long what workers have heard takes to be shown.
+const SHOWN: Duration = Duration::from_millis(600);
 
 /// How a stage ended: at its end, or by what ends the run.
 pub(super) type Stage = Result<(), Ended>;
@@ -43,6 +50,14 @@ pub(super) struct Lookout<'a> {
     pub(super) awaited: Awaited,
     pub(super) machine_check: bool,
     pub(super) live: Live,
+    /// What was agreed with a server that somebody else wrote; `None`: nothing can be mistaken.
+    pub(super) agreed: Option<Agreed>,
+    /// When the first message was seen to be sent.
+    pub(super) first_sent: Option<Instant>,
+    /// What is wrong with what was agreed.
+    pub(super) mistaken: Option<String>,
+    /// Whether joins take effect without a word, so that they are given some time.
+    pub(super) settles: bool,
     /// When the schedule began.
     pub(super) began: Option<Instant>,
     pub(super) monitor: Option<Monitor>,
@@ -64,6 +79,12 @@ impl Lookout<'_> {
                             None => Err(RunError::Connect { user, url: self.address.to_owned(), error }),
                         };
                     }
+                    Some(Milestone::CannotJoin { user, error }) => {
+                        return match self.death(Duration::from_millis(500)).await {
+                            Some(death) => Ok(Err(self.died(death))),
+                            None => Err(self.not_joined(user, error)),
+                        };
+                    }
                     Some(Milestone::Sent) => {}
                     None => return Ok(Err(Ended::Died("all workers ended".into()))),
                 },
@@ -76,7 +97,29 @@ impl Lookout<'_> {
                 }
             }
         }
+        if self.settles {
+            tokio::select! {
+                death = self.system.died() => return Ok(Err(self.died(death))),
+                () = self.interrupt.nth(1) => return Err(RunError::Interrupted),
+                () = tokio::time::sleep(SETTLING) => {}
+            }
+        }
         Ok(Ok(()))
+    }
+
+    /// A join that nobody answers may be the scenario's mistake, where the scenario has a map of its own.
+    fn not_joined(&self, user: u32, error: JoinError) -> RunError {
+        let has_map = self
+            .agreed
+            .as_ref()
+            .is_some_and(|agreed| agreed.dialect.is_none());
+        let url = self.address.to_owned();
+        let mistaken = has_map && error.may_be_the_map();
+        let error = RunError::Join { user, url, error };
+        match mistaken {
+            true => RunError::Mistaken(error.to_string()),
+            false => error,
+        }
     }
 
     pub(super) async fn schedule(&mut self, crew: &mut Crew) -> Stage {
@@ -100,6 +143,9 @@ impl Lookout<'_> {
                         let death = self.death(TICK).await.unwrap_or(gone);
                         return Err(self.died(death));
                     }
+                    if let Some(why) = self.mistake(crew, EARLY) {
+                        return Err(Ended::Aborted(why));
+                    }
                     let elapsed = crew.clock.now().saturating_sub(start);
                     if let Some(missed) = self.missed(crew, elapsed) {
                         return Err(Ended::Aborted(missed));
@@ -111,6 +157,22 @@ impl Lookout<'_> {
             }
         }
         Ok(())
+    }
+
+    /// What is wrong with what was agreed, if that shows so long after the first message.
+    fn mistake(&mut self, crew: &Crew, after: Duration) -> Option<String> {
+        let agreed = self.agreed.as_ref()?;
+        let sent = crew.progress.sent.load(Relaxed);
+        if sent == 0 {
+            return None;
+        }
+        let first = *self.first_sent.get_or_insert_with(Instant::now);
+        if first.elapsed() < after {
+            return None;
+        }
+        let ended = crew.progress.ended.load(Relaxed);
+        self.mistaken = agreed.mistake(&crew.heard(), sent, ended);
+        self.mistaken.clone()
     }
 
     /// The threshold that ends the run now, if one does: looked at once for each second of the schedule.
@@ -137,8 +199,8 @@ impl Lookout<'_> {
             return;
         }
         // Only of a server that was started here is known which process it is.
-        let own = self.system.process();
-        let own = own.map(|server| vec![std::process::id(), server]);
+        let own = self.system.processes();
+        let own = own.map(|server| vec![Processes::One(std::process::id()), server]);
         self.monitor = Monitor::start(start, own)
             .inspect_err(|error| tracing::warn!(%error, "the machine is not watched"))
             .ok();
@@ -164,12 +226,43 @@ impl Lookout<'_> {
                         let death = self.death(TICK).await.unwrap_or(gone);
                         return Err(self.died(death));
                     }
+                    if let Some(why) = self.mistake(crew, EARLY) {
+                        return Err(Ended::Aborted(why));
+                    }
                 }
             }
+        }
+        if self.agreed.is_some() && !self.awaited.is_there(&crew.progress, since) {
+            // A run that is shorter than that has its first messages too.
+            tokio::time::sleep(SHOWN).await;
+            if let Some(why) = self.mistake(crew, Duration::ZERO) {
+                return Err(Ended::Aborted(why));
+            }
+            self.wonder(crew);
         }
         // What is doubled comes behind what was awaited.
         tokio::time::sleep(RUN_UP).await;
         Ok(())
+    }
+
+    /// Nothing came back at all: whoever is to blame, there is one more thing to look at.
+    fn wonder(&mut self, crew: &Crew) {
+        let Some(agreed) = &self.agreed else {
+            return;
+        };
+        let count = |counter: &AtomicU64| counter.load(Relaxed);
+        let nothing_came = count(&crew.progress.delivered) + count(&crew.progress.acked) == 0;
+        if count(&crew.progress.sent) == 0 || !nothing_came {
+            return;
+        }
+        let kinds = crew.plan.conversations.iter().map(|one| one.kind);
+        let names = kinds.map(|kind| agreed.vocabulary.names(kind).send.as_str());
+        let names: BTreeSet<&str> = names.collect();
+        let names: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
+        self.watcher.event(Event::Notice(format!(
+            "warning: nothing that the server sent was about a message of this run; does it know {}, and what is sent with it?",
+            names.join(" and ")
+        )));
     }
 
     /// If nobody is connected any more.

@@ -13,6 +13,7 @@ use super::{
     awaited::Awaited,
     environment,
     lookout::{self, Lookout},
+    mistake::Agreed,
     watch::{Event, Watcher},
 };
 use crate::{
@@ -25,9 +26,8 @@ use crate::{
     model::{Metric, body},
     observed::{Ended, GeneratorUse, Lookup, Moment, Observed, ProcessUse, Stored},
     rig::{
-        Audit, Present, QueueSampler, ResourceSampler, System, TargetError, Usage,
+        Audit, Present, Processes, QueueSampler, ResourceSampler, System, TargetError, Usage,
         machine::{HiccupMonitor, Monitor},
-        usage_of,
     },
 };
 
@@ -42,7 +42,8 @@ pub(super) struct Bench<'a> {
     pub(super) interrupt: &'a Interrupt,
 }
 
-/// Measures an arm. A system that dies in mid-run is no error: what was observed until then says so.
+/// Measures an arm: what was seen, and why something that was started is still there, if it is. A system that dies in
+/// mid-run is no error: what was observed until then says so.
 ///
 /// # Errors
 /// [`RunError`] when nothing could be measured.
@@ -50,7 +51,7 @@ pub(super) async fn measure(
     arm: &mut Arm<'_>,
     bench: &Bench<'_>,
     watcher: &mut dyn Watcher,
-) -> Result<Observed, RunError> {
+) -> Result<(Observed, Option<String>), RunError> {
     watcher.event(Event::Stage("server"));
     arm.system.start().await?;
     watcher.event(Event::Notice(format!(
@@ -62,12 +63,15 @@ pub(super) async fn measure(
     let measured = observe(arm, bench, watcher).await;
     let stopped = arm.system.stop().await;
     let observed = measured?;
-    if !matches!(observed.ended, Some(Ended::Died(_)))
-        && let Some(disorder) = stopped?
-    {
-        watcher.event(Event::Notice(disorder));
+    match stopped {
+        Ok(Some(disorder)) if !matches!(observed.ended, Some(Ended::Died(_))) => {
+            watcher.event(Event::Notice(disorder));
+            Ok((observed, None))
+        }
+        Ok(_) => Ok((observed, None)),
+        // What was measured is right all the same.
+        Err(error) => Ok((observed, Some(error.to_string()))),
     }
-    Ok(observed)
 }
 
 /// The run itself, with what is asked of the system before and after it.
@@ -128,14 +132,15 @@ async fn run(
     let scenario = Arc::clone(&arm.scenario);
     let promises = arm.promises(bench.driver.asks_for_acks());
     let address = arm.system.address().to_owned();
-    let process = arm.system.process();
+    let processes = arm.system.processes();
     let mut crew = crew(arm, bench, promises, &address).await?;
-    let own_use = usage_of(std::process::id());
+    let own_use = Processes::One(std::process::id()).usage();
     let mut generator = GeneratorUse {
         resident_before: own_use.map_or(0, |usage| usage.resident),
         ..GeneratorUse::default()
     };
     crew.start()?;
+    let (agreed, settles) = (agreed(arm, promises), settles(arm));
     let mut lookout = Lookout {
         address: &address,
         system: &mut *arm.system,
@@ -147,14 +152,18 @@ async fn run(
             Part::Subject => Live::of(&scenario, &arm.plan),
             Part::Floor | Part::Baseline => Live::nothing(&scenario),
         },
+        agreed,
+        first_sent: None,
+        mistaken: None,
+        settles,
         began: None,
         monitor: None,
         hiccups: None,
     };
     let mut stage = lookout.connect(&mut crew).await?;
     generator.connecting = crew.elapsed();
-    let own = Meter::start(Some(std::process::id()), None);
-    let server = Meter::start(process, Some(&address));
+    let own = Meter::start(Some(Processes::One(std::process::id())), None);
+    let server = Meter::start(processes, Some(&address));
     generator.resident_connected = own.as_ref().map_or(0, |meter| meter.before.resident);
     if stage.is_ok() {
         stage = lookout.schedule(&mut crew).await;
@@ -169,7 +178,11 @@ async fn run(
         stage = lookout.drain(&crew, scenario.drain).await;
     }
     let hiccups = lookout.hiccups.take().and_then(HiccupMonitor::finish);
+    let mistaken = lookout.mistaken.take();
     let mut observed = crew.finish().await?;
+    if let Some(why) = mistaken {
+        return Err(RunError::Mistaken(why));
+    }
     if let Some(hiccups) = &hiccups {
         observed.recorded.adopt(Metric::Hiccup, &hiccups.all);
     }
@@ -182,6 +195,26 @@ async fn run(
         ..observed
     };
     Ok((observed, began))
+}
+
+/// What was agreed with a server that somebody else wrote, and may be mistaken.
+fn agreed(arm: &Arm<'_>, promises: Promises) -> Option<Agreed> {
+    arm.is_foreign.then(|| Agreed {
+        vocabulary: arm.scenario.vocabulary(),
+        dialect: arm
+            .scenario
+            .events
+            .is_none()
+            .then_some(arm.scenario.dialect),
+        promises,
+    })
+}
+
+/// Whether some joins are answered by nothing.
+fn settles(arm: &Arm<'_>) -> bool {
+    let vocabulary = arm.scenario.vocabulary();
+    let mut kinds = arm.plan.conversations.iter().map(|one| one.kind);
+    kinds.any(|kind| !vocabulary.answers_joins(kind))
 }
 
 /// The workers for an arm, not yet started.
@@ -245,7 +278,7 @@ async fn wait_until_left(system: &dyn System) -> Option<[u64; 3]> {
 
 /// Reads off what a process takes while messages are sent.
 struct Meter {
-    process: u32,
+    processes: Processes,
     before: Usage,
     sampler: Option<ResourceSampler>,
     queue: Option<QueueSampler>,
@@ -253,12 +286,12 @@ struct Meter {
 
 impl Meter {
     /// From now on; a server is asked for its queue, too.
-    fn start(process: Option<u32>, server: Option<&str>) -> Option<Self> {
-        let process = process?;
+    fn start(processes: Option<Processes>, server: Option<&str>) -> Option<Self> {
+        let processes = processes?;
         Some(Self {
-            process,
-            before: usage_of(process).ok()?,
-            sampler: ResourceSampler::start(process, SECOND).ok(),
+            processes,
+            before: processes.usage().ok()?,
+            sampler: ResourceSampler::start(processes, SECOND).ok(),
             queue: server.map(QueueSampler::start),
         })
     }
@@ -269,7 +302,7 @@ impl Meter {
         if let (Some(queue), Some(began)) = (self.queue, began) {
             add_queue(&mut moments, &queue.finish(), began);
         }
-        let after = usage_of(self.process).ok()?;
+        let after = self.processes.usage().ok()?;
         Some(ProcessUse {
             cpu: after.cpu.saturating_sub(self.before.cpu),
             resident: after.resident,

@@ -8,6 +8,7 @@ mod floor;
 mod interrupt;
 mod lookout;
 mod measure;
+mod mistake;
 mod order;
 mod session;
 mod watch;
@@ -37,10 +38,12 @@ pub struct Options {
     pub store: StoreChoice,
     /// The image of a MongoDB in a container.
     pub mongo_image: String,
-    /// A server that is running already; none is started then.
+    /// A server that is running already, or that a command starts; none of our own is started then.
     pub target: Option<String>,
     /// Which version a running target is, where the user knows better than the target says.
     pub target_version: Option<String>,
+    /// The shell's command that starts the target.
+    pub target_command: Option<String>,
     /// The MongoDB database of a running target, to look its messages up.
     pub audit: Option<(String, String)>,
     /// The client to drive; `None`: the native one, where it can do what the scenario asks for.
@@ -65,6 +68,8 @@ pub struct Finished {
     pub report: Report,
     /// The target died in mid-run: this is why.
     pub target_died: Option<String>,
+    /// What was started for the run and is still there, and why: one sentence each.
+    pub not_cleaned_up: Vec<String>,
 }
 
 /// Runs a scenario against each of its arms.
@@ -104,7 +109,7 @@ pub async fn run(
     let floor = session.floor(&scenario, &plan);
     let measured = match &options.target {
         Some(url) => {
-            let arms = arm::running(&scenario, &plan, url, options.audit.clone(), &run_id);
+            let arms = arm::running(&scenario, &plan, url, options, &run_id);
             session.measure(floor.into_iter().chain(arms)).await?
         }
         None => {
@@ -112,14 +117,9 @@ pub async fn run(
             let arms = arm::own(&scenario, &plan, &store, &run_id);
             let measured = session.measure(floor.into_iter().chain(arms)).await;
             let stopped = store.stop().await;
-            let measured = measured?;
-            match stopped {
-                // A dead store can't be told to forget what it holds, and what was measured is not lost for it.
-                Err(error) if measured.died.is_some() => {
-                    session.notice(error.to_string());
-                }
-                stopped => stopped?,
-            }
+            let mut measured = measured?;
+            let left = stopped.err().map(|error| error.to_string());
+            measured.not_cleaned_up.extend(left);
             measured
         }
     };
@@ -139,6 +139,7 @@ pub async fn run(
             runs: measured.runs,
         },
         target_died: measured.died,
+        not_cleaned_up: measured.not_cleaned_up,
     })
 }
 

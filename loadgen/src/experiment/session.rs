@@ -33,6 +33,8 @@ pub(super) struct Session<'a> {
 pub(super) struct Measured {
     pub(super) runs: Vec<Run>,
     pub(super) died: Option<String>,
+    /// What is still there that was started for them, and why.
+    pub(super) not_cleaned_up: Vec<String>,
 }
 
 /// An arm that was measured and still waits for the floor after it.
@@ -86,6 +88,7 @@ impl Session<'_> {
         let mut measured = Measured {
             runs: Vec::new(),
             died: None,
+            not_cleaned_up: Vec::new(),
         };
         let mut last_floor = None;
         let mut waiting: Option<Waiting> = None;
@@ -110,7 +113,9 @@ impl Session<'_> {
                 last_floor = floor;
                 continue;
             }
-            let observed = measure::measure(&mut arms[turn], &self.bench, self.watcher).await?;
+            let (observed, left) =
+                measure::measure(&mut arms[turn], &self.bench, self.watcher).await?;
+            measured.not_cleaned_up.extend(left);
             let ended = observed.ended.clone();
             waiting = Some(Waiting {
                 arm: turn,
@@ -135,7 +140,7 @@ impl Session<'_> {
     /// [`RunError::Interrupted`] alone. What else goes wrong is told, and there is no floor.
     async fn measure_floor(&mut self, arm: &mut Arm<'_>) -> Result<Option<Observed>, RunError> {
         let measured = measure::measure(arm, &self.bench, &mut AsFloor(self.watcher)).await;
-        let why = match measured {
+        let why = match measured.map(|(observed, _)| observed) {
             Err(RunError::Interrupted) => return Err(RunError::Interrupted),
             Err(error) => error.to_string(),
             Ok(observed) if observed.ended == Some(Ended::Interrupted) => {

@@ -99,6 +99,22 @@ pub enum TargetError {
         /// Its last lines on stderr.
         stderr: Vec<String>,
     },
+    /// The command of a server ended before it answered.
+    #[error("the command ended before it answered: {0}")]
+    CommandEnded(ServerExit),
+    /// The command of a server runs, and nothing answers.
+    #[error(
+        "the command did not answer within {deadline:?}: {reason}{}",
+        after_stderr(lines)
+    )]
+    CommandSilent {
+        /// How long it was given.
+        deadline: Duration,
+        /// What the last attempt ended with.
+        reason: String,
+        /// Its last lines.
+        lines: Vec<String>,
+    },
     /// A process could not be waited for or signalled.
     #[error("the server process {pid} cannot be {action}: {source}")]
     ServerProcess {

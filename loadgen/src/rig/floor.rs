@@ -158,7 +158,7 @@ impl Relay {
         let mut all = all.borrow_mut();
         let members = all.entry(id.to_owned()).or_default();
         let joined = members.iter().any(|(member, _)| *member == me);
-        let done = if event.name == names.join {
+        let done = if Some(event.name) == names.join.as_deref() {
             if !joined {
                 members.push((me, outbox.clone()));
             }
@@ -186,12 +186,15 @@ impl Relay {
     fn conversation<'a>(&self, event: &Event<'a>) -> Option<(Kind, &'a str)> {
         let kind = [Kind::Room, Kind::Channel].into_iter().find(|kind| {
             let names = self.vocabulary.names(*kind);
-            event.name == names.join
+            Some(event.name) == names.join.as_deref()
                 || event.name == names.send
                 || Some(event.name) == names.leave.as_deref()
         })?;
         // A body can't hold this text: its quotes would be escaped.
-        let field = &self.vocabulary.names(kind).id_field;
+        let field = match kind {
+            Kind::Room => "roomId",
+            Kind::Channel => "channelId",
+        };
         let (_, after) = event.payload.split_once(&format!("\"{field}\":\""))?;
         Some((kind, after.split_once('"')?.0))
     }

@@ -88,7 +88,9 @@ pub fn serve() -> io::Result<()> {
         let (folders, others): (Vec<_>, Vec<_>) = left
             .iter()
             .map(|entry| &entry.leftover)
-            .filter(|leftover| !matches!(leftover, Leftover::Process { .. }))
+            .filter(|leftover| {
+                !matches!(leftover, Leftover::Process { .. } | Leftover::Group { .. })
+            })
             .partition(|leftover| matches!(leftover, Leftover::Folder { .. }));
         for leftover in others.into_iter().chain(folders) {
             if let Err(error) = leftover.remove().await {
@@ -154,6 +156,15 @@ fn kill_processes(entries: &[Entry]) {
     for process in processes() {
         if let Err(error) = rustix::process::pidfd_send_signal(process, Signal::KILL) {
             tracing::debug!(%error, "a process was gone already");
+        }
+    }
+    for entry in entries {
+        // Forgotten before it is gone: as long as a process of it is left, its id is nobody else's.
+        if let Leftover::Group { id } = entry.leftover
+            && let Some(group) = Pid::from_raw(id)
+            && let Err(error) = rustix::process::kill_process_group(group, Signal::KILL)
+        {
+            tracing::debug!(%error, "a command's processes were gone already");
         }
     }
     let deadline = Timespec {

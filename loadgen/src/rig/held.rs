@@ -39,7 +39,7 @@ impl Drop for Held {
     fn drop(&mut self) {
         let elsewhere = match self.leftover {
             Leftover::Container { .. } | Leftover::Database { .. } => true,
-            Leftover::Process { .. } | Leftover::Folder { .. } => false,
+            Leftover::Process { .. } | Leftover::Group { .. } | Leftover::Folder { .. } => false,
         };
         if elsewhere && !self.removed {
             remove_blocking(&self.leftover);

@@ -14,6 +14,8 @@ const REMOVAL_DEADLINE: Duration = Duration::from_secs(20);
 pub(super) enum Leftover {
     /// A child process. Only the guard kills it; this process uses its own handle.
     Process { pid: i32 },
+    /// The process group of a command. Only the guard kills it; this process uses its own handle.
+    Group { id: i32 },
     /// A container, by the name we gave it, with its anonymous volumes.
     Container { name: String },
     /// A database in somebody's MongoDB, made for this run.
@@ -26,6 +28,7 @@ impl fmt::Display for Leftover {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Leftover::Process { pid } => write!(f, "process {pid}"),
+            Leftover::Group { id } => write!(f, "process group {id}"),
             Leftover::Container { name } => write!(f, "container {name}"),
             Leftover::Database { uri, name } => {
                 write!(f, "database {name} at {}", mongo::redacted(uri))
@@ -41,7 +44,7 @@ impl Leftover {
         let removal = async {
             match self {
                 // Never by its id, which may be somebody else's by now: see `Held` and the guard.
-                Leftover::Process { .. } => Ok(()),
+                Leftover::Process { .. } | Leftover::Group { .. } => Ok(()),
                 Leftover::Container { name } => daemon::remove_container(name).await,
                 Leftover::Database { uri, name } => mongo::drop_database(uri, name).await,
                 Leftover::Folder { path } => match fs::remove_dir_all(path) {

@@ -184,13 +184,13 @@ impl RunningServer {
 
 /// The last lines of a stream, kept by a task that reads it to its end.
 #[derive(Debug)]
-struct Tail {
+pub(super) struct Tail {
     lines: Arc<Mutex<VecDeque<String>>>,
     reader: JoinHandle<()>,
 }
 
 impl Tail {
-    fn of(stream: impl AsyncRead + Send + Unpin + 'static) -> Tail {
+    pub(super) fn of(stream: impl AsyncRead + Send + Unpin + 'static) -> Tail {
         let lines = Arc::new(Mutex::new(VecDeque::new()));
         let kept = Arc::clone(&lines);
         let reader = tokio::spawn(async move {
@@ -209,13 +209,13 @@ impl Tail {
         Tail { lines, reader }
     }
 
-    fn lines(&self) -> Vec<String> {
+    pub(super) fn lines(&self) -> Vec<String> {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         lines.iter().cloned().collect()
     }
 
     /// All that was written until the stream's end.
-    async fn last_words(&mut self) -> Vec<String> {
+    pub(super) async fn last_words(&mut self) -> Vec<String> {
         if !self.reader.is_finished() && timeout(STDERR_PATIENCE, &mut self.reader).await.is_err() {
             tracing::debug!("the server's stderr is still open");
         }

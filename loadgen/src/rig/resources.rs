@@ -27,6 +27,73 @@ pub struct ResourceSample {
     pub usage: Usage,
 }
 
+/// What is measured on this machine: one process, or a command with its children.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Processes {
+    /// The process of this id.
+    One(u32),
+    /// All processes of the group of this id, and what those have used that they have waited for.
+    Group(u32),
+}
+
+impl Processes {
+    /// Reads what they have used until now.
+    ///
+    /// # Errors
+    /// [`TargetError::Usage`] if none is there or its numbers cannot be read.
+    pub fn usage(self) -> Result<Usage, TargetError> {
+        let group = match self {
+            Processes::One(pid) => return usage_of(pid),
+            Processes::Group(group) => group,
+        };
+        let mut sum = Usage {
+            cpu: Duration::ZERO,
+            resident: 0,
+        };
+        for pid in self.ids() {
+            // Whoever has ended meanwhile is counted by who waited for it.
+            if let (Ok(usage), Ok(stat)) = (
+                usage_of(pid),
+                fs::read_to_string(format!("/proc/{pid}/stat")),
+            ) {
+                let ended = ticks(&stat, ENDED_CHILDREN).unwrap_or(0);
+                sum.cpu += usage.cpu + seconds(ended);
+                sum.resident += usage.resident;
+            }
+        }
+        match sum.resident {
+            0 => Err(TargetError::Usage {
+                pid: group,
+                reason: "no process of the command is left".to_owned(),
+            }),
+            _ => Ok(sum),
+        }
+    }
+
+    /// The id of the process, or of the group.
+    pub const fn id(self) -> u32 {
+        match self {
+            Processes::One(id) | Processes::Group(id) => id,
+        }
+    }
+
+    /// The processes as they are now.
+    pub fn ids(self) -> Vec<u32> {
+        let group = match self {
+            Processes::One(pid) => return vec![pid],
+            Processes::Group(group) => u64::from(group),
+        };
+        let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+        processes
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+            .filter(|pid: &u32| {
+                let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
+                stat.is_ok_and(|stat| field(&stat, PROCESS_GROUP) == Some(group))
+            })
+            .collect()
+    }
+}
+
 /// Reads what the process `pid` has used.
 ///
 /// # Errors
@@ -46,20 +113,38 @@ pub fn usage_of(pid: u32) -> Result<Usage, TargetError> {
     let ticks = cpu_ticks(&read("stat")?).ok_or_else(|| unexpected("stat"))?;
     let pages = resident_pages(&read("statm")?).ok_or_else(|| unexpected("statm"))?;
     Ok(Usage {
-        cpu: Duration::from_secs(ticks)
-            / u32::try_from(rustix::param::clock_ticks_per_second()).unwrap_or(100),
+        cpu: seconds(ticks),
         resident: pages * rustix::param::page_size() as u64,
     })
 }
 
-/// `utime` + `stime`, the fields 14 and 15 of `/proc/<pid>/stat`. The second field is the program's name in
-/// parentheses and may itself hold blanks and parentheses, so fields are counted from the last one.
+/// Of `/proc/<pid>/stat`, counted from the process's state: its group.
+const PROCESS_GROUP: usize = 2;
+/// `utime` and `stime`.
+const OWN: [usize; 2] = [11, 12];
+/// `cutime` and `cstime`: of children that have ended and were waited for.
+const ENDED_CHILDREN: [usize; 2] = [13, 14];
+
+/// The CPU ticks of a process, user and system.
 pub(crate) fn cpu_ticks(stat: &str) -> Option<u64> {
+    ticks(stat, OWN)
+}
+
+fn ticks(stat: &str, [user, system]: [usize; 2]) -> Option<u64> {
+    Some(field(stat, user)? + field(stat, system)?)
+}
+
+/// A field of `/proc/<pid>/stat`. The second is the program's name in parentheses and may itself hold blanks and
+/// parentheses, so fields are counted from behind the last one.
+fn field(stat: &str, number: usize) -> Option<u64> {
     let (_, after_name) = stat.rsplit_once(')')?;
     let mut fields = after_name.split_ascii_whitespace();
-    let user: u64 = fields.nth(11)?.parse().ok()?;
-    let system: u64 = fields.next()?.parse().ok()?;
-    Some(user + system)
+    fields.nth(number)?.parse().ok()
+}
+
+fn seconds(ticks: u64) -> Duration {
+    Duration::from_secs(ticks)
+        / u32::try_from(rustix::param::clock_ticks_per_second()).unwrap_or(100)
 }
 
 /// The second field of `/proc/<pid>/statm`.
@@ -80,17 +165,17 @@ impl ResourceSampler {
     ///
     /// # Errors
     /// [`TargetError::Usage`] if the process cannot be read now, or no thread can be started.
-    pub fn start(pid: u32, interval: Duration) -> Result<ResourceSampler, TargetError> {
+    pub fn start(of: Processes, interval: Duration) -> Result<ResourceSampler, TargetError> {
         let first = ResourceSample {
             at: Instant::now(),
-            usage: usage_of(pid)?,
+            usage: of.usage()?,
         };
         let (stop, stopped) = mpsc::channel::<()>();
         let thread = thread::Builder::new()
             .name("resources".to_owned())
-            .spawn(move || sample(pid, interval, first, &stopped))
+            .spawn(move || sample(of, interval, first, &stopped))
             .map_err(|error| TargetError::Usage {
-                pid,
+                pid: of.id(),
                 reason: error.to_string(),
             })?;
         Ok(ResourceSampler { stop, thread })
@@ -105,7 +190,7 @@ impl ResourceSampler {
 }
 
 fn sample(
-    pid: u32,
+    of: Processes,
     interval: Duration,
     first: ResourceSample,
     stopped: &mpsc::Receiver<()>,
@@ -115,7 +200,7 @@ fn sample(
         // On an absolute schedule, so that a late sample does not shift all that follow.
         let due = first.at + interval * u32::try_from(samples.len()).unwrap_or(u32::MAX);
         let waited = stopped.recv_timeout(due.saturating_duration_since(Instant::now()));
-        let Ok(usage) = usage_of(pid) else {
+        let Ok(usage) = of.usage() else {
             return samples;
         };
         samples.push(ResourceSample {
@@ -161,13 +246,16 @@ mod tests {
         // Above the highest process id that Linux gives.
         let error = usage_of(1 << 30).unwrap_err().to_string();
         assert!(error.contains("/proc/1073741824/stat"), "{error}");
-        assert!(ResourceSampler::start(1 << 30, Duration::from_secs(1)).is_err());
+        assert!(ResourceSampler::start(Processes::One(1 << 30), Duration::from_secs(1)).is_err());
     }
 
     #[test]
     fn the_sampler_returns_a_first_and_a_last_sample_and_some_between() {
-        let sampler =
-            ResourceSampler::start(std::process::id(), Duration::from_millis(10)).unwrap();
+        let sampler = ResourceSampler::start(
+            Processes::One(std::process::id()),
+            Duration::from_millis(10),
+        )
+        .unwrap();
         thread::sleep(Duration::from_millis(55));
         let samples = sampler.finish();
         assert!(samples.len() >= 2, "{samples:?}");
@@ -176,12 +264,37 @@ mod tests {
     }
 
     #[test]
+    fn a_group_has_what_all_its_processes_have() {
+        use std::os::unix::process::CommandExt;
+        let mut shell = std::process::Command::new("sh")
+            .args(["-c", "sleep 100 & sleep 100 & wait"])
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let group = Processes::Group(shell.id());
+        while group.ids().len() < 3 {
+            thread::sleep(Duration::from_millis(5));
+        }
+        let whole = group.usage().unwrap();
+        let one = Processes::One(shell.id()).usage().unwrap();
+        assert!(whole.resident > one.resident, "{whole:?} {one:?}");
+        let id = rustix::process::Pid::from_child(&shell);
+        rustix::process::kill_process_group(id, rustix::process::Signal::KILL).unwrap();
+        shell.wait().unwrap();
+        while !group.ids().is_empty() {
+            thread::sleep(Duration::from_millis(5));
+        }
+        assert!(group.usage().is_err());
+    }
+
+    #[test]
     fn the_sampler_ends_with_its_process() {
         let mut child = std::process::Command::new("sleep")
             .arg("100")
             .spawn()
             .unwrap();
-        let sampler = ResourceSampler::start(child.id(), Duration::from_millis(5)).unwrap();
+        let sampler =
+            ResourceSampler::start(Processes::One(child.id()), Duration::from_millis(5)).unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(!sampler.finish().is_empty());

@@ -97,6 +97,7 @@ async fn report_on(target: String, scenario: &str, thresholds: &str) -> Report {
         mongo_image: String::new(),
         target: Some(target),
         target_version: None,
+        target_command: None,
         audit: None,
         workers: Some(1),
         cpus: Vec::new(),

@@ -14,6 +14,7 @@ mod output;
 mod preview;
 mod provenance;
 mod scenario;
+mod target_command;
 
 use std::{
     fs,

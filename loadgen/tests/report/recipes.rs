@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
 
 use clap::ValueEnum;
-use loadgen::{command::exit_code::Exit, report::Format};
+use loadgen::{command::exit_code::Exit, report::Format, scenario::Scenario};
 
 fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
@@ -89,16 +89,10 @@ fn the_exit_codes_of_the_recipe_are_the_programs() {
     assert_eq!(first_cells(&read("docs/CI.md"), "## In plain shell"), known);
 }
 
-#[test]
-fn the_workflow_is_well_formed_and_calls_what_there_is() {
-    let text = read("ci-recipes/github-actions.yml");
-    let workflow: serde_json::Value = serde_yaml_ng::from_str(&text).unwrap();
+/// The names of a workflow's jobs, whose steps each do one thing.
+fn jobs(text: &str) -> BTreeSet<String> {
+    let workflow: serde_json::Value = serde_yaml_ng::from_str(text).unwrap();
     let jobs = workflow["jobs"].as_object().unwrap();
-    let names: BTreeSet<&str> = jobs.keys().map(String::as_str).collect();
-    assert_eq!(
-        names,
-        BTreeSet::from(["compare", "dependencies", "gate", "publish"])
-    );
     for (name, job) in jobs {
         for step in job["steps"].as_array().unwrap() {
             assert!(
@@ -107,6 +101,22 @@ fn the_workflow_is_well_formed_and_calls_what_there_is() {
             );
         }
     }
+    jobs.keys().cloned().collect()
+}
+
+#[test]
+fn the_workflow_of_a_node_server_starts_it_and_its_scenario_is_right() {
+    let text = read("ci-recipes/node-server.yml");
+    assert_eq!(jobs(&text), BTreeSet::from(["chat".to_owned()]));
+    assert!(text.contains("--command 'PORT={port} node server.js'"));
+    Scenario::load(&root().join("ci-recipes/node-server.toml"), &[]).unwrap();
+}
+
+#[test]
+fn the_workflow_is_well_formed_and_calls_what_there_is() {
+    let text = read("ci-recipes/github-actions.yml");
+    let names = ["compare", "dependencies", "gate", "publish"].map(str::to_owned);
+    assert_eq!(jobs(&text), BTreeSet::from(names));
     for path in ["ci-recipes/gate", "scenarios/ci-gate.toml"] {
         assert!(text.contains(path) && root().join(path).exists(), "{path}");
     }

@@ -2,13 +2,17 @@
 
 use super::Checker;
 use crate::{
-    model::{Fields, Names, Vocabulary},
+    model::{Answers, Names, Vocabulary},
     scenario::{
         Located, Population,
-        file::{FileEvents, FileFields},
+        event_map::{FileAnswers, FileEvents, FileNames},
         written::Placed,
     },
 };
+
+/// A kind of conversation's key in the event map, and the field that no server is asked for.
+const ROOM: (&str, &str) = ("room", "roomId");
+const CHANNEL: (&str, &str) = ("channel", "channelId");
 
 impl Checker<'_> {
     pub(super) fn events(
@@ -20,18 +24,22 @@ impl Checker<'_> {
         let events = events.value;
         self.distinct(&events)?;
         self.no_echo(&events)?;
-        // Names that no event has stand for a kind of conversation that there is not.
-        let names = |names: Option<Placed<Names<_>>>| {
-            let names = names.map(|names| names.value.map(|name: Placed<String>| name.value));
-            names.unwrap_or_default()
-        };
+        self.sent_fields_are_of_use(&events)?;
+        let answers = self.answers(&events)?;
+        let FileEvents {
+            room,
+            channel,
+            fields,
+            ..
+        } = events;
         Ok(Vocabulary {
-            room: names(events.room),
-            channel: names(events.channel),
-            fields: self.fields(events.fields)?,
+            room_shapes: self.shapes(ROOM, room.as_ref(), &fields)?,
+            channel_shapes: self.shapes(CHANNEL, channel.as_ref(), &fields)?,
+            room: names(room),
+            channel: names(channel),
             acknowledges_joins: events.acknowledges_joins,
             acknowledges_messages: events.acknowledges_messages,
-            answers_success: events.answers_success,
+            answers,
             echoes: events.echoes,
         })
     }
@@ -59,33 +67,36 @@ impl Checker<'_> {
         })
     }
 
-    /// What clients send has plain fields, and the body has a name everywhere.
-    fn fields(&self, fields: FileFields) -> Result<Fields, Located> {
-        let sent = [
-            ("sent_body", fields.sent_body.as_ref()),
-            ("sender", Some(&fields.sender)),
-        ];
-        for (key, field) in sent {
-            if let Some(field) = field.filter(|field| field.value.contains('.')) {
-                let path = format!("`{key}` is a plain field, no path: clients send it");
-                return Err(self.wrong(&field.span, path));
+    /// How an acknowledgement says yes, which two keys can say.
+    fn answers(&self, events: &FileEvents) -> Result<Answers, Located> {
+        let success = &events.fields.success;
+        let answers = match (&events.answers, &events.answers_success) {
+            (Some(_), Some(older)) => {
+                return Err(self.wrong(
+                    &older.span,
+                    "`answers` says it already: leave `answers_success`, the older key, out",
+                ));
             }
-        }
-        for body in [Some(&fields.body), fields.sent_body.as_ref()] {
-            let nameless = "the body has a name: the text says which message it is";
-            if let Some(body) = body.filter(|body| body.value.is_empty()) {
-                return Err(self.wrong(&body.span, nameless));
+            (Some(answers), None) => answers.value,
+            (None, Some(older)) if !older.value => FileAnswers::Any,
+            (None, _) => FileAnswers::Success,
+        };
+        match (answers, success) {
+            (FileAnswers::Success, None) => Ok(Answers::own()),
+            (FileAnswers::Success, Some(path)) => {
+                let path = path
+                    .value
+                    .parse()
+                    .map_err(|error| self.wrong(&path.span, format!("{error}")))?;
+                Ok(Answers::Success(path))
             }
+            (_, Some(path)) => Err(self.wrong(
+                &path.span,
+                "`success` is looked for with `answers = \"success\"` alone: leave one of the two out",
+            )),
+            (FileAnswers::ErrorFirst, None) => Ok(Answers::ErrorFirst),
+            (FileAnswers::Any, None) => Ok(Answers::Any),
         }
-        let last_field = || fields.body.value.rsplit('.').next().map(str::to_owned);
-        let sent_body = fields.sent_body.map(|field| field.value);
-        Ok(Fields {
-            id: fields.id,
-            sent_body: sent_body.or_else(last_field).unwrap_or_default(),
-            body: fields.body.value,
-            temp_id: fields.temp_id,
-            sender: fields.sender.value,
-        })
     }
 
     /// Without an echo there is no event for it.
@@ -103,11 +114,10 @@ impl Checker<'_> {
         }
     }
 
-    /// An event from the server must mean one thing.
+    /// An event from the server must mean one thing, and every event has a name.
     fn distinct(&self, events: &FileEvents) -> Result<(), Located> {
-        let all: Vec<(&str, &Placed<String>)> = [&events.room, &events.channel]
-            .into_iter()
-            .flatten()
+        let kinds = || [&events.room, &events.channel].into_iter().flatten();
+        let all: Vec<(&str, &Placed<String>)> = kinds()
             .flat_map(|names| {
                 let names = &names.value;
                 [
@@ -116,6 +126,7 @@ impl Checker<'_> {
                     ("received", names.sent.as_ref()),
                     ("confirmed", names.confirmed.as_ref()),
                     ("failed", names.failed.as_ref()),
+                    ("joined", names.joined.as_ref()),
                 ]
             })
             .filter_map(|(meaning, name)| Some((meaning, name?)))
@@ -134,8 +145,35 @@ impl Checker<'_> {
                 ));
             }
         }
+        let from_clients = kinds().flat_map(|names| {
+            let FileNames {
+                join, leave, send, ..
+            } = &names.value;
+            [join.as_ref(), leave.as_ref(), Some(send)]
+        });
         let nameless = "an event has a name; leave out what there is not";
-        all.iter()
-            .try_for_each(|(_, name)| self.demand(!name.value.is_empty(), &name.span, nameless))
+        all.into_iter()
+            .map(|(_, name)| name)
+            .chain(from_clients.flatten())
+            .try_for_each(|name| self.demand(!name.value.is_empty(), &name.span, nameless))
+    }
+}
+
+/// Names that no event has stand for a kind of conversation that there is not.
+fn names(names: Option<Placed<FileNames>>) -> Names {
+    let Some(names) = names else {
+        return Names::default();
+    };
+    let names = names.value;
+    let optional = |name: Option<Placed<String>>| name.map(|name| name.value);
+    Names {
+        join: optional(names.join),
+        joined: optional(names.joined),
+        leave: optional(names.leave),
+        send: names.send.value,
+        received: names.received.value,
+        sent: optional(names.sent),
+        confirmed: optional(names.confirmed),
+        failed: optional(names.failed),
     }
 }

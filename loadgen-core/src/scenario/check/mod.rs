@@ -5,6 +5,7 @@ mod events;
 mod messages;
 mod phases;
 mod population;
+mod shapes;
 mod thresholds;
 
 use std::{fs, ops::Range as ByteRange, path::Path};
@@ -33,12 +34,15 @@ pub(super) fn check(
         data: Vec::new(),
     };
     let name = checker.name(file.name)?;
+    let joined = file.population.joined.as_ref();
+    let joined = joined.map(|joined| joined.span.clone());
     let population = checker.population(file.population)?;
     let server = checker.server(file.server, &population)?;
     let vocabulary = server
         .events
         .clone()
         .unwrap_or_else(|| Vocabulary::of(server.dialect));
+    checker.can_join_later(joined.as_ref(), &population, &vocabulary)?;
     let connections =
         checker.connections(file.connections, population.users, server.events.is_some())?;
     let messages = checker.messages(file.messages)?;

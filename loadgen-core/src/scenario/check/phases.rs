@@ -4,7 +4,7 @@ use std::{ops::Range as ByteRange, time::Duration};
 
 use super::Checker;
 use crate::{
-    model::Vocabulary,
+    model::{Names, Vocabulary},
     scenario::{
         Burst, Churn, Load, Located, Open, Phase, Population, Rate, Spike, expected,
         file::FilePhase, written::Placed,
@@ -235,24 +235,57 @@ impl Checker<'_> {
                 "everything is joined already: leave something with `joined = \"50%\"` in [population], or by `leaves`",
             )?;
         }
-        for (key, rate) in [("leaves", &phase.leaves), ("rejoins", &phase.rejoins)] {
-            let kind = without_leave(population, vocabulary);
+        let needs = [
+            ("leaves", &phase.leaves, "leave"),
+            ("rejoins", &phase.rejoins, "leave"),
+            ("rejoins", &phase.rejoins, "join"),
+            ("joins", &phase.joins, "join"),
+        ];
+        for (key, rate, event) in needs {
+            let kind = match event {
+                "join" => without(population, vocabulary, |names| names.join.is_some()),
+                _ => without(population, vocabulary, |names| names.leave.is_some()),
+            };
             if let (Some(span), Some(kind)) = (wanted(rate), kind) {
-                let none = format!("`{key}` need an event: [server.events.{kind}] has no `leave`");
+                let none =
+                    format!("`{key}` need an event: [server.events.{kind}] has no `{event}`");
                 return Err(self.wrong(&span, none));
             }
         }
         Ok(())
     }
+
+    /// Whoever is to join later must be able to.
+    pub(super) fn can_join_later(
+        &self,
+        joined: Option<&ByteRange<usize>>,
+        population: &Population,
+        vocabulary: &Vocabulary,
+    ) -> Result<(), Located> {
+        let kind = without(population, vocabulary, |names| names.join.is_some());
+        match (joined, kind) {
+            (Some(span), Some(kind)) if population.joined < 1.0 => Err(self.wrong(
+                span,
+                format!(
+                    "[server.events.{kind}] has no `join`, and a server that joins its users itself joins all: leave `joined` out"
+                ),
+            )),
+            _ => Ok(()),
+        }
+    }
 }
 
-/// A kind of conversation in the population that nobody can leave.
-fn without_leave(population: &Population, vocabulary: &Vocabulary) -> Option<&'static str> {
+/// A kind of conversation in the population whose names lack what they should have.
+fn without(
+    population: &Population,
+    vocabulary: &Vocabulary,
+    has_it: impl Fn(&Names) -> bool,
+) -> Option<&'static str> {
     let channels = population.channels.iter().any(|group| group.count > 0);
     [
         ("room", population.rooms > 0, &vocabulary.room),
         ("channel", channels, &vocabulary.channel),
     ]
     .into_iter()
-    .find_map(|(kind, has, names)| (has && names.leave.is_none()).then_some(kind))
+    .find_map(|(kind, has, names)| (has && !has_it(names)).then_some(kind))
 }

@@ -4,7 +4,7 @@ use std::ops::Range as ByteRange;
 
 use super::Checker;
 use crate::{
-    model::{Count, Metric, Vocabulary},
+    model::{Count, Kind, Metric, Vocabulary},
     scenario::{
         Located, Subject, Threshold,
         file::Thresholds,
@@ -137,12 +137,19 @@ impl Checker<'_> {
                     "`acknowledges_messages = false` in [server.events]"
                 }
                 Some(Metric::Echo) if !vocabulary.echoes => "`echoes = false` in [server.events]",
-                Some(Metric::Join) if !vocabulary.acknowledges_joins => {
-                    "`acknowledges_joins = false` in [server.events]"
+                Some(Metric::Join) if !joins(vocabulary) => {
+                    "nothing answers a join in [server.events]: `acknowledges_joins = false` or no `join`, and no `joined`"
                 }
                 _ => return Ok(()),
             },
         };
         Err(self.wrong(span, format!("there will be no such number: {missing}")))
     }
+}
+
+/// Whether joins are answered, in any kind of conversation.
+fn joins(vocabulary: &Vocabulary) -> bool {
+    [Kind::Room, Kind::Channel]
+        .into_iter()
+        .any(|kind| vocabulary.answers_joins(kind))
 }

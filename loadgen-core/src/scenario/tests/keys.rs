@@ -127,8 +127,14 @@ duration = "1s"
     );
     let events = scenario.vocabulary();
     assert!(!events.acknowledges_joins && events.acknowledges_messages);
-    assert_eq!(events.fields.id, "msg.id");
-    assert_eq!(events.fields.sender, "");
+    let received = &events.channel_shapes.received;
+    let path = |text: &str| Some(text.parse().unwrap());
+    assert_eq!(received.id, path("msg.id"));
+    assert_eq!(received.body, path("text"));
+    assert_eq!(received.conversation, path("channel"));
+    assert_eq!(events.room_shapes.failed.temp_id, path("tmp"));
+    let sent = [("channel", Blank::Conversation), ("text", Blank::Body)];
+    assert_eq!(events.channel_shapes.send, Form::object(&sent));
     assert_eq!(events.room.confirmed, None);
     assert_eq!(events.channel.sent.as_deref(), Some("own"));
     let population = &scenario.population;

@@ -1,5 +1,6 @@
 //! Tests of the format; what all of them use is here.
 
+mod events;
 mod files;
 mod keys;
 mod mistakes;
@@ -9,6 +10,7 @@ use std::{fs, path::Path, time::Duration};
 use tempfile::TempDir;
 
 use super::*;
+use crate::model::{Answers, Blank, Form};
 
 const HEAD: &str = "version = 1\nname = \"t\"\nquestion = \"?\"\n";
 const PEOPLE: &str =

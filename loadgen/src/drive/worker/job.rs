@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, atomic::AtomicU64};
 
+use super::{heard::Heard, request::JoinError};
 use crate::{
     drive::{ConnectError, Driver, client::native::Endpoint, token::Tokens},
     model::{BodyText, Clock, Nanos, RunId, Vocabulary},
@@ -76,6 +77,8 @@ pub struct Progress {
     pub failed: AtomicU64,
     /// Of each worker, what the layout says is watched, as it was half a second ago at most.
     pub live: Vec<Mutex<Vec<Samples>>>,
+    /// Of each worker, what it has heard, as of the same time.
+    pub heard: Vec<Mutex<Heard>>,
 }
 
 /// What a worker is told to do.
@@ -91,12 +94,19 @@ pub enum Command {
 pub enum Milestone {
     /// All its users are connected and have joined.
     Ready,
-    /// A user can't be connected, or can't join: the run is over.
+    /// A user can't be connected: the run is over.
     CannotConnect {
         /// The index of the user.
         user: u32,
         /// What the attempt ended with.
         error: ConnectError,
+    },
+    /// A user is connected and could not join: the run is over.
+    CannotJoin {
+        /// Its index.
+        user: u32,
+        /// Why.
+        error: JoinError,
     },
     /// Its part of the schedule is sent.
     Sent,

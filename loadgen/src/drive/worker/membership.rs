@@ -1,98 +1,209 @@
 //! Joins and leaves of a worker's users: asked of the server, answered by it, noted in the log.
 
+use std::{sync::Arc, time::Duration};
+
 use super::{
-    payload,
-    request::{Asked, Request},
+    request::{AnsweredBy, Asked, JoinError, Request},
     users::{PATIENCE, Users},
 };
 use crate::{
-    drive::{Client, ConnectError, Connection},
-    model::{Metric, Nanos},
+    drive::{Client, Connection},
+    model::{Answer, Blank, Kind, Metric, Nanos, path},
     observed::Step,
 };
+
+/// How long the first answer to any join may take: a server that answers none is not waited for as long as a slow one.
+const FIRST_ANSWER: Duration = Duration::from_secs(5);
+/// A join or a leave that nothing answers is done by then.
+pub const SETTLING: Duration = Duration::from_secs(1);
 
 impl Users {
     /// Asks the server for a join or a leave.
     pub(super) fn ask(&self, user: u32, connection: &Connection, what: Asked, logged: bool) {
-        let (Asked::Join(place) | Asked::Leave(place)) = what;
-        let place = self.job.plan.places[user as usize][place as usize];
+        let place = self.job.plan.places[user as usize][what.place() as usize];
         let conversation = &self.job.plan.conversations[place.conversation as usize];
-        let names = self.job.vocabulary.names(conversation.kind);
-        let event = match what {
-            Asked::Join(_) => Some(&names.join),
-            Asked::Leave(_) => names.leave.as_ref(),
+        let vocabulary = Arc::clone(&self.job.vocabulary);
+        let names = vocabulary.names(conversation.kind);
+        let shapes = vocabulary.shapes(conversation.kind);
+        let (event, form, by_event) = match what {
+            Asked::Join(_) => (&names.join, &shapes.join, names.joined.is_some()),
+            Asked::Leave(_) => (&names.leave, &shapes.leave, false),
         };
+        let answered = match event {
+            _ if by_event => AnsweredBy::Event,
+            Some(_) if vocabulary.acknowledges_joins => {
+                let ack = self.next_request.get();
+                self.next_request.set(ack + 1);
+                AnsweredBy::Ack(ack)
+            }
+            _ => AnsweredBy::Nothing,
+        };
+        let request = Request {
+            asked: self.job.clock.now(),
+            what,
+            kind: conversation.kind,
+            answered,
+            logged,
+        };
+        if answered == AnsweredBy::Nothing && !logged {
+            // Everybody is awaited before the schedule begins.
+            self.granted(user, request.asked, request);
+        } else {
+            self.user(user).requests.borrow_mut().open.push(request);
+        }
         let Some(event) = event else {
             return;
         };
-        let payload = format!("{{\"{}\":\"{}\"}}", names.id_field, conversation.id);
-        let asked = self.job.clock.now();
-        let request = Request {
-            ack: self.next_request.get(),
-            asked,
-            what,
-            logged,
+        let mut payload = Vec::new();
+        form.fill(&mut payload, |blank| match blank {
+            Blank::Conversation => conversation.id.as_str().into(),
+            Blank::Index => user.to_string().into(),
+            Blank::Token => self.job.tokens.of(&self.job.plan, user).into(),
+            Blank::Id | Blank::Body | Blank::Message => {
+                self.job.plan.users[user as usize].as_str().into()
+            }
+        });
+        let payload = std::str::from_utf8(&payload).unwrap_or_default();
+        let ack = match answered {
+            AnsweredBy::Ack(ack) => Some(ack),
+            AnsweredBy::Event | AnsweredBy::Nothing => None,
         };
-        if self.job.vocabulary.acknowledges_joins {
-            self.next_request.set(request.ack + 1);
-            self.user(user).requests.borrow_mut().open.push(request);
-            connection.emit(event, &payload, Some(request.ack));
-        } else {
-            connection.emit(event, &payload, None);
-            self.granted(user, asked, request);
-        }
+        connection.emit(event, payload, ack);
     }
 
-    /// Waits until all that a user asked for is answered.
-    pub(super) async fn answers(&self, user: u32) -> Result<(), ConnectError> {
+    /// Waits until all that a user asked for is answered, or has had its time where nothing answers.
+    pub(super) async fn answers(&self, user: u32) -> Result<(), JoinError> {
         let state = self.user(user);
-        let all_answered = async {
+        let unanswerable = |request: &Request| request.answered == AnsweredBy::Nothing;
+        if state.requests.borrow().open.iter().any(unanswerable) {
+            tokio::time::sleep(SETTLING).await;
+            let now = self.job.clock.now();
+            let settled: Vec<Request> = {
+                let mut requests = state.requests.borrow_mut();
+                requests
+                    .open
+                    .extract_if(.., |request| unanswerable(request))
+                    .collect()
+            };
+            for request in settled {
+                self.granted(user, now, request);
+            }
+        }
+        let all_answered = || async {
             while !state.requests.borrow().open.is_empty() {
                 state.answered.notified().await;
             }
         };
-        if tokio::time::timeout(PATIENCE, all_answered).await.is_err() {
-            state.requests.borrow_mut().open.clear();
-            return Err(ConnectError::TimedOut(PATIENCE));
+        let mut patience = FIRST_ANSWER;
+        let mut answered = tokio::time::timeout(patience, all_answered()).await;
+        if answered.is_err() && self.any_answered.get() {
+            patience = PATIENCE;
+            answered = tokio::time::timeout(PATIENCE - FIRST_ANSWER, all_answered()).await;
         }
-        match state.requests.borrow_mut().refused.take() {
-            Some(refusal) => Err(ConnectError::Refused(refusal)),
+        let mut requests = state.requests.borrow_mut();
+        if answered.is_err()
+            && let Some(request) = requests.open.drain(..).next()
+        {
+            let by = match request.answered {
+                AnsweredBy::Event => self.job.vocabulary.names(request.kind).joined.clone(),
+                AnsweredBy::Ack(_) | AnsweredBy::Nothing => None,
+            };
+            return Err(JoinError::Silent {
+                what: request.what.name(),
+                event: self.event_of(&request).to_owned(),
+                by,
+                patience,
+            });
+        }
+        match requests.refused.take() {
+            Some(refusal) => Err(refusal),
             None => Ok(()),
         }
     }
 
+    fn event_of(&self, request: &Request) -> &str {
+        let names = self.job.vocabulary.names(request.kind);
+        let event = match request.what {
+            Asked::Join(_) => &names.join,
+            Asked::Leave(_) => &names.leave,
+        };
+        event.as_deref().unwrap_or_default()
+    }
+
+    /// The acknowledgement of a join or a leave came.
     pub(super) fn answered(&self, user: u32, stamp: Nanos, ack: u64, payload: &str) {
         let state = self.user(user);
         let mut requests = state.requests.borrow_mut();
-        let Some(place) = requests.open.iter().position(|request| request.ack == ack) else {
+        let asked = |request: &Request| request.answered == AnsweredBy::Ack(ack);
+        let Some(place) = requests.open.iter().position(asked) else {
             return;
         };
         let request = requests.open.swap_remove(place);
-        if payload::succeeded(payload) || !self.job.vocabulary.answers_success {
-            if let Asked::Join(_) = request.what {
-                self.with_receipts(|receipts| {
-                    receipts
-                        .recorder()
-                        .record(Metric::Join, request.asked, stamp);
-                });
-            }
+        let answers = &self.job.vocabulary.answers;
+        let answer = path::arguments(payload).map_or(Answer::Unclear, |said| answers.read(&said));
+        if answer == Answer::Done {
+            self.any_answered.set(true);
             self.granted(user, stamp, request);
         } else {
-            let what = match request.what {
-                Asked::Join(_) => "join",
-                Asked::Leave(_) => "leave",
-            };
-            requests.refused = Some(format!("a {what} was answered with {payload}"));
+            let event = self.event_of(&request);
+            let refused = answer == Answer::Refused;
+            let refusal = JoinError::answered(request.what, event, payload, refused);
+            requests.refused = Some(refusal);
         }
         if requests.open.is_empty() {
             state.answered.notify_one();
         }
     }
 
-    /// A join or a leave counts as done: by its answer, or at once where there are no answers.
+    /// An event came: one that tells a user that it has joined answers what it asked for.
+    pub(super) fn joined_by(&self, user: u32, stamp: Nanos, name: &str, payload: &str) {
+        for kind in [Kind::Room, Kind::Channel] {
+            let joined = &self.job.vocabulary.names(kind).joined;
+            if joined.as_deref() == Some(name) {
+                self.has_joined(user, stamp, kind, payload);
+            }
+        }
+    }
+
+    fn has_joined(&self, user: u32, stamp: Nanos, kind: Kind, payload: &str) {
+        let path = self.job.vocabulary.shapes(kind).joined.as_ref();
+        let arguments = path::arguments(payload).unwrap_or_default();
+        let said = path.and_then(|path| path.text(&arguments));
+        let plan = &self.job.plan;
+        let is_of = |request: &Request| {
+            let place = plan.places[user as usize][request.what.place() as usize];
+            let conversation = &plan.conversations[place.conversation as usize];
+            request.answered == AnsweredBy::Event
+                && request.kind == kind
+                // One that does not say which is taken for the first that is open.
+                && said.as_ref().is_none_or(|said| *said == conversation.id)
+        };
+        let state = self.user(user);
+        let mut requests = state.requests.borrow_mut();
+        let Some(place) = requests.open.iter().position(is_of) else {
+            return;
+        };
+        let request = requests.open.remove(place);
+        self.any_answered.set(true);
+        self.granted(user, stamp, request);
+        if requests.open.is_empty() {
+            state.answered.notify_one();
+        }
+    }
+
     fn granted(&self, user: u32, stamp: Nanos, request: Request) {
         match request.what {
             Asked::Join(place) => {
+                self.with_receipts(|receipts| {
+                    if request.answered != AnsweredBy::Nothing {
+                        receipts
+                            .recorder()
+                            .record(Metric::Join, request.asked, stamp);
+                    }
+                    if request.logged {
+                        receipts.came(user, stamp);
+                    }
+                });
                 if request.logged {
                     self.with_receipts(|receipts| receipts.came(user, stamp));
                     self.note(user, stamp, Step::Joined(place));
@@ -102,7 +213,7 @@ impl Users {
         }
     }
 
-    pub(super) async fn ask_for(&self, user: u32, what: Asked) -> Result<(), ConnectError> {
+    pub(super) async fn ask_for(&self, user: u32, what: Asked) -> Result<(), JoinError> {
         let Some(connection) = self.connection(user) else {
             return Ok(());
         };

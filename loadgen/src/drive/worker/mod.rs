@@ -3,6 +3,7 @@
 
 mod cpu;
 mod dialogue;
+mod heard;
 mod job;
 mod membership;
 mod payload;
@@ -17,10 +18,13 @@ use std::{io, rc::Rc, thread};
 use rustix::thread::{CpuSet, sched_setaffinity};
 use tokio::{runtime::Builder, sync::mpsc, task::LocalSet};
 
-use self::{dialogue::Dialogue, users::Users};
+use self::{dialogue::Dialogue, request::NotThere, users::Users};
 pub use self::{
+    heard::{Heard, Part, Unreadable},
     job::{Command, Job, Milestone, Progress},
+    membership::SETTLING,
     receipt::hash,
+    request::JoinError,
 };
 use crate::observed::Observed;
 
@@ -93,7 +97,8 @@ async fn run(
     // Somebody listens as long as workers run, so what can't be handed over has no reader left.
     let milestone = match connected {
         Ok(()) => Milestone::Ready,
-        Err((user, error)) => Milestone::CannotConnect { user, error },
+        Err((user, NotThere::Connect(error))) => Milestone::CannotConnect { user, error },
+        Err((user, NotThere::Join(error))) => Milestone::CannotJoin { user, error },
     };
     let _ = milestones.send(milestone).await;
     let mut performing = None;

@@ -4,24 +4,32 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
-use serde_json::{Value, value::RawValue};
+use serde_json::value::RawValue;
 
 use crate::{
-    model::{Fields, Kind, RunId, Vocabulary, body},
+    model::{Answer, Answers, Kind, Path, Paths, RunId, body, path},
     observed::StrayKind,
 };
 
-/// Whether an acknowledgement says that what was asked for is done.
-pub(super) fn succeeded(acknowledgement: &str) -> bool {
+/// What an acknowledgement says; `own`: as the system's own servers say it, which is read without a detour.
+pub(super) fn answer(answers: &Answers, own: bool, acknowledgement: &str) -> Answer {
     #[derive(Deserialize)]
-    struct Answer {
+    struct Own {
         success: bool,
     }
-    // What a server says behind its first argument is its own affair.
-    let mut arguments = serde_json::Deserializer::from_str(acknowledgement).into_iter::<Answer>();
-    arguments
-        .next()
-        .is_some_and(|answer| answer.is_ok_and(|answer| answer.success))
+    if own {
+        // What a server says behind its first argument is its own affair.
+        let mut said = serde_json::Deserializer::from_str(acknowledgement).into_iter::<Own>();
+        return match said.next() {
+            Some(Ok(Own { success: true })) => Answer::Done,
+            Some(Ok(Own { success: false })) => Answer::Refused,
+            _ => Answer::Unclear,
+        };
+    }
+    match path::arguments(acknowledgement) {
+        Ok(said) => answers.read(&said),
+        Err(_) => Answer::Unclear,
+    }
 }
 
 /// A message event, as much of it as is checked.
@@ -42,6 +50,9 @@ pub(super) struct Payload<'a> {
     channel: Option<Text<'a>>,
     #[serde(skip)]
     conversation: Option<Text<'a>>,
+    /// The map says that it names no conversation.
+    #[serde(skip)]
+    names_none: bool,
 }
 
 /// A text that stays where it was received, unless it has escapes. Around the `Cow`, since serde borrows for a field that
@@ -50,19 +61,11 @@ pub(super) struct Payload<'a> {
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl<'a> Payload<'a> {
-    /// Reads the payload of an event about a conversation of that kind; `mapped`: by the vocabulary's own paths.
-    pub(super) fn parse(
-        vocabulary: &Vocabulary,
-        mapped: bool,
-        kind: Kind,
-        payload: &'a str,
-    ) -> Result<Self, Misfit> {
-        let parsed = match mapped {
-            true => {
-                let conversation = &vocabulary.names(kind).id_field;
-                Self::mapped(&vocabulary.fields, conversation, payload)
-            }
-            false => serde_json::from_str::<Self>(payload).map(|mut payload| {
+    /// Reads the payload of an event about a conversation of that kind: by the paths of an event map, or as the system's own.
+    pub(super) fn parse(map: Option<&Paths>, kind: Kind, payload: &'a str) -> Result<Self, Misfit> {
+        let parsed = match map {
+            Some(paths) => Self::mapped(paths, payload),
+            None => serde_json::from_str::<Self>(payload).map(|mut payload| {
                 payload.conversation = match kind {
                     Kind::Room => payload.room.take(),
                     Kind::Channel => payload.channel.take(),
@@ -70,21 +73,19 @@ impl<'a> Payload<'a> {
                 payload
             }),
         };
-        parsed.map_err(|error| Misfit::unexpected(format!("its payload can't be read: {error}")))
+        parsed.map_err(|error| Misfit::unreadable(format!("its payload can't be read: {error}")))
     }
 
-    fn mapped(
-        fields: &Fields,
-        conversation: &str,
-        payload: &str,
-    ) -> Result<Self, serde_json::Error> {
-        let value: Value = serde_json::from_str(payload)?;
-        let text = |path: &str| at(&value, path).map(|text| Text(Cow::Owned(text)));
+    fn mapped(paths: &Paths, payload: &str) -> Result<Self, serde_json::Error> {
+        let arguments = path::arguments(payload)?;
+        let at = |path: &Option<Path>| path.as_ref()?.text(&arguments);
+        let text = |path: &Option<Path>| at(path).map(|text| Text(Cow::Owned(text)));
         Ok(Self {
-            id: text(&fields.id),
-            mapped_body: at(&value, &fields.body),
-            temp_id: text(&fields.temp_id),
-            conversation: text(conversation),
+            id: text(&paths.id),
+            mapped_body: at(&paths.body),
+            temp_id: text(&paths.temp_id),
+            conversation: text(&paths.conversation),
+            names_none: paths.conversation.is_none(),
             ..Self::default()
         })
     }
@@ -97,9 +98,9 @@ impl<'a> Payload<'a> {
         let json = self.body.map(RawValue::get);
         match (json, &self.mapped_body) {
             (Some(json), _) if json.starts_with('"') => Ok(Body::Json(json)),
-            (Some(_), _) => Err(Misfit::unexpected("a message whose body is no text")),
+            (Some(_), _) => Err(Misfit::unreadable("a message whose body is no text")),
             (None, Some(text)) => Ok(Body::Text(text)),
-            (None, None) => Err(Misfit::unexpected("a message without a body")),
+            (None, None) => Err(Misfit::unreadable("a message without a body")),
         }
     }
 
@@ -109,6 +110,11 @@ impl<'a> Payload<'a> {
 
     pub(super) fn conversation(&self) -> Option<&str> {
         self.conversation.as_ref().map(Text::as_str)
+    }
+
+    /// Whether it belongs to the conversation of this id, as far as such events say.
+    pub(super) fn is_in(&self, conversation: &str) -> bool {
+        self.names_none || self.conversation() == Some(conversation)
     }
 }
 
@@ -160,75 +166,93 @@ impl Body<'_> {
     }
 }
 
-/// The text or the number at a path of fields with dots between them.
-fn at(value: &Value, path: &str) -> Option<String> {
-    let found = path
-        .split('.')
-        .try_fold(value, |value, field| value.get(field))?;
-    match found {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    }
-}
-
 /// What came and does not fit the plan.
 pub(super) struct Misfit {
     pub(super) kind: StrayKind,
     pub(super) what: String,
+    /// It may be a mistake of the event map.
+    pub(super) unreadable: bool,
 }
 
 impl Misfit {
     pub(super) fn unexpected(what: impl Into<String>) -> Self {
-        let (kind, what) = (StrayKind::Unexpected, what.into());
-        Self { kind, what }
+        Self {
+            kind: StrayKind::Unexpected,
+            what: what.into(),
+            unreadable: false,
+        }
     }
 
     pub(super) fn orphaned(what: String) -> Self {
-        let kind = StrayKind::OrphanedEnd;
-        Self { kind, what }
+        Self {
+            kind: StrayKind::OrphanedEnd,
+            ..Self::unexpected(what)
+        }
+    }
+
+    /// What is wanted is not where it is looked for.
+    pub(super) fn unreadable(what: impl Into<String>) -> Self {
+        Self {
+            unreadable: true,
+            ..Self::unexpected(what)
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{BodyText, Dialect};
+    use crate::model::BodyText;
 
     #[test]
     fn the_systems_own_payload_is_read() {
-        let vocabulary = Vocabulary::of(Dialect::Readme);
         let json =
             r#"{"_id":"temp_1","body":"a\n b","roomId":"r","tempId":null,"senderId":{"_id":"x"}}"#;
-        let payload = Payload::parse(&vocabulary, false, Kind::Room, json)
-            .ok()
-            .unwrap();
+        let payload = Payload::parse(None, Kind::Room, json).ok().unwrap();
         assert_eq!(payload.id(), Some("temp_1"));
         assert_eq!(payload.body().ok().unwrap().text(), "a\n b");
         assert_eq!(payload.conversation(), Some("r"));
         assert_eq!(payload.temp_id(), None);
-        let channel = Payload::parse(&vocabulary, false, Kind::Channel, json)
-            .ok()
-            .unwrap();
+        let channel = Payload::parse(None, Kind::Channel, json).ok().unwrap();
         assert_eq!(channel.conversation(), None);
     }
 
     #[test]
     fn another_servers_payload_is_read_by_its_paths() {
-        let mut vocabulary = Vocabulary::of(Dialect::Readme);
-        vocabulary.fields = Fields {
-            id: "message.id".into(),
-            body: "message.text".into(),
-            ..Fields::default()
-        };
-        vocabulary.room.id_field = "room".into();
-        let json = r#"{"room":"lobby","message":{"id":7,"text":"hi"}}"#;
-        let payload = Payload::parse(&vocabulary, vocabulary.is_mapped(), Kind::Room, json)
-            .ok()
-            .unwrap();
-        assert_eq!(payload.id(), Some("7"));
-        assert_eq!(payload.body().ok().unwrap().text(), "hi");
-        assert_eq!(payload.conversation(), Some("lobby"));
+        let path = |text: &str| Some(text.parse().unwrap());
+        for (id, body, conversation, json) in [
+            (
+                path("message.id"),
+                path("message.text"),
+                path("room"),
+                r#"{"room":"lobby","message":{"id":7,"text":"hi"}}"#,
+            ),
+            (
+                path("1.id"),
+                path("1.text"),
+                path("0"),
+                r#""lobby",{"id":7,"text":"hi"}"#,
+            ),
+            (
+                path("0.0._doc.id"),
+                path("0.0._doc.text"),
+                path("0.0.room"),
+                r#"[{"room":"lobby","_doc":{"id":"7","text":"hi"}}],{"extra":1}"#,
+            ),
+            (None, path("0"), None, r#""hi""#),
+        ] {
+            let paths = Paths {
+                id,
+                body,
+                conversation,
+                temp_id: None,
+            };
+            let payload = Payload::parse(Some(&paths), Kind::Room, json).ok().unwrap();
+            assert_eq!(payload.id(), paths.id.as_ref().map(|_| "7"));
+            assert_eq!(payload.body().ok().unwrap().text(), "hi");
+            assert!(payload.is_in("lobby"));
+            assert_eq!(payload.is_in("other"), paths.conversation.is_none());
+        }
     }
 
     #[test]
@@ -238,7 +262,16 @@ mod tests {
             r#"{ "at": 7, "success" : true }"#,
             r#"{"success":true},"more""#,
         ] {
-            assert!(succeeded(success), "{success}");
+            assert_eq!(
+                answer(&Answers::own(), true, success),
+                Answer::Done,
+                "{success}"
+            );
+            assert_eq!(
+                answer(&Answers::own(), false, success),
+                Answer::Done,
+                "{success}"
+            );
         }
         for failure in [
             r#"{"success":false}"#,
@@ -247,19 +280,25 @@ mod tests {
             "true",
             r#""success":true"#,
         ] {
-            assert!(!succeeded(failure), "{failure}");
+            assert_ne!(
+                answer(&Answers::own(), true, failure),
+                Answer::Done,
+                "{failure}"
+            );
+            assert_ne!(
+                answer(&Answers::own(), false, failure),
+                Answer::Done,
+                "{failure}"
+            );
         }
     }
 
     #[test]
     fn what_is_no_json_is_unexpected() {
-        let vocabulary = Vocabulary::of(Dialect::Readme);
-        assert!(Payload::parse(&vocabulary, false, Kind::Room, "{").is_err());
-        let empty = Payload::parse(&vocabulary, false, Kind::Room, "{}")
-            .ok()
-            .unwrap();
+        assert!(Payload::parse(None, Kind::Room, "{").is_err());
+        let empty = Payload::parse(None, Kind::Room, "{}").ok().unwrap();
         assert!(empty.body().is_err());
-        let number = Payload::parse(&vocabulary, false, Kind::Room, "{\"body\":7}");
+        let number = Payload::parse(None, Kind::Room, "{\"body\":7}");
         assert!(number.ok().unwrap().body().is_err());
     }
     #[test]
@@ -282,8 +321,7 @@ mod tests {
             .collect();
         for json in [plain, escaped, format!("\"{wholly}\"")] {
             let payload = format!("{{\"body\":{json}}}");
-            let vocabulary = Vocabulary::of(Dialect::Readme);
-            let payload = Payload::parse(&vocabulary, false, Kind::Room, &payload);
+            let payload = Payload::parse(None, Kind::Room, &payload);
             let payload = payload.ok().unwrap();
             let body = payload.body().ok().unwrap();
             assert_eq!(body.message(&run), Some(9), "{json}");

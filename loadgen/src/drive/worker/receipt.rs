@@ -12,10 +12,11 @@ use std::{
 
 use super::{
     Job,
+    heard::{self, Heard},
     payload::{self, Body, Misfit, Payload},
 };
 use crate::{
-    model::{Kind, Meaning, Metric, Nanos, body},
+    model::{Answer, Answers, Kind, Meaning, Metric, Nanos, Paths, body},
     observed::{DeliverySample, Recorder, Stray, StrayKind, Strays, presence::END_OWED},
     plan::Send,
 };
@@ -25,6 +26,12 @@ pub struct Receipts {
     job: Job,
     /// Whether payloads are read by the paths of an event map.
     mapped: bool,
+    /// Whether acknowledgements say yes as the system's own do.
+    own_answers: bool,
+    /// What every body of this run begins with.
+    prefix: String,
+    /// What came so far.
+    heard: RefCell<Heard>,
     /// When the schedule began, on the run's clock.
     start: Cell<Nanos>,
     recorder: RefCell<Recorder>,
@@ -73,6 +80,9 @@ impl Receipts {
             expected_body: RefCell::default(),
             expected_json: RefCell::default(),
             mapped: job.vocabulary.is_mapped(),
+            own_answers: job.vocabulary.answers == Answers::own(),
+            prefix: job.run.body_prefix(),
+            heard: RefCell::default(),
             job: job.clone(),
         }
     }
@@ -153,13 +163,29 @@ impl Receipts {
     pub(super) fn event(&self, user: u32, stamp: Nanos, name: &str, payload: &str) -> Option<u32> {
         let parsing = self.job.clock.now();
         self.recorder().record(Metric::ReceiveWait, stamp, parsing);
-        let (kind, meaning) = self.job.vocabulary.meaning(name)?;
+        let Some((kind, meaning)) = self.job.vocabulary.meaning(name) else {
+            self.unknown(user, name, payload);
+            return None;
+        };
+        let read = || {
+            let map = self.map(kind, meaning, name);
+            Payload::parse(map, kind, payload)
+        };
         let understood = match meaning {
-            Meaning::Received => self.received(user, stamp, kind, payload),
-            Meaning::Confirmed => self.confirmed(user, stamp, kind, payload).map(|()| None),
-            Meaning::Failed => self.failed(user, stamp, payload).map(|()| None),
+            Meaning::Received => read().and_then(|read| self.received(user, stamp, kind, &read)),
+            Meaning::Confirmed => {
+                let confirmed = read().and_then(|read| self.confirmed(user, stamp, kind, &read));
+                confirmed.map(|()| None)
+            }
+            Meaning::Failed => {
+                let failed = read().and_then(|read| self.failed(user, stamp, kind, &read));
+                failed.map(|()| None)
+            }
         };
         understood.unwrap_or_else(|misfit| {
+            if misfit.unreadable && meaning == Meaning::Received {
+                self.unreadable(user, kind, name, &misfit.what, payload);
+            }
             let what = format!("{name}: {}", misfit.what);
             self.strays.borrow_mut().add(Stray {
                 kind: misfit.kind,
@@ -171,15 +197,54 @@ impl Receipts {
         })
     }
 
+    /// The paths by which an event is read, where a map has them.
+    fn map(&self, kind: Kind, meaning: Meaning, name: &str) -> Option<&Paths> {
+        let vocabulary = &self.job.vocabulary;
+        let own = vocabulary.names(kind).sent.as_deref() == Some(name);
+        let paths = || vocabulary.shapes(kind).paths(meaning, own);
+        self.mapped.then(paths)
+    }
+
+    /// An event came whose name nobody knows.
+    fn unknown(&self, user: u32, name: &str, payload: &str) {
+        let mut heard = self.heard.borrow_mut();
+        match self.part_of(user, payload) {
+            Some((kind, own)) => heard.part_mut(kind, own).unknown(name),
+            None => heard.stranger(name),
+        }
+    }
+
+    /// An event came that should be a message, and is not where the map says.
+    fn unreadable(&self, user: u32, kind: Kind, name: &str, why: &str, payload: &str) {
+        let (kind, own) = self.part_of(user, payload).unwrap_or((kind, false));
+        let mut heard = self.heard.borrow_mut();
+        let part = heard.part_mut(kind, own);
+        part.unreadable(name, why, &self.prefix, payload);
+    }
+
+    /// In what kind of conversation a message of this run is that is somewhere in a payload, and whether this user sent it.
+    fn part_of(&self, user: u32, payload: &str) -> Option<(Kind, bool)> {
+        let message = heard::message_in(payload, &self.prefix)?;
+        let send = self.job.plan.sends.get(message as usize)?;
+        Some((
+            self.job.plan.conversation_of(send).kind,
+            send.sender == user,
+        ))
+    }
+
+    /// What came so far.
+    pub(super) fn show(&self, shown: &mut Heard) {
+        shown.clone_from(&self.heard.borrow());
+    }
+
     fn received(
         &self,
         user: u32,
         stamp: Nanos,
         kind: Kind,
-        payload: &str,
+        payload: &Payload<'_>,
     ) -> Result<Option<u32>, Misfit> {
-        let payload = Payload::parse(&self.job.vocabulary, self.mapped, kind, payload)?;
-        let (message, send, slot) = self.locate(user, kind, &payload)?;
+        let (message, send, slot) = self.locate(user, kind, payload)?;
         let Some(sent) = self.job.ledger.sent_at(message) else {
             return Err(Misfit::unexpected(format!(
                 "message {message}, which was not sent yet"
@@ -203,6 +268,7 @@ impl Receipts {
         if !own {
             self.job.progress.delivered.fetch_add(1, Relaxed);
         }
+        self.heard.borrow_mut().part_mut(kind, own).understood += 1;
         if self.measured(&send) {
             self.record_receipt(user, stamp, message, &send, sent);
         }
@@ -249,11 +315,20 @@ impl Receipts {
         waiting.waiting += 1;
     }
 
-    fn confirmed(&self, user: u32, stamp: Nanos, kind: Kind, payload: &str) -> Result<(), Misfit> {
-        let payload = Payload::parse(&self.job.vocabulary, self.mapped, kind, payload)?;
-        let (message, send, slot) = self.locate(user, kind, &payload)?;
+    fn confirmed(
+        &self,
+        user: u32,
+        stamp: Nanos,
+        kind: Kind,
+        payload: &Payload<'_>,
+    ) -> Result<(), Misfit> {
+        let (message, send, slot) = self.locate(user, kind, payload)?;
         let temp_id = payload.temp_id().map(hash);
         let known = temp_id.and_then(|id| self.message_under(id));
+        // Where a server has no temporary ids, the body says which message it is.
+        let named = self
+            .map(kind, Meaning::Confirmed, "")
+            .is_none_or(|paths| paths.temp_id.is_some());
         self.next_arrival(user);
         let id = payload
             .id()
@@ -268,7 +343,7 @@ impl Receipts {
         match known {
             // After the end a temporary id is forgotten, and before the delivery it is unknown: the ledger tells
             // these as a double end and as an early one.
-            None if first_end && self.job.ledger.slot(slot).deliveries() > 0 => {
+            None if first_end && self.job.ledger.slot(slot).deliveries() > 0 && named => {
                 let id = payload.temp_id().unwrap_or("(none)");
                 Err(Misfit::orphaned(format!(
                     "message {message} under tempId {id:?}, which nobody was given"
@@ -281,11 +356,23 @@ impl Receipts {
         }
     }
 
-    fn failed(&self, user: u32, stamp: Nanos, payload: &str) -> Result<(), Misfit> {
-        let payload = Payload::parse(&self.job.vocabulary, self.mapped, Kind::Room, payload)?;
-        let temp_id = payload
-            .temp_id()
-            .ok_or_else(|| Misfit::unexpected("a failure without a temporary id"))?;
+    fn failed(
+        &self,
+        user: u32,
+        stamp: Nanos,
+        kind: Kind,
+        payload: &Payload<'_>,
+    ) -> Result<(), Misfit> {
+        let Some(temp_id) = payload.temp_id() else {
+            let (message, send, slot) = self
+                .locate(user, kind, payload)
+                .map_err(|_| Misfit::unexpected("a failure without a temporary id"))?;
+            self.next_arrival(user);
+            if self.job.ledger.failed(slot) {
+                self.ended(user, stamp, message, &send, None, false);
+            }
+            return Ok(());
+        };
         let Some(message) = self.message_under(hash(temp_id)) else {
             // Whoever has just come may hear the end of what was said before.
             let came = self.member(user, |member| member.came);
@@ -349,7 +436,14 @@ impl Receipts {
             return false;
         };
         let send = self.job.plan.sends[message as usize];
-        let accepted = !self.job.vocabulary.answers_success || payload::succeeded(payload);
+        let answer = payload::answer(&self.job.vocabulary.answers, self.own_answers, payload);
+        let accepted = answer == Answer::Done;
+        let mut heard = self.heard.borrow_mut();
+        match answer {
+            Answer::Done | Answer::Refused => heard.clear_answers += 1,
+            Answer::Unclear => heard.unclear_answer(payload),
+        }
+        drop(heard);
         let first = self.job.ledger.acked(slot, accepted);
         if first {
             self.job.progress.acked.fetch_add(1, Relaxed);
@@ -384,7 +478,7 @@ impl Receipts {
     ) -> Result<(u32, Send, usize), Misfit> {
         let body = payload.body()?;
         let message = body.message(&self.job.run).ok_or_else(|| {
-            Misfit::unexpected(format!(
+            Misfit::unreadable(format!(
                 "a body that nobody sent: {:?}",
                 body.text().chars().take(60).collect::<String>()
             ))
@@ -397,8 +491,9 @@ impl Receipts {
         let cross = |what: String| Misfit {
             kind: StrayKind::CrossDelivered,
             what,
+            unreadable: named.is_none(),
         };
-        if conversation.kind != kind || named != Some(conversation.id.as_str()) {
+        if conversation.kind != kind || !payload.is_in(&conversation.id) {
             return Err(cross(format!(
                 "message {message} under the conversation {:?}",
                 named.unwrap_or("(none)")

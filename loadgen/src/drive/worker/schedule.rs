@@ -1,6 +1,7 @@
 //! One worker's part of the schedule: each message and each coming or going at its own time, and none in advance.
 
 use std::{
+    borrow::Cow,
     io,
     rc::Rc,
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -10,7 +11,7 @@ use std::{
 use super::{dialogue::Dialogue, timer::Timer, users::Users};
 use crate::{
     drive::Client,
-    model::{Nanos, body},
+    model::{Blank, Form, Nanos, body},
 };
 
 /// Sends in a row before the readers get a turn, when the schedule has fallen behind.
@@ -124,16 +125,19 @@ impl Sender<'_> {
         };
         let conversation = job.plan.conversation_of(send);
         let names = job.vocabulary.names(conversation.kind);
-        let fields = &job.vocabulary.fields;
-        self.text.begin();
-        self.text.field(&names.id_field, &conversation.id);
-        if !fields.sender.is_empty() {
-            self.text
-                .field(&fields.sender, &job.plan.users[send.sender as usize]);
-        }
-        self.text.body(&fields.sent_body, |body| {
-            body::write(body, &job.run, message, send.bytes as usize, &job.text);
-        });
+        let form = &job.vocabulary.shapes(conversation.kind).send;
+        self.text.write(
+            form,
+            |body| body::write(body, &job.run, message, send.bytes as usize, &job.text),
+            |blank| match blank {
+                Blank::Conversation => conversation.id.as_str().into(),
+                Blank::Message => format!("{}-{message:08x}", job.run.as_str()).into(),
+                Blank::Index => send.sender.to_string().into(),
+                Blank::Id | Blank::Body | Blank::Token => {
+                    job.plan.users[send.sender as usize].as_str().into()
+                }
+            },
+        );
         let now = job.clock.now();
         job.ledger.sent(message, now);
         let ack = job.vocabulary.acknowledges_messages;
@@ -154,36 +158,29 @@ impl Sender<'_> {
 #[derive(Default)]
 struct Text {
     body: String,
-    payload: String,
+    payload: Vec<u8>,
 }
 
 impl Text {
-    fn begin(&mut self) {
-        self.payload.clear();
-        self.payload.push('{');
-    }
-
-    /// Neither part needs escaping: ids and names of fields are plain.
-    fn field(&mut self, name: &str, value: &str) {
-        for part in ["\"", name, "\":\"", value, "\","] {
-            self.payload.push_str(part);
-        }
-    }
-
-    fn body(&mut self, name: &str, write: impl FnOnce(&mut String)) {
+    /// Writes the body, and the payload around it with what the other blanks stand for.
+    fn write<'a>(
+        &mut self,
+        form: &Form,
+        body: impl FnOnce(&mut String),
+        of: impl Fn(Blank) -> Cow<'a, str>,
+    ) {
         self.body.clear();
-        write(&mut self.body);
-        for part in ["\"", name, "\":"] {
-            self.payload.push_str(part);
-        }
-        let mut json = std::mem::take(&mut self.payload).into_bytes();
-        // Neither a string's JSON nor writing to a vector can fail, and JSON is UTF-8.
-        let _ = serde_json::to_writer(&mut json, &self.body);
-        json.push(b'}');
-        self.payload = String::from_utf8(json).unwrap_or_default();
+        body(&mut self.body);
+        self.payload.clear();
+        let body = self.body.as_str();
+        form.fill(&mut self.payload, |blank| match blank {
+            Blank::Body => Cow::Borrowed(body),
+            other => of(other),
+        });
     }
 
+    /// JSON is UTF-8.
     fn payload(&self) -> &str {
-        &self.payload
+        std::str::from_utf8(&self.payload).unwrap_or_default()
     }
 }

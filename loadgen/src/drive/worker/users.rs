@@ -16,11 +16,11 @@ use super::{
     cpu::Cpu,
     dialogue::Dialogue,
     receipt::Receipts,
-    request::{Asked, REQUESTS, Requests},
+    request::{Asked, JoinError, NotThere, REQUESTS, Requests},
 };
 use crate::{
     drive::{
-        Client, ConnectError, Connection,
+        Client, Connection,
         client::{Observer, native::Shared},
     },
     model::{Metric, Nanos, nanos},
@@ -45,6 +45,10 @@ pub(super) struct Users {
     receipts: RefCell<Option<Receipts>>,
     users: Vec<User>,
     pub(super) next_request: Cell<u64>,
+    /// Whether any join was answered so far.
+    pub(super) any_answered: Cell<bool>,
+    /// Whether an event answers joins, so that events are looked at for it.
+    hears_joins: bool,
     log: RefCell<Vec<Entry>>,
     broken: RefCell<First<Broken>>,
     cpu: Cpu,
@@ -94,6 +98,10 @@ impl Users {
                 .map(|user| User::new(&job.plan.places[user as usize]))
                 .collect(),
             next_request: Cell::new(REQUESTS),
+            any_answered: Cell::default(),
+            hears_joins: [&job.vocabulary.room, &job.vocabulary.channel]
+                .iter()
+                .any(|names| names.joined.is_some()),
             log: RefCell::default(),
             broken: RefCell::default(),
             cpu: Cpu::default(),
@@ -127,7 +135,7 @@ impl Users {
     }
 
     /// Connects everybody who is there from the start.
-    pub(super) async fn connect_all(self: Rc<Self>) -> Result<(), (u32, ConnectError)> {
+    pub(super) async fn connect_all(self: Rc<Self>) -> Result<(), (u32, NotThere)> {
         let began = tokio::time::Instant::now();
         let plan = &self.job.plan;
         let own = self.job.share.users(plan.users.len());
@@ -151,7 +159,7 @@ impl Users {
     }
 
     /// Connects a user and joins what it is a member of.
-    async fn connect(self: Rc<Self>, user: u32, logged: bool) -> Result<(), ConnectError> {
+    async fn connect(self: Rc<Self>, user: u32, logged: bool) -> Result<(), NotThere> {
         let auth = self.job.tokens.auth(&self.job.plan, user);
         let asked = self.job.clock.now();
         let state = self.user(user);
@@ -183,7 +191,7 @@ impl Users {
         for place in places {
             self.ask(user, &connection, Asked::Join(place), logged);
         }
-        self.answers(user).await
+        Ok(self.answers(user).await?)
     }
 
     /// The server has answered a sender's message: in a closed phase its sender thinks of the next one.
@@ -210,24 +218,39 @@ impl Users {
             }
             Deed::Join(place) => {
                 me.user(user).member_of.borrow_mut()[place as usize] = true;
-                self.ask_for(user, Asked::Join(place)).await
+                self.ask_for(user, Asked::Join(place))
+                    .await
+                    .map_err(NotThere::from)
             }
             Deed::Leave(place) => {
                 me.user(user).member_of.borrow_mut()[place as usize] = false;
-                self.ask_for(user, Asked::Leave(place)).await
+                self.ask_for(user, Asked::Leave(place))
+                    .await
+                    .map_err(NotThere::from)
             }
             Deed::StopReading => {
                 self.stop_reading(user);
                 Ok(())
             }
-            Deed::Resume => self.resume(user).await,
+            Deed::Resume => {
+                self.resume(user);
+                Ok(())
+            }
         };
-        if let Err(error) = done {
-            me.tell_broken(user, Closed::NotConnected(error.to_string()));
+        match done {
+            Ok(()) => {}
+            Err(NotThere::Connect(error)) => {
+                me.tell_broken(user, Closed::NotConnected(error.to_string()));
+            }
+            // Why a connection ended is told where it ends.
+            Err(NotThere::Join(JoinError::Gone(_))) => {}
+            Err(NotThere::Join(error)) => {
+                me.tell_broken(user, Closed::NotJoined(error.to_string()));
+            }
         }
     }
 
-    async fn come(self: Rc<Self>, user: u32) -> Result<(), ConnectError> {
+    async fn come(self: Rc<Self>, user: u32) -> Result<(), NotThere> {
         // Whoever was thrown out while it did not read has come back already.
         if self.connection(user).is_some() {
             return Ok(());
@@ -263,10 +286,10 @@ impl Users {
         }
     }
 
-    async fn resume(self: Rc<Self>, user: u32) -> Result<(), ConnectError> {
+    fn resume(&self, user: u32) {
         let state = self.user(user);
         let Stalled::Since(since) = state.stalled.get() else {
-            return Ok(());
+            return;
         };
         let now = self.job.clock.now();
         state.stalled.set(Stalled::Was(since, now));
@@ -275,7 +298,6 @@ impl Users {
         if let Some(native) = connection.as_ref().and_then(Connection::native) {
             native.resume();
         }
-        Ok(())
     }
 
     /// When a user stopped reading whose connection the server may therefore end.
@@ -311,6 +333,11 @@ impl Users {
                     && let Ok(mut shown) = mine.try_lock()
                 {
                     receipts.recorder().publish(&mut shown);
+                }
+                if let Some(mine) = self.job.progress.heard.get(self.job.worker)
+                    && let Ok(mut shown) = mine.try_lock()
+                {
+                    receipts.show(&mut shown);
                 }
             });
         }
@@ -359,6 +386,9 @@ impl Users {
 /// Implemented for the shared users, since one who was thrown out comes back on a task of its own.
 impl Observer for Rc<Users> {
     fn event(&self, user: u32, stamp: Nanos, name: &str, payload: &str) {
+        if self.hears_joins {
+            self.joined_by(user, stamp, name, payload);
+        }
         let answered = self.with_receipts(|receipts| receipts.event(user, stamp, name, payload));
         if let Some(Some(message)) = answered {
             self.reply_to(message, stamp);
@@ -384,7 +414,7 @@ impl Observer for Rc<Users> {
         let mut requests = state.requests.borrow_mut();
         if !requests.open.is_empty() {
             requests.open.clear();
-            requests.refused = Some(why.to_string());
+            requests.refused = Some(JoinError::Gone(why.to_string()));
             state.answered.notify_one();
         }
         drop(requests);

@@ -16,7 +16,7 @@ use std::{
 pub use self::hiccup::HiccupMonitor;
 use crate::{
     observed::{Cause, MachineSecond},
-    rig::cpu_ticks,
+    rig::{Processes, cpu_ticks},
 };
 
 /// The length of a window.
@@ -42,7 +42,7 @@ impl Monitor {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(start: Instant, own: Option<Vec<u32>>) -> std::io::Result<Self> {
+    pub fn start(start: Instant, own: Option<Vec<Processes>>) -> std::io::Result<Self> {
         let (stop, stopped) = mpsc::channel();
         let seconds = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&seconds);
@@ -74,7 +74,7 @@ impl Monitor {
 
 fn watch(
     start: Instant,
-    own: Option<&[u32]>,
+    own: Option<&[Processes]>,
     stopped: &mpsc::Receiver<()>,
     seen: &Mutex<Vec<MachineSecond>>,
 ) {
@@ -113,14 +113,14 @@ struct Counted {
 }
 
 impl Counted {
-    fn now(own: Option<&[u32]>) -> Self {
+    fn now(own: Option<&[Processes]>) -> Self {
         let mut counted = fs::read_to_string("/proc/stat")
             .ok()
             .and_then(|stat| Self::parse(&stat))
             .unwrap_or_default();
         counted.own = own.map(|own| {
             own.iter()
-                .copied()
+                .flat_map(|processes| processes.ids())
                 .chain(databases())
                 .filter_map(|pid| {
                     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
@@ -255,7 +255,11 @@ mod tests {
 
     #[test]
     fn rule_10_this_machine_is_watched_by_the_second() {
-        let monitor = Monitor::start(Instant::now(), Some(vec![std::process::id()])).unwrap();
+        let monitor = Monitor::start(
+            Instant::now(),
+            Some(vec![Processes::One(std::process::id())]),
+        )
+        .unwrap();
         thread::sleep(Duration::from_millis(2_100));
         let seconds = monitor.finish();
         assert!((2..=3).contains(&seconds.len()), "{seconds:?}");

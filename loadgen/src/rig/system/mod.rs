@@ -1,5 +1,6 @@
-//! What is measured: a server of our own, one that runs already, a bare relay. To the run they are one and the same.
+//! What is measured: a server of our own, a command, one that runs already, a bare relay. To the run they are one and the same.
 
+mod command;
 mod own;
 mod url;
 
@@ -7,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-pub use self::{own::OwnServer, url::Running};
+pub use self::{command::Commanded, own::OwnServer, url::Running};
 use super::{
     audit::Audit,
     error::TargetError,
+    resources::Processes,
     status::{self, Present, ServerTimes},
     vigil::Vigil,
 };
@@ -42,8 +44,8 @@ pub trait System {
     /// Which store it saves into, for people.
     fn store(&self) -> String;
 
-    /// Its process on this machine, where that is known.
-    fn process(&self) -> Option<u32> {
+    /// Its processes on this machine, where they are known.
+    fn processes(&self) -> Option<Processes> {
         None
     }
 

@@ -9,6 +9,7 @@ use crate::rig::{
     audit::Audit,
     error::TargetError,
     process::RunningServer,
+    resources::Processes,
     status::{self, ServerTimes},
     store::RunningStore,
     vigil::Vigil,
@@ -73,8 +74,9 @@ impl System for OwnServer<'_> {
         self.description.clone()
     }
 
-    fn process(&self) -> Option<u32> {
-        self.running.as_ref().map(RunningServer::pid)
+    fn processes(&self) -> Option<Processes> {
+        let running = self.running.as_ref()?;
+        Some(Processes::One(running.pid()))
     }
 
     async fn times(&self) -> Option<ServerTimes> {

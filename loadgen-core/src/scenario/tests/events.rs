@@ -1,0 +1,187 @@
+//! The event map: each key is read into the shapes of events, and each mistake is shown in place.
+
+use super::*;
+
+/// A file with an event map, for rooms alone.
+fn with(map: &str) -> String {
+    format!("{HEAD}[population]\nusers = 4\nrooms = 2\n{STEADY}{map}")
+}
+
+const ROOM: &str = "[server.events.room]\njoin = \"enter\"\nsend = \"say\"\nreceived = \"said\"\n";
+
+fn path(text: &str) -> Option<crate::model::Path> {
+    Some(text.parse().unwrap())
+}
+
+#[test]
+fn a_map_of_names_has_the_systems_own_shapes() {
+    let events = parse(&with(&format!("{ROOM}id_field = \"room\"\n"))).vocabulary();
+    assert_eq!(events.room_shapes, crate::model::Shapes::of("room"));
+    assert_eq!(events.answers, Answers::own());
+    assert!(events.is_mapped());
+    let own = parse(&with(&format!("{ROOM}id_field = \"roomId\"\n"))).vocabulary();
+    assert!(!own.is_mapped());
+}
+
+#[test]
+fn a_path_of_an_event_wins_over_one_of_the_map() {
+    let map = format!(
+        "{ROOM}sent = \"mine\"\nconfirmed = \"stored\"\nfailed = \"lost\"\njoined = \"entered\"\nid_field = \"room\"\n\
+         [server.events.room.fields]\nconfirmed = {{ conversation = \"_doc.room\" }}\njoined = {{ conversation = \"1\" }}\n\
+         [server.events.fields]\nid = \"id\"\nbody = \"1.text\"\nconversation = \"0\"\nsent_body = \"text\"\n\
+         confirmed = {{ id = \"_doc._id\", body = \"_doc.text\", temp_id = \"\" }}\nreceived = {{ body = \"2.text\" }}\n"
+    );
+    let shapes = parse(&with(&map)).vocabulary().room_shapes;
+    assert_eq!(shapes.received.body, path("2.text"));
+    assert_eq!(shapes.received.id, path("id"));
+    assert_eq!(shapes.received.conversation, path("0"));
+    assert_eq!(shapes.sent, shapes.received);
+    assert_eq!(shapes.confirmed.id, path("_doc._id"));
+    assert_eq!(shapes.confirmed.conversation, path("_doc.room"));
+    assert_eq!(shapes.confirmed.temp_id, None);
+    assert_eq!(shapes.failed.temp_id, path("tempId"));
+    assert_eq!(shapes.failed.body, path("1.text"));
+    assert_eq!(shapes.joined, path("1"));
+}
+
+#[test]
+fn templates_say_what_is_sent() {
+    let map = format!(
+        "{ROOM}leave = \"exit\"\njoin_payload = '\"{{conversation}}\"'\nsend_payload = '\"{{conversation}}\",\"{{body}}\"'\n\
+         [server.events.fields]\nbody = \"0\"\nconversation = \"\"\n"
+    );
+    let shapes = parse(&with(&map)).vocabulary().room_shapes;
+    let form = |text: &str| Form::parse(text, &Blank::OF_MESSAGES).unwrap();
+    assert_eq!(shapes.join, form("\"{conversation}\""));
+    assert_eq!(shapes.leave, shapes.join);
+    assert_eq!(shapes.send, form("\"{conversation}\",\"{body}\""));
+    assert_eq!(shapes.received.conversation, None);
+}
+
+#[test]
+fn a_server_that_joins_its_users_itself_needs_no_event() {
+    let map = "[server.events.room]\nsend = \"say\"\nsend_payload = '\"{body}\"'\nreceived = \"said\"\n\
+               [server.events]\nfields = { body = \"0\", conversation = \"\" }\n";
+    let events = parse(&with(map)).vocabulary();
+    assert_eq!(
+        (
+            events.room.join.as_deref(),
+            events.answers_joins(crate::model::Kind::Room)
+        ),
+        (None, false)
+    );
+    let churn = with(map)
+        .replace("rate = \"10/s\"", "rate = \"10/s\"\nrejoins = \"1/s\"")
+        .replace(
+            "send = \"say\"",
+            "send = \"say\"\nleave = \"exit\"\nleave_payload = '\"{conversation}\"'",
+        );
+    assert!(error(&churn).to_string().contains("has no `join`"));
+    let some = with(map).replace("rooms = 2", "rooms = 2\njoined = \"50%\"");
+    assert!(error(&some).to_string().contains("has no `join`"));
+}
+
+#[test]
+fn an_acknowledgement_says_yes_in_one_way() {
+    let answers = |keys: &str| {
+        let map = format!("{ROOM}id_field = \"room\"\n[server.events]\n{keys}\n");
+        Scenario::parse(Path::new("t.toml"), &with(&map))
+            .map(|scenario| scenario.vocabulary().answers)
+            .map_err(|error| error.to_string())
+    };
+    assert_eq!(answers("answers = \"any\""), Ok(Answers::Any));
+    assert_eq!(
+        answers("answers = \"error-first\""),
+        Ok(Answers::ErrorFirst)
+    );
+    assert_eq!(answers("answers_success = false"), Ok(Answers::Any));
+    assert_eq!(answers("answers_success = true"), Ok(Answers::own()));
+    let deep = answers("fields = { success = \"1.ok\" }");
+    assert_eq!(deep, Ok(Answers::Success("1.ok".parse().unwrap())));
+    for (keys, what) in [
+        (
+            "answers = \"any\"\nanswers_success = false",
+            "leave `answers_success`",
+        ),
+        (
+            "answers = \"any\"\nfields = { success = \"ok\" }",
+            "leave one of the two out",
+        ),
+        ("answers = \"maybe\"", "unknown variant"),
+        ("fields = { success = \"a..b\" }", "is no path"),
+    ] {
+        let error = answers(keys).unwrap_err();
+        assert!(error.contains(what), "{keys}: {error}");
+    }
+}
+
+#[test]
+fn each_mistake_is_shown_in_place() {
+    let id = "id_field = \"room\"\n";
+    for (map, line, what) in [
+        (ROOM.to_owned(), "[server.events.room]", "has no `id_field`"),
+        (
+            format!("{ROOM}{id}send_payload = '{{\"to\":\"{{nobody}}\"}}'\n"),
+            "send_payload",
+            "{nobody} is nothing here",
+        ),
+        (
+            format!("{ROOM}{id}send_payload = '{{\"text\":\"> {{body}}\"}}'\n"),
+            "send_payload",
+            "\"{body}\" and nothing else",
+        ),
+        (
+            format!("{ROOM}{id}send_payload = '\"{{body}}\",\"{{token}}\"'\n"),
+            "send_payload",
+            "{token} is nothing here",
+        ),
+        (
+            format!("{ROOM}{id}send_payload = '{{\"text\":{{body}}}}'\n"),
+            "send_payload",
+            "stands in quotes",
+        ),
+        (
+            format!("{ROOM}{id}leave_payload = '\"x\"'\n"),
+            "leave_payload",
+            "the event `leave`, and there is none",
+        ),
+        (
+            format!("{ROOM}{id}joined = \"said\"\n"),
+            "joined",
+            "can't mean two things",
+        ),
+        (
+            format!("{ROOM}{id}[server.events.fields]\nbody = \"0\"\n"),
+            "body",
+            "`sent_body` or `send_payload`",
+        ),
+        (
+            format!("{ROOM}{id}[server.events.fields]\nconfirmed = {{ id = \"a..b\" }}\n"),
+            "confirmed",
+            "is no path",
+        ),
+        (
+            format!(
+                "{ROOM}{id}send_payload = '\"{{body}}\"'\n[server.events.fields]\nsender = \"from\"\n"
+            ),
+            "sender",
+            "leave `sender` out",
+        ),
+        (
+            format!("{ROOM}{id}[server.events.fields]\nconfirmed = {{ bdy = \"a\" }}\n"),
+            "confirmed",
+            "unknown field `bdy`",
+        ),
+        (
+            format!("{ROOM}{id}[server.events.fields.received]\nbody = \"\"\n"),
+            "body",
+            "the body has a name",
+        ),
+    ] {
+        let text = with(&map);
+        let error = error(&text);
+        assert!(error.to_string().contains(what), "{map}: {error}");
+        let shown = text.lines().nth(error.line - 1).unwrap();
+        assert!(shown.starts_with(line), "{map}: {error}");
+    }
+}

@@ -1,0 +1,124 @@
+//! A server that somebody else wrote, started by a command line for one run and ended with all its children.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::{Death, PATIENCE, Running, System};
+use crate::rig::{
+    audit::Audit, error::TargetError, exit::ServerExit, group::Group, resources::Processes,
+    status::ServerTimes,
+};
+
+/// How long a command may take until it answers: some compile first.
+const STARTING: Duration = Duration::from_secs(120);
+/// How often it is asked.
+const ASKED: Duration = Duration::from_millis(50);
+
+/// A command, and where what it starts will listen.
+pub struct Commanded {
+    command: String,
+    server: Running,
+    group: Option<Group>,
+}
+
+impl Commanded {
+    /// Of a shell's command, which makes the server listen there.
+    pub fn new(command: &str, server: Running) -> Self {
+        Self {
+            command: command.to_owned(),
+            server,
+            group: None,
+        }
+    }
+
+    /// Asks until it answers, it ends, or it is too late.
+    async fn answered(&mut self, group: &mut Group) -> Result<(), TargetError> {
+        let deadline = Instant::now() + STARTING;
+        loop {
+            let refusal = tokio::select! {
+                exit = group.exited() => return Err(TargetError::CommandEnded(exit)),
+                asked = timeout_at(deadline, self.server.start()) => match asked {
+                    Ok(Ok(())) => return Ok(()),
+                    Ok(Err(refusal)) => refusal.to_string(),
+                    Err(_) => format!("{} did not answer", self.server.address()),
+                },
+            };
+            if Instant::now() + ASKED > deadline {
+                return Err(TargetError::CommandSilent {
+                    deadline: STARTING,
+                    reason: refusal,
+                    lines: group.lines(),
+                });
+            }
+            sleep(ASKED).await;
+        }
+    }
+}
+
+#[async_trait(?Send)]
+impl System for Commanded {
+    async fn start(&mut self) -> Result<(), TargetError> {
+        let mut group = Group::start(&self.command)?;
+        self.answered(&mut group).await?;
+        self.group = Some(group);
+        Ok(())
+    }
+
+    fn address(&self) -> &str {
+        self.server.address()
+    }
+
+    fn store(&self) -> String {
+        self.server.store()
+    }
+
+    fn processes(&self) -> Option<Processes> {
+        let group = self.group.as_ref()?;
+        Some(Processes::Group(group.id()))
+    }
+
+    async fn times(&self) -> Option<ServerTimes> {
+        self.server.times().await
+    }
+
+    async fn audit(&self) -> Option<Audit> {
+        self.server.audit().await
+    }
+
+    fn has_known_delivery(&self) -> bool {
+        self.server.has_known_delivery()
+    }
+
+    async fn died(&mut self) -> Death {
+        let group = async {
+            match &mut self.group {
+                Some(group) => group.exited().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            exit = group => Death {
+                what: format!("the command ended: {exit}"),
+                at: std::time::Instant::now(),
+            },
+            death = self.server.died() => death,
+        }
+    }
+
+    async fn store_gone(&self) -> Option<Death> {
+        self.server.store_gone().await
+    }
+
+    /// How it ends when it is asked to is its own affair: many a server has no handler for that.
+    async fn stop(&mut self) -> Result<Option<String>, TargetError> {
+        let Some(group) = self.group.take() else {
+            return Ok(None);
+        };
+        let ServerExit { killed_after, .. } = group.stop(PATIENCE).await?;
+        Ok(killed_after.map(|deadline| {
+            format!("the command was killed, because it had not ended {deadline:?} after SIGTERM")
+        }))
+    }
+}
