@@ -7,5 +7,5 @@ pub mod verdict;
 
 pub use self::{
     checks::{Account, Check, Example, Finding, Missing, Promises, Totals, account},
-    verdict::{Judged, Judgement, Reason, Verdict, judge, unjudgeable},
+    verdict::{Estimate, Judged, Judgement, Measured, Reason, Verdict, judge, unjudgeable},
 };

@@ -68,12 +68,20 @@ impl Found {
         )
     }
 
-    fn range(&self, missed: Range) -> String {
+    /// The share within the limit, of a share that misses it.
+    pub(super) fn within(&self, missed: Range) -> Range {
         let (one, other) = (
             self.limit.within(missed.low),
             self.limit.within(missed.high),
         );
-        let (low, high) = (one.min(other), one.max(other));
+        Range {
+            low: one.min(other),
+            high: one.max(other),
+        }
+    }
+
+    fn range(&self, missed: Range) -> String {
+        let Range { low, high } = self.within(missed);
         if high >= 1.0 {
             format!("{} or more", numbers::share(low))
         } else if low <= 0.0 {

@@ -5,6 +5,7 @@ mod floor;
 mod found;
 mod limit;
 pub mod live;
+mod measured;
 mod misses;
 mod outlook;
 mod reason;
@@ -23,6 +24,7 @@ use self::{
     threshold::{Opinion, judge_threshold},
 };
 pub use self::{
+    measured::{Estimate, Measured},
     misses::{Allowed, Decision, Doubt, FEWEST_SECONDS, Misses, Range, Second},
     outlook::unjudgeable,
     reason::Reason,
@@ -100,6 +102,9 @@ pub struct Judged {
     pub verdict: Verdict,
     /// What was measured, in words.
     pub measured: String,
+    /// What was measured, as numbers; `None` in older results.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub numbers: Option<Measured>,
     /// Seconds that were left out of it as disturbed; `None` where older results don't say.
     #[serde(default)]
     pub left_out: Option<usize>,

@@ -7,6 +7,7 @@ use super::{
     floor,
     found::Found,
     limit::Limit,
+    measured::{self, Measured},
     misses::{Decision, FEWEST_SECONDS, Misses, Second},
     scope::{Counted, Scope, Seconds, SeenSecond, Service},
     when::When,
@@ -22,6 +23,8 @@ pub(super) struct Opinion {
     verdict: Verdict,
     /// What was measured, in words.
     measured: String,
+    /// The same as numbers, of what has intervals.
+    numbers: Option<Measured>,
     /// Which seconds it rests on.
     counted: Counted,
     /// Too few undisturbed seconds were left, so that it is INVALID.
@@ -34,6 +37,7 @@ impl Opinion {
         Self {
             verdict,
             measured,
+            numbers: None,
             counted: Counted::Undisturbed,
             too_disturbed: false,
         }
@@ -44,6 +48,14 @@ impl Opinion {
         Self {
             counted: Counted::All,
             ..Self::of((Verdict::Pass, measured))
+        }
+    }
+
+    /// With the intervals of a limit.
+    fn with(self, numbers: Measured) -> Self {
+        Self {
+            numbers: Some(numbers),
+            ..self
         }
     }
 
@@ -72,6 +84,10 @@ impl Opinion {
             },
             verdict: self.verdict,
             measured: self.measured.clone(),
+            numbers: Some(match &self.numbers {
+                Some(numbers) => numbers.clone(),
+                None => Measured::plain(scope, threshold, self.counted),
+            }),
             left_out: Some(left_out),
         }
     }
@@ -212,17 +228,26 @@ fn judge_limit(scope: &Scope<'_>, threshold: &Threshold, metric: Metric, limit: 
             limit,
         }
     };
+    let numbers = |found: &Found, counted| {
+        let value = match threshold.subject {
+            Subject::Percentile(..) => measured::time(scope, metric, threshold.subject, counted),
+            _ => Some(limit.within(found.misses.share)),
+        };
+        Measured::of_limit(found, value, seconds.due(counted))
+    };
     let all = found(Counted::All);
     if limit.over_misses && all.misses.decide(limit.allowed) == Decision::Kept {
         let (_, measured) = all.judged();
-        return Opinion::kept_over_all(measured);
+        return Opinion::kept_over_all(measured).with(numbers(&all, Counted::All));
     }
     too_few_left(scope, metric, needed, &all.number).unwrap_or_else(|| {
         let found = found(Counted::Undisturbed);
         let excuse = floor_misses(scope, threshold, metric)
             .and_then(|floor| found.excuse(&floor))
             .filter(|_| limit.over_misses);
-        Opinion::of(found.judged()).unless(excuse)
+        Opinion::of(found.judged())
+            .unless(excuse)
+            .with(numbers(&found, Counted::Undisturbed))
     })
 }
 

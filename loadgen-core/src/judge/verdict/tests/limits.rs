@@ -1,7 +1,10 @@
 //! Limits on shares and percentiles: what one run says for certain, what it leaves open, and when it was.
 
 use super::*;
-use crate::observed::recorder::tests::{phase, threshold};
+use crate::{
+    model::numbers,
+    observed::recorder::tests::{phase, threshold},
+};
 
 const MS: Nanos = 1_000_000;
 const SECOND: Nanos = 1_000_000_000;
@@ -198,6 +201,52 @@ fn rule_14_seconds_that_vary_too_much_leave_a_minute_undecided() {
             .measured
             .contains("its seconds vary too much to tell; about "),
         "{judgement:?}"
+    );
+}
+
+#[test]
+fn rule_08_what_is_said_in_words_is_recorded_as_numbers() {
+    let thresholds = [
+        threshold("delivery.within_5ms", ">= 99%"),
+        threshold("delivery.p50", "< 5ms"),
+        threshold("delivery.max", "< 1s"),
+        threshold("dropped", "== 0"),
+    ];
+    let numbers = |takes: fn(Nanos) -> Nanos| -> Vec<_> {
+        let (judgement, _) = run(&thresholds, 20, takes);
+        let judged = judgement.thresholds.into_iter();
+        judged
+            .map(|one| (one.measured, one.numbers.unwrap()))
+            .collect()
+    };
+    let stalled = numbers(|at| stall(at, 10 * SECOND, 200 * MS));
+    let (words, share) = &stalled[0];
+    let this_run = share.this_run.unwrap();
+    let long_run = share.long_run.unwrap();
+    assert_eq!((share.n, this_run.n, long_run.n), (2_000, 2_000, 20));
+    assert_eq!(share.value, Some(this_run.value));
+    assert!(this_run.low < this_run.value && this_run.value < this_run.high);
+    assert!(long_run.low <= share.runs_like_this.unwrap().low && long_run.low < this_run.low);
+    for said in [this_run.low, this_run.high, long_run.low, long_run.high] {
+        assert!(words.contains(&numbers::share(said)), "{said}: {words}");
+    }
+    let (_, median) = &stalled[1];
+    assert_eq!(median.this_run.unwrap().value, this_run.value);
+    assert!(median.value.is_some_and(|value| value < 2e6), "{median:?}");
+    for (index, value) in [(2, 199e6), (3, 0.0)] {
+        let (words, plain) = &stalled[index];
+        let near = (plain.value.unwrap() - value).abs() <= 0.02 * value;
+        assert!(near, "{words}: {plain:?}");
+        assert_eq!(
+            (plain.n, plain.this_run, plain.long_run),
+            (2_000, None, None)
+        );
+    }
+    // Without a miss, the bound on what was never seen is the long run's lower end: 1 - 0.025^(1/20) of the seconds.
+    let long_run = numbers(|_| MS)[0].1.long_run.unwrap();
+    assert!(
+        (long_run.low - 0.8316).abs() < 1e-4 && long_run.high == 1.0,
+        "{long_run:?}"
     );
 }
 
