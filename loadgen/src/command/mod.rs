@@ -9,6 +9,7 @@ pub mod exit_code;
 mod list;
 mod output;
 mod preview;
+mod probe;
 mod progress;
 mod publish;
 mod report;
@@ -26,6 +27,7 @@ pub fn dispatch(cli: Cli) -> ExitCode {
     // An error has been told where it came up, and is how the program ends.
     let exit = match cli.command {
         Command::Run(args) => run::run(&args),
+        Command::Probe(args) => probe::run(&args),
         Command::Check(args) => Ok(check::run(&args)),
         Command::List(args) => list::run(&args),
         Command::Schema => schema::run(),

@@ -10,6 +10,7 @@ mod lookout;
 mod measure;
 mod mistake;
 mod order;
+mod probe;
 mod session;
 mod watch;
 
@@ -18,6 +19,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 pub use self::{
     error::RunError,
     interrupt::Interrupt,
+    probe::{Seen, probe},
     watch::{Event, Snapshot, Watcher},
 };
 use self::{measure::Bench, session::Session};

@@ -7,6 +7,7 @@
 )]
 
 mod mistakes;
+mod probe;
 mod server;
 mod shapes;
 

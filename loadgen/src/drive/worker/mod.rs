@@ -20,7 +20,7 @@ use tokio::{runtime::Builder, sync::mpsc, task::LocalSet};
 
 use self::{dialogue::Dialogue, request::NotThere, users::Users};
 pub use self::{
-    heard::{Heard, Part, Unreadable},
+    heard::{Heard, Part, Unreadable, text_at},
     job::{Command, Job, Milestone, Progress},
     membership::SETTLING,
     receipt::hash,
