@@ -216,3 +216,41 @@ fn the_schema_is_printed() {
     let printed: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
     assert!(printed == loadgen::scenario::schema());
 }
+
+/// The limits that `check` names, without a word on which are implied.
+fn named(text: &str) -> Vec<String> {
+    let line = text
+        .lines()
+        .find_map(|line| line.trim_start().strip_prefix("limits"))
+        .unwrap();
+    let limits = line.trim().split(", ");
+    limits
+        .map(|limit| limit.trim_end_matches(" (implied)").to_owned())
+        .collect()
+}
+
+#[test]
+fn check_names_every_limit_that_run_judges() {
+    for thresholds in ["\"lost\" = \"== 0\"", "", "\"failed\" = \"<= 9\""] {
+        let bench = Bench::new();
+        let text = SMALL.replace("\"lost\" = \"== 0\"", thresholds);
+        let scenario = bench.scenario(&text);
+        let mut check = loadgen();
+        check.arg("check").arg(&scenario);
+        let checked = finish(check);
+        assert_eq!(checked.code, Some(0), "{}", checked.stderr);
+        bench.run(&scenario, &["--store", "memory"]);
+        let report = bench.report("small");
+        let judged = report["runs"][0]["judgement"]["thresholds"].as_array();
+        let mut judged: Vec<String> = judged
+            .unwrap()
+            .iter()
+            .map(|one| one["threshold"].as_str().unwrap().to_owned())
+            .collect();
+        judged.push("no finding of any check".to_owned());
+        let mut named = named(&checked.stdout);
+        judged.sort();
+        named.sort();
+        assert_eq!(named, judged, "{}", checked.stdout);
+    }
+}
