@@ -1,29 +1,34 @@
-//! Two results of one scenario, number by number: what changed, and whether the runs can tell.
+//! Results of one scenario before and after a change, number by number: what became of each, and whether the runs can tell.
 
+mod headline;
+mod measured;
+mod number;
+mod question;
 mod regression;
-mod resample;
+pub mod sets;
 mod show;
-mod side;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-pub use self::{regression::Allowance, show::CompareFormat};
 use self::{
-    regression::Judged,
-    resample::{Draws, interval},
-    side::Side,
+    measured::Measured,
+    number::Asked,
+    sets::{Design, Sets},
+};
+pub use self::{
+    number::{Estimate, Number, Quantity},
+    regression::{Allowance, Judged},
+    show::CompareFormat,
 };
 use crate::{
     judge::Verdict,
-    model::{Count, HistogramError, Metric},
-    observed::PROMISE,
+    model::HistogramError,
     report::statements,
-    result::{Circumstances, PERCENTILES, Report, Run},
-    scenario::Subject,
+    result::{Circumstances, Report},
 };
 
-/// Why two results can't be compared.
+/// Why results can't be compared.
 #[derive(Debug, thiserror::Error)]
 pub enum CompareError {
     /// They answer different questions.
@@ -31,359 +36,256 @@ pub enum CompareError {
         "these results don't answer the same question: {0}; --anyway compares them all the same"
     )]
     Different(String),
-    /// A result without a run.
-    #[error("the {0} result has no run")]
+    /// One run would count as two.
+    #[error("the run of {scenario} that began at {started} is there twice: give each result once")]
+    Twice {
+        /// The scenario's name.
+        scenario: String,
+        /// When the run began.
+        started: String,
+    },
+    /// A result without a run, or no result.
+    #[error("the {0} has a result without a run, or none")]
     Empty(&'static str),
     /// A histogram can't be read.
     #[error(transparent)]
     Histogram(#[from] HistogramError),
 }
 
-/// What changed from one result to another.
+/// What the user insists on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Insist {
+    /// Results that answer different questions are compared.
+    pub anyway: bool,
+    /// Where the runs are too few for an interval, the plain ratio or difference decides on an allowance.
+    pub by_plain_ratio: bool,
+}
+
+/// What became of a server's numbers.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Comparison {
-    /// What became of the median, in one sentence.
+    /// The worst difference that is certain, in a sentence or two.
     pub sentence: String,
+    /// How that was decided.
+    pub method: String,
     /// What was allowed to get worse and did: the gravest of all allowances; `None` where none was given.
     pub verdict: Option<Verdict>,
-    /// Where the earlier result comes from.
-    pub before: Origin,
-    /// Where the later result comes from.
-    pub after: Origin,
-    /// What else differs between the two, and what makes either doubtful.
+    /// Where the runs before the change come from.
+    pub base: Origin,
+    /// Where the runs with the change come from.
+    pub change: Origin,
+    /// Whether the runs were taken as pairs: they took turns, and there are enough of them.
+    pub paired: bool,
+    /// In which share of all ways to share these runs out any number of the headline would differ as much; `None` of too few
+    /// runs. Above 0.04 nothing is certain.
+    pub chance: Option<f64>,
+    /// What else differs between the sides, and what makes either doubtful.
     pub cautions: Vec<String>,
-    /// Each number of both results, beside what it became.
-    pub changes: Vec<Change>,
+    /// Each number of both sides, and what became of it.
+    pub numbers: Vec<Number>,
     /// How each allowance was judged.
     pub allowances: Vec<Judged>,
 }
 
-/// Where one side comes from.
+/// Where the runs of one side come from.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Origin {
     /// The name of the scenario.
     pub scenario: String,
-    /// The delivery mode of the run that is compared, the last.
+    /// The delivery mode of the runs that are compared, the last of each result.
     pub delivery: String,
-    /// When it was begun: RFC 3339, UTC.
-    pub started: String,
-    /// Which version of the server was measured; `None` where nobody says.
-    pub version: Option<String>,
+    /// What was measured: the server of loadgen itself, or a URL.
+    pub target: String,
+    /// Which version of it, as it says or as the user does.
+    pub version: String,
     /// Version and commit of the program that measured.
     pub loadgen: String,
-    /// The verdict of the result by itself.
-    pub verdict: Verdict,
-    /// Seconds that its verdict rests on.
+    /// When each run was begun: RFC 3339, UTC.
+    pub started: Vec<String>,
+    /// The verdict of each result by itself.
+    pub verdicts: Vec<Verdict>,
+    /// Seconds of all of them that are compared.
     pub seconds: usize,
     /// Seconds left out as disturbed.
     pub disturbed: usize,
 }
 
-/// What a number counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Quantity {
-    /// A time in nanoseconds.
-    Nanoseconds,
-    /// A fraction of one.
-    Share,
-    /// How many messages or deliveries.
-    Count,
-    /// How many times the floor's number.
-    TimesFloor,
-}
-
-/// One number in both results.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct Change {
-    /// As in thresholds: `delivery.p99`.
-    pub key: String,
-    /// What the number counts, and in which unit.
-    pub quantity: Quantity,
-    /// `None`: too few samples, here and below.
-    pub before: Option<f64>,
-    /// In the later result.
-    pub after: Option<f64>,
-    /// After minus before.
-    pub difference: Option<Estimate>,
-    /// After divided by before; `None` of what was zero before, and of shares and counts.
-    pub ratio: Option<Estimate>,
-}
-
-/// A number with its 95 % interval, where there is one.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
-pub struct Estimate {
-    /// Of all seconds together.
-    pub value: f64,
-    /// The interval; `None` for what is not recorded second by second, and for too few seconds.
-    pub interval: Option<(f64, f64)>,
-}
-
-impl Estimate {
-    /// Whether the interval leaves a value out; `None` without an interval.
-    fn excludes(&self, value: f64) -> Option<bool> {
-        let (low, high) = self.interval?;
-        Some(value < low || high < value)
-    }
-}
-
-/// Compares the last runs of two results.
+/// Compares the last runs of the results of both sides.
 ///
 /// # Errors
-/// [`CompareError`], unless `anyway`, when the results answer different questions.
+/// [`CompareError`]: a side has no run, a run is there twice, or, unless the user insists, the results answer different
+/// questions.
 pub fn compare(
-    before: &Report,
-    after: &Report,
+    base: &[&Report],
+    change: &[&Report],
     allowances: &[Allowance],
-    anyway: bool,
+    insist: Insist,
 ) -> Result<Comparison, CompareError> {
-    let one = before.runs.last().ok_or(CompareError::Empty("first"))?;
-    let other = after.runs.last().ok_or(CompareError::Empty("second"))?;
-    let different = different_questions(before, one, after, other);
-    if !different.is_empty() && !anyway {
-        return Err(CompareError::Different(different.join(", ")));
+    let (base, change) = (side("base", base)?, side("change", change)?);
+    question::twice(&base, &change)?;
+    let senseless = question::senseless(&base, &change);
+    if !senseless.is_empty() && !insist.anyway {
+        return Err(CompareError::Different(senseless.join(", ")));
     }
-    let mut cautions = different;
-    cautions.extend(cautions_of(before, one, after, other));
-    let (one, other) = (Side::of(one, 0)?, Side::of(other, 1)?);
-    let (deliveries, others): (Vec<Subject>, Vec<Subject>) = subjects(&one, &other)
-        .into_iter()
-        .partition(is_of_deliveries);
-    let changes_of = |subjects: Vec<Subject>| {
-        let subjects = subjects.into_iter();
-        subjects.map(|subject| change(&one, &other, subject))
+    let mut cautions = senseless;
+    cautions.extend(question::cautions(&base, &change));
+    let timed = Timed::of(&base, &change);
+    let number = |asked: &Asked| match asked.is_count() {
+        // A message that is lost on a busy machine is lost all the same.
+        true => Number::of(*asked, &timed.sets, &refer(&base), &refer(&change)),
+        false => Number::of(*asked, &timed.sets, &timed.base, &timed.change),
     };
-    let mut changes: Vec<Change> = changes_of(deliveries).collect();
-    changes.extend(against_the_floors(&one, &other));
-    changes.extend(changes_of(others));
-    let judged: Vec<Judged> = allowances
+    let everybody: Vec<&Measured<'_>> = base.iter().chain(&change).collect();
+    let mut numbers: Vec<Number> = Asked::all(&everybody).iter().map(number).collect();
+    let chance = timed.decide(&mut numbers);
+
+    let asked: Vec<Asked> = allowances
         .iter()
-        .map(|allowance| {
-            let change = change(&one, &other, allowance.subject);
-            allowance.judge(&change, [before.verdict, after.verdict])
-        })
+        .map(|one| Asked::Of(one.subject))
+        .collect();
+    let judged: Vec<Number> = asked.iter().map(number).collect();
+    let are_times = asked
+        .iter()
+        .zip(&judged)
+        .filter(|(asked, _)| !asked.is_count());
+    let ground = regression::Ground {
+        chance: timed.chance(are_times.map(|(_, number)| number)),
+        is_invalid: timed.is_invalid,
+        by_plain_ratio: insist.by_plain_ratio,
+    };
+    let judged = allowances.iter().zip(&judged);
+    let judged: Vec<Judged> = judged
+        .map(|(allowance, number)| allowance.judge(number, ground))
         .collect();
     Ok(Comparison {
-        sentence: show::sentence(&changes),
+        sentence: headline::sentence(&numbers, chance, timed.runs()),
+        method: headline::method(&timed.sets, chance, timed.runs()),
         verdict: judged
             .iter()
             .map(|judged| judged.verdict)
             .max_by_key(|verdict| regression::weight(*verdict)),
-        before: origin(before, &one),
-        after: origin(after, &other),
+        base: origin(&base),
+        change: origin(&change),
+        paired: timed.sets.design() == Design::Pairs,
+        chance,
         cautions,
-        changes,
+        numbers,
         allowances: judged,
     })
 }
 
-fn origin(report: &Report, side: &Side<'_>) -> Origin {
-    let disturbed = statements::disturbed(side.run);
+/// The runs of one side in the order of time.
+fn side<'a>(name: &'static str, reports: &[&'a Report]) -> Result<Vec<Measured<'a>>, CompareError> {
+    let mut runs = Vec::new();
+    for report in reports {
+        let run = report.runs.last().ok_or(CompareError::Empty(name))?;
+        runs.push(Measured::of(report, run)?);
+    }
+    runs.sort_by(|one, other| one.report.started.cmp(&other.report.started));
+    match runs.is_empty() {
+        true => Err(CompareError::Empty(name)),
+        false => Ok(runs),
+    }
+}
+
+/// The runs whose times are compared.
+struct Timed<'a> {
+    sets: Sets,
+    base: Vec<&'a Measured<'a>>,
+    change: Vec<&'a Measured<'a>>,
+    /// Of one side, all times say nothing about the server.
+    is_invalid: bool,
+}
+
+impl<'a> Timed<'a> {
+    /// Without INVALID ones, as far as a side has others; of pairs, without both.
+    fn of(base: &'a [Measured<'a>], change: &'a [Measured<'a>]) -> Self {
+        let valid =
+            |runs: &'a [Measured<'a>]| runs.iter().filter(|run| run.is_valid()).collect::<Vec<_>>();
+        let (mut one, mut other) = (valid(base), valid(change));
+        let is_invalid = one.is_empty() || other.is_empty();
+        if is_invalid {
+            (one, other) = (refer(base), refer(change));
+        } else if design(&refer(base), &refer(change)) == Design::Pairs {
+            let pairs = base.iter().zip(change);
+            let (left, right): (Vec<_>, Vec<_>) = pairs
+                .filter(|(one, other)| one.is_valid() && other.is_valid())
+                .unzip();
+            if design(&left, &right) == Design::Pairs {
+                (one, other) = (left, right);
+            }
+        }
+        Self {
+            sets: Sets::new(design(&one, &other), one.len(), other.len()),
+            base: one,
+            change: other,
+            is_invalid,
+        }
+    }
+
+    /// How many of each side.
+    fn runs(&self) -> (usize, usize) {
+        (self.base.len(), self.change.len())
+    }
+
+    /// Notes which numbers of the headline differ for certain; returns how often chance alone makes any of them differ as much,
+    /// `None` of too few runs.
+    fn decide(&self, numbers: &mut [Number]) -> Option<f64> {
+        let mut seen: Vec<&mut Number> = numbers
+            .iter_mut()
+            .filter(|number| number.headline)
+            .collect();
+        let values: Vec<_> = seen.iter().map(|number| number.values()).collect();
+        let certain = self.sets.certain(&values);
+        for (number, certain) in seen.iter_mut().zip(certain) {
+            number.certain = certain;
+        }
+        self.sets.chance(&values)
+    }
+
+    /// How often chance alone makes any of these differ as much; `None` of too few runs.
+    fn chance<'n>(&self, numbers: impl Iterator<Item = &'n Number>) -> Option<f64> {
+        let known = numbers.filter(|number| number.difference.is_some());
+        let values: Vec<_> = known.map(Number::values).collect();
+        self.sets.chance(&values)
+    }
+}
+
+fn refer<'a>(runs: &'a [Measured<'a>]) -> Vec<&'a Measured<'a>> {
+    runs.iter().collect()
+}
+
+fn design(base: &[&Measured<'_>], change: &[&Measured<'_>]) -> Design {
+    let starts = |runs: &[&Measured<'_>]| {
+        runs.iter()
+            .map(|run| run.report.started.clone())
+            .collect::<Vec<_>>()
+    };
+    Design::of(&starts(base), &starts(change))
+}
+
+fn origin(runs: &[Measured<'_>]) -> Origin {
+    let of = |of: question::Trait| question::listed(&question::values(runs.iter(), of));
+    let seconds: usize = runs.iter().map(|run| run.run.windows.len()).sum();
+    let disturbed = runs.iter().map(|run| statements::disturbed(run.run)).sum();
     Origin {
-        scenario: report.scenario.name.clone(),
-        delivery: side.run.delivery.name().to_owned(),
-        started: report.started.clone(),
-        version: side.run.target_version.clone(),
-        loadgen: harness(report),
-        verdict: report.verdict,
-        seconds: side.run.windows.len() - disturbed,
+        scenario: of(|run| run.report.scenario.name.clone()),
+        delivery: of(|run| run.run.delivery.name().to_owned()),
+        target: of(|run| Circumstances::of(run.report).target),
+        version: of(question::version),
+        loadgen: of(harness),
+        started: runs.iter().map(|run| run.report.started.clone()).collect(),
+        verdicts: runs.iter().map(|run| run.report.verdict).collect(),
+        seconds: seconds - disturbed,
         disturbed,
     }
 }
 
 /// Version and commit of the program that measured.
-fn harness(report: &Report) -> String {
-    let environment = &report.environment;
+fn harness(run: &Measured<'_>) -> String {
+    let environment = &run.report.environment;
     match &environment.commit {
         Some(commit) => format!("{} ({commit})", environment.loadgen),
         None => environment.loadgen.clone(),
     }
-}
-
-fn differs<T: PartialEq + std::fmt::Display>(what: &str, one: T, other: T) -> Option<String> {
-    (one != other).then(|| format!("{what} {one} and {other}"))
-}
-
-/// What makes a comparison senseless.
-fn different_questions(a: &Report, run_a: &Run, b: &Report, run_b: &Run) -> Vec<String> {
-    let (one, other) = (&a.scenario, &b.scenario);
-    let hashes = (one.name == other.name && one.sha256 != other.sha256).then(|| {
-        format!(
-            "the scenario {} was changed in between (its SHA-256 differs)",
-            one.name
-        )
-    });
-    [
-        differs("the scenarios", &one.name, &other.name),
-        hashes,
-        differs(
-            "the delivery modes",
-            run_a.delivery.name(),
-            run_b.delivery.name(),
-        ),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
-}
-
-/// What makes a comparison doubtful.
-fn cautions_of(a: &Report, run_a: &Run, b: &Report, run_b: &Run) -> Vec<String> {
-    let mut cautions = Circumstances::of(a).differences(&Circumstances::of(b));
-    let kernel = |report: &Report| {
-        let kernel = report.environment.kernel.as_deref();
-        kernel.unwrap_or("unknown").to_owned()
-    };
-    let others = [
-        differs("seeds", a.scenario.seed, b.scenario.seed),
-        differs("dialects", run_a.dialect.name(), run_b.dialect.name()),
-        differs("kernels", kernel(a), kernel(b)),
-        differs("clients", &run_a.generator.client, &run_b.generator.client),
-        differs(
-            "transports",
-            &run_a.generator.transport,
-            &run_b.generator.transport,
-        ),
-        differs(
-            "numbers of workers",
-            run_a.generator.workers,
-            run_b.generator.workers,
-        ),
-        // A server of our own comes with its generator.
-        differs("versions of loadgen", harness(a), harness(b))
-            .filter(|_| !(run_a.own && run_b.own)),
-    ];
-    let others = others.into_iter().flatten();
-    cautions.extend(others.map(|difference| format!("different {difference}")));
-    for (which, report, run) in [("first", a, run_a), ("second", b, run_b)] {
-        if matches!(report.verdict, Verdict::Invalid | Verdict::Inconclusive) {
-            cautions.push(format!("the {which} result is {}", report.verdict.name()));
-        }
-        if !run.complete {
-            cautions.push(format!("the {which} run did not go to its end"));
-        }
-        let disturbed = statements::disturbed(run);
-        if disturbed > 0 {
-            cautions.push(format!(
-                "{disturbed} of {} seconds of the {which} run were disturbed and are left out",
-                run.windows.len()
-            ));
-        }
-    }
-    cautions
-}
-
-/// What both sides have numbers of.
-fn subjects(one: &Side<'_>, other: &Side<'_>) -> Vec<Subject> {
-    let mut subjects: Vec<Subject> = Count::ALL.map(Subject::Count).into();
-    for metric in Metric::ALL {
-        if one.n(metric) == 0 || other.n(metric) == 0 {
-            continue;
-        }
-        let percentiles = PERCENTILES.map(|p| Subject::Percentile(metric, p));
-        let known = percentiles
-            .into_iter()
-            .filter(|subject| one.value(*subject).is_some() && other.value(*subject).is_some());
-        subjects.extend(known);
-        if metric == Metric::Delivery {
-            let promise = std::time::Duration::from_nanos(PROMISE);
-            subjects.push(Subject::Within(metric, promise));
-        }
-    }
-    subjects
-}
-
-fn is_of_deliveries(subject: &Subject) -> bool {
-    matches!(
-        subject,
-        Subject::Percentile(Metric::Delivery, _) | Subject::Within(Metric::Delivery, _)
-    )
-}
-
-fn change(one: &Side<'_>, other: &Side<'_>, subject: Subject) -> Change {
-    let quantity = match subject {
-        Subject::Within(..) => Quantity::Share,
-        Subject::Count(_) => Quantity::Count,
-        _ => Quantity::Nanoseconds,
-    };
-    changed(
-        subject.to_string(),
-        quantity,
-        (one.value(subject), other.value(subject)),
-        one.draws(subject).zip(other.draws(subject)),
-    )
-}
-
-fn changed(
-    key: String,
-    quantity: Quantity,
-    (before, after): (Option<f64>, Option<f64>),
-    draws: Option<(Draws, Draws)>,
-) -> Change {
-    let estimate = |of: fn(f64, f64) -> f64| {
-        let value = of(before?, after?);
-        let pairs = draws.as_ref();
-        Some(Estimate {
-            value,
-            interval: pairs.map(|(one, other)| interval(one, other, of)),
-        })
-    };
-    let is_ratio = matches!(quantity, Quantity::Nanoseconds | Quantity::TimesFloor)
-        && before.is_some_and(|before| before > 0.0);
-    Change {
-        key,
-        quantity,
-        before,
-        after,
-        difference: estimate(|before, after| after - before),
-        ratio: is_ratio
-            .then(|| estimate(|before, after| after / before))
-            .flatten(),
-    }
-}
-
-/// The deliveries of both sides as multiples of their own floors at p50 and p95, and as differences to them at p99: what is
-/// left of a change when the machine got faster or slower (rule 9).
-fn against_the_floors(one: &Side<'_>, other: &Side<'_>) -> Vec<Change> {
-    type Relate = fn(f64, f64) -> f64;
-    let relations: [(f64, Quantity, Relate, &str); 3] = [
-        (
-            50.0,
-            Quantity::TimesFloor,
-            |of, floor| of / floor,
-            "divided by the floor's",
-        ),
-        (
-            95.0,
-            Quantity::TimesFloor,
-            |of, floor| of / floor,
-            "divided by the floor's",
-        ),
-        (
-            99.0,
-            Quantity::Nanoseconds,
-            |of, floor| of - floor,
-            "minus the floor's",
-        ),
-    ];
-    let both = |p: f64, relate: Relate, side: &Side<'_>| {
-        let value = side.value(Subject::Percentile(Metric::Delivery, p))?;
-        Some(relate(value, side.floor_value(p)?))
-    };
-    let draws = |p: f64, relate: Relate, side: &Side<'_>| {
-        let of = side.draws(Subject::Percentile(Metric::Delivery, p))?;
-        Some(of.related(&side.floor_draws(p)?, relate))
-    };
-    relations
-        .into_iter()
-        .filter_map(|(p, quantity, relate, words)| {
-            let values = (both(p, relate, one)?, both(p, relate, other)?);
-            Some(changed(
-                format!("delivery.p{p} {words}"),
-                quantity,
-                (Some(values.0), Some(values.1)),
-                draws(p, relate, one).zip(draws(p, relate, other)),
-            ))
-        })
-        .collect()
 }

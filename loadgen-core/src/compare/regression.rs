@@ -5,7 +5,10 @@ use std::{fmt, str::FromStr};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Change, Estimate};
+use super::{
+    number::{Estimate, Number},
+    sets::{CHANCE, FEWEST},
+};
 use crate::{
     judge::Verdict,
     model::{nanos, numbers::duration},
@@ -35,7 +38,7 @@ pub struct Judged {
     /// The allowance, as it was written.
     pub allowance: String,
     /// PASS: not worse than allowed, the whole interval. FAIL: worse, the whole interval. INCONCLUSIVE: the runs can't
-    /// tell. INVALID: one of them is.
+    /// tell. INVALID: all of one side are.
     pub verdict: Verdict,
     /// In words.
     pub measured: String,
@@ -88,10 +91,21 @@ impl fmt::Display for Allowance {
     }
 }
 
+/// What all allowances of a comparison are judged on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Ground {
+    /// How often chance alone makes any number that has an allowance differ as much; `None` of too few runs.
+    pub(super) chance: Option<f64>,
+    /// Of one side, all times say nothing about the server.
+    pub(super) is_invalid: bool,
+    /// What has no interval is judged by itself.
+    pub(super) by_plain_ratio: bool,
+}
+
 impl Allowance {
-    /// Judges a change of the allowance's subject between runs of these verdicts.
-    pub(super) fn judge(&self, change: &Change, verdicts: [Verdict; 2]) -> Judged {
-        let (verdict, measured) = self.outcome(change, verdicts);
+    /// Judges what became of the allowance's subject.
+    pub(super) fn judge(&self, number: &Number, ground: Ground) -> Judged {
+        let (verdict, measured) = self.outcome(number, ground);
         Judged {
             allowance: self.text.clone(),
             verdict,
@@ -99,19 +113,20 @@ impl Allowance {
         }
     }
 
-    fn outcome(&self, change: &Change, verdicts: [Verdict; 2]) -> (Verdict, String) {
+    fn outcome(&self, number: &Number, ground: Ground) -> (Verdict, String) {
         let is_time = !matches!(self.subject, Subject::Count(_));
-        if is_time && verdicts.contains(&Verdict::Invalid) {
-            let why = "one of the results is INVALID: its numbers say nothing about the server";
+        if is_time && ground.is_invalid {
+            let why =
+                "all results of one side are INVALID: their numbers say nothing about the server";
             return (Verdict::Invalid, why.to_owned());
         }
         let (worse, allowed) = match self.limit {
             // A share that sinks is one that gets worse.
             Limit::Difference(limit) if matches!(self.subject, Subject::Within(..)) => {
-                (change.difference.map(negated), limit)
+                (number.difference.map(negated), limit)
             }
-            Limit::Difference(limit) => (change.difference, limit),
-            Limit::Ratio(limit) => (change.ratio.map(|ratio| shifted(ratio, -1.0)), limit),
+            Limit::Difference(limit) => (number.difference, limit),
+            Limit::Ratio(limit) => (number.ratio.map(|ratio| shifted(ratio, -1.0)), limit),
         };
         let Some(worse) = worse else {
             let why = "too few samples on one side, or nothing to compare with";
@@ -119,16 +134,34 @@ impl Allowance {
         };
         // The verdict on a hair's breadth of rounding would be arbitrary.
         let over = |value: f64| value > allowed + 1e-12;
-        let verdict = match worse.interval {
+        let words = self.words(worse);
+        match worse.interval {
             Some((low, high)) => match (over(low), over(high)) {
-                (true, true) => Verdict::Fail,
-                (false, false) => Verdict::Pass,
-                _ => Verdict::Inconclusive,
+                (true, true) => match ground.chance {
+                    // Of many numbers, one lies beyond its own interval now and then.
+                    Some(chance) if is_time && chance > CHANCE => {
+                        let chance = 100.0 * chance;
+                        (
+                            Verdict::Inconclusive,
+                            format!(
+                                "{words}, but any of these numbers differs as much by chance in {chance:.1} %"
+                            ),
+                        )
+                    }
+                    _ => (Verdict::Fail, words),
+                },
+                (false, false) => (Verdict::Pass, words),
+                _ => (Verdict::Inconclusive, words),
             },
-            None if over(worse.value) => Verdict::Fail,
-            None => Verdict::Pass,
-        };
-        (verdict, self.words(worse))
+            None if ground.by_plain_ratio && over(worse.value) => (Verdict::Fail, words),
+            None if ground.by_plain_ratio => (Verdict::Pass, words),
+            None => (
+                Verdict::Inconclusive,
+                format!(
+                    "{words}: measure {FEWEST} runs or more of each side, or let --by-plain-ratio decide"
+                ),
+            ),
+        }
     }
 
     fn words(&self, worse: Estimate) -> String {
@@ -142,15 +175,17 @@ impl Allowance {
             }
         };
         match worse.interval {
-            Some((low, high)) => format!(
-                "worse by {} (95 % interval {} to {})",
+            Some((low, high)) if low < high => format!(
+                "worse by {} ({}{} to {})",
                 show(worse.value),
+                match self.subject {
+                    Subject::Count(_) => "",
+                    _ => "95 % interval ",
+                },
                 show(low),
                 show(high)
             ),
-            None if matches!(self.subject, Subject::Count(_)) => {
-                format!("worse by {}", show(worse.value))
-            }
+            Some(_) => format!("worse by {}", show(worse.value)),
             None => format!("worse by {} (without an interval)", show(worse.value)),
         }
     }
@@ -185,43 +220,98 @@ mod tests {
     use super::*;
     use crate::compare::Quantity;
 
-    fn latency(before: f64, after: f64, spread: f64) -> Change {
+    const GROUND: Ground = Ground {
+        chance: Some(0.01),
+        is_invalid: false,
+        by_plain_ratio: false,
+    };
+
+    fn latency(base: f64, change: f64, spread: Option<f64>) -> Number {
         let around = |value: f64, scale: f64| Estimate {
             value,
-            interval: Some((value - spread * scale, value + spread * scale)),
+            interval: spread.map(|spread| (value - spread * scale, value + spread * scale)),
         };
-        Change {
+        Number {
             key: "delivery.p99".into(),
             quantity: Quantity::Nanoseconds,
-            before: Some(before),
-            after: Some(after),
-            difference: Some(around(after - before, before)),
-            ratio: Some(around(after / before, 1.0)),
+            base: Some(base),
+            change: Some(change),
+            difference: Some(around(change - base, base)),
+            ratio: Some(around(change / base, 1.0)),
+            base_runs: vec![],
+            change_runs: vec![],
+            headline: true,
+            certain: true,
         }
     }
 
-    fn verdict(allowance: &str, change: &Change) -> Verdict {
+    fn verdict(allowance: &str, number: &Number, ground: Ground) -> Verdict {
         let allowance: Allowance = allowance.parse().unwrap();
-        allowance
-            .judge(change, [Verdict::Pass, Verdict::Fail])
-            .verdict
+        allowance.judge(number, ground).verdict
     }
 
     #[test]
     fn only_what_is_surely_worse_than_allowed_fails() {
-        let change = latency(1e6, 1.3e6, 0.05);
-        assert_eq!(verdict("delivery.p99=10%", &change), Verdict::Fail);
-        assert_eq!(verdict("delivery.p99=28%", &change), Verdict::Inconclusive);
-        assert_eq!(verdict("delivery.p99=40%", &change), Verdict::Pass);
-        assert_eq!(verdict("delivery.p99=200us", &change), Verdict::Fail);
-        assert_eq!(verdict("delivery.p99=1ms", &change), Verdict::Pass);
+        let number = latency(1e6, 1.3e6, Some(0.05));
+        let verdict = |allowance| verdict(allowance, &number, GROUND);
+        assert_eq!(verdict("delivery.p99=10%"), Verdict::Fail);
+        assert_eq!(verdict("delivery.p99=28%"), Verdict::Inconclusive);
+        assert_eq!(verdict("delivery.p99=40%"), Verdict::Pass);
+        assert_eq!(verdict("delivery.p99=200us"), Verdict::Fail);
+        assert_eq!(verdict("delivery.p99=1ms"), Verdict::Pass);
+    }
+
+    #[test]
+    fn what_chance_alone_does_as_often_fails_nothing() {
+        let ground = Ground {
+            chance: Some(0.06),
+            ..GROUND
+        };
+        let number = latency(1e6, 1.3e6, Some(0.05));
+        assert_eq!(
+            verdict("delivery.p99=10%", &number, ground),
+            Verdict::Inconclusive
+        );
+        assert_eq!(verdict("delivery.p99=40%", &number, ground), Verdict::Pass);
+    }
+
+    #[test]
+    fn a_number_without_an_interval_fails_on_request_only() {
+        let number = latency(1e6, 9e6, None);
+        let ground = Ground {
+            chance: None,
+            ..GROUND
+        };
+        assert_eq!(
+            verdict("delivery.p99=10%", &number, ground),
+            Verdict::Inconclusive
+        );
+        assert_eq!(
+            verdict("delivery.p99=1000%", &number, ground),
+            Verdict::Inconclusive
+        );
+        let ground = Ground {
+            by_plain_ratio: true,
+            ..ground
+        };
+        assert_eq!(verdict("delivery.p99=10%", &number, ground), Verdict::Fail);
+        assert_eq!(
+            verdict("delivery.p99=1000%", &number, ground),
+            Verdict::Pass
+        );
     }
 
     #[test]
     fn an_invalid_side_proves_nothing_about_times() {
-        let allowance: Allowance = "delivery.p99=10%".parse().unwrap();
-        let judged = allowance.judge(&latency(1e6, 1e6, 0.0), [Verdict::Invalid, Verdict::Pass]);
-        assert_eq!(judged.verdict, Verdict::Invalid);
+        let ground = Ground {
+            is_invalid: true,
+            ..GROUND
+        };
+        let number = latency(1e6, 1e6, Some(0.0));
+        assert_eq!(
+            verdict("delivery.p99=10%", &number, ground),
+            Verdict::Invalid
+        );
     }
 
     #[test]

@@ -3,11 +3,13 @@
 use askama::Template;
 use clap::ValueEnum;
 use comfy_table::Table;
+use hdrhistogram::Histogram;
 
-use super::{Change, Comparison, Estimate, Origin, Quantity};
+use super::{Comparison, Estimate, Number, Origin, Quantity};
 use crate::{
+    judge::Verdict,
     model::{
-        Metric,
+        HistogramError, Metric, histogram,
         numbers::{count, duration, share},
     },
     observed::PROMISE,
@@ -35,54 +37,26 @@ pub enum CompareFormat {
 }
 
 impl Comparison {
-    /// The comparison of these two results in a format.
+    /// The comparison of these results in a format.
     ///
     /// # Errors
     /// [`RenderError`] when a histogram can't be read or a page not be made.
     pub fn render(
         &self,
         format: CompareFormat,
-        before: &Report,
-        after: &Report,
+        base: &[&Report],
+        change: &[&Report],
     ) -> Result<String, RenderError> {
         Ok(match format {
             CompareFormat::Terminal => terminal(self)?,
             CompareFormat::Markdown => markdown(self)?,
             CompareFormat::Json => serde_json::to_string_pretty(self)? + "\n",
-            CompareFormat::Html => page(self, before, after)?,
+            CompareFormat::Html => page(self, base, change)?,
         })
     }
 }
 
-/// What became of the median, in one sentence.
-pub(super) fn sentence(changes: &[Change]) -> String {
-    let median = changes.iter().find(|change| change.key == "delivery.p50");
-    let Some((change, ratio)) = median.and_then(|change| Some((change, change.ratio?))) else {
-        return "There are too few deliveries to compare.".to_owned();
-    };
-    let numbers = format!(
-        "half of all deliveries took at most {} before and {} after",
-        value(Quantity::Nanoseconds, change.before),
-        value(Quantity::Nanoseconds, change.after)
-    );
-    let percent = |ratio: f64| format!("{:.1} %", 100.0 * (ratio - 1.0).abs());
-    match ratio.excludes(1.0) {
-        None => {
-            format!("Whether it changed, these runs can't tell: {numbers}, without an interval.")
-        }
-        Some(false) => format!("No change of the median that these runs could tell: {numbers}."),
-        Some(true) => {
-            let word = if ratio.value > 1.0 {
-                "slower"
-            } else {
-                "faster"
-            };
-            format!("The median is {} {word}: {numbers}.", percent(ratio.value))
-        }
-    }
-}
-
-fn value(quantity: Quantity, number: Option<f64>) -> String {
+pub(super) fn value(quantity: Quantity, number: Option<f64>) -> String {
     let Some(number) = number else {
         return "too few".to_owned();
     };
@@ -95,7 +69,7 @@ fn value(quantity: Quantity, number: Option<f64>) -> String {
     }
 }
 
-fn signed(quantity: Quantity, number: f64) -> String {
+pub(super) fn signed(quantity: Quantity, number: f64) -> String {
     let sign = if number < 0.0 { '-' } else { '+' };
     let size = number.abs();
     match quantity {
@@ -106,33 +80,66 @@ fn signed(quantity: Quantity, number: f64) -> String {
     }
 }
 
+/// By how much a ratio is above one, or below it.
+pub(super) fn percent(ratio: f64) -> String {
+    format!("{:+.1} %", 100.0 * (ratio - 1.0))
+}
+
 fn estimate(estimate: Option<Estimate>, show: impl Fn(f64) -> String) -> String {
     match estimate {
         None => String::new(),
         Some(Estimate { value, interval }) => match interval {
-            Some((low, high)) => format!("{} ({} to {})", show(value), show(low), show(high)),
-            None => show(value),
+            Some((low, high)) if low < high => {
+                format!("{} ({} to {})", show(value), show(low), show(high))
+            }
+            _ => show(value),
         },
     }
 }
 
-fn difference(change: &Change) -> String {
-    estimate(change.difference, |number| signed(change.quantity, number))
+fn difference(number: &Number) -> String {
+    estimate(number.difference, |by| signed(number.quantity, by))
 }
 
-fn ratio(change: &Change) -> String {
-    estimate(change.ratio, |ratio| format!("{ratio:.3}"))
+fn ratio(number: &Number) -> String {
+    estimate(number.ratio, |ratio| format!("{ratio:.3}"))
 }
 
 fn origin(origin: &Origin) -> String {
+    let started = match &origin.started[..] {
+        [one] => one.clone(),
+        [first, .., last] => format!("{} runs from {first} to {last}", origin.started.len()),
+        [] => String::new(),
+    };
+    let known = [
+        Verdict::Pass,
+        Verdict::Fail,
+        Verdict::Inconclusive,
+        Verdict::Invalid,
+    ];
+    let of = |verdict| {
+        origin
+            .verdicts
+            .iter()
+            .filter(|one| **one == verdict)
+            .count()
+    };
+    let verdicts: Vec<String> = known
+        .into_iter()
+        .filter(|verdict| of(*verdict) > 0)
+        .map(|verdict| match of(verdict) {
+            n if origin.verdicts.len() > 1 => format!("{n} {}", verdict.name()),
+            _ => verdict.name().to_owned(),
+        })
+        .collect();
     format!(
-        "{} {}, {} delivery, version {}, by loadgen {}, {}, {} seconds",
+        "{}, {started}, {} delivery, {}, version {}, by loadgen {}, {}, {} seconds",
         origin.scenario,
-        origin.started,
         origin.delivery,
-        origin.version.as_deref().unwrap_or("unknown"),
+        origin.target,
+        origin.version,
         origin.loadgen,
-        origin.verdict.name(),
+        verdicts.join(", "),
         origin.seconds,
     )
 }
@@ -146,31 +153,31 @@ fn verdict(comparison: &Comparison) -> &'static str {
 struct Text<'a> {
     comparison: &'a Comparison,
     verdict: &'static str,
-    before: String,
-    after: String,
+    base: String,
+    change: String,
     table: Table,
 }
 
 fn terminal(comparison: &Comparison) -> Result<String, askama::Error> {
     let mut table = plain_table();
     table.set_header(HEADER);
-    for change in comparison.changes.iter().filter(|change| is_shown(change)) {
-        table.add_row(cells(change));
+    for number in comparison.numbers.iter().filter(|number| is_shown(number)) {
+        table.add_row(cells(number));
     }
     align_numbers(&mut table, 1);
     let text = Text {
         comparison,
         verdict: verdict(comparison),
-        before: origin(&comparison.before),
-        after: origin(&comparison.after),
+        base: origin(&comparison.base),
+        change: origin(&comparison.change),
         table,
     };
     Ok(text.render()? + "\n")
 }
 
 /// On a terminal, of all but deliveries only the median and p99: the other formats have everything.
-fn is_shown(change: &Change) -> bool {
-    match change.key.split_once('.') {
+fn is_shown(number: &Number) -> bool {
+    match number.key.split_once('.') {
         Some(("delivery", _)) | None => true,
         Some((_, statistic)) => statistic == "p50" || statistic == "p99",
     }
@@ -178,19 +185,19 @@ fn is_shown(change: &Change) -> bool {
 
 const HEADER: [&str; 5] = [
     "number",
-    "before",
-    "after",
+    "base",
+    "change",
     "difference (95 % interval)",
     "ratio (95 % interval)",
 ];
 
-fn cells(change: &Change) -> [String; 5] {
+fn cells(number: &Number) -> [String; 5] {
     [
-        change.key.clone(),
-        value(change.quantity, change.before),
-        value(change.quantity, change.after),
-        difference(change),
-        ratio(change),
+        number.key.clone(),
+        value(number.quantity, number.base),
+        value(number.quantity, number.change),
+        difference(number),
+        ratio(number),
     ]
 }
 
@@ -200,8 +207,9 @@ struct Summary {
     verdict: &'static str,
     scenario: String,
     sentence: String,
-    before: String,
-    after: String,
+    method: String,
+    base: String,
+    change: String,
     cautions: Vec<String>,
     /// What may get worse, the verdict on it, and what was measured.
     allowances: Vec<[String; 3]>,
@@ -211,13 +219,14 @@ struct Summary {
 
 fn markdown(comparison: &Comparison) -> Result<String, askama::Error> {
     let allowances = comparison.allowances.iter();
-    let rows = comparison.changes.iter();
+    let rows = comparison.numbers.iter();
     let summary = Summary {
         verdict: verdict(comparison),
-        scenario: escaped(&comparison.after.scenario),
+        scenario: escaped(&comparison.change.scenario),
         sentence: escaped(&comparison.sentence),
-        before: escaped(&origin(&comparison.before)),
-        after: escaped(&origin(&comparison.after)),
+        method: escaped(&comparison.method),
+        base: escaped(&origin(&comparison.base)),
+        change: escaped(&origin(&comparison.change)),
         cautions: comparison.cautions.iter().map(|c| escaped(c)).collect(),
         allowances: allowances
             .map(|judged| {
@@ -230,7 +239,7 @@ fn markdown(comparison: &Comparison) -> Result<String, askama::Error> {
             .collect(),
         header: HEADER,
         rows: rows
-            .map(|change| cells(change).map(|cell| escaped(&cell)))
+            .map(|number| cells(number).map(|cell| escaped(&cell)))
             .collect(),
     };
     Ok(summary.render()? + "\n")
@@ -241,38 +250,49 @@ fn markdown(comparison: &Comparison) -> Result<String, askama::Error> {
 struct Page<'a> {
     comparison: &'a Comparison,
     verdict: &'static str,
-    before: String,
-    after: String,
+    base: String,
+    change: String,
     rows: Vec<[String; 5]>,
     figures: Vec<Figure>,
 }
 
-fn page(comparison: &Comparison, before: &Report, after: &Report) -> Result<String, RenderError> {
+fn page(
+    comparison: &Comparison,
+    base: &[&Report],
+    change: &[&Report],
+) -> Result<String, RenderError> {
     let mut series = Vec::new();
-    for (name, report, ink) in [
-        ("after", after, Ink::Subject),
-        ("before", before, Ink::Baseline),
+    for (name, reports, ink) in [
+        ("change", change, Ink::Subject),
+        ("base", base, Ink::Baseline),
     ] {
-        if let Some(run) = report.runs.last() {
-            series.push(Series {
-                name: Some(name.to_owned()),
-                metric: Metric::Delivery,
-                ink,
-                histogram: statements::judged_latencies(run)?,
-            });
-        }
+        series.push(Series {
+            name: Some(name.to_owned()),
+            metric: Metric::Delivery,
+            ink,
+            histogram: together(reports)?,
+        });
     }
     let some = series.iter().all(|series| !series.histogram.is_empty());
     let page = Page {
         comparison,
         verdict: verdict(comparison),
-        before: origin(&comparison.before),
-        after: origin(&comparison.after),
-        rows: comparison.changes.iter().map(cells).collect(),
+        base: origin(&comparison.base),
+        change: origin(&comparison.change),
+        rows: comparison.numbers.iter().map(cells).collect(),
         figures: match some {
             true => vec![spectrum(&series, PROMISE)],
             false => vec![],
         },
     };
     Ok(page.render()?)
+}
+
+/// The deliveries of all runs of one side.
+fn together(reports: &[&Report]) -> Result<Histogram<u64>, HistogramError> {
+    let mut all = histogram::empty();
+    for run in reports.iter().filter_map(|report| report.runs.last()) {
+        all.add(statements::judged_latencies(run)?)?;
+    }
+    Ok(all)
 }

@@ -1,6 +1,5 @@
 //! Judges what was observed, by nothing else: the promises, the thresholds, and what machine and generator excuse.
 
-pub mod bootstrap;
 pub mod checks;
 pub mod statistic;
 pub mod verdict;

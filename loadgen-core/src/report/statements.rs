@@ -58,7 +58,7 @@ fn kept(run: &Run, reason: &str) -> String {
 
 /// Deliveries that were due in the seconds that the verdict rests on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Judged {
+pub(crate) struct Judged {
     /// All of them.
     pub due: u64,
     /// Of these, those that came within the promise.
@@ -68,7 +68,7 @@ pub(super) struct Judged {
 }
 
 /// Deliveries that were due in the seconds that count.
-pub(super) fn judged(run: &Run) -> Judged {
+pub(crate) fn judged(run: &Run) -> Judged {
     let came: u64 = counted(run).map(|window| window.deliveries).sum();
     let over: u64 = counted(run).map(|window| window.over).sum();
     let lost = if run.windows.iter().any(|window| window.lost.is_some()) {
@@ -123,7 +123,7 @@ pub(crate) fn judged_latencies(run: &Run) -> Result<Histogram<u64>, HistogramErr
 ///
 /// # Errors
 /// How many it needs.
-pub(super) fn judged_percentile(
+pub(crate) fn judged_percentile(
     run: &Run,
     latencies: &Histogram<u64>,
     wanted: f64,

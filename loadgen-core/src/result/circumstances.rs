@@ -39,25 +39,6 @@ impl Circumstances {
                 .collect(),
         }
     }
-
-    /// Each that differs, with both sides, in words.
-    pub fn differences(&self, other: &Self) -> Vec<String> {
-        let labels = [self, other].map(|one| match one.labels.is_empty() {
-            true => "none".to_owned(),
-            false => one.labels.join(", "),
-        });
-        let [mine, theirs] = &labels;
-        [
-            ("targets", &self.target, &other.target),
-            ("stores", &self.store, &other.store),
-            ("machines", &self.machine, &other.machine),
-            ("labels", mine, theirs),
-        ]
-        .into_iter()
-        .filter(|(_, one, other)| one != other)
-        .map(|(what, one, other)| format!("different {what}: {one}; {other}"))
-        .collect()
-    }
 }
 
 impl fmt::Display for Circumstances {

@@ -1,4 +1,4 @@
-//! `compare`: two results that were recorded before, number by number.
+//! `compare`: results that were recorded before, number by number.
 
 use std::path::PathBuf;
 
@@ -7,24 +7,41 @@ use super::{
     output::{self, wrong},
 };
 use crate::{
-    compare::{self, Allowance, CompareFormat},
-    result::Document,
+    compare::{self, Allowance, CompareFormat, Insist},
+    result::{Document, Report},
 };
 
 /// Flags of `compare`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = COMPARE_EXIT_CODES)]
+#[command(after_help = COMPARE_EXIT_CODES, override_usage = USAGE)]
 pub struct Args {
-    /// The earlier result.
-    #[arg(value_name = "BEFORE.json")]
-    pub before: PathBuf,
-    /// The later result.
-    #[arg(value_name = "AFTER.json")]
-    pub after: PathBuf,
+    /// The result before the change.
+    #[arg(value_name = "BASE.json", requires = "after")]
+    pub before: Option<PathBuf>,
+    /// The result with the change.
+    #[arg(value_name = "CHANGE.json")]
+    pub after: Option<PathBuf>,
+    /// Results before the change, each of one run.
+    #[arg(
+        long,
+        num_args = 1..,
+        value_name = "RESULT.json",
+        required_unless_present = "before",
+        conflicts_with = "before",
+        requires = "change"
+    )]
+    pub base: Vec<PathBuf>,
+    /// Results with the change.
+    #[arg(long, num_args = 1.., value_name = "RESULT.json", requires = "base")]
+    pub change: Vec<PathBuf>,
     /// How much worse a number may be, as in delivery.p99=10%, delivery.p50=200us, delivery.within_5ms=0.5% or lost=0.
     #[arg(long, value_name = "NUMBER=LIMIT")]
     pub fail_on_regression: Vec<Allowance>,
-    /// Compare also results of different scenarios or delivery modes.
+    /// Judge by the plain ratio or difference what has no interval, as of one run against one. Chance fails it often.
+    #[arg(long, requires = "fail_on_regression")]
+    pub by_plain_ratio: bool,
+    /// Compare also results of different scenarios or delivery modes, or of different targets, stores, machines or labels
+    /// on one side.
     #[arg(long)]
     pub anyway: bool,
     /// What to make of it.
@@ -35,22 +52,37 @@ pub struct Args {
     pub out: Option<PathBuf>,
 }
 
+const USAGE: &str = "\
+loadgen compare [OPTIONS] <BASE.json> <CHANGE.json>
+       loadgen compare [OPTIONS] --base <RESULT.json>... --change <RESULT.json>...";
+
 const COMPARE_EXIT_CODES: &str = "\
 Exit codes of `compare`:
   0  nothing got worse than --fail-on-regression allows, or it was not given
-  1  something did, and its whole interval
+  1  something did, and its whole interval (or, with --by-plain-ratio, by itself)
   2  the command line or a result is wrong, or they answer different questions
-  3  the runs can't tell
-  4  one of the results is INVALID";
+  3  the runs can't tell: always so of one run against one
+  4  all results of one side are INVALID";
 
-/// `loadgen compare`: two results that were recorded before.
+/// `loadgen compare`: results that were recorded before.
 pub fn run(args: &Args) -> Result<Exit, Exit> {
-    let before = Document::read(&args.before).map_err(wrong)?;
-    let after = Document::read(&args.after).map_err(wrong)?;
-    let (before, after) = (before.report(), after.report());
-    let comparison = compare::compare(before, after, &args.fail_on_regression, args.anyway);
+    let read = |one: &Option<PathBuf>, more: &[PathBuf]| {
+        let read = one.iter().chain(more).map(|path| Document::read(path));
+        read.collect::<Result<Vec<Document>, _>>().map_err(wrong)
+    };
+    let (base, change) = (
+        read(&args.before, &args.base)?,
+        read(&args.after, &args.change)?,
+    );
+    let base: Vec<&Report> = base.iter().map(Document::report).collect();
+    let change: Vec<&Report> = change.iter().map(Document::report).collect();
+    let insist = Insist {
+        anyway: args.anyway,
+        by_plain_ratio: args.by_plain_ratio,
+    };
+    let comparison = compare::compare(&base, &change, &args.fail_on_regression, insist);
     let comparison = comparison.map_err(wrong)?;
-    let text = comparison.render(args.format, before, after);
+    let text = comparison.render(args.format, &base, &change);
     output::to(args.out.as_ref(), &text.map_err(wrong)?)?;
     Ok(comparison.verdict.map_or(Exit::Pass, Exit::from))
 }

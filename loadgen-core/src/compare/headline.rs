@@ -1,0 +1,194 @@
+//! A comparison in a few words: the worst difference that is certain, the same against the floors, and how that was decided.
+
+use super::{
+    number::{Estimate, Number, Quantity},
+    sets::{CHANCE, Design, FEWEST, Sets},
+    show::{percent, signed, value},
+};
+
+/// What became of the server's numbers.
+pub(super) fn sentence(numbers: &[Number], chance: Option<f64>, runs: (usize, usize)) -> String {
+    let seen: Vec<&Number> = numbers.iter().filter(|number| number.headline).collect();
+    let mut sentences: Vec<String> = broken(numbers).into_iter().collect();
+    let Some(largest) = largest(&seen) else {
+        sentences.push("There are too few samples to compare.".to_owned());
+        return sentences.join(" ");
+    };
+    match chance {
+        None => {
+            let (base, change) = runs;
+            sentences.push(format!(
+                "Undecided: {} against {change} can't tell how runs vary. The largest difference: {}.",
+                of_runs(base),
+                said(largest)
+            ));
+        }
+        Some(chance) if chance > CHANCE => sentences.push(format!(
+            "No difference that these runs could tell. The largest: {}.",
+            said(largest)
+        )),
+        Some(_) => match worst(&seen) {
+            Some(worst) => {
+                let which = if is_worse(worst) { "worst" } else { "largest" };
+                sentences.push(format!(
+                    "The {which} difference that is certain: {}.",
+                    said(worst)
+                ));
+                sentences.extend(against_the_floor(worst, numbers));
+            }
+            None => sentences.push(
+                "These runs differ, but in no single number for certain: more runs would tell."
+                    .to_owned(),
+            ),
+        },
+    }
+    sentences.join(" ")
+}
+
+/// How it was decided.
+pub(super) fn method(sets: &Sets, chance: Option<f64>, (base, change): (usize, usize)) -> String {
+    let Some(chance) = chance else {
+        return format!(
+            "{} against {change}: the unit is the run, and so few have no intervals. Measure {FEWEST} or more of each side, in turn.",
+            of_runs(base)
+        );
+    };
+    let how = match sets.design() {
+        Design::Pairs => format!(
+            "{base} pairs of runs that took turns; intervals by the signed ranks of their differences"
+        ),
+        Design::Apart => format!("{} against {change}; intervals by ranks", of_runs(base)),
+    };
+    format!(
+        "{how} (Hodges and Lehmann), exact, 95 % or more. Any number of the headline differs as much in {:.1} % of all ways to share these runs out; above {:.0} % nothing counts as certain.",
+        100.0 * chance,
+        100.0 * CHANCE
+    )
+}
+
+fn of_runs(n: usize) -> String {
+    match n {
+        1 => "1 run".to_owned(),
+        n => format!("{n} runs"),
+    }
+}
+
+/// Promises that only the change broke.
+fn broken(numbers: &[Number]) -> Option<String> {
+    let broken = numbers.iter().filter(|number| {
+        number.quantity == Quantity::Count && number.base == Some(0.0) && number.change > Some(0.0)
+    });
+    let said =
+        broken.map(|number| format!("{} {}", number.key, value(number.quantity, number.change)));
+    let said: Vec<String> = said.collect();
+    (!said.is_empty()).then(|| {
+        format!(
+            "Only with the change (the most in one run): {}.",
+            said.join(", ")
+        )
+    })
+}
+
+/// By its own interval.
+fn differs(number: &Number) -> bool {
+    let ratio = number.ratio.map(|ratio| ratio.excludes(1.0));
+    let difference = number.difference.map(|difference| difference.excludes(0.0));
+    ratio.or(difference).unwrap_or(false)
+}
+
+/// The time that changed most.
+fn largest<'a>(numbers: &[&'a Number]) -> Option<&'a Number> {
+    let change = |number: &Number| ratio(number).ln().abs();
+    let by_change = |one: &&Number, other: &&Number| change(one).total_cmp(&change(other));
+    numbers.iter().copied().max_by(by_change)
+}
+
+/// Of those that differ for certain, the time that got longest, before any share that sank; where nothing got worse, the time
+/// that got shortest.
+fn worst<'a>(numbers: &[&'a Number]) -> Option<&'a Number> {
+    let certain = || numbers.iter().copied().filter(|number| number.certain);
+    let by_ratio = |one: &&Number, other: &&Number| ratio(one).total_cmp(&ratio(other));
+    let worse = certain().filter(|number| is_worse(number));
+    worse
+        .max_by(by_ratio)
+        .or_else(|| certain().min_by(by_ratio))
+}
+
+/// One for what has no ratio.
+fn ratio(number: &Number) -> f64 {
+    number.ratio.map_or(1.0, |ratio| ratio.value)
+}
+
+/// A longer time, or a smaller share.
+fn is_worse(number: &Number) -> bool {
+    match (number.ratio, number.difference) {
+        (Some(ratio), _) => ratio.value > 1.0,
+        (None, difference) => difference.is_some_and(|difference| difference.value < 0.0),
+    }
+}
+
+/// A number, what became of it, and from what to what.
+fn said(number: &Number) -> String {
+    let key = &number.key;
+    let became = match (number.ratio, number.difference) {
+        (Some(ratio), _) => format!("{key} is {}", changed(number, ratio)),
+        (None, Some(difference)) => {
+            let by = with_interval(difference, |by| signed(number.quantity, by));
+            format!("{key} changed by {by}")
+        }
+        (None, None) => key.clone(),
+    };
+    format!(
+        "{became}, {} at the base and {} with the change",
+        value(number.quantity, number.base),
+        value(number.quantity, number.change)
+    )
+}
+
+fn changed(number: &Number, ratio: Estimate) -> String {
+    let [more, less] = match number.headline {
+        true => ["slower", "faster"],
+        false => ["larger", "smaller"],
+    };
+    let word = if ratio.value < 1.0 { less } else { more };
+    let by = 100.0 * (ratio.value - 1.0).abs();
+    match ratio.interval {
+        Some((low, high)) => format!(
+            "{word} by {by:.1} % (95 % interval {} to {})",
+            percent(low),
+            percent(high)
+        ),
+        None => format!("{word} by {by:.1} %"),
+    }
+}
+
+fn with_interval(estimate: Estimate, show: impl Fn(f64) -> String) -> String {
+    match estimate.interval {
+        Some((low, high)) => format!(
+            "{} (95 % interval {} to {})",
+            show(estimate.value),
+            show(low),
+            show(high)
+        ),
+        None => show(estimate.value),
+    }
+}
+
+/// The same of what the server adds to the machine and the generator, where the floors were measured.
+fn against_the_floor(worst: &Number, numbers: &[Number]) -> Option<String> {
+    let key = match worst.key.strip_prefix("delivery.p")? {
+        "50" => "delivery.p50 divided by the floor's",
+        "90" | "95" => "delivery.p95 divided by the floor's",
+        _ => "delivery.p99 minus the floor's",
+    };
+    let adjusted = numbers.iter().find(|number| number.key == key)?;
+    let certain = if differs(adjusted) {
+        ""
+    } else {
+        ", which is not certain"
+    };
+    Some(format!(
+        "Against each run's own floor: {}{certain}.",
+        said(adjusted)
+    ))
+}

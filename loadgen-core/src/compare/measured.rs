@@ -1,0 +1,94 @@
+//! One run of one side: its numbers.
+
+use std::collections::BTreeMap;
+
+use hdrhistogram::Histogram;
+
+use crate::{
+    judge::{Verdict, statistic},
+    model::{HistogramError, Metric, histogram, nanos, percentile},
+    observed::PROMISE,
+    report::statements,
+    result::{Report, Run},
+    scenario::Subject,
+};
+
+/// The last run of a result, with its histograms.
+pub(super) struct Measured<'a> {
+    pub(super) report: &'a Report,
+    pub(super) run: &'a Run,
+    histograms: BTreeMap<Metric, Histogram<u64>>,
+    floor: Option<Histogram<u64>>,
+}
+
+impl<'a> Measured<'a> {
+    pub(super) fn of(report: &'a Report, run: &'a Run) -> Result<Self, HistogramError> {
+        let mut histograms = BTreeMap::new();
+        for result in &run.metrics {
+            let histogram = match result.metric {
+                // As the verdict: of undisturbed seconds.
+                Metric::Delivery => statements::judged_latencies(run)?,
+                _ => histogram::decode(&result.histogram)?,
+            };
+            histograms.insert(result.metric, histogram);
+        }
+        let floor = run.floor.as_ref();
+        let floor = floor.map(|floor| histogram::decode(&floor.delivery.histogram));
+        Ok(Self {
+            report,
+            run,
+            histograms,
+            floor: floor.transpose()?,
+        })
+    }
+
+    /// Whether its times say something about the server.
+    pub(super) fn is_valid(&self) -> bool {
+        self.report.verdict != Verdict::Invalid
+    }
+
+    /// Samples of a metric.
+    pub(super) fn n(&self, metric: Metric) -> u64 {
+        self.histograms.get(&metric).map_or(0, Histogram::len)
+    }
+
+    /// A number of the run; `None` where it has too few samples.
+    pub(super) fn value(&self, subject: Subject) -> Option<f64> {
+        Some(match subject {
+            Subject::Percentile(Metric::Delivery, p) => {
+                let latencies = self.histograms.get(&Metric::Delivery)?;
+                let percentile = statements::judged_percentile(self.run, latencies, p);
+                percentile.ok().flatten()? as f64
+            }
+            Subject::Percentile(metric, _) | Subject::Max(metric) | Subject::Mean(metric) => {
+                statistic::time(subject, self.histograms.get(&metric)?).ok()?
+            }
+            Subject::Within(Metric::Delivery, limit) => self.share_of_deliveries(nanos(limit))?,
+            Subject::Within(metric, limit) => {
+                let mut results = self.run.metrics.iter();
+                let result = results.find(|result| result.metric == metric)?;
+                result.share_within(nanos(limit))?
+            }
+            Subject::Count(count) => statistic::count(count, &self.run.totals) as f64,
+        })
+    }
+
+    /// Deliveries within a limit, of undisturbed seconds; lost ones are over it.
+    fn share_of_deliveries(&self, limit: u64) -> Option<f64> {
+        let judged = statements::judged(self.run);
+        let within = match limit {
+            PROMISE => judged.within,
+            // Only the promise is counted exactly, second by second.
+            _ => self
+                .histograms
+                .get(&Metric::Delivery)?
+                .count_between(0, limit),
+        };
+        (judged.due > 0).then(|| statistic::share(within, judged.due))
+    }
+
+    /// A percentile of the floor's deliveries.
+    pub(super) fn floor(&self, p: f64) -> Option<f64> {
+        Some(percentile::of(self.floor.as_ref()?, p).ok()? as f64)
+    }
+}
