@@ -6,7 +6,7 @@ use rand::{Rng, RngExt, seq::SliceRandom};
 
 use crate::{
     model::Kind,
-    scenario::{ChannelSize, Population, Zipf},
+    scenario::{ChannelSize, Population},
 };
 
 /// A room or a channel and its members.
@@ -46,10 +46,21 @@ pub(super) fn conversations(
     let rooms = (0..population.rooms).map(|_| (Kind::Room, pairs.next(rng).to_vec()));
     let mut conversations: Vec<(Kind, Vec<u32>)> = rooms.collect();
     for group in &population.channels {
+        // Whoever is in none yet of a group whose channels share no member.
+        let mut left = group.disjoint.then(|| {
+            let mut all: Vec<u32> = (0..population.users).collect();
+            all.shuffle(rng);
+            all.into_iter()
+        });
         for rank in 1..=group.count {
-            let size = channel_size(group.members, rank, rng).min(population.users);
-            let members = rand::seq::index::sample(rng, population.users as usize, size as usize);
-            let mut members: Vec<u32> = members.iter().map(|user| user as u32).collect();
+            let size = channel_size(group.members, rank, rng).min(population.users) as usize;
+            let mut members: Vec<u32> = match &mut left {
+                Some(left) => left.by_ref().take(size).collect(),
+                None => rand::seq::index::sample(rng, population.users as usize, size)
+                    .iter()
+                    .map(|user| user as u32)
+                    .collect(),
+            };
             members.sort_unstable();
             conversations.push((Kind::Channel, members));
         }
@@ -69,10 +80,7 @@ fn channel_size(size: ChannelSize, rank: u32, rng: &mut impl Rng) -> u32 {
     match size {
         ChannelSize::Fixed(members) => members,
         ChannelSize::Range(least, most) => rng.random_range(least..=most),
-        ChannelSize::Zipf(Zipf { most, least, zipf }) => {
-            let share = f64::from(rank).powf(-zipf);
-            ((f64::from(most) * share).round() as u32).max(least)
-        }
+        ChannelSize::Zipf(zipf) => zipf.members(rank),
     }
 }
 

@@ -198,3 +198,40 @@ proptest! {
         prop_assert!(walker.reading.iter().all(|reading| *reading), "somebody never reads again");
     }
 }
+
+#[test]
+fn channels_that_share_no_member_have_everybody_once() {
+    let text = "version = 1\nname = \"t\"\nquestion = \"?\"\n\
+         population = { users = 304, channels = [{ count = 38, members = 8, disjoint = true }, { count = 3, members = \"2-90\", disjoint = true }] }\n\
+         [[phases]]\nname = \"p\"\nduration = \"20s\"\nrate = \"10/s\"\nreconnects = \"10% of users\"\n";
+    let scenario = crate::scenario::Scenario::parse(std::path::Path::new("t.toml"), text).unwrap();
+    assert!((scenario.phases[0].churn.reconnects - 304.0 * 0.1 / 20.0).abs() < 1e-9);
+    let plan = Plan::new(&scenario).unwrap();
+    for (group, all) in [(0..38, 304), (38..41, 0)] {
+        let members = plan.conversations[group]
+            .iter()
+            .flat_map(|one| &one.members);
+        let mut members: Vec<u32> = members.copied().collect();
+        let count = members.len();
+        members.sort_unstable();
+        members.dedup();
+        assert_eq!(members.len(), count);
+        assert!(all == 0 || count == all);
+    }
+    for (right, wrong, what) in [
+        (
+            "members = 8",
+            "members = 9",
+            "up to 342 members, and there are 304 users",
+        ),
+        ("2-90", "2-102", "up to 306 members"),
+        ("10% of users", "10% of rooms", "is no share of users"),
+        ("10% of users", "110%", "is not a share"),
+        ("10% of users", "10", "is not a rate"),
+    ] {
+        let text = text.replace(right, wrong);
+        let error = crate::scenario::Scenario::parse(std::path::Path::new("t.toml"), &text);
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains(what), "{error}");
+    }
+}

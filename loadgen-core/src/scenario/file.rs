@@ -11,7 +11,7 @@ use serde::{
 use super::{
     Arrivals, Behaviour, Burst, ChannelSize, Spike, Transport,
     event_map::FileEvents,
-    units::{Range, Rate, Share, Span},
+    units::{Often, Range, Rate, Share, Span},
     written::{Condition, Placed, Sizes},
 };
 use crate::model::{Count, Delivery, Dialect, Metric};
@@ -145,6 +145,9 @@ pub(super) struct FileChannels {
     pub count: u32,
     /// Members of each: a number, a range, or Zipf's law.
     pub members: Placed<ChannelSize>,
+    /// Whether no user is in two channels of this group.
+    #[serde(default)]
+    pub disjoint: bool,
 }
 
 /// How users connect, and who they say they are.
@@ -229,19 +232,19 @@ pub(super) struct FilePhase {
     /// Closed model instead: each user thinks so long, sends, waits for the acknowledgement, thinks again.
     pub think_time: Option<Placed<Range<Span>>>,
     /// How often a membership that is not joined is joined.
-    pub joins: Option<Placed<Rate>>,
+    pub joins: Option<Placed<Often>>,
     /// How often a joined membership is left.
-    pub leaves: Option<Placed<Rate>>,
+    pub leaves: Option<Placed<Often>>,
     /// How often a joined membership is left and, after `away`, joined again.
-    pub rejoins: Option<Placed<Rate>>,
+    pub rejoins: Option<Placed<Often>>,
     /// How often a user says goodbye and, after `away`, connects again.
-    pub reconnects: Option<Placed<Rate>>,
+    pub reconnects: Option<Placed<Often>>,
     /// How often a TCP connection is cut without a goodbye; the user connects again after `away`.
-    pub cuts: Option<Placed<Rate>>,
+    pub cuts: Option<Placed<Often>>,
     /// How often a user who was not connected yet connects.
-    pub connects: Option<Placed<Rate>>,
+    pub connects: Option<Placed<Often>>,
     /// How often a user stops reading for `stall`.
-    pub stalls: Option<Placed<Rate>>,
+    pub stalls: Option<Placed<Often>>,
     /// Conditions on this phase alone.
     #[serde(default)]
     pub thresholds: Thresholds,

@@ -39,7 +39,7 @@ pub use self::{
     rate::{Segment, expected, segments},
     schema::schema,
     threshold::{Comparison, Subject, Threshold, parse_condition, parse_subject},
-    units::{Range, Rate, Share, Size, Span},
+    units::{Often, Range, Rate, Share, Size, Span},
     variables::Setting,
 };
 pub use crate::model::BodyText;

@@ -31,6 +31,8 @@ pub struct ChannelGroup {
     pub count: u32,
     /// How many members each of them has.
     pub members: ChannelSize,
+    /// Whether no user is in two channels of this group.
+    pub disjoint: bool,
 }
 
 /// Members of a channel: `50`, `"10-200"`, or `{ most = 500, least = 5, zipf = 1.1 }`.
@@ -61,6 +63,14 @@ pub struct Zipf {
     #[serde(default = "one")]
     #[schemars(range(min = 0))]
     pub zipf: f64,
+}
+
+impl Zipf {
+    /// Members of the channel of a rank, counted from 1.
+    pub fn members(self, rank: u32) -> u32 {
+        let share = f64::from(rank).powf(-self.zipf);
+        ((f64::from(self.most) * share).round() as u32).max(self.least)
+    }
 }
 
 fn two() -> u32 {

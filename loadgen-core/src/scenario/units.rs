@@ -27,6 +27,46 @@ impl fmt::Display for Span {
     }
 }
 
+/// How often people come or go: `"1/s"`, or `"10% of users"` in the course of a phase.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Often {
+    /// So many a second.
+    Rate(Rate),
+    /// So many of the users in the whole phase.
+    Users(Share),
+}
+
+impl Often {
+    /// How many a second, of so many users in a phase of that length.
+    pub fn per_second(self, users: u32, length: Duration) -> f64 {
+        match self {
+            Often::Rate(rate) => rate.0,
+            Often::Users(share) => share.0 * f64::from(users) / length.as_secs_f64(),
+        }
+    }
+
+    /// Whether nobody ever does it.
+    pub fn is_never(self) -> bool {
+        matches!(self, Often::Rate(Rate(often)) | Often::Users(Share(often)) if often == 0.0)
+    }
+}
+
+impl FromStr for Often {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let Some((percent, of)) = text.split_once('%') else {
+            return text.parse().map(Often::Rate);
+        };
+        match of.split_whitespace().collect::<Vec<_>>()[..] {
+            [] | ["of", "users"] => format!("{}%", percent.trim()).parse().map(Often::Users),
+            _ => Err(format!(
+                "{text:?} is no share of users: write \"10% of users\", or a rate, as in \"1/s\""
+            )),
+        }
+    }
+}
+
 /// Events per second: `"200/s"`, `"30/min"`, `"0.5/s"`.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub struct Rate(pub f64);
@@ -240,6 +280,7 @@ macro_rules! size_pattern {
 deserialize_from_text! {
     Span => "\"10s\"", "Span", span_pattern!();
     Rate => "\"200/s\"", "Rate", r"[0-9][0-9_]*(\.[0-9_]+)?\s*/\s*(s|sec|m|min|h)";
+    Often => "\"1/s\" or \"10% of users\"", "Often", r"[0-9][0-9_]*(\.[0-9_]+)?\s*(/\s*(s|sec|m|min|h)|%(\s*of\s+users)?)";
     Size => "\"120B\"", "Size", size_pattern!();
     Share => "\"20%\"", "Share", r"[0-9]+(\.[0-9]+)?\s*%";
     Range<Size> => "\"120B\" or \"40B-2KiB\"", "Sizes", concat!(size_pattern!(), r"(\s*-\s*", size_pattern!(), ")?");

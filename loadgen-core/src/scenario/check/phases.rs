@@ -6,7 +6,7 @@ use super::Checker;
 use crate::{
     model::{Names, Vocabulary},
     scenario::{
-        Burst, Churn, Load, Located, Open, Phase, Population, Rate, Spike, expected,
+        Burst, Churn, Load, Located, Often, Open, Phase, Population, Spike, expected,
         file::FilePhase, written::Placed,
     },
 };
@@ -30,9 +30,12 @@ impl Checker<'_> {
         self.demand(measured, &span, nothing)?;
         let too_many = format!("at most {} phases", u16::MAX);
         self.demand(phases.len() <= usize::from(u16::MAX), &span, too_many)?;
-        let somebody_leaves = phases
-            .iter()
-            .any(|phase| phase.leaves.as_ref().is_some_and(|rate| rate.value.0 > 0.0));
+        let somebody_leaves = phases.iter().any(|phase| {
+            phase
+                .leaves
+                .as_ref()
+                .is_some_and(|often| !often.value.is_never())
+        });
         let mut messages = 0.0;
         phases
             .into_iter()
@@ -82,7 +85,7 @@ impl Checker<'_> {
                 "{messages:.0} messages by the end of this phase; at most {MOST_MESSAGES:.0} fit a run"
             ),
         )?;
-        let churn = self.churn(&file, duration)?;
+        let churn = self.churn(&file, population.users, duration)?;
         Ok(Phase {
             name: file.name,
             duration,
@@ -188,14 +191,16 @@ impl Checker<'_> {
         Ok(Some(*burst))
     }
 
-    fn churn(&self, file: &FilePhase, duration: Duration) -> Result<Churn, Located> {
-        let rate = |rate: &Option<Placed<Rate>>| match rate {
-            None => Ok(0.0),
-            Some(rate) if rate.value.0 * duration.as_secs_f64() > MOST_ACTIONS => Err(self.wrong(
-                &rate.span,
-                format!("at most {MOST_ACTIONS:.0} of these fit a phase"),
-            )),
-            Some(rate) => Ok(rate.value.0),
+    fn churn(&self, file: &FilePhase, users: u32, duration: Duration) -> Result<Churn, Located> {
+        let rate = |often: &Option<Placed<Often>>| {
+            let Some(Placed { value, span }) = often else {
+                return Ok(0.0);
+            };
+            let rate = value.per_second(users, duration);
+            let fits = rate * duration.as_secs_f64() <= MOST_ACTIONS;
+            let too_many = format!("at most {MOST_ACTIONS:.0} of these fit a phase");
+            self.demand(fits, span, too_many)?;
+            Ok(rate)
         };
         Ok(Churn {
             joins: rate(&file.joins)?,
@@ -216,10 +221,11 @@ impl Checker<'_> {
         vocabulary: &Vocabulary,
         somebody_leaves: bool,
     ) -> Result<(), Located> {
-        let wanted = |rate: &Option<Placed<Rate>>| -> Option<ByteRange<usize>> {
-            rate.as_ref()
-                .filter(|rate| rate.value.0 > 0.0)
-                .map(|rate| rate.span.clone())
+        let wanted = |often: &Option<Placed<Often>>| -> Option<ByteRange<usize>> {
+            often
+                .as_ref()
+                .filter(|often| !often.value.is_never())
+                .map(|often| often.span.clone())
         };
         if let Some(span) = wanted(&phase.connects) {
             self.demand(

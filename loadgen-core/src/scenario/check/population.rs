@@ -76,10 +76,34 @@ impl Checker<'_> {
             {
                 wrong(allowed)
             }
-            members => Ok(ChannelGroup {
-                count: group.count,
-                members,
-            }),
+            members => {
+                let group = ChannelGroup {
+                    count: group.count,
+                    members,
+                    disjoint: group.disjoint,
+                };
+                let most = most_members(&group);
+                match group.disjoint && most > u64::from(users) {
+                    true => wrong(format!(
+                        "{} channels that share no member have up to {most} members, and there are {users} users",
+                        group.count
+                    )),
+                    false => Ok(group),
+                }
+            }
         }
     }
+}
+
+/// All memberships of a group together, where each channel is as large as it can be.
+fn most_members(group: &ChannelGroup) -> u64 {
+    let largest = match group.members {
+        ChannelSize::Fixed(members) | ChannelSize::Range(_, members) => members,
+        ChannelSize::Zipf(zipf) => {
+            return (1..=group.count)
+                .map(|rank| u64::from(zipf.members(rank)))
+                .sum();
+        }
+    };
+    u64::from(group.count) * u64::from(largest)
 }
