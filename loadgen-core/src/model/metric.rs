@@ -56,7 +56,7 @@ named! {
     /// How much longer than asked a thread slept that does nothing else: the machine's own pauses.
     Hiccup => ["hiccup", "scheduler hiccup", "planned end of a sleep of 1 ms", "its end"],
     /// From the read of a frame off the socket to the start of its parsing.
-    ReceiveWait => ["receive_wait", "receive-queue wait", "read off the socket", "start of parsing"],
+    ReceiveWait => ["receive_wait", "wait before parsing", "read off the socket", "start of parsing"],
     /// The server's own time from the receipt of a message to its last emit.
     ServerEmit =>
         ["server_emit", "emit, in the server", "receipt by the server", "last emit (warm-up included)"],

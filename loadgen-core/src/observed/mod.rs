@@ -46,10 +46,12 @@ pub struct Observed {
     pub broken: First<Broken>,
     /// CPU seconds of each thread by the share that it drove, second by second of the schedule.
     pub threads: BTreeMap<Share, Vec<f64>>,
-    /// Who else had the machine, second by second of the schedule; empty where nobody watched.
+    /// What kept the run from going on, second by second of the schedule; empty where nobody watched.
     pub machine: Vec<MachineSecond>,
     /// How long a thread overslept that only sleeps; `None` where nobody watched.
     pub hiccups: Option<Hiccups>,
+    /// Whether the server is on another machine, so that nothing that happens to the generator is its doing.
+    pub elsewhere: bool,
     /// What the generator took.
     pub generator: GeneratorUse,
     /// What the server took, where its process is known.
@@ -89,6 +91,7 @@ impl Observed {
             threads: BTreeMap::new(),
             machine: Vec::new(),
             hiccups: None,
+            elsewhere: false,
             generator: GeneratorUse::default(),
             server: None,
             ended: None,
@@ -114,6 +117,7 @@ impl Observed {
         }
         by_place(&mut self.machine, other.machine, MachineSecond::merge);
         merge_some(&mut self.hiccups, other.hiccups, Hiccups::merge);
+        self.elsewhere |= other.elsewhere;
         self.generator.merge(other.generator);
         merge_some(&mut self.server, other.server, ProcessUse::merge);
         self.ended = self.ended.take().max(other.ended);
@@ -150,7 +154,7 @@ impl Observed {
         })
     }
 
-    /// Whether others had the machine in a second of the schedule; one that nobody watched counts as undisturbed.
+    /// Whether something outside disturbed a second of the schedule; one that nobody watched counts as undisturbed.
     pub fn is_disturbed(&self, second: usize) -> bool {
         let seen = self.machine.get(second);
         seen.is_some_and(|second| second.disturbed)

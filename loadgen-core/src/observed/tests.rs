@@ -158,7 +158,7 @@ fn seen<'a>(sights: impl Iterator<Item = &'a Sight>) -> Observed {
             }
             Sight::Hiccup(_, due, oversleep) => {
                 let hiccups = all.hiccups.get_or_insert_default();
-                hiccups.add(Duration::from_nanos(due), oversleep);
+                hiccups.add(Duration::from_nanos(due), oversleep, oversleep / 2);
             }
             Sight::Server(_, cpu, queue) => {
                 let cpu = Duration::from_nanos(cpu);

@@ -19,11 +19,11 @@ use crate::{
     },
     judge::verdict::live::{Counts, Live},
     model::{Nanos, nanos},
-    observed::Ended,
+    observed::{Ended, MachineSecond},
     plan::Plan,
     rig::{
-        Death, Processes, System,
-        machine::{HiccupMonitor, Monitor},
+        Death, System,
+        machine::{HiccupMonitor, Monitor, Server},
     },
 };
 
@@ -58,6 +58,8 @@ pub(super) struct Lookout<'a> {
     pub(super) mistaken: Option<String>,
     /// Whether joins take effect without a word, so that they are given some time.
     pub(super) settles: bool,
+    /// What of the server is on this machine.
+    pub(super) server: Server,
     /// When the schedule began.
     pub(super) began: Option<Instant>,
     pub(super) monitor: Option<Monitor>,
@@ -180,14 +182,24 @@ impl Lookout<'_> {
         if !self.live.is_due(elapsed) {
             return None;
         }
-        let machine = self.monitor.as_ref().map(Monitor::so_far);
+        let machine = self.machine_so_far();
         let counts = Counts {
             dropped: crew.progress.dropped.load(Relaxed),
             duplicated: crew.progress.duplicated.load(Relaxed),
             failed: crew.progress.failed.load(Relaxed),
         };
-        self.live
-            .look(elapsed, &crew.live(), &counts, &machine.unwrap_or_default())
+        self.live.look(elapsed, &crew.live(), &counts, &machine)
+    }
+
+    /// The seconds that have passed, with how long the generator stood still in them.
+    fn machine_so_far(&self) -> Vec<MachineSecond> {
+        let seconds = self.monitor.as_ref().map(Monitor::so_far);
+        let paused = self.hiccups.as_ref().map(HiccupMonitor::paused_so_far);
+        let mut seconds = seconds.unwrap_or_default();
+        for (second, paused) in seconds.iter_mut().zip(paused.unwrap_or_default()) {
+            *second = second.with_pause(paused);
+        }
+        seconds
     }
 
     fn watch_machine(&mut self, start: Instant) {
@@ -198,10 +210,7 @@ impl Lookout<'_> {
         if !self.machine_check {
             return;
         }
-        // Only of a server that was started here is known which process it is.
-        let own = self.system.processes();
-        let own = own.map(|server| vec![Processes::One(std::process::id()), server]);
-        self.monitor = Monitor::start(start, own)
+        self.monitor = Monitor::start(start, self.server.clone())
             .inspect_err(|error| tracing::warn!(%error, "the machine is not watched"))
             .ok();
     }

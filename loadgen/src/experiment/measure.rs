@@ -27,7 +27,7 @@ use crate::{
     observed::{Ended, GeneratorUse, Lookup, Moment, Observed, ProcessUse, Stored},
     rig::{
         Audit, Present, Processes, QueueSampler, ResourceSampler, System, TargetError, Usage,
-        machine::{HiccupMonitor, Monitor},
+        machine::{HiccupMonitor, Monitor, Server},
     },
 };
 
@@ -133,6 +133,7 @@ async fn run(
     let promises = arm.promises(bench.driver.asks_for_acks());
     let address = arm.system.address().to_owned();
     let processes = arm.system.processes();
+    let watched = watched_server(processes, &address).await;
     let mut crew = crew(arm, bench, promises, &address).await?;
     let own_use = Processes::One(std::process::id()).usage();
     let mut generator = GeneratorUse {
@@ -156,6 +157,7 @@ async fn run(
         first_sent: None,
         mistaken: None,
         settles,
+        server: watched,
         began: None,
         monitor: None,
         hiccups: None,
@@ -170,6 +172,7 @@ async fn run(
     }
     let began = lookout.began;
     let machine = lookout.monitor.take().map(Monitor::finish);
+    let elsewhere = lookout.server == Server::Elsewhere;
     generator.process = own
         .and_then(|meter| meter.finish(began))
         .unwrap_or_default();
@@ -177,7 +180,7 @@ async fn run(
     if stage.is_ok() {
         stage = lookout.drain(&crew, scenario.drain).await;
     }
-    let hiccups = lookout.hiccups.take().and_then(HiccupMonitor::finish);
+    let hiccups = lookout.hiccups.take().map(HiccupMonitor::finish);
     let mistaken = lookout.mistaken.take();
     let mut observed = crew.finish().await?;
     if let Some(why) = mistaken {
@@ -186,14 +189,16 @@ async fn run(
     if let Some(hiccups) = &hiccups {
         observed.recorded.adopt(Metric::Hiccup, &hiccups.all);
     }
-    let observed = Observed {
+    let mut observed = Observed {
         machine: machine.unwrap_or_default(),
         hiccups,
+        elsewhere,
         generator,
         server,
         ended: stage.err(),
         ..observed
     };
+    observed.weigh_machine();
     Ok((observed, began))
 }
 
@@ -215,6 +220,13 @@ fn settles(arm: &Arm<'_>) -> bool {
     let vocabulary = arm.scenario.vocabulary();
     let mut kinds = arm.plan.conversations.iter().map(|one| one.kind);
     kinds.any(|kind| !vocabulary.answers_joins(kind))
+}
+
+/// What of the server is on this machine. Names are looked up and processes gone through, which may take a while.
+async fn watched_server(processes: Option<Processes>, address: &str) -> Server {
+    let address = address.to_owned();
+    let found = tokio::task::spawn_blocking(move || Server::of(processes, &address)).await;
+    found.unwrap_or(Server::Unknown)
 }
 
 /// The workers for an arm, not yet started.

@@ -34,7 +34,6 @@ pub use greeting::{Greeting, greeting};
 pub use probe::probe;
 pub use process::RunningServer;
 pub use queue::QueueSampler;
-pub(crate) use resources::cpu_ticks;
 pub use resources::{Processes, ResourceSample, ResourceSampler, Usage, usage_of};
 pub use status::{Present, ServerTimes, durability, lists_messages, present, server_times};
 pub use store::{RunningStore, StoreChoice};

@@ -126,7 +126,7 @@ const OWN: [usize; 2] = [11, 12];
 const ENDED_CHILDREN: [usize; 2] = [13, 14];
 
 /// The CPU ticks of a process, user and system.
-pub(crate) fn cpu_ticks(stat: &str) -> Option<u64> {
+fn cpu_ticks(stat: &str) -> Option<u64> {
     ticks(stat, OWN)
 }
 

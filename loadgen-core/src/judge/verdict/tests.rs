@@ -250,7 +250,7 @@ fn machine(disturbed: &[usize]) -> Vec<MachineSecond> {
     (0..20)
         .map(|second| MachineSecond {
             disturbed: disturbed.contains(&second),
-            cause: disturbed.contains(&second).then_some(Cause::Strangers),
+            cause: disturbed.contains(&second).then_some(Cause::Waited),
             ..MachineSecond::default()
         })
         .collect()
@@ -305,12 +305,12 @@ fn rule_10_a_machine_that_was_taken_most_of_the_time_makes_a_run_invalid() {
     assert_eq!(judgement.verdict, Verdict::Invalid, "{judgement:?}");
     assert_eq!(
         judgement.reasons[0].to_string(),
-        "11 of 20 seconds were disturbed (in 11 other processes had processors that the run needed): these numbers say \
+        "11 of 20 seconds were disturbed (in 11 other processes had the processors that the run waited for): these numbers say \
          nothing about the server; run it where nothing else runs, or judge every second with --no-machine-check"
     );
     assert_eq!(
         judgement.reasons[0].told_of_the_machine(),
-        "11 of 20 seconds were disturbed (in 11 other processes had processors that the run needed)"
+        "11 of 20 seconds were disturbed (in 11 other processes had the processors that the run waited for)"
     );
 }
 

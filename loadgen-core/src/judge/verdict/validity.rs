@@ -69,7 +69,7 @@ pub(super) fn saturation(trial: &Trial<'_>) -> Option<Reason> {
     Some(Reason::Saturated {
         seconds: worst,
         of: measured.len(),
-        charged: sends > 0 && !more_than(LATE_ALONE, late, sends),
+        charged: !observed.elsewhere && sends > 0 && !more_than(LATE_ALONE, late, sends),
     })
 }
 

@@ -90,7 +90,7 @@ pub(super) fn left_out(run: &Run) -> Option<String> {
         _ => "The verdict and the times above leave them out; charts and tables show all seconds",
     };
     Some(format!(
-        "{disturbed} of {all} seconds were disturbed: other processes or the hypervisor had the machine. {what}."
+        "{disturbed} of {all} seconds were disturbed: something outside held the run up. {what}."
     ))
 }
 

@@ -1,31 +1,33 @@
-//! The machine's own testimony, second by second: the CPU that the hypervisor and strangers took from the run.
+//! The machine's own testimony, second by second: what kept the run from going on that was not its own doing.
 //!
-//! A window that is called disturbed says nothing about the server. It is called so by this evidence alone, never by
+//! A second that is called disturbed says nothing against the server. It is called so by this evidence alone, never by
 //! the latencies in it (`docs/MEASUREMENT.md`, rule 10).
 
 mod hiccup;
+mod processors;
+mod quota;
+mod server;
+mod threads;
 
 use std::{
-    collections::BTreeMap,
     fs,
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread,
     time::{Duration, Instant},
 };
 
-pub use self::hiccup::HiccupMonitor;
-use crate::{
-    observed::{Cause, MachineSecond},
-    rig::{Processes, cpu_ticks},
+pub use self::{hiccup::HiccupMonitor, server::Server};
+use self::{
+    processors::Processors,
+    quota::{Quotas, Throttled},
+    threads::{LongWaits, Threads},
 };
+use crate::{model::Nanos, observed::MachineSecond, rig::Processes};
 
 /// The length of a window.
 const SECOND: Duration = Duration::from_secs(1);
-/// Of all cores' time in a second, as much stolen by the hypervisor as makes the second disturbed: 100 ms on two cores.
-/// Bursts of 5 to 10 ms are the everyday life of a virtual machine and stay charged.
-const STOLEN: f64 = 0.05;
-/// Of all cores' time in a second, as much used by processes that are no part of the run as makes it disturbed.
-const FOREIGN: f64 = 0.15;
+/// How often waits are looked at: a wait of the promise's length is half of it.
+const STEP: Duration = Duration::from_millis(10);
 /// Databases on this machine are part of what is measured, whoever started them.
 const DATABASES: [&str; 2] = ["mongod", "mongos"];
 
@@ -37,18 +39,17 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    /// Watches from `start` on, a second at a time. `own` are the processes of the run, this one included; `None` where
-    /// nobody knows which process the server is: then all that is used may be the run's.
+    /// Watches from `start` on, a second at a time.
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(start: Instant, own: Option<Vec<Processes>>) -> std::io::Result<Self> {
+    pub fn start(start: Instant, server: Server) -> std::io::Result<Self> {
         let (stop, stopped) = mpsc::channel();
         let seconds = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&seconds);
         let thread = thread::Builder::new()
             .name("machine".to_owned())
-            .spawn(move || watch(start, own.as_deref(), &stopped, &seen))?;
+            .spawn(move || watch(start, &Kernel::of(server), &stopped, &seen))?;
         Ok(Self {
             stop,
             thread,
@@ -74,7 +75,7 @@ impl Monitor {
 
 fn watch(
     start: Instant,
-    own: Option<&[Processes]>,
+    kernel: &Kernel,
     stopped: &mpsc::Receiver<()>,
     seen: &Mutex<Vec<MachineSecond>>,
 ) {
@@ -85,15 +86,27 @@ fn watch(
     if !until(start) {
         return;
     }
-    let mut before = Counted::now(own);
+    let mut waits = LongWaits::default();
+    let mut before = kernel.now();
     for second in 1.. {
         let due = start + SECOND * second;
-        let goes_on = until(due);
-        let after = Counted::now(own);
+        waits.refresh(&kernel.run());
+        let mut waited = 0;
+        let goes_on = loop {
+            let now = Instant::now();
+            waited += waits.step(now);
+            if now >= due {
+                break true;
+            }
+            if !until(due.min(now + STEP)) {
+                break false;
+            }
+        };
+        let after = kernel.now();
         let most_of_it = Instant::now() + SECOND / 2 >= due;
         if goes_on || most_of_it {
             let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-            seen.push(after.since(&before));
+            seen.push(kernel.between(&before, &after, waited));
         }
         if !goes_on {
             return;
@@ -102,78 +115,79 @@ fn watch(
     }
 }
 
-/// The kernel's counters at a moment, in clock ticks.
-#[derive(Debug, Clone, Default, PartialEq)]
-struct Counted {
-    busy: u64,
-    idle: u64,
-    stolen: u64,
-    /// By process: one that ends must not look as if it gave time back. `None`: everybody may belong to the run.
-    own: Option<BTreeMap<u32, u64>>,
+/// What the kernel is asked.
+struct Kernel {
+    server: Server,
+    quotas: Quotas,
 }
 
-impl Counted {
-    fn now(own: Option<&[Processes]>) -> Self {
-        let mut counted = fs::read_to_string("/proc/stat")
-            .ok()
-            .and_then(|stat| Self::parse(&stat))
-            .unwrap_or_default();
-        counted.own = own.map(|own| {
-            own.iter()
-                .flat_map(|processes| processes.ids())
-                .chain(databases())
-                .filter_map(|pid| {
-                    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-                    Some((pid, cpu_ticks(&stat)?))
-                })
-                .collect()
-        });
-        counted
-    }
+/// What it has counted until a moment.
+#[derive(Debug, Clone)]
+struct Counted {
+    at: Instant,
+    processors: Processors,
+    /// Of the run's own processes.
+    threads: Threads,
+    throttled: Throttled,
+}
 
-    /// The first line of `/proc/stat`: user, nice, system, idle, iowait, irq, softirq, steal (proc(5)).
-    fn parse(stat: &str) -> Option<Self> {
-        let line = stat.lines().find_map(|line| line.strip_prefix("cpu "))?;
-        let ticks: Vec<u64> = line
-            .split_ascii_whitespace()
-            .map(|ticks| ticks.parse().ok())
-            .collect::<Option<_>>()?;
-        let &[user, nice, system, idle, iowait, irq, softirq, stolen, ..] = ticks.as_slice() else {
-            return None;
-        };
-        Some(Self {
-            busy: user + nice + system + irq + softirq,
-            idle: idle + iowait,
-            stolen,
-            own: None,
-        })
-    }
-
-    fn since(&self, before: &Self) -> MachineSecond {
-        let busy = self.busy.saturating_sub(before.busy);
-        let stolen = self.stolen.saturating_sub(before.stolen);
-        let all = busy + stolen + self.idle.saturating_sub(before.idle);
-        let own = match (&self.own, &before.own) {
-            (Some(after), Some(before)) => after
-                .iter()
-                .filter_map(|(pid, ticks)| Some(ticks.saturating_sub(*before.get(pid)?)))
-                .sum(),
-            _ => busy,
-        };
-        let share = |ticks: u64| ticks as f64 / all.max(1) as f64;
-        let (stolen, foreign) = (share(stolen), share(busy.saturating_sub(own)));
-        let cause = if stolen >= STOLEN {
-            Some(Cause::Stolen)
-        } else {
-            (foreign >= FOREIGN).then_some(Cause::Strangers)
-        };
-        MachineSecond {
-            busy: share(busy),
-            stolen,
-            foreign,
-            disturbed: cause.is_some(),
-            cause,
+impl Kernel {
+    fn of(server: Server) -> Self {
+        Self {
+            server,
+            quotas: Quotas::own(),
         }
+    }
+
+    /// The generator and the server, as far as it is known.
+    fn run(&self) -> Vec<u32> {
+        let server: &[Processes] = match &self.server {
+            Server::Here(server) => server,
+            Server::Unknown | Server::Elsewhere => &[],
+        };
+        let server = server.iter().flat_map(|processes| processes.ids());
+        std::iter::once(std::process::id()).chain(server).collect()
+    }
+
+    fn now(&self) -> Counted {
+        let threads = match &self.server {
+            Server::Here(_) => Threads::now(self.run().into_iter().chain(databases())),
+            Server::Unknown | Server::Elsewhere => Threads::now(self.run().into_iter()),
+        };
+        Counted {
+            processors: Processors::now(),
+            threads,
+            throttled: self.quotas.now(),
+            // Last: what the reading took belongs to the second that it ends.
+            at: Instant::now(),
+        }
+    }
+
+    /// What happened between two readings, with how long a thread of the run waited meanwhile.
+    fn between(&self, before: &Counted, after: &Counted, waited: Nanos) -> MachineSecond {
+        let used = after.processors.since(before.processors);
+        let elapsed = after.at.saturating_duration_since(before.at).as_secs_f64();
+        let ran = after.threads.ran_since(&before.threads) as f64 / 1e9;
+        let all = used.cores * elapsed;
+        // Interrupts are nobody's: as a rule they are for what the run itself sends.
+        let others = ((used.busy - used.interrupts) * all - ran).max(0.0);
+        let others = match self.server {
+            Server::Unknown => 0.0,
+            Server::Here(_) | Server::Elsewhere => others,
+        };
+        let second = MachineSecond {
+            busy: used.busy,
+            stolen: used.stolen,
+            foreign: others / all.max(f64::MIN_POSITIVE),
+            waited: waited as f64 / 1e9,
+            throttled: after.throttled.since(before.throttled).as_secs_f64(),
+            ..MachineSecond::default()
+        };
+        let second = match self.server {
+            Server::Elsewhere => second.waiting_for(all, used.cores),
+            Server::Here(_) | Server::Unknown => second.waiting_for(others, used.cores),
+        };
+        second.weighed()
     }
 }
 
@@ -191,73 +205,81 @@ fn databases() -> impl Iterator<Item = u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{threads::Times, *};
+    use crate::observed::Cause;
 
-    fn counted(busy: u64, idle: u64, stolen: u64, own: &[(u32, u64)]) -> Counted {
-        Counted {
-            busy,
-            idle,
-            stolen,
-            own: Some(own.iter().copied().collect()),
-        }
+    /// A second apart on two cores: what was used of them in seconds, how long the generator ran and waited, and how
+    /// much the hypervisor took.
+    fn second(server: Server, used: f64, ran: f64, waited: f64, stolen: f64) -> MachineSecond {
+        let start = Instant::now();
+        let ticks = |seconds: f64| (seconds * 100.0) as u64;
+        let counted = |used: f64, stolen: f64, ran: f64, at: Instant| Counted {
+            at,
+            processors: Processors::of(
+                2,
+                ticks(used),
+                ticks(10.0 + 2.0 * (at - start).as_secs_f64() - used - stolen),
+                ticks(stolen),
+            ),
+            threads: Threads(
+                [(
+                    1,
+                    [(
+                        1,
+                        Times {
+                            ran: (ran * 1e9) as u64,
+                            waited: 0,
+                        },
+                    )]
+                    .into(),
+                )]
+                .into(),
+            ),
+            throttled: Throttled::default(),
+        };
+        let kernel = Kernel {
+            server,
+            quotas: Quotas::default(),
+        };
+        kernel.between(
+            &counted(0.0, 0.0, 0.0, start),
+            &counted(used, stolen, ran, start + SECOND),
+            (waited * 1e9) as u64,
+        )
     }
 
     #[test]
-    fn the_kernels_line_is_read() {
-        let stat = "cpu  10 20 30 400 5 6 7 8 0 0\ncpu0 1 2 3 4 5 6 7 8 0 0\n";
-        assert_eq!(
-            Counted::parse(stat),
-            Some(Counted {
-                own: None,
-                ..counted(73, 405, 8, &[])
-            })
-        );
-        assert_eq!(Counted::parse("intr 1 2 3\n"), None);
-    }
-
-    #[test]
-    fn rule_10_what_the_run_itself_uses_is_not_foreign() {
-        let before = counted(1_000, 5_000, 0, &[(1, 100), (2, 50)]);
-        let second = counted(1_180, 5_020, 0, &[(1, 200), (2, 130)]).since(&before);
-        assert_eq!((second.busy, second.foreign), (0.9, 0.0));
-        assert!(!second.disturbed);
-    }
-
-    #[test]
-    fn rule_10_strangers_and_the_hypervisor_disturb() {
-        let before = counted(1_000, 5_000, 0, &[(1, 100)]);
-        let strangers = counted(1_200, 5_000, 0, &[(1, 200)]).since(&before);
-        assert!(strangers.disturbed && strangers.foreign == 0.5);
-        let stolen = counted(1_100, 5_090, 10, &[(1, 200)]).since(&before);
-        assert!(stolen.disturbed && stolen.foreign == 0.0);
+    fn rule_10_a_wait_is_charged_to_the_others_that_ran_meanwhile() {
+        let own = || Server::Here(vec![Processes::One(1)]);
+        let waited = second(own(), 2.0, 0.8, 0.3, 0.0);
+        assert_eq!(waited.cause, Some(Cause::Waited), "{waited:?}");
+        assert!((waited.foreign - 0.6).abs() < 0.01, "{waited:?}");
+        // The run's own threads had the processors.
+        let starved = second(own(), 2.0, 1.95, 0.5, 0.0);
+        assert_eq!(starved.cause, None, "{starved:?}");
+        // Others ran, and nobody had to wait for them.
+        let beside = second(own(), 1.5, 0.5, 0.004, 0.0);
+        assert_eq!(beside.cause, None, "{beside:?}");
+        assert_eq!(second(own(), 0.5, 0.5, 0.0, 0.2).cause, Some(Cause::Stolen));
     }
 
     #[test]
     fn rule_10_where_nobody_knows_the_server_nobody_is_a_stranger() {
-        let before = Counted {
-            own: None,
-            ..counted(0, 0, 0, &[])
-        };
-        let second = Counted {
-            own: None,
-            ..counted(200, 0, 0, &[])
-        }
-        .since(&before);
-        assert_eq!((second.busy, second.foreign), (1.0, 0.0));
+        let second = second(Server::Unknown, 2.0, 0.5, 0.5, 0.0);
+        assert_eq!((second.cause, second.foreign), (None, 0.0));
     }
 
     #[test]
-    fn a_process_that_appears_counts_from_its_second_sample_on() {
-        let before = counted(0, 0, 0, &[]);
-        let second = counted(100, 100, 0, &[(7, 5_000)]).since(&before);
-        assert_eq!(second.foreign, 0.5);
+    fn rule_10_what_happens_to_the_generator_is_not_the_doing_of_a_server_elsewhere() {
+        let second = second(Server::Elsewhere, 1.0, 1.0, 0.2, 0.0);
+        assert_eq!(second.cause, Some(Cause::Waited));
     }
 
     #[test]
     fn rule_10_this_machine_is_watched_by_the_second() {
         let monitor = Monitor::start(
             Instant::now(),
-            Some(vec![Processes::One(std::process::id())]),
+            Server::Here(vec![Processes::One(std::process::id())]),
         )
         .unwrap();
         thread::sleep(Duration::from_millis(2_100));
