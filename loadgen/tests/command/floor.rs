@@ -4,7 +4,7 @@ use std::{path::Path, process::Stdio, thread, time::Duration};
 
 use serde_json::Value;
 
-use crate::{Bench, SMALL, ended};
+use crate::{Bench, SMALL, child_of, ended};
 
 const FLAGS: [&str; 5] = ["--store", "memory", "--no-machine-check", "--floor", "1s"];
 
@@ -91,7 +91,7 @@ fn a_run_that_is_killed_during_its_floor_leaves_no_relay_behind() {
         .unwrap();
     let relay = (0..200).find_map(|_| {
         thread::sleep(Duration::from_millis(50));
-        relay_of(child.id())
+        child_of(child.id(), "floor")
     });
     let relay = relay.unwrap_or_else(|| panic!("no relay appeared"));
     child.kill().unwrap();
@@ -101,19 +101,6 @@ fn a_run_that_is_killed_during_its_floor_leaves_no_relay_behind() {
         !Path::new(&format!("/proc/{relay}/exe")).exists()
     });
     assert!(gone, "the relay {relay} is still running");
-}
-
-/// The relay that a process has started.
-fn relay_of(parent: u32) -> Option<u32> {
-    let children = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"));
-    let children = children.unwrap_or_default();
-    children
-        .split_whitespace()
-        .filter_map(|child| child.parse().ok())
-        .find(|child: &u32| {
-            let line = std::fs::read(format!("/proc/{child}/cmdline")).unwrap_or_default();
-            line.ends_with(b"\0floor\0")
-        })
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod bad_input;
 mod bad_store;
 mod bad_target;
 mod clients;
+mod disturbed;
 mod floor;
 mod output;
 mod preview;
@@ -161,6 +162,23 @@ fn ended(child: Child) -> Ended {
         stdout: String::from_utf8(stdout).unwrap(),
         stderr: String::from_utf8(stderr).unwrap(),
     }
+}
+
+/// The process that another has started as `<program> <command> …`.
+fn child_of(parent: u32, command: &str) -> Option<u32> {
+    let threads = fs::read_dir(format!("/proc/{parent}/task")).ok()?;
+    let children = threads
+        .filter_map(|thread| fs::read_to_string(thread.ok()?.path().join("children")).ok())
+        .collect::<Vec<_>>()
+        .join(" ");
+    let mut children = children
+        .split_whitespace()
+        .filter_map(|child| child.parse().ok());
+    children.find(|child: &u32| {
+        let line = fs::read(format!("/proc/{child}/cmdline")).unwrap_or_default();
+        let mut words = line.split(|&byte| byte == 0);
+        words.nth(1) == Some(command.as_bytes())
+    })
 }
 
 /// Whether a process of this command line is running.
