@@ -144,18 +144,29 @@ pub fn compare(
         .map(|one| Asked::Of(one.subject))
         .collect();
     let judged: Vec<Number> = asked.iter().map(number).collect();
-    let are_times = asked
+    let times = asked
         .iter()
         .zip(&judged)
         .filter(|(asked, _)| !asked.is_count());
-    let ground = regression::Ground {
-        chance: timed.chance(are_times.map(|(_, number)| number)),
-        is_invalid: timed.is_invalid,
-        by_plain_ratio: insist.by_plain_ratio,
+    let values: Vec<_> = times.map(|(_, number)| number.values()).collect();
+    let mut chances = timed.sets.chances(&values).into_iter();
+    let judge = |((allowance, asked), number): ((&Allowance, &Asked), &Number)| {
+        let ground = regression::Ground {
+            chance: if asked.is_count() {
+                None
+            } else {
+                chances.next()
+            },
+            is_invalid: timed.is_invalid,
+            by_plain_ratio: insist.by_plain_ratio,
+        };
+        allowance.judge(number, ground)
     };
-    let judged = allowances.iter().zip(&judged);
-    let judged: Vec<Judged> = judged
-        .map(|(allowance, number)| allowance.judge(number, ground))
+    let judged: Vec<Judged> = allowances
+        .iter()
+        .zip(&asked)
+        .zip(&judged)
+        .map(judge)
         .collect();
     Ok(Comparison {
         sentence: headline::sentence(&numbers, chance, timed.runs()),
@@ -240,14 +251,9 @@ impl<'a> Timed<'a> {
         for (number, certain) in seen.iter_mut().zip(certain) {
             number.certain = certain;
         }
-        self.sets.chance(&values)
-    }
-
-    /// How often chance alone makes any of these differ as much; `None` of too few runs.
-    fn chance<'n>(&self, numbers: impl Iterator<Item = &'n Number>) -> Option<f64> {
-        let known = numbers.filter(|number| number.difference.is_some());
-        let values: Vec<_> = known.map(Number::values).collect();
-        self.sets.chance(&values)
+        let chances = self.sets.chances(&values).into_iter();
+        let enough = self.sets.are_enough();
+        enough.then(|| chances.fold(1.0, f64::min))
     }
 }
 

@@ -91,10 +91,10 @@ impl fmt::Display for Allowance {
     }
 }
 
-/// What all allowances of a comparison are judged on.
+/// What an allowance is judged on, beside its number.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Ground {
-    /// How often chance alone makes any number that has an allowance differ as much; `None` of too few runs.
+    /// How often chance alone makes any number that has an allowance differ as much as this one; `None` of a count.
     pub(super) chance: Option<f64>,
     /// Of one side, all times say nothing about the server.
     pub(super) is_invalid: bool,
@@ -139,7 +139,7 @@ impl Allowance {
             Some((low, high)) => match (over(low), over(high)) {
                 (true, true) => match ground.chance {
                     // Of many numbers, one lies beyond its own interval now and then.
-                    Some(chance) if is_time && chance > CHANCE => {
+                    Some(chance) if chance > CHANCE => {
                         let chance = 100.0 * chance;
                         (
                             Verdict::Inconclusive,
@@ -279,7 +279,7 @@ mod tests {
     fn a_number_without_an_interval_fails_on_request_only() {
         let number = latency(1e6, 9e6, None);
         let ground = Ground {
-            chance: None,
+            chance: Some(1.0),
             ..GROUND
         };
         assert_eq!(

@@ -1,7 +1,8 @@
 //! How often chance alone, sharing the same runs out, makes any of several numbers differ as much.
 //!
-//! Westfall and Young, Resampling-Based Multiple Testing: the largest of all numbers' differences, each in its own spread, in
-//! every way to share the runs out. Numbers that move together are counted as what they are, since they are shared out together.
+//! Westfall and Young, Resampling-Based Multiple Testing: each number's difference against the largest of all numbers', each in
+//! its own spread, in every way to share the runs out. Numbers that move together are counted as what they are, since they are
+//! shared out together.
 
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
@@ -17,8 +18,8 @@ const SEED: u64 = 0x5eed;
 /// Two sums of the same numbers in another order.
 const HAIR: f64 = 1e-9;
 
-/// Of two sets.
-pub(super) fn of_sets(base: usize, change: usize, numbers: &[Values]) -> f64 {
+/// Of two sets, number by number.
+pub(super) fn of_sets(base: usize, change: usize, numbers: &[Values]) -> Vec<f64> {
     let scaled = |values: &Values| {
         let all: Vec<f64> = values.base.iter().chain(&values.change).copied().collect();
         if all.iter().all(|value| *value == all[0]) {
@@ -27,12 +28,12 @@ pub(super) fn of_sets(base: usize, change: usize, numbers: &[Values]) -> f64 {
         let mean = all.iter().sum::<f64>() / all.len() as f64;
         in_own_spread(all.into_iter().map(|value| value - mean).collect())
     };
-    let numbers: Vec<Vec<f64>> = numbers.iter().filter_map(scaled).collect();
+    let numbers: Vec<Option<Vec<f64>>> = numbers.iter().map(scaled).collect();
     let runs = base + change;
     // The sum of one side says it all: the other is what is left, since all of them together are zero.
     let mut signs = vec![0.0; base];
     signs.resize(runs, 1.0);
-    share(
+    shares(
         &numbers,
         signs,
         binomial(runs as u64, base as u64),
@@ -44,14 +45,14 @@ pub(super) fn of_sets(base: usize, change: usize, numbers: &[Values]) -> f64 {
     )
 }
 
-/// Of pairs: in each, either run might have been the other.
-pub(super) fn of_pairs(pairs: usize, numbers: &[Values]) -> f64 {
-    let numbers: Vec<Vec<f64>> = numbers
-        .iter()
-        .filter_map(|values| in_own_spread(values.differences()))
+/// Of pairs, number by number: in each pair, either run might have been the other.
+pub(super) fn of_pairs(pairs: usize, numbers: &[Values]) -> Vec<f64> {
+    let numbers = numbers.iter();
+    let numbers: Vec<Option<Vec<f64>>> = numbers
+        .map(|values| in_own_spread(values.differences()))
         .collect();
     let ways = 1_u64.checked_shl(pairs as u32).unwrap_or(u64::MAX);
-    share(&numbers, vec![1.0; pairs], ways, |signs, way| match way {
+    shares(&numbers, vec![1.0; pairs], ways, |signs, way| match way {
         // Counts in binary.
         Way::Next => {
             for sign in signs {
@@ -79,34 +80,38 @@ enum Way<'a> {
     Any(&'a mut ChaCha8Rng),
 }
 
-/// The share of ways, beginning with the observed one, whose largest difference is as large as the observed.
-fn share(
-    numbers: &[Vec<f64>],
+/// Of each number, the share of ways, beginning with the observed one, in which any differs as much as it does in that; 1 of what
+/// is the same in all runs.
+fn shares(
+    numbers: &[Option<Vec<f64>>],
     mut signs: Vec<f64>,
     ways: u64,
     mut go: impl FnMut(&mut [f64], Way<'_>),
-) -> f64 {
-    let observed = largest(numbers, &signs) - HAIR;
+) -> Vec<f64> {
+    let known: Vec<&Vec<f64>> = numbers.iter().flatten().collect();
+    let observed = numbers
+        .iter()
+        .map(|number| Some(size(number.as_ref()?, &signs) - HAIR));
+    let observed: Vec<Option<f64>> = observed.collect();
     let all = ways <= MOST_WAYS;
     let mut rng = ChaCha8Rng::seed_from_u64(SEED);
-    let (mut as_large, ways) = (1_u64, if all { ways } else { DRAWN });
+    let ways = if all { ways } else { DRAWN };
+    let mut as_large = vec![1_u64; numbers.len()];
     for _ in 1..ways {
         go(&mut signs, if all { Way::Next } else { Way::Any(&mut rng) });
-        as_large += u64::from(largest(numbers, &signs) >= observed);
+        let sizes = known.iter().map(|number| size(number, &signs));
+        let largest = sizes.fold(0.0, f64::max);
+        for (as_large, observed) in as_large.iter_mut().zip(&observed) {
+            *as_large += u64::from(observed.is_none_or(|observed| largest >= observed));
+        }
     }
-    as_large as f64 / ways as f64
+    let share = |as_large| as_large as f64 / ways as f64;
+    as_large.into_iter().map(share).collect()
 }
 
-fn largest(numbers: &[Vec<f64>], signs: &[f64]) -> f64 {
-    let sum = |number: &Vec<f64>| {
-        number
-            .iter()
-            .zip(signs)
-            .map(|(value, sign)| value * sign)
-            .sum::<f64>()
-            .abs()
-    };
-    numbers.iter().map(sum).fold(0.0, f64::max)
+fn size(number: &[f64], signs: &[f64]) -> f64 {
+    let signed = number.iter().zip(signs).map(|(value, sign)| value * sign);
+    signed.sum::<f64>().abs()
 }
 
 /// Divided by their root mean square; `None` of what is the same in all runs.

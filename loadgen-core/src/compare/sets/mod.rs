@@ -141,32 +141,32 @@ impl Sets {
         })
     }
 
-    /// Which of these numbers differ for certain: none, unless all together differ more than chance makes them; then each that
-    /// does so by its own interval.
+    /// Which of these numbers differ for certain: those that differ more than chance makes any of them, and whose own interval
+    /// leaves zero out.
     ///
-    /// Where nothing changed, any is certain in 5 % of comparisons at most.
+    /// That any is certain which did not change happens in 5 % of comparisons at most, whatever became of the others.
     pub fn certain(&self, numbers: &[Values]) -> Vec<bool> {
-        let some = self.chance(numbers).is_some_and(|chance| chance <= CHANCE);
         let excludes_none = |values| {
             let interval = self.shift(values)?.interval;
             interval.map(|(low, high)| 0.0 < low || high < 0.0)
         };
-        let numbers = numbers.iter();
-        numbers
-            .map(|values| some && excludes_none(values).unwrap_or(false))
+        let chances = self.chances(numbers).into_iter().zip(numbers);
+        chances
+            .map(|(chance, values)| chance <= CHANCE && excludes_none(values).unwrap_or(false))
             .collect()
     }
 
-    /// In which share of all ways to share the runs out any of these numbers would differ as much; `None` of too few runs.
+    /// Of each of these numbers, in which share of all ways to share the runs out any of them would differ as much as it does; 1
+    /// of too few runs.
     ///
-    /// Where nothing changed, this is no more than a share in no more than that share of comparisons, however many numbers there
-    /// are and however they hang together.
-    pub fn chance(&self, numbers: &[Values]) -> Option<f64> {
-        self.outside?;
-        Some(match self.design {
+    /// Of numbers that did not change, the smallest of these is no more than a share in no more than that share of comparisons,
+    /// however many numbers there are and however they hang together.
+    pub fn chances(&self, numbers: &[Values]) -> Vec<f64> {
+        match self.design {
+            _ if !self.are_enough() => vec![1.0; numbers.len()],
             Design::Pairs => chance::of_pairs(self.base, numbers),
             Design::Apart => chance::of_sets(self.base, self.change, numbers),
-        })
+        }
     }
 }
 
@@ -233,7 +233,7 @@ mod tests {
             let sets = Sets::new(Design::Apart, base, change);
             let some = values(&vec![1.0; base], &vec![2.0; change]);
             assert_eq!(sets.shift(&some).unwrap().interval, None, "{base} {change}");
-            assert_eq!(sets.chance(&[some]), None);
+            assert_eq!(sets.chances(&[some]), [1.0]);
         }
         for (base, change) in [(FEWEST, FEWEST), (3, 5), (2, 8), (20, 20), (60, 40)] {
             assert!(
@@ -254,18 +254,21 @@ mod tests {
         let mixed = values(&[1.0, 4.0, 2.0, 3.0], &[2.5, 1.5, 3.5, 2.0]);
         let same = values(&[1.0; 4], &[1.0; 4]);
         // The two ways of 70 that put these four together.
-        let chance = |numbers: &[Values]| sets.chance(numbers).unwrap();
+        let chance = |numbers: &[Values]| sets.chances(numbers).into_iter().fold(1.0, f64::min);
         assert!((chance(std::slice::from_ref(&apart)) - 2.0 / 70.0).abs() < 1e-9);
         assert!((chance(&[mixed.clone(), apart.clone(), same.clone()]) - 2.0 / 70.0).abs() < 1e-9);
-        assert!(chance(&[mixed]) > 0.5);
+        assert!(chance(std::slice::from_ref(&mixed)) > 0.5);
         assert_eq!(chance(&[same]), 1.0);
         assert_eq!(chance(&[]), 1.0);
+        // What differs for certain makes nothing else certain.
+        let chances = sets.chances(&[mixed.clone(), apart.clone()]);
+        assert!(chances[0] > 0.5 && chances[1] < 0.03, "{chances:?}");
         let sets = Sets::new(Design::Pairs, 6, 6);
         let pairs = values(
             &[1.0, 9.0, 3.0, 5.0, 7.0, 2.0],
             &[1.1, 9.2, 3.1, 5.2, 7.1, 2.2],
         );
-        assert!((sets.chance(&[pairs]).unwrap() - 2.0 / 64.0).abs() < 1e-9);
+        assert!((sets.chances(&[pairs])[0] - 2.0 / 64.0).abs() < 1e-9);
     }
 
     #[test]
@@ -273,12 +276,12 @@ mod tests {
         let runs: Vec<f64> = (0..30).map(|i| f64::from(i * 7 % 30)).collect();
         let sets = Sets::new(Design::Apart, 15, 15);
         let mixed = values(&runs[..15], &runs[15..]);
-        let chance = sets.chance(std::slice::from_ref(&mixed)).unwrap();
+        let chance = sets.chances(std::slice::from_ref(&mixed))[0];
         assert!(chance > 0.05, "{chance}");
         let apart = Values {
             change: mixed.change.iter().map(|value| value + 40.0).collect(),
             ..mixed
         };
-        assert!(sets.chance(&[apart]).unwrap() < 0.001);
+        assert!(sets.chances(&[apart])[0] < 0.001);
     }
 }
