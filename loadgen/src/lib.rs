@@ -1,6 +1,7 @@
 //! The load generator: replays chat scenarios, measures delivery latency, accounts for every message, gives a verdict.
 
 pub mod command;
+pub mod dial;
 pub mod drive;
 pub mod experiment;
 pub mod rig;

@@ -12,7 +12,7 @@ use std::{
 };
 
 /// The rooms from the ground up. A room may import those that come before it, but for what [`APART`] keeps apart.
-const ROOMS: [&str; 13] = [
+const ROOMS: [&str; 14] = [
     "model",
     "scenario",
     "plan",
@@ -21,6 +21,7 @@ const ROOMS: [&str; 13] = [
     "result",
     "report",
     "compare",
+    "dial",
     "rig",
     "drive",
     "experiment",
@@ -29,10 +30,11 @@ const ROOMS: [&str; 13] = [
 ];
 
 /// Rooms that know nothing of each other: what is measured, who measures it, and what is said of it.
-const APART: [(&str, &str); 4] = [
+const APART: [(&str, &str); 5] = [
     ("drive", "rig"),
     ("drive", "report"),
     ("rig", "report"),
+    ("dial", "report"),
     ("experiment", "report"),
 ];
 

@@ -8,7 +8,11 @@
 use std::process::Command;
 
 use bson::{doc, oid::ObjectId};
-use loadgen::rig::{RunningStore, StoreChoice, TargetError};
+use loadgen::{
+    dial::{Caller, Endpoint, Target},
+    rig::{RunningStore, StoreChoice, TargetError},
+    scenario::Connections,
+};
 use mongodb::Client;
 
 use crate::measuring::{Measuring, containers_of, docker_is_there, image, mongod_is_there};
@@ -47,8 +51,11 @@ async fn stores_and_reads_back(store: RunningStore) {
         .await
         .unwrap();
     let mut found = Vec::new();
+    let target = Target::started_here("http://127.0.0.1:1", &Connections::default()).unwrap();
+    let asker = Caller::nobody(&target);
+    let unused = Endpoint::resolve(target, asker).await.unwrap();
     store
-        .audit("http://unused")
+        .audit(&unused)
         .visit("run.1", &mut |message| found.push(message))
         .await
         .unwrap();

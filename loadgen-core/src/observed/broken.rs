@@ -29,9 +29,12 @@ pub enum Closed {
     /// The server stopped its heartbeats.
     #[error("no heartbeat from the server for {} ms", .0.as_millis())]
     Silent(Duration),
-    /// What came is not the protocol.
-    #[error("protocol violation: {}", escaped(.0))]
+    /// What came is not the protocol, so that it was closed here.
+    #[error("closed by this program, since what came is against the protocol: {}", escaped(.0))]
     Protocol(String),
+    /// The server did not read what was sent to it, so that it was closed here: so many bytes may wait.
+    #[error("closed by this program, since the server let more than {0} bytes of it wait")]
+    Overfull(usize),
     /// A user who came, or came back, in mid-run could not connect.
     #[error("could not connect: {}", escaped(.0))]
     NotConnected(String),

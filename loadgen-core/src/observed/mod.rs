@@ -2,6 +2,7 @@
 
 mod broken;
 mod first;
+mod ignored;
 pub mod ledger;
 pub mod machine;
 pub mod presence;
@@ -15,6 +16,7 @@ use std::{collections::BTreeMap, sync::Arc};
 pub use self::{
     broken::{Broken, Closed},
     first::First,
+    ignored::Ignored,
     ledger::Ledger,
     machine::{Cause, Hiccups, MachineSecond},
     presence::{Entry, Step},
@@ -40,6 +42,8 @@ pub struct Observed {
     pub ledger: Arc<Ledger>,
     /// What came and belongs nowhere.
     pub strays: Strays,
+    /// What came, is legal, and is nobody's here.
+    pub ignored: Ignored,
     /// Who came and went in mid-run, each user's steps in the order of time.
     pub presence: Vec<Entry>,
     /// Connections that nobody here closed, and that ended.
@@ -86,6 +90,7 @@ impl Observed {
             recorded,
             ledger,
             strays: Strays::default(),
+            ignored: Ignored::default(),
             presence: Vec::new(),
             broken: First::default(),
             threads: BTreeMap::new(),
@@ -107,6 +112,7 @@ impl Observed {
         self.recorded.merge(other.recorded);
         self.ledger.merge(&other.ledger);
         self.strays.merge(other.strays);
+        self.ignored.merge(other.ignored);
         self.presence.extend(other.presence);
         // Stable: each user's steps stay in their order.
         self.presence.sort_by_key(|entry| entry.user);

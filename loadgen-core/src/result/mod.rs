@@ -181,6 +181,9 @@ pub struct Run {
     pub totals: Totals,
     /// What the checks found: each is a broken promise.
     pub findings: Vec<Finding>,
+    /// What came, is legal and was nobody's: by name, as of an event that the names above don't have, how often.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub ignored: BTreeMap<String, u64>,
     /// Whether confirmed messages could be looked up in the store.
     pub audited: bool,
     /// One for each metric that has samples or should have.

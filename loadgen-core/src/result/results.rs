@@ -70,6 +70,7 @@ pub fn run(about: About<'_>, observed: Observed, account: Account, judgement: Ju
         floor: None,
         totals: account.totals,
         findings: account.findings,
+        ignored: observed.ignored.counts().clone(),
         audited: observed.stored.found().is_some(),
         metrics: metrics(recorded, &account.missing),
         windows: windows(&observed, &account.missing),

@@ -1,7 +1,11 @@
 //! How users connect, and the tokens that say who they are.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::{Pattern, Template};
 
 /// How users connect.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -10,6 +14,14 @@ pub struct Connections {
     pub transport: Transport,
     /// Where their tokens come from.
     pub token: Token,
+    /// Where on its host the server listens; `None`: at `/socket.io/`.
+    pub path: Option<Template>,
+    /// What is added to the query of each request.
+    pub query: Vec<(String, Template)>,
+    /// What is added to the headers of each request.
+    pub headers: Vec<(String, Template)>,
+    /// What users say in the Socket.IO CONNECT, an object; `None`: `{ "token": … }`.
+    pub auth: Option<Pattern>,
 }
 
 /// A transport of Engine.IO.
@@ -45,7 +57,7 @@ pub enum Token {
     #[default]
     UserId,
     /// A text in which `{id}` stands for the user's id and `{index}` for its number.
-    Template(String),
+    Template(Template),
     /// Users that the server knows already, from a file: as many as the population has, or more.
     Known(Vec<KnownUser>),
     /// A JSON Web Token, HS256, with the user's id in the claim `id`, signed with this secret.
@@ -59,4 +71,6 @@ pub struct KnownUser {
     pub id: String,
     /// What the user shows when it logs in.
     pub token: String,
+    /// What the file says of the user beside that, by column.
+    pub columns: BTreeMap<String, String>,
 }

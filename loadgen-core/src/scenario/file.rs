@@ -159,6 +159,76 @@ pub(super) struct FileConnections {
     pub transport: Transport,
     /// Where a user's token comes from; default: the user's id.
     pub token: Option<Placed<FileToken>>,
+    /// Where on its host the server listens; default "/socket.io/".
+    pub path: Option<Placed<String>>,
+    /// What is added to the query of each request, by name.
+    #[serde(default)]
+    pub query: BTreeMap<String, Placed<FileText>>,
+    /// What is added to the headers of each request, by name.
+    #[serde(default)]
+    pub headers: BTreeMap<String, Placed<FileText>>,
+    /// What users say in the Socket.IO CONNECT: a table of any shape; default { token = "{token}" }.
+    pub auth: Option<Placed<FileAuth>>,
+}
+
+/// A text; a number or a switch is taken as its text.
+pub(super) struct FileText(pub String);
+
+impl<'de> Deserialize<'de> for FileText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match serde_json::Value::deserialize(deserializer)? {
+            serde_json::Value::String(text) => Ok(Self(text)),
+            scalar @ (serde_json::Value::Number(_) | serde_json::Value::Bool(_)) => {
+                Ok(Self(scalar.to_string()))
+            }
+            _ => Err(de::Error::custom(
+                "expected a text, a number, true or false",
+            )),
+        }
+    }
+}
+
+impl JsonSchema for FileText {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "FileText".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Scalar::json_schema(generator)
+    }
+}
+
+/// A JSON object of any shape.
+pub(super) struct FileAuth(pub serde_json::Value);
+
+impl<'de> Deserialize<'de> for FileAuth {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = serde_json::Value::deserialize(deserializer)?;
+        match value.is_object() {
+            true => Ok(Self(value)),
+            false => Err(de::Error::custom(
+                "expected a table, as in { token = \"{token}\" }: Socket.IO takes an object",
+            )),
+        }
+    }
+}
+
+impl JsonSchema for FileAuth {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "FileAuth".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "object" })
+    }
 }
 
 /// Where a user's token comes from: one of the three.
@@ -168,7 +238,7 @@ pub(super) struct FileConnections {
 pub(super) struct FileToken {
     /// A text in which {id} stands for the user's id and {index} for its number.
     pub template: Option<Placed<String>>,
-    /// A file of users that the server knows, one `id,token` a line; relative to this file.
+    /// A file of users that the server knows, CSV of `id,token` and, below a header row, of further columns; relative to this file.
     pub file: Option<Placed<String>>,
     /// The secret that signs JSON Web Tokens (HS256) with the user's id in the claim `id`.
     pub secret: Option<Placed<String>>,

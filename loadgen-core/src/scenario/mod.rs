@@ -11,6 +11,7 @@ mod population;
 mod rate;
 mod schema;
 mod sources;
+mod template;
 #[cfg(test)]
 mod tests;
 mod threshold;
@@ -31,6 +32,7 @@ use self::{file::File, sources::Sources, variables::Variables};
 use crate::model::{Delivery, Dialect, Vocabulary};
 
 pub use self::{
+    check::connections::{OWN_PARAMETERS, check_path},
     connections::{Connections, KnownUser, Token, Transport},
     error::{Located, ScenarioError},
     message::{Messages, Sizes},
@@ -38,6 +40,7 @@ pub use self::{
     population::{ChannelGroup, ChannelSize, Population, Zipf},
     rate::{Segment, expected, segments},
     schema::schema,
+    template::{Filling, Pattern, Template},
     threshold::{Comparison, Subject, Threshold, parse_condition, parse_subject},
     units::{Often, Range, Rate, Share, Size, Span},
     variables::Setting,

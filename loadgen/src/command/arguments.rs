@@ -1,6 +1,74 @@
 //! Arguments that several commands take.
 
-use crate::scenario::Setting;
+use std::path::PathBuf;
+
+use crate::{
+    dial::{Target, TargetMistake, Trust},
+    scenario::{Connections, Setting},
+};
+
+/// Where a running server is.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Where {
+    /// Measure a server that is running already, at http://host:port or https://host, instead of starting one. A path
+    /// behind it is the namespace; a user and a password before the host are sent as Basic.
+    #[arg(long, value_name = "URL")]
+    pub target: Option<String>,
+    /// Where the target listens on its host, instead of what the scenario says [default: /socket.io/].
+    #[arg(long)]
+    pub path: Option<String>,
+    /// Certificates that the target's is signed by, in PEM, instead of the system's.
+    #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
+    pub ca: Option<PathBuf>,
+    /// Trust whoever answers at the target, whatever certificate it shows.
+    #[arg(long)]
+    pub insecure: bool,
+    /// A certificate to show to the target, in PEM.
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub cert: Option<PathBuf>,
+    /// The private key of the certificate of --cert, in PEM.
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub key: Option<PathBuf>,
+}
+
+impl Where {
+    /// The target at a URL, checked together with what a scenario says of connections; `None`: there is none.
+    ///
+    /// # Errors
+    /// [`TargetMistake`] says what would be right.
+    pub fn target(
+        &self,
+        url: Option<&str>,
+        connections: &Connections,
+    ) -> Result<Option<Target>, TargetMistake> {
+        let about = [
+            ("--path", self.path.is_some()),
+            ("--ca", self.ca.is_some()),
+            ("--insecure", self.insecure),
+            ("--cert", self.cert.is_some()),
+        ];
+        let Some(url) = url else {
+            if let Some((flag, _)) = about.into_iter().find(|(_, given)| *given) {
+                return Err(TargetMistake::Other(format!(
+                    "{flag} says something of a target: name it with --target or --command"
+                )));
+            }
+            return match connections.path {
+                Some(_) => Err(TargetMistake::Other(
+                    "the scenario says at which `path` the server listens, and the one that is started here listens at /socket.io/: name a running one with --target"
+                        .to_owned(),
+                )),
+                None => Ok(None),
+            };
+        };
+        let trust = Trust {
+            ca: self.ca.clone(),
+            insecure: self.insecure,
+            identity: self.cert.clone().zip(self.key.clone()),
+        };
+        Target::new(url, connections, self.path.as_deref(), &trust).map(Some)
+    }
+}
 
 /// A variable's name and value.
 pub(super) fn setting(text: &str) -> Result<Setting, String> {

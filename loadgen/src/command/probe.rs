@@ -8,6 +8,7 @@ use super::{
     output::{failed, print, wrong},
 };
 use crate::{
+    dial::{Target, Trust},
     experiment,
     scenario::{Scenario, Setting},
 };
@@ -15,7 +16,7 @@ use crate::{
 /// Flags of `probe`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Where the server runs: http://host:port.
+    /// Where the server runs: http://host:port or https://host, with the namespace behind it.
     pub url: String,
     /// Two users of this scenario join and send one message, and the keys of its event map are shown that would fit.
     #[arg(long, value_name = "FILE")]
@@ -39,7 +40,12 @@ pub fn run(args: &Args) -> Result<Exit, Exit> {
         .enable_all()
         .build()
         .map_err(failed)?;
-    let probing = experiment::probe(&args.url, scenario.as_ref(), args.token.as_deref());
+    let connections = scenario
+        .as_ref()
+        .map(|scenario| scenario.connections.clone())
+        .unwrap_or_default();
+    let target = Target::new(&args.url, &connections, None, &Trust::default()).map_err(wrong)?;
+    let probing = experiment::probe(&target, scenario.as_ref(), args.token.as_deref());
     let seen = runtime.block_on(probing).map_err(failed)?;
     Ok(print(&seen.to_string()))
 }

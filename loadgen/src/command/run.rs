@@ -14,19 +14,20 @@ use clap::ValueEnum;
 use tokio::runtime::Builder;
 
 use super::{
-    arguments::{label, setting, words},
+    arguments::{Where, label, setting, words},
     exit_code::Exit,
     output::{self, OutputError, print},
     progress::{Progress, Silence},
 };
 use crate::{
+    dial::{Target, TargetMistake},
     drive::Driver,
     experiment::{self, Interrupt, Options, RunError, Watcher},
     model::{Delivery, Dialect},
     report::{self, Format},
     result::{Document, Report},
     rig::{StoreChoice, guard},
-    scenario::{Scenario, Setting, Span},
+    scenario::{Scenario, ScenarioError, Setting, Span},
 };
 
 /// The MongoDB image of a store in a container.
@@ -51,9 +52,9 @@ pub struct Args {
     /// The image of a MongoDB in a container.
     #[arg(long, env = "MONGO_IMAGE", default_value = MONGO_IMAGE)]
     pub mongo_image: String,
-    /// Measure a server that is running already, at http://host:port, instead of starting one.
-    #[arg(long, value_name = "URL")]
-    pub target: Option<String>,
+    /// Where a server runs that is measured instead of one that is started here.
+    #[command(flatten)]
+    pub place: Where,
     /// Start the target by a shell's command, as in 'PORT={port} node server.js', and end it with all its children.
     ///
     /// {port} is a free port, here and in --target [default then: http://127.0.0.1:{port}].
@@ -132,9 +133,10 @@ pub fn run(run: &Args) -> Result<Exit, Exit> {
         return Err(output::wrong(error));
     }
     // All files are checked before the first is run: a mistake in the last one is not found an hour later.
-    let load = |path| Scenario::load(path, &run.set).map(|scenario| with_flags(scenario, run));
-    let scenarios = run.scenarios.iter().map(|path| load(path));
-    let scenarios: Vec<Scenario> = scenarios.collect::<Result<_, _>>().map_err(output::wrong)?;
+    let (url, target_command) = target(run).map_err(output::wrong)?;
+    let scenarios = run.scenarios.iter();
+    let scenarios = scenarios.map(|path| read(path, run, url.as_deref()));
+    let scenarios: Vec<_> = scenarios.collect::<Result<_, _>>().map_err(output::wrong)?;
     can_be_left(&scenarios, run)?;
     let runtime = Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(output::failed)?;
@@ -142,7 +144,7 @@ pub fn run(run: &Args) -> Result<Exit, Exit> {
     let exit = runtime.block_on(async {
         let interrupt = Interrupt::listen().map_err(output::failed)?;
         tokio::select! {
-            exit = run_all(&scenarios, run, &interrupt) => Ok(exit),
+            exit = run_all(&scenarios, run, target_command, &interrupt) => Ok(exit),
             // The first signal ends the run in order; at the second one, what was started is removed and no more.
             () = interrupt.nth(2) => Ok(Exit::Inconclusive),
         }
@@ -156,6 +158,22 @@ fn repeated(labels: &[(String, String)]) -> Option<&str> {
     let mut known = BTreeSet::new();
     let mut keys = labels.iter().map(|(key, _)| key.as_str());
     keys.find(|key| !known.insert(*key))
+}
+
+/// A mistake in what is to be run.
+#[derive(Debug, thiserror::Error)]
+enum Mistake {
+    #[error(transparent)]
+    Scenario(#[from] ScenarioError),
+    #[error(transparent)]
+    Target(#[from] TargetMistake),
+}
+
+/// A scenario with the flags of the command line, and where it is to be measured.
+fn read(path: &Path, run: &Args, url: Option<&str>) -> Result<(Scenario, Option<Target>), Mistake> {
+    let scenario = with_flags(Scenario::load(path, &run.set)?, run);
+    let target = run.place.target(url, &scenario.connections)?;
+    Ok((scenario, target))
 }
 
 fn with_flags(mut scenario: Scenario, run: &Args) -> Scenario {
@@ -177,14 +195,17 @@ fn target(run: &Args) -> Result<(Option<String>, Option<String>), String> {
             ("--audit", run.audit.is_some()),
             ("--target-version", run.target_version.is_some()),
         ];
-        return match (&run.target, about.into_iter().find(|(_, given)| *given)) {
+        return match (
+            &run.place.target,
+            about.into_iter().find(|(_, given)| *given),
+        ) {
             (None, Some((flag, _))) => Err(format!(
                 "{flag} says something of a target: name it with --target or --command"
             )),
             (target, _) => Ok((target.clone(), None)),
         };
     };
-    let url = match &run.target {
+    let url = match &run.place.target {
         Some(url) => url.clone(),
         None if command.contains(PORT) => format!("http://127.0.0.1:{PORT}"),
         None => {
@@ -219,15 +240,16 @@ fn arm_guard() {
     }
 }
 
-async fn run_all(scenarios: &[Scenario], run: &Args, interrupt: &Interrupt) -> Exit {
-    let (target, target_command) = match target(run) {
-        Ok(target) => target,
-        Err(error) => return output::wrong(error),
-    };
+async fn run_all(
+    scenarios: &[(Scenario, Option<Target>)],
+    run: &Args,
+    target_command: Option<String>,
+    interrupt: &Interrupt,
+) -> Exit {
     let options = Options {
         store: run.store.clone(),
         mongo_image: run.mongo_image.clone(),
-        target,
+        target: None,
         target_version: run.target_version.clone(),
         target_command,
         audit: run.audit.clone(),
@@ -241,7 +263,11 @@ async fn run_all(scenarios: &[Scenario], run: &Args, interrupt: &Interrupt) -> E
     };
     let mut exit = Exit::Pass;
     let mut reports = Vec::new();
-    for scenario in scenarios {
+    for (scenario, target) in scenarios {
+        let options = Options {
+            target: target.clone(),
+            ..options.clone()
+        };
         let (one, report) = run_one(scenario, &options, run, interrupt).await;
         exit = exit.worse(one);
         reports.extend(report);
@@ -323,9 +349,9 @@ fn leave(report: &Report, run: &Args) -> Result<Exit, OutputError> {
 }
 
 /// No two results may have one name, and each must find its place, or hours later there is none.
-fn can_be_left(scenarios: &[Scenario], run: &Args) -> Result<(), Exit> {
+fn can_be_left(scenarios: &[(Scenario, Option<Target>)], run: &Args) -> Result<(), Exit> {
     let mut files: HashMap<&str, &Path> = HashMap::new();
-    for scenario in scenarios {
+    for (scenario, _) in scenarios {
         if let Some(other) = files.insert(&scenario.name, &scenario.path) {
             return Err(output::wrong(format_args!(
                 "{} and {} are both called {:?}, and results are named after it: give each `name` once",
@@ -428,13 +454,20 @@ pub fn typed(arguments: impl Iterator<Item = OsString>) -> Vec<String> {
         .collect()
 }
 
-/// Without the password of a database.
+/// Without what may be a secret in a URL: who logs in, and what a server is told in its query.
 fn redacted(argument: &str) -> String {
-    match (argument.find("://"), argument.rfind('@')) {
-        (Some(scheme), Some(at)) if scheme + 3 < at => {
-            format!("{}://…{}", &argument[..scheme], &argument[at..])
-        }
-        _ => argument.to_owned(),
+    let Some(scheme) = argument.find("://") else {
+        return argument.to_owned();
+    };
+    let (before, mut rest) = argument.split_at(scheme + 3);
+    let mut login = "";
+    if let Some(at) = rest.rfind('@').filter(|&at| at > 0) {
+        (login, rest) = ("…", &rest[at..]);
+    }
+    let database = before.contains("mongodb");
+    match rest.split_once('?') {
+        Some((place, _)) if !database => format!("{before}{login}{place}?…"),
+        _ => format!("{before}{login}{rest}"),
     }
 }
 
@@ -457,5 +490,16 @@ mod tests {
             "--store=mongodb://…@db:27017/chat"
         );
         assert_eq!(redacted("http://127.0.0.1:3000"), "http://127.0.0.1:3000");
+        for (typed, recorded) in [
+            (
+                "--target=https://u:p@ss@h/ns?token=t",
+                "--target=https://…@h/ns?…",
+            ),
+            ("http://h:1/?token=t", "http://h:1/?…"),
+            ("http://u:p?x@h", "http://…@h"),
+            ("mongodb://h/chat?w=1", "mongodb://h/chat?w=1"),
+        ] {
+            assert_eq!(redacted(typed), recorded);
+        }
     }
 }

@@ -9,11 +9,12 @@ use std::{
 use tokio::sync::mpsc;
 
 use super::{
-    client::{ConnectError, Driver, native::Endpoint},
+    client::Driver,
     token::Tokens,
     worker::{Command, Heard, Job, Milestone, Progress, Worker},
 };
 use crate::{
+    dial::Endpoint,
     model::{Clock, Nanos, RunId, Vocabulary},
     observed::{Layout, Ledger, Observed, Recorded, Samples},
     plan::{Plan, Share},
@@ -32,8 +33,8 @@ pub struct Task<'a> {
     pub ends: bool,
     /// Whose messages these are.
     pub run: &'a RunId,
-    /// Where the server is: `http://host:port`.
-    pub address: &'a str,
+    /// Where the server is.
+    pub endpoint: &'a Endpoint,
     /// The client that is driven.
     pub driver: Driver,
     /// Worker threads; more than users there are not.
@@ -63,11 +64,7 @@ pub struct Crew {
 
 impl Crew {
     /// All that workers need, before any is there.
-    ///
-    /// # Errors
-    /// When the address leads nowhere.
-    pub async fn new(task: &Task<'_>) -> Result<Self, ConnectError> {
-        let endpoint = Endpoint::resolve(task.address).await?;
+    pub fn new(task: &Task<'_>) -> Self {
         let workers = task.workers.min(task.plan.users.len());
         let progress = Arc::new(Progress {
             live: std::iter::repeat_with(Mutex::default)
@@ -91,7 +88,7 @@ impl Crew {
             run: task.run.clone(),
             driver: task.driver,
             transport: connections.transport,
-            endpoint,
+            endpoint: task.endpoint.clone(),
             vocabulary: Arc::new(task.vocabulary.clone()),
             ends: task.ends,
             tokens: Arc::new(Tokens::new(&connections.token)),
@@ -102,7 +99,7 @@ impl Crew {
         let jobs = Share::WHOLE.split(workers).enumerate();
         // Each worker says at most two things, so that none ever waits for room.
         let (reporting, milestones) = mpsc::channel(2 * workers);
-        Ok(Self {
+        Self {
             workers: Vec::new(),
             jobs: jobs
                 .map(|(worker, share)| Job {
@@ -120,7 +117,7 @@ impl Crew {
             plan: job.plan,
             layout: job.layout,
             ledger: job.ledger,
-        })
+        }
     }
 
     /// Starts the workers, which connect their users at once.

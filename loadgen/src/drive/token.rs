@@ -1,9 +1,15 @@
-//! What users say to be let in: the `auth` of the Socket.IO CONNECT.
+//! What users show to be let in, and where in their requests they show it.
+
+use std::sync::Arc;
 
 use serde::Serialize;
 use server::auth::jwt;
 
-use crate::{plan::Plan, scenario::Token};
+use crate::{
+    dial::{Caller, Jar, Target},
+    plan::Plan,
+    scenario::{Filling, Token},
+};
 
 /// Tokens of all users.
 pub struct Tokens(Token);
@@ -24,9 +30,12 @@ impl Tokens {
         let id = plan.users[user as usize].as_str();
         match &self.0 {
             Token::UserId => id.to_owned(),
-            Token::Template(text) => text
-                .replace("{id}", id)
-                .replace("{index}", &user.to_string()),
+            Token::Template(text) => text.fill(&Filling {
+                id,
+                index: user,
+                token: "",
+                columns: None,
+            }),
             Token::Known(users) => users[user as usize].token.clone(),
             // Serializing a text can't fail.
             Token::Signed(secret) => {
@@ -35,9 +44,23 @@ impl Tokens {
         }
     }
 
-    /// The JSON that a user connects with.
-    pub fn auth(&self, plan: &Plan, user: u32) -> String {
-        serde_json::json!({ "token": self.of(plan, user) }).to_string()
+    /// What a user of that token puts into its requests.
+    pub fn filling<'a>(&'a self, plan: &'a Plan, user: u32, token: &'a str) -> Filling<'a> {
+        Filling {
+            id: plan.users[user as usize].as_str(),
+            index: user,
+            token,
+            columns: match &self.0 {
+                Token::Known(users) => Some(&users[user as usize].columns),
+                _ => None,
+            },
+        }
+    }
+
+    /// One user's side of its requests to a target, with the cookies that it was given before.
+    pub fn caller(&self, plan: &Plan, user: u32, target: &Target, jar: Arc<Jar>) -> Caller {
+        let token = self.of(plan, user);
+        Caller::new(target, &self.filling(plan, user, &token), jar)
     }
 }
 
@@ -46,24 +69,71 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::scenario::Scenario;
+    use crate::{
+        dial::Trust,
+        scenario::{Connections, Scenario},
+    };
+
+    fn scenario(more: &str) -> Scenario {
+        let text = format!(
+            "version = 1\nname = \"t\"\nquestion = \"?\"\npopulation = {{ users = 2, rooms = 1 }}\n{more}\n\
+             [[phases]]\nname = \"steady\"\nduration = \"1s\"\nrate = \"20/s\"\n"
+        );
+        Scenario::parse(Path::new("t.toml"), &text).unwrap()
+    }
 
     fn plan() -> Plan {
-        let text = "version = 1\nname = \"t\"\nquestion = \"?\"\npopulation = { users = 2, rooms = 1 }\n\
-             [[phases]]\nname = \"steady\"\nduration = \"1s\"\nrate = \"20/s\"\n";
-        Plan::new(&Scenario::parse(Path::new("t.toml"), text).unwrap()).unwrap()
+        Plan::new(&scenario("")).unwrap()
+    }
+
+    fn connections(more: &str) -> Connections {
+        scenario(more).connections
     }
 
     #[test]
     fn a_template_names_the_user() {
         let plan = plan();
-        let tokens = Tokens::new(&Token::Template("{index}:{id}".into()));
+        let template = "[connections]\ntoken = { template = \"{index}:{id}\" }";
+        let tokens = Tokens::new(&connections(template).token);
         assert_eq!(tokens.of(&plan, 1), format!("1:{}", plan.users[1]));
         let plain = Tokens::new(&Token::UserId);
+        let none = Connections::default();
+        let target = Target::started_here("http://127.0.0.1:1", &none).unwrap();
         assert_eq!(
-            plain.auth(&plan, 0),
+            plain.caller(&plan, 0, &target, Arc::default()).auth,
             format!("{{\"token\":\"{}\"}}", plan.users[0])
         );
+    }
+
+    #[test]
+    fn each_part_of_a_request_holds_the_users_own() {
+        let plan = plan();
+        let connections = connections(
+            "[connections]\npath = \"/{index}/é/socket.io/\"\ntoken = { template = \"t&{index}\" }\n\
+             query = { v = 2, token = \"{token}\" }\n\
+             headers = { Cookie = \"session={token}\", access-token = \"{token}\" }\n\
+             auth = { deep = [{ who = \"Bearer {token}\" }], n = 1 }",
+        );
+        let url = "http://me:pass@[::1]:3000/ns?from=url";
+        let target = Target::new(url, &connections, None, &Trust::default()).unwrap();
+        let jar = Arc::new(Jar::default());
+        jar.keep("sticky=1; Path=/");
+        let caller = Tokens::new(&connections.token).caller(&plan, 1, &target, jar);
+        assert_eq!(
+            caller.engine_io("websocket", "&sid=x"),
+            "/1/%C3%A9/socket.io/?EIO=4&transport=websocket&from=url&token=t%261&v=2&sid=x"
+        );
+        assert_eq!(
+            caller.headers(),
+            [
+                ("host", "[::1]:3000".to_owned()),
+                ("authorization", "Basic bWU6cGFzcw==".to_owned()),
+                ("access-token", "t&1".to_owned()),
+                ("cookie", "session=t&1; sticky=1".to_owned()),
+            ]
+        );
+        assert_eq!(caller.auth, r#"{"deep":[{"who":"Bearer t&1"}],"n":1}"#);
+        assert_eq!(caller.namespace, "/ns");
     }
 
     #[test]

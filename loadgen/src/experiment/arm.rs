@@ -4,6 +4,8 @@ use std::{collections::HashSet, sync::Arc};
 
 use super::{Options, RunError};
 use crate::{
+    dial::Target,
+    drive::token::Tokens,
     judge::Promises,
     model::{Delivery, RunId, Vocabulary},
     plan::Plan,
@@ -69,13 +71,17 @@ impl Arm<'_> {
 pub(super) fn running<'a>(
     scenario: &Arc<Scenario>,
     plan: &Arc<Plan>,
-    url: &str,
+    target: &Target,
     options: &Options,
     run_id: &RunId,
 ) -> Vec<Arm<'a>> {
-    let running = Running::new(url, options.audit.clone());
+    let connections = &scenario.connections;
+    // Where a server or what stands before it lets users in alone, the first of them asks.
+    let asker = Tokens::new(&connections.token).caller(plan, 0, target, Arc::default());
+    let audit = options.audit.clone();
+    let running = Running::new(target.clone(), asker, connections.transport, audit);
     vec![Arm {
-        name: url.to_owned(),
+        name: target.shown().to_owned(),
         system: match &options.target_command {
             Some(command) => Box::new(Commanded::new(command, running)),
             None => Box::new(running),
@@ -105,6 +111,7 @@ pub(super) fn own<'a>(
                 arguments(scenario, delivery, store),
                 store,
                 description.clone(),
+                &scenario.connections,
             )),
             scenario: Arc::clone(scenario),
             plan: Arc::clone(plan),

@@ -279,7 +279,7 @@ impl Lookout<'_> {
         let closed = crew.progress.closed.load(Relaxed);
         let left = crew.progress.connected.load(Relaxed);
         (closed > 0 && left == 0).then(|| Death {
-            what: format!("{} closed all {closed} connections", self.address),
+            what: format!("all {closed} connections to {} have ended", self.address),
             at: Instant::now(),
         })
     }

@@ -17,6 +17,7 @@ use super::{
     watch::{Event, Watcher},
 };
 use crate::{
+    dial::Endpoint,
     drive::{
         Driver,
         crew::{Crew, Task},
@@ -53,14 +54,17 @@ pub(super) async fn measure(
     watcher: &mut dyn Watcher,
 ) -> Result<(Observed, Option<String>), RunError> {
     watcher.event(Event::Stage("server"));
-    arm.system.start().await?;
+    let endpoint = tokio::select! {
+        started = arm.system.start() => started?,
+        () = bench.interrupt.nth(1) => return Err(RunError::Interrupted),
+    };
     watcher.event(Event::Notice(format!(
         "{}: {} delivery, store: {}",
         arm.scenario.name,
         arm.mode(),
         arm.system.store()
     )));
-    let measured = observe(arm, bench, watcher).await;
+    let measured = observe(arm, &endpoint, bench, watcher).await;
     let stopped = arm.system.stop().await;
     let observed = measured?;
     match stopped {
@@ -77,12 +81,20 @@ pub(super) async fn measure(
 /// The run itself, with what is asked of the system before and after it.
 async fn observe(
     arm: &mut Arm<'_>,
+    endpoint: &Endpoint,
     bench: &Bench<'_>,
     watcher: &mut dyn Watcher,
 ) -> Result<Observed, RunError> {
-    let audit = arm.system.audit().await;
-    let durability = arm.system.durability().await;
-    let version = arm.system.version().await;
+    let asked = async {
+        let audit = arm.system.audit().await;
+        let durability = arm.system.durability().await;
+        let version = arm.system.version().await;
+        (audit, durability, version, arm.system.present().await)
+    };
+    let (audit, durability, version, before) = tokio::select! {
+        asked = asked => asked,
+        () = bench.interrupt.nth(1) => return Err(RunError::Interrupted),
+    };
     if let (Some(said), Some(given)) = (&version, &bench.options.target_version)
         && said != given
     {
@@ -90,10 +102,37 @@ async fn observe(
             "warning: the target says that it is {said}; the result says {given}, as you do"
         )));
     }
-    let before = arm.system.present().await;
-    let (mut observed, began) = run(arm, bench, watcher).await?;
+    let (mut observed, began) = run(arm, endpoint, bench, watcher).await?;
     observed.durability = durability;
     observed.version = version;
+    // Whoever stops it now waits for the report, not for a server's answers; who has stopped it before is not asked again.
+    let signals = match observed.ended {
+        Some(Ended::Interrupted) => 2,
+        _ => 1,
+    };
+    let audited = audit.is_some();
+    let interrupted = tokio::select! {
+        () = ask_after(arm, audit, before, began, &mut observed, watcher) => false,
+        () = bench.interrupt.nth(signals) => true,
+    };
+    if interrupted {
+        observed.ended.get_or_insert(Ended::Interrupted);
+        if audited && observed.stored == Lookup::NotAsked {
+            observed.stored = Lookup::Failed;
+        }
+    }
+    Ok(observed)
+}
+
+/// What only the system can say of a run that is over.
+async fn ask_after(
+    arm: &Arm<'_>,
+    audit: Option<Audit>,
+    before: Option<Present>,
+    began: Option<Instant>,
+    observed: &mut Observed,
+    watcher: &mut dyn Watcher,
+) {
     if let Some(times) = arm.system.times().await {
         observed.recorded.adopt(Metric::ServerEmit, &times.emit);
         observed.recorded.adopt(Metric::ServerSave, &times.save);
@@ -120,12 +159,12 @@ async fn observe(
             }
         };
     }
-    Ok(observed)
 }
 
 /// Connects, sends and drains; and when the schedule began.
 async fn run(
     arm: &mut Arm<'_>,
+    endpoint: &Endpoint,
     bench: &Bench<'_>,
     watcher: &mut dyn Watcher,
 ) -> Result<(Observed, Option<Instant>), RunError> {
@@ -134,7 +173,7 @@ async fn run(
     let address = arm.system.address().to_owned();
     let processes = arm.system.processes();
     let watched = watched_server(processes, &address).await;
-    let mut crew = crew(arm, bench, promises, &address).await?;
+    let mut crew = crew(arm, bench, promises, endpoint);
     let own_use = Processes::One(std::process::id()).usage();
     let mut generator = GeneratorUse {
         resident_before: own_use.map_or(0, |usage| usage.resident),
@@ -165,7 +204,7 @@ async fn run(
     let mut stage = lookout.connect(&mut crew).await?;
     generator.connecting = crew.elapsed();
     let own = Meter::start(Some(Processes::One(std::process::id())), None);
-    let server = Meter::start(processes, Some(&address));
+    let server = Meter::start(processes, Some(endpoint));
     generator.resident_connected = own.as_ref().map_or(0, |meter| meter.before.resident);
     if stage.is_ok() {
         stage = lookout.schedule(&mut crew).await;
@@ -230,28 +269,17 @@ async fn watched_server(processes: Option<Processes>, address: &str) -> Server {
 }
 
 /// The workers for an arm, not yet started.
-async fn crew(
-    arm: &Arm<'_>,
-    bench: &Bench<'_>,
-    promises: Promises,
-    address: &str,
-) -> Result<Crew, RunError> {
-    let task = Task {
+fn crew(arm: &Arm<'_>, bench: &Bench<'_>, promises: Promises, endpoint: &Endpoint) -> Crew {
+    Crew::new(&Task {
         scenario: &arm.scenario,
         plan: &arm.plan,
         vocabulary: arm.vocabulary(bench.driver.asks_for_acks()),
         ends: promises.ends,
         run: &arm.run_id,
-        address,
+        endpoint,
         driver: bench.driver,
         workers: workers(bench.options),
         cpus: &bench.options.cpus,
-    };
-    let crew = Crew::new(&task).await;
-    crew.map_err(|error| RunError::Connect {
-        user: 0,
-        url: address.to_owned(),
-        error,
     })
 }
 
@@ -298,7 +326,7 @@ struct Meter {
 
 impl Meter {
     /// From now on; a server is asked for its queue, too.
-    fn start(processes: Option<Processes>, server: Option<&str>) -> Option<Self> {
+    fn start(processes: Option<Processes>, server: Option<&Endpoint>) -> Option<Self> {
         let processes = processes?;
         Some(Self {
             processes,

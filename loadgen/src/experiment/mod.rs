@@ -24,6 +24,7 @@ pub use self::{
 };
 use self::{measure::Bench, session::Session};
 use crate::{
+    dial::Target,
     drive::Driver,
     judge::verdict,
     model::RunId,
@@ -41,7 +42,7 @@ pub struct Options {
     /// The image of a MongoDB in a container.
     pub mongo_image: String,
     /// A server that is running already, or that a command starts; none of our own is started then.
-    pub target: Option<String>,
+    pub target: Option<Target>,
     /// Which version a running target is, where the user knows better than the target says.
     pub target_version: Option<String>,
     /// The shell's command that starts the target.
@@ -110,8 +111,8 @@ pub async fn run(
     };
     let floor = session.floor(&scenario, &plan);
     let measured = match &options.target {
-        Some(url) => {
-            let arms = arm::running(&scenario, &plan, url, options, &run_id);
+        Some(target) => {
+            let arms = arm::running(&scenario, &plan, target, options, &run_id);
             session.measure(floor.into_iter().chain(arms)).await?
         }
         None => {

@@ -1,6 +1,8 @@
 //! The arms of one scenario, one after the other: each that is no floor is judged beside the floors around it.
 
-use std::{ops::Range, sync::Arc};
+use std::{cmp::Reverse, ops::Range, sync::Arc};
+
+use printable::escaped;
 
 use super::{
     RunError,
@@ -18,6 +20,9 @@ use crate::{
     rig::RunningStore,
     scenario::Scenario,
 };
+
+/// Of what was ignored, so many names are told; the result has all.
+const TOLD: usize = 8;
 
 /// What all arms of one scenario share.
 pub(super) struct Session<'a> {
@@ -117,6 +122,7 @@ impl Session<'_> {
                 measure::measure(&mut arms[turn], &self.bench, self.watcher).await?;
             measured.not_cleaned_up.extend(left);
             let ended = observed.ended.clone();
+            self.tell_ignored(&observed);
             waiting = Some(Waiting {
                 arm: turn,
                 observed: self.with_resident_before(observed),
@@ -199,6 +205,25 @@ impl Session<'_> {
                 judgement,
             )
         }
+    }
+
+    /// What came and was nobody's, the most frequent first: a map that does not know an event is found by it.
+    fn tell_ignored(&mut self, observed: &Observed) {
+        let mut counts: Vec<_> = observed.ignored.counts().iter().collect();
+        if counts.is_empty() {
+            return;
+        }
+        counts.sort_by_key(|(name, count)| (Reverse(**count), (*name).clone()));
+        let beyond = counts.len().saturating_sub(TOLD);
+        let mut told: Vec<String> = counts
+            .into_iter()
+            .take(TOLD)
+            .map(|(name, count)| format!("{count} {}", escaped(name)))
+            .collect();
+        if beyond > 0 {
+            told.push(format!("and {beyond} other names"));
+        }
+        self.notice(format!("came and was ignored: {}", told.join(", ")));
     }
 
     pub(super) fn notice(&mut self, text: impl Into<String>) {

@@ -1,18 +1,25 @@
 //! Reads back what was stored, so that every confirmed message can be looked up.
 
+use std::time::Duration;
+
 use bson::{Bson, Document, doc, oid::ObjectId};
 use futures::TryStreamExt;
 use http_body_util::BodyExt;
 use hyper::Method;
 use serde::Deserialize;
+use tokio::time::timeout;
 
-use super::{error::TargetError, http, mongo};
+use super::{error::TargetError, mongo, status::LISTING};
+use crate::dial::{self, Endpoint};
 
 /// The collections of rooms and of channels.
 const COLLECTIONS: [&str; 2] = ["message2", "messages"];
 
 /// No line of the in-memory store's listing is longer: a body of 64 KiB by default, escaped.
 const LINE_LIMIT: usize = 16 * 1024 * 1024;
+
+/// A listing that stands still for so long does not go on.
+const SILENCE: Duration = Duration::from_secs(10);
 
 /// Where stored messages can be looked up.
 #[derive(Debug, Clone)]
@@ -21,7 +28,7 @@ pub struct Audit(Source);
 #[derive(Debug, Clone)]
 enum Source {
     Mongo { uri: String, database: String },
-    Memory { server_url: String },
+    Memory { server: Endpoint },
 }
 
 /// One stored message, as far as it is compared.
@@ -47,9 +54,9 @@ impl Audit {
 
     /// Asks a server with an in-memory store for it: `GET <server>/debug/messages`.
     #[must_use]
-    pub fn memory(server_url: &str) -> Audit {
+    pub fn memory(server: &Endpoint) -> Audit {
         Audit(Source::Memory {
-            server_url: server_url.to_owned(),
+            server: server.clone(),
         })
     }
 
@@ -67,9 +74,9 @@ impl Audit {
                 format!("database {database} at {}", mongo::redacted(uri)),
                 visit_mongo(uri, database, body_prefix, visit).await,
             ),
-            Source::Memory { server_url } => (
-                format!("{server_url}/debug/messages"),
-                visit_memory(server_url, body_prefix, visit).await,
+            Source::Memory { server } => (
+                format!("{}{LISTING}", server.target().origin()),
+                visit_memory(server, body_prefix, visit).await,
             ),
         };
         visited.map_err(|reason| TargetError::Audit { place, reason })
@@ -130,13 +137,15 @@ fn starts_with(prefix: &str) -> String {
 }
 
 async fn visit_memory(
-    server_url: &str,
+    server: &Endpoint,
     body_prefix: &str,
     visit: &mut dyn FnMut(StoredMessage),
 ) -> Result<(), String> {
-    let server = http::parse(server_url).map_err(|error| error.to_string())?;
-    let response = http::send(&server, Method::GET, "/debug/messages", "")
+    let late = |_| format!("nothing came for {SILENCE:?}");
+    let asked = dial::ask(server, Method::GET, LISTING, "");
+    let response = timeout(SILENCE, asked)
         .await
+        .map_err(late)?
         .map_err(|none| none.to_string())?;
     if !response.status().is_success() {
         return Err(format!(
@@ -146,7 +155,7 @@ async fn visit_memory(
     }
     let mut body = response.into_body();
     let mut rest: Vec<u8> = Vec::new();
-    while let Some(frame) = body.frame().await {
+    while let Some(frame) = timeout(SILENCE, body.frame()).await.map_err(late)? {
         let frame = frame.map_err(|error| format!("the listing broke off: {error}"))?;
         rest.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data));
         let whole = rest

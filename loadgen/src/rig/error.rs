@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::exit::ServerExit;
+use crate::dial::{DialError, TargetMistake};
 
 /// A target (the store, or the server under test) that cannot be started, reached, read or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -126,13 +127,8 @@ pub enum TargetError {
         source: std::io::Error,
     },
     /// Not an address that can be measured.
-    #[error("{url:?} is no address of a server ({reason}); expected http://host:port")]
-    Address {
-        /// The address as it was given.
-        url: String,
-        /// What is wrong with it.
-        reason: String,
-    },
+    #[error(transparent)]
+    Mistake(#[from] TargetMistake),
     /// The connection was refused.
     #[error(
         "nothing listens at {url} (connection refused); start the server there, or name another address"
@@ -143,11 +139,13 @@ pub enum TargetError {
     },
     /// Something listens, but it is not a Socket.IO server of today.
     #[error(
-        "{url} is not a Socket.IO server: {answer}; expected an Engine.IO v4 handshake at /socket.io/"
+        "{url} is not a Socket.IO server: {answer}; expected an Engine.IO v4 handshake at {path}"
     )]
     NotSocketIo {
         /// The address as it was given.
         url: String,
+        /// Where it was asked.
+        path: String,
         /// What came instead.
         answer: String,
     },
@@ -186,6 +184,20 @@ pub enum TargetError {
     /// The guard that cleans up after a killed load generator could not be started.
     #[error("the guard that cleans up after a kill cannot be started: {0}")]
     Guard(std::io::Error),
+}
+
+impl TargetError {
+    /// Why an address could not be reached.
+    pub fn of_dial(url: &str, error: DialError) -> Self {
+        let url = url.to_owned();
+        match error {
+            DialError::Refused => Self::NothingListens { url },
+            error => Self::Unreachable {
+                url,
+                reason: error.to_string(),
+            },
+        }
+    }
 }
 
 fn after_stderr(lines: &[String]) -> String {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hyper::Method;
 use serde::Deserialize;
 
-use super::http;
+use crate::dial::{self, Endpoint};
 
 /// How long it may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -27,18 +27,18 @@ pub struct Greeting {
 }
 
 /// Asks for the handshake and closes the session; `None` where the server does not speak polling.
-pub async fn greeting(url: &str) -> Option<Greeting> {
+pub async fn greeting(endpoint: &Endpoint) -> Option<Greeting> {
     let asked = async {
-        let server = http::parse(url).ok()?;
-        let path = "/socket.io/?EIO=4&transport=polling";
-        let response = http::send(&server, Method::GET, path, "").await.ok()?;
-        let body = http::beginning(response.into_body(), ANSWER_LIMIT)
+        let caller = endpoint.asker();
+        let place = caller.engine_io("polling", "");
+        let response = dial::ask(endpoint, Method::GET, &place, "").await.ok()?;
+        let body = dial::beginning(response.into_body(), ANSWER_LIMIT)
             .await
             .ok()?;
         let greeting: Greeting = serde_json::from_slice(body.strip_prefix(b"0")?).ok()?;
-        let path = format!("{path}&sid={}", greeting.sid);
+        let place = caller.engine_io("polling", &format!("&sid={}", greeting.sid));
         // A session that is not closed is forgotten by the server when no ping is answered.
-        let _ = http::send(&server, Method::POST, &path, "1").await;
+        let _ = dial::ask(endpoint, Method::POST, &place, "1").await;
         Some(greeting)
     };
     tokio::time::timeout(PATIENCE, asked).await.ok().flatten()

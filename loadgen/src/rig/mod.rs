@@ -13,7 +13,6 @@ mod greeting;
 mod group;
 pub mod guard;
 mod held;
-mod http;
 mod leftover;
 pub mod machine;
 mod mongo;

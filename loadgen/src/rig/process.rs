@@ -16,7 +16,8 @@ use tokio::{
     time::timeout,
 };
 
-use super::{error::TargetError, exit::ServerExit, held::Held, http, leftover::Leftover};
+use super::{error::TargetError, exit::ServerExit, held::Held, leftover::Leftover};
+use crate::{dial::Target, scenario::Connections};
 
 /// How many of the server's last lines on stderr are kept for error messages.
 const STDERR_LINES: usize = 20;
@@ -176,7 +177,9 @@ impl RunningServer {
             return Err(TargetError::ServerExited(self.exited().await));
         };
         match line.strip_prefix("listening on ") {
-            Some(url) if http::parse(url).is_ok() => Ok(url.trim_end_matches('/').to_owned()),
+            Some(url) if Target::started_here(url, &Connections::default()).is_ok() => {
+                Ok(url.trim_end_matches('/').to_owned())
+            }
             _ => Err(TargetError::ServerLine { line }),
         }
     }

@@ -8,6 +8,7 @@ use std::{
 use tokio::{task::JoinHandle, time::MissedTickBehavior};
 
 use super::status::queue_depth;
+use crate::dial::Endpoint;
 
 const INTERVAL: Duration = Duration::from_secs(1);
 /// A server that is too busy to answer is asked again in the next second.
@@ -20,17 +21,17 @@ pub struct QueueSampler {
 }
 
 impl QueueSampler {
-    /// Asks the server at `url` from now on, and no more after it says at first that it has no such page.
-    pub fn start(url: &str) -> Self {
+    /// Asks the server from now on, and no more after it says at first that it has no such page.
+    pub fn start(endpoint: &Endpoint) -> Self {
         let samples = Arc::new(Mutex::new(Vec::new()));
-        let (url, into) = (url.to_owned(), Arc::clone(&samples));
+        let (endpoint, into) = (endpoint.clone(), Arc::clone(&samples));
         let task = tokio::spawn(async move {
             let mut ticks = tokio::time::interval(INTERVAL);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
             let mut knows_the_page = false;
             loop {
                 ticks.tick().await;
-                match tokio::time::timeout(PATIENCE, queue_depth(&url)).await {
+                match tokio::time::timeout(PATIENCE, queue_depth(&endpoint)).await {
                     Ok(Some(depth)) => {
                         knows_the_page = true;
                         let mut samples = into.lock().unwrap_or_else(PoisonError::into_inner);

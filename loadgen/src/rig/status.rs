@@ -6,11 +6,14 @@ use serde::Deserialize;
 use serde_json::Value;
 use server::telemetry::log::escaped;
 
-use super::http;
-use crate::model::histogram;
+use crate::{
+    dial::{self, Endpoint, PAGE_PATIENCE, Page, media_type},
+    model::histogram,
+};
 
-/// More than either answer has.
-const ANSWER_LIMIT: usize = 64 * 1024;
+/// Where a server with a simulated store lists its messages, and as what.
+pub(super) const LISTING: &str = "/debug/messages";
+const LISTING_TYPE: &str = "application/x-ndjson";
 
 /// Longer than any version and any commit, in bytes.
 const VERSION_LIMIT: usize = 100;
@@ -35,21 +38,21 @@ impl Present {
 }
 
 /// Asks who is on the server; `None` where it has no such page.
-pub async fn present(url: &str) -> Option<Present> {
-    let mut sockets = get(url, "/debug/sockets").await?;
+pub async fn present(endpoint: &Endpoint) -> Option<Present> {
+    let mut sockets = get(endpoint, "/debug/sockets").await?;
     serde_json::from_value(sockets["stats"].take()).ok()
 }
 
 /// Asks how durable a confirmed message is in the server's store; `None` where it does not say.
-pub async fn durability(url: &str) -> Option<String> {
-    let health = get(url, "/health").await?;
+pub async fn durability(endpoint: &Endpoint) -> Option<String> {
+    let health = get(endpoint, "/health").await?;
     let durability = health["store"]["durability"].as_str()?;
     Some(escaped(durability).into_owned())
 }
 
 /// Asks which version of itself the server is, in one line: its version, its commit, or both; `None` where it does not say.
-pub async fn version(url: &str) -> Option<String> {
-    itself(&get(url, "/health").await?)
+pub async fn version(endpoint: &Endpoint) -> Option<String> {
+    itself(&get(endpoint, "/health").await?)
 }
 
 /// A server that is not ours may mean anything by these names.
@@ -66,8 +69,8 @@ fn itself(health: &Value) -> Option<String> {
 }
 
 /// Asks how many messages wait for the store; `None` where the server does not say.
-pub async fn queue_depth(url: &str) -> Option<u64> {
-    get(url, "/health").await?["queueDepth"].as_u64()
+pub async fn queue_depth(endpoint: &Endpoint) -> Option<u64> {
+    get(endpoint, "/health").await?["queueDepth"].as_u64()
 }
 
 /// What the server timed itself, in nanoseconds since it started (`/debug/histograms`).
@@ -80,8 +83,8 @@ pub struct ServerTimes {
 }
 
 /// Fetches what the server timed itself; `None` where it has no such page.
-pub async fn server_times(url: &str) -> Option<ServerTimes> {
-    let times = get(url, "/debug/histograms").await?;
+pub async fn server_times(endpoint: &Endpoint) -> Option<ServerTimes> {
+    let times = get(endpoint, "/debug/histograms").await?;
     let decoded = |key: &str| histogram::decode(times[key].as_str()?).ok();
     Some(ServerTimes {
         emit: decoded("emit")?,
@@ -89,21 +92,24 @@ pub async fn server_times(url: &str) -> Option<ServerTimes> {
     })
 }
 
-/// Whether the server lists what it has stored (`/debug/messages`), as one with a simulated store does.
-pub async fn lists_messages(url: &str) -> bool {
-    let Ok(server) = http::parse(url) else {
-        return false;
-    };
-    http::send(&server, Method::GET, "/debug/messages", "")
-        .await
-        .is_ok_and(|response| response.status().is_success())
+/// Whether the server lists what it has stored (`/debug/messages`), as one with a simulated store does. A server that
+/// answers every path, as those of single-page apps do, answers in another media type.
+pub async fn lists_messages(endpoint: &Endpoint) -> bool {
+    // The page may be long: its head says what it is.
+    let asked = dial::ask(endpoint, Method::GET, LISTING, "");
+    match tokio::time::timeout(PAGE_PATIENCE, asked).await {
+        Ok(Ok(answer)) if answer.status().is_success() => {
+            // Who doesn't say what it is has to be such a server by another page.
+            media_type(answer.headers()) == LISTING_TYPE || present(endpoint).await.is_some()
+        }
+        Ok(Ok(_) | Err(_)) | Err(_) => false,
+    }
 }
 
-async fn get(url: &str, path: &str) -> Option<Value> {
-    let server = http::parse(url).ok()?;
-    let response = http::send(&server, Method::GET, path, "").await.ok()?;
-    let body = http::beginning(response.into_body(), ANSWER_LIMIT).await;
-    serde_json::from_slice(&body.ok()?).ok()
+/// A page of JSON; `None` where there is none, or it is something else.
+async fn get(endpoint: &Endpoint, path: &str) -> Option<Value> {
+    let page = Page::get(endpoint, path).await.ok()?;
+    serde_json::from_slice(&page.body).ok()
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
+use crate::dial::Endpoint;
+
 use super::{
     audit::Audit,
     daemon,
@@ -138,11 +140,11 @@ impl RunningStore {
         }
     }
 
-    /// Where to look up what the server at `server_url` has saved into it.
+    /// Where to look up what a server has saved into it.
     #[must_use]
-    pub fn audit(&self, server_url: &str) -> Audit {
+    pub fn audit(&self, server: &Endpoint) -> Audit {
         match &self.destination {
-            Destination::Memory => Audit::memory(server_url),
+            Destination::Memory => Audit::memory(server),
             Destination::Mongo { uri, database } => Audit::mongo(uri, database),
         }
     }

@@ -14,6 +14,7 @@ mod shapes;
 use std::{path::Path, time::Duration};
 
 use loadgen::{
+    dial::Target,
     experiment::{self, Event, Interrupt, Options, RunError, Watcher},
     judge::Verdict,
     result::Report,
@@ -67,7 +68,7 @@ async fn run(scenario: &str, shape: Shape) -> (Result<Report, RunError>, Vec<Str
     let options = Options {
         store: StoreChoice::Memory,
         mongo_image: String::new(),
-        target: Some(url),
+        target: Some(Target::started_here(&url, &scenario.connections).unwrap()),
         target_version: None,
         target_command: None,
         audit: None,

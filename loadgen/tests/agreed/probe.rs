@@ -2,7 +2,11 @@
 
 use std::path::Path;
 
-use loadgen::{experiment, scenario::Scenario};
+use loadgen::{
+    dial::Target,
+    experiment,
+    scenario::{Connections, Scenario},
+};
 use serde_json::json;
 
 use crate::{
@@ -14,7 +18,8 @@ use crate::{
 async fn shown(scenario: Option<&str>, shape: Shape) -> String {
     let url = server::start(shape).await;
     let scenario = scenario.map(|text| Scenario::parse(Path::new("t.toml"), text).unwrap());
-    let seen = experiment::probe(&url, scenario.as_ref(), None).await;
+    let target = Target::started_here(&url, &Connections::default()).unwrap();
+    let seen = experiment::probe(&target, scenario.as_ref(), None).await;
     seen.unwrap().to_string().replace(&url, "URL")
 }
 

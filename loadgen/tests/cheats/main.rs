@@ -11,6 +11,7 @@ mod server;
 use std::{collections::BTreeMap, path::Path};
 
 use loadgen::{
+    dial::Target,
     experiment::{self, Event, Interrupt, Options, Watcher},
     judge::{Check, Verdict},
     model::Metric,
@@ -91,6 +92,7 @@ async fn report_on(target: String, scenario: &str, thresholds: &str) -> Report {
         &format!("{scenario}\n[thresholds]\n{thresholds}\n"),
     )
     .unwrap();
+    let target = Target::started_here(&target, &scenario.connections).unwrap();
     let options = Options {
         client: None,
         store: StoreChoice::Auto,

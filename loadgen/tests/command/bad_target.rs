@@ -55,6 +55,10 @@ impl Server {
             .to_owned();
         Self { child, url }
     }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
 }
 
 impl Drop for Server {

@@ -43,10 +43,11 @@ mod rust_socketio {
     }
 
     #[test]
-    fn polling_and_an_upgraded_connection_deliver_what_a_websocket_delivers() {
+    fn the_library_sees_over_every_transport_what_the_native_client_sees() {
         let websocket = counted(SMALL, &[], "native", "websocket");
         for transport in ["polling", "upgraded"] {
-            let other = counted(&over(transport), &[], "rust_socketio", transport);
+            let library = ["--client", "rust_socketio"];
+            let other = counted(&over(transport), &library, "rust_socketio", transport);
             assert_eq!(other, websocket, "{transport}");
         }
     }
@@ -75,25 +76,39 @@ mod rust_socketio {
 #[cfg(not(feature = "rust-socketio"))]
 #[test]
 fn a_build_without_the_library_says_how_to_get_it() {
-    for (scenario, flags) in [
-        (over("polling"), &[][..]),
-        (SMALL.to_owned(), &["--client", "rust_socketio"][..]),
-    ] {
+    let bench = Bench::new();
+    let ended = bench.run(&bench.scenario(SMALL), &["--client", "rust_socketio"]);
+    assert_eq!(ended.code, Some(5));
+    let how = "--features rust-socketio";
+    assert!(ended.stderr.contains(how), "{}", ended.stderr);
+}
+
+#[test]
+fn every_transport_delivers_what_a_websocket_delivers() {
+    let counted = |transport: &str| {
         let bench = Bench::new();
-        let ended = bench.run(&bench.scenario(&scenario), flags);
-        assert_eq!(ended.code, Some(5));
-        let how = "--features rust-socketio";
-        assert!(ended.stderr.contains(how), "{}", ended.stderr);
+        let ended = bench.run(&bench.scenario(&over(transport)), &["--store", "memory"]);
+        let run = bench.report("small")["runs"][0].clone();
+        assert_eq!(run["findings"], serde_json::json!([]), "{}", ended.stdout);
+        assert_eq!(run["generator"]["client"], "native");
+        assert_eq!(run["generator"]["transport"], transport);
+        run["totals"].clone()
+    };
+    let websocket = counted("websocket");
+    assert!(websocket["delivered"].as_u64().unwrap() > 300);
+    for transport in ["polling", "upgraded"] {
+        assert_eq!(counted(transport), websocket, "{transport}");
     }
 }
 
 #[test]
-fn the_native_client_says_that_it_speaks_websocket_only() {
+fn a_token_can_be_shown_in_a_header() {
     let bench = Bench::new();
-    let scenario = bench.scenario(&over("upgraded"));
-    let ended = bench.run(&scenario, &["--client", "native"]);
-    assert_eq!(ended.code, Some(5));
-    assert!(ended.stderr.contains("WebSocket only"), "{}", ended.stderr);
+    let shown = format!(
+        "{SMALL}\n[connections]\nauth = {{}}\nheaders = {{ access-token = \"{{token}}\" }}\n"
+    );
+    let ended = bench.run(&bench.scenario(&shown), &["--store", "memory"]);
+    assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
 }
 
 #[test]

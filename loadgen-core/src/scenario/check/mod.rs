@@ -1,12 +1,13 @@
 //! The checks that turn what a file says into a [`Scenario`] that can be run, each mistake shown in place.
 
-mod connections;
+pub(super) mod connections;
 mod events;
 mod messages;
 mod phases;
 mod population;
 mod shapes;
 mod thresholds;
+mod users;
 
 use std::{fs, ops::Range as ByteRange, path::Path};
 

@@ -20,7 +20,7 @@ fn users_and_bodies_come_from_files_beside_the_one_that_names_them() {
         ),
         (
             "people/users.csv",
-            "id,token\r\nann, t1\r\n\r\nbob,t2,x\r\ncid,t3\r\n",
+            "id,token\r\nann, t1\r\n\r\nbob,\"t2,x\"\r\ncid,t3\r\n",
         ),
         ("lines.txt", "Hello!\n\n  How are you?  \n最後\n"),
     ]);
@@ -28,6 +28,7 @@ fn users_and_bodies_come_from_files_beside_the_one_that_names_them() {
     let known = |id: &str, token: &str| KnownUser {
         id: id.to_owned(),
         token: token.to_owned(),
+        columns: BTreeMap::new(),
     };
     assert_eq!(
         scenario.connections.token,
@@ -81,6 +82,67 @@ fn users_and_bodies_come_from_files_beside_the_one_that_names_them() {
     }
 }
 
+#[test]
+fn a_users_file_is_csv_with_further_columns_below_a_header_row() {
+    let read = |csv: &str| {
+        let main = format!(
+            "{HEAD}[population]\nusers = 2\nrooms = 1\n[connections]\ntoken = {{ file = \"users.csv\" }}\n\
+             headers = {{ space = \"{{workspace}}\" }}\n{STEADY}"
+        );
+        load(&folder(&[("main.toml", &main), ("users.csv", csv)]), &[])
+    };
+    let csv = "\u{feff}workspace,token,id\r\n\"w,1\",\"say \"\"hi\"\"\",ann\r\n w2 , t2 ,bob\r\n";
+    let scenario = read(csv).unwrap();
+    let Token::Known(users) = &scenario.connections.token else {
+        panic!("{:?}", scenario.connections.token);
+    };
+    assert_eq!(
+        (users[0].id.as_str(), users[0].token.as_str()),
+        ("ann", "say \"hi\"")
+    );
+    assert_eq!(users[0].columns["workspace"], "w,1");
+    assert_eq!(users[1].columns["workspace"], "w2");
+    let filling = Filling {
+        id: "ann",
+        index: 0,
+        token: "",
+        columns: Some(&users[0].columns),
+    };
+    assert_eq!(scenario.connections.headers[0].1.fill(&filling), "w,1");
+    for (csv, message) in [
+        (
+            "user,token\nann,t\nbob,t\n",
+            "users.csv:1:1: this looks like a header row",
+        ),
+        (
+            "ID,Token\nann,t\nbob,t\n",
+            "users.csv:1:1: this looks like a header row",
+        ),
+        (
+            "id,token,a b\nann,t,1\n",
+            "users.csv:1:1: a column is named by letters",
+        ),
+        ("id,token,index\nann,t,1\n", "\"index\" is there already"),
+        ("id,token,x,x\nann,t,1,2\n", "\"x\" is there already"),
+        (
+            "id,token,workspace\nann,t\n",
+            "users.csv:2:1: 2 fields, and the header row has 3",
+        ),
+        (
+            "ann,t,w\nbob,t\n",
+            "users.csv:1:1: 3 fields: a token with a comma stands in quotes",
+        ),
+        ("id,token,workspace\nann,\"a\nb\",w\n", "control character"),
+        (
+            "id,token\nann,t\nbob,t\n",
+            "{workspace} is nothing: there are {id}, {index} and {token}",
+        ),
+    ] {
+        let error = read(csv).unwrap_err();
+        assert!(error.contains(message), "{message:?} is not in\n{error}");
+    }
+}
+
 const BASE: &str = "version = 1\nseed = 7\nquestion = \"${what}?\"\n[variables]\nwhat = \"Base\"\nusers = 10\n\
     [population]\nusers = \"${users}\"\nrooms = 5\n\
     [messages]\nsize = \"40B\"\n[connections]\ntoken = { secret = \"s\" }\n\
@@ -117,7 +179,8 @@ fn an_including_file_wins_key_by_key_and_lists_are_replaced() {
         (10, 6, 0.2)
     );
     assert_eq!(scenario.phases.len(), 1);
-    assert_eq!(scenario.connections.token, Token::Template("{id}".into()));
+    let token = &scenario.connections.token;
+    assert!(matches!(token, Token::Template(token) if token.to_string() == "{id}"));
     assert!(matches!(scenario.messages.text, BodyText::Lines(_)));
     assert!(scenario.events.is_some());
     let thresholds: Vec<String> = scenario.thresholds.iter().map(|t| t.to_string()).collect();

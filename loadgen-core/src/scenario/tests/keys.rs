@@ -161,10 +161,10 @@ duration = "1s"
         (0.9, 0.5, 0.8)
     );
     assert_eq!(scenario.connections.transport, Transport::Polling);
-    assert_eq!(
-        scenario.connections.token,
-        Token::Template("user-{id}-{index}".into())
-    );
+    let Token::Template(token) = &scenario.connections.token else {
+        panic!("{:?}", scenario.connections.token);
+    };
+    assert_eq!(token.to_string(), "user-{id}-{index}");
     assert_eq!(scenario.messages.text, BodyText::Ascii);
     let size = |low, high| Range {
         low: Size(low),

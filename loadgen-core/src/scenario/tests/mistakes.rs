@@ -169,6 +169,66 @@ fn mistakes_are_told_at_their_place_in_one_sentence() {
             "nowhere.csv: No such file",
         ),
         (
+            section("[connections]\npath = \"socket.io\""),
+            "path",
+            "begins with no single /",
+        ),
+        (
+            section("[connections]\npath = \"/a?b=1\""),
+            "path",
+            "write it as `query`",
+        ),
+        (
+            section("[connections]\npath = \"/{who}/\""),
+            "path",
+            "{who} is nothing: there are {id}, {index} and {token}",
+        ),
+        (
+            section("[connections]\nquery = { EIO = 3 }"),
+            "query",
+            "Engine.IO's own",
+        ),
+        (
+            section("[connections]\nquery = { a = [1] }"),
+            "query",
+            "a text, a number",
+        ),
+        (
+            section("[connections]\nheaders = { Upgrade = \"x\" }"),
+            "headers",
+            "writes `upgrade` itself",
+        ),
+        (
+            section("[connections]\nheaders = { \"a b\" = \"x\" }"),
+            "headers",
+            "no name of a header",
+        ),
+        (
+            section("[connections]\nheaders = { a = \"x\\r\\ny\" }"),
+            "headers",
+            "no line end",
+        ),
+        (
+            section("[connections]\nheaders = { a = \"x\", A = \"y\" }"),
+            "headers",
+            "there twice",
+        ),
+        (
+            section("[connections]\nauth = \"token\""),
+            "auth",
+            "expected a table",
+        ),
+        (
+            section("[connections]\nauth = { since = 2026-01-01 }"),
+            "auth",
+            "no dates",
+        ),
+        (
+            section("[connections]\nauth = { deep = [{ who = \"{name}\" }] }"),
+            "auth",
+            "{name} is nothing",
+        ),
+        (
             section("[messages]\nsize = \"10B\""),
             "size",
             "a body has 22B to 65536B",

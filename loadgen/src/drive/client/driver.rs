@@ -8,11 +8,12 @@ use serde::{Deserialize, Serialize};
 use super::rust_socketio;
 use super::{
     Observer,
-    native::{self, Endpoint, Shared},
+    native::{self, Shared},
 };
 use crate::{
+    dial::{Caller, Endpoint},
     drive::{Client, ConnectError},
-    model::Delivery,
+    model::{Delivery, Nanos},
     plan::{Deed, Plan},
     scenario::{Scenario, Transport},
 };
@@ -22,10 +23,10 @@ use crate::{
 #[serde(rename_all = "snake_case")]
 #[value(rename_all = "snake_case")]
 pub enum Driver {
-    /// This program's own: WebSocket only, cheap enough to measure with.
+    /// This program's own: every transport, cheap enough to measure with.
     #[default]
     Native,
-    /// The `rust_socketio` crate: every transport; for cross-checks.
+    /// The `rust_socketio` crate, for cross-checks.
     RustSocketio,
 }
 
@@ -37,9 +38,6 @@ pub enum DriverError {
         "the rust_socketio client is not part of this build; build it with `cargo build --release --features rust-socketio` (needs OpenSSL's headers: libssl-dev and pkg-config)"
     )]
     NotBuilt,
-    /// Native, and no WebSocket.
-    #[error("the native client speaks WebSocket only; leave --client away for {}", .0.name())]
-    WebsocketOnly(Transport),
     /// What only the native client can do.
     #[error(
         "the rust_socketio client can't cut a TCP connection or stop reading, and this scenario does (`cuts`, `stalls`)"
@@ -53,7 +51,7 @@ pub enum DriverError {
 }
 
 impl Driver {
-    /// The driver of a scenario: the one that was asked for, or else the native one where it can.
+    /// The driver of a scenario: the one that was asked for, or else the native one.
     ///
     /// # Errors
     /// [`DriverError`]: it can't do what the scenario asks for, or is not part of this build.
@@ -62,15 +60,7 @@ impl Driver {
         scenario: &Scenario,
         plan: &Plan,
     ) -> Result<Driver, DriverError> {
-        let transport = scenario.connections.transport;
-        let driver = match (asked, transport) {
-            (Some(Driver::Native), Transport::Polling | Transport::Upgraded) => {
-                return Err(DriverError::WebsocketOnly(transport));
-            }
-            (Some(asked), _) => asked,
-            (None, Transport::Websocket) => Driver::Native,
-            (None, Transport::Polling | Transport::Upgraded) => Driver::RustSocketio,
-        };
+        let driver = asked.unwrap_or_default();
         let faults = plan
             .actions
             .iter()
@@ -102,8 +92,10 @@ impl Driver {
 /// A connected user of either driver.
 #[derive(Clone)]
 pub enum Connection {
-    /// Of the native one.
+    /// Of the native one, over a WebSocket.
     Native(Rc<native::Connection>),
+    /// Of the native one, over polling.
+    Polling(Rc<native::Polling>),
     /// Of the library.
     #[cfg(feature = "rust-socketio")]
     RustSocketio(Rc<rust_socketio::Connection>),
@@ -111,39 +103,40 @@ pub enum Connection {
 
 /// The half of a connection that [`Connection::run`] consumes.
 pub enum Incoming {
-    /// Of the native driver.
+    /// Of the native driver, over a WebSocket.
     Native(native::Incoming),
+    /// Of the native driver, over polling.
+    Polling(native::Polled),
     /// Of the library.
     #[cfg(feature = "rust-socketio")]
     RustSocketio(rust_socketio::Incoming),
 }
 
 impl Connection {
-    /// Connects a user, greets with `auth` (a JSON object) and waits for the server's CONNECT.
+    /// Connects a user, says what it has to say in the CONNECT, and waits for the server's.
     ///
     /// # Errors
     /// [`ConnectError`]: nothing listens, no Socket.IO server, refused, or no answer within `patience`.
     pub async fn open(
         driver: Driver,
-        user: u32,
         endpoint: &Endpoint,
-        auth: &str,
+        caller: Caller,
         transport: Transport,
         shared: Rc<Shared>,
         patience: Duration,
     ) -> Result<(Self, Incoming), ConnectError> {
         match driver {
             Driver::Native => {
-                let opened = native::Connection::open(user, endpoint, auth, shared, patience);
-                let (connection, incoming) = opened.await?;
-                Ok((Self::Native(connection), Incoming::Native(incoming)))
+                let opened = Self::open_native(endpoint, caller, transport, shared);
+                tokio::time::timeout(patience, opened)
+                    .await
+                    .unwrap_or(Err(ConnectError::TimedOut(patience)))
             }
             #[cfg(feature = "rust-socketio")]
             Driver::RustSocketio => {
                 let clock = shared.clock();
-                let opened = rust_socketio::Connection::open(
-                    user, endpoint, auth, transport, clock, patience,
-                );
+                let opened =
+                    rust_socketio::Connection::open(endpoint, &caller, transport, clock, patience);
                 let (connection, incoming) = opened.await?;
                 Ok((
                     Self::RustSocketio(connection),
@@ -152,10 +145,26 @@ impl Connection {
             }
             #[cfg(not(feature = "rust-socketio"))]
             Driver::RustSocketio => {
-                let _ = transport;
                 Err(ConnectError::NotSocketIo(DriverError::NotBuilt.to_string()))
             }
         }
+    }
+
+    async fn open_native(
+        endpoint: &Endpoint,
+        caller: Caller,
+        transport: Transport,
+        shared: Rc<Shared>,
+    ) -> Result<(Self, Incoming), ConnectError> {
+        let (connection, incoming) = match transport {
+            Transport::Websocket => native::Connection::open(endpoint, &caller, shared).await?,
+            Transport::Upgraded => native::open_upgraded(endpoint, caller, shared).await?,
+            Transport::Polling => {
+                let (polling, polled) = native::Polling::open(endpoint, caller, &shared).await?;
+                return Ok((Self::Polling(polling), Incoming::Polling(polled)));
+            }
+        };
+        Ok((Self::Native(connection), Incoming::Native(incoming)))
     }
 
     /// Hands everything to the observer until the connection ends.
@@ -164,23 +173,56 @@ impl Connection {
             (Self::Native(connection), Incoming::Native(incoming)) => {
                 connection.run(incoming, observer).await;
             }
+            (Self::Polling(polling), Incoming::Polling(polled)) => {
+                polling.run(polled, observer).await;
+            }
             #[cfg(feature = "rust-socketio")]
             (Self::RustSocketio(connection), Incoming::RustSocketio(incoming)) => {
                 connection.run(incoming, observer).await;
             }
             // Both halves come from one `open`.
-            #[cfg(feature = "rust-socketio")]
             _ => {}
         }
     }
 
-    /// For what only the native one does, as [`Driver::choose`] makes sure, or needs: the library looks after heartbeats
-    /// itself.
-    pub fn native(&self) -> Option<&native::Connection> {
+    /// Ends the connection if the server's heartbeat is overdue at `now`: to be called now and then. The library looks
+    /// after that itself.
+    pub fn check_heartbeat(&self, now: Nanos, observer: &impl Observer) {
         match self {
-            Self::Native(connection) => Some(connection),
+            Self::Native(native) => native.check_heartbeat(now, observer),
+            Self::Polling(polling) => polling.check_heartbeat(now, observer),
             #[cfg(feature = "rust-socketio")]
-            Self::RustSocketio(_) => None,
+            Self::RustSocketio(_) => {}
+        }
+    }
+
+    /// Cuts the TCP connection without a goodbye (native only, see [`Driver::choose`]).
+    pub fn cut(&self) {
+        match self {
+            Self::Native(native) => native.cut(),
+            Self::Polling(polling) => polling.cut(),
+            #[cfg(feature = "rust-socketio")]
+            Self::RustSocketio(_) => {}
+        }
+    }
+
+    /// Stops reading (native only, see [`Driver::choose`]).
+    pub fn pause(&self) {
+        match self {
+            Self::Native(native) => native.pause(),
+            Self::Polling(polling) => polling.pause(),
+            #[cfg(feature = "rust-socketio")]
+            Self::RustSocketio(_) => {}
+        }
+    }
+
+    /// Reads again (native only, see [`Driver::choose`]).
+    pub fn resume(&self) {
+        match self {
+            Self::Native(native) => native.resume(),
+            Self::Polling(polling) => polling.resume(),
+            #[cfg(feature = "rust-socketio")]
+            Self::RustSocketio(_) => {}
         }
     }
 }
@@ -189,6 +231,7 @@ impl Client for Connection {
     fn emit(&self, event: &str, payload: &str, ack: Option<u64>) {
         match self {
             Self::Native(connection) => connection.emit(event, payload, ack),
+            Self::Polling(polling) => polling.emit(event, payload, ack),
             #[cfg(feature = "rust-socketio")]
             Self::RustSocketio(connection) => connection.emit(event, payload, ack),
         }
@@ -197,6 +240,7 @@ impl Client for Connection {
     fn close(&self) {
         match self {
             Self::Native(connection) => connection.close(),
+            Self::Polling(polling) => polling.close(),
             #[cfg(feature = "rust-socketio")]
             Self::RustSocketio(connection) => connection.close(),
         }

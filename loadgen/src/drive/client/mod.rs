@@ -5,22 +5,25 @@ pub mod native;
 #[cfg(feature = "rust-socketio")]
 pub mod rust_socketio;
 
-use std::{io, time::Duration};
+use std::time::Duration;
 
 use server::telemetry::log::escaped;
 
 pub use self::driver::{Connection, Driver, DriverError, Incoming};
 
-use crate::{model::Nanos, observed::Closed};
+use crate::{dial::DialError, model::Nanos, observed::Closed};
 
 /// What a driver tells its owner, synchronously and in the order of receipt.
 ///
 /// `stamp` is taken when the bytes came off the socket, before any parsing.
 pub trait Observer {
-    /// An event; `payload` is the JSON text of its arguments, without the brackets.
-    fn event(&self, user: u32, stamp: Nanos, name: &str, payload: &str);
+    /// An event; `payload` is the JSON text of its arguments, without the brackets. `false`: nobody has read it as JSON,
+    /// and it may be none.
+    fn event(&self, user: u32, stamp: Nanos, name: &str, payload: &str) -> bool;
     /// The acknowledgement of an emit that asked for one.
     fn ack(&self, user: u32, stamp: Nanos, id: u64, payload: &str);
+    /// Something legal that is not for this user: counted under these words.
+    fn ignored(&self, user: u32, what: &str);
     /// The connection is gone. Told once, and not after [`Client::close`].
     fn closed(&self, user: u32, stamp: Nanos, why: Closed);
 }
@@ -36,9 +39,9 @@ pub trait Client {
 /// Why a user could not be connected.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// Nothing listens there, or the network is in the way.
-    #[error("{0}")]
-    Io(#[from] io::Error),
+    /// Nothing listens there, or something is in the way: the network, TLS, a server that is none of WebSocket.
+    #[error(transparent)]
+    Dial(#[from] DialError),
     /// It answers, but is no Socket.IO server of protocol version 5.
     #[error("not a Socket.IO v5 server: {}", escaped(.0))]
     NotSocketIo(String),

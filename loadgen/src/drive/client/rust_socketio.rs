@@ -19,8 +19,9 @@ use rust_socketio::{
 use serde_json::Value;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::{Observer, native::Endpoint};
+use super::Observer;
 use crate::{
+    dial::{Caller, Endpoint},
     drive::{Client, ConnectError},
     model::{Clock, Nanos},
     observed::Closed,
@@ -74,24 +75,23 @@ impl Hears {
 }
 
 impl Connection {
-    /// Connects, greets with `auth` (a JSON object) and waits for the server's CONNECT.
+    /// Connects, greets and waits for the server's CONNECT.
     ///
     /// # Errors
     /// [`ConnectError`]: nothing listens, no Socket.IO server, refused, or no answer within `patience`.
     pub async fn open(
-        user: u32,
         endpoint: &Endpoint,
-        auth: &str,
+        caller: &Caller,
         transport: Transport,
         clock: Clock,
         patience: Duration,
     ) -> Result<(Rc<Self>, Incoming), ConnectError> {
-        let greeted = tokio::time::timeout(patience, greet(endpoint, auth, transport, clock));
+        let greeted = tokio::time::timeout(patience, greet(endpoint, caller, transport, clock));
         let (orders, incoming) = greeted
             .await
             .unwrap_or(Err(ConnectError::TimedOut(patience)))?;
         let connection = Rc::new(Self {
-            user,
+            user: caller.user,
             orders,
             closing: Cell::new(false),
         });
@@ -157,15 +157,18 @@ impl Client for Connection {
 /// Connects, and gives what is to be sent from now on and what is heard.
 async fn greet(
     endpoint: &Endpoint,
-    auth: &str,
+    caller: &Caller,
     transport: Transport,
     clock: Clock,
 ) -> Result<(UnboundedSender<Order>, Incoming), ConnectError> {
     let not_socket_io = ConnectError::NotSocketIo;
     let (to, mut heard) = unbounded_channel();
     let hears = Hears { clock, to };
-    let auth = serde_json::from_str(auth).map_err(|error| not_socket_io(error.to_string()))?;
-    let library = builder(endpoint, auth, transport, &hears).connect().await;
+    let auth =
+        serde_json::from_str(&caller.auth).map_err(|error| not_socket_io(error.to_string()))?;
+    let library = builder(endpoint, caller, auth, transport, &hears)
+        .connect()
+        .await;
     let library = library.map_err(|error| not_socket_io(error.to_string()))?;
     let mut early = Vec::new();
     loop {
@@ -189,7 +192,13 @@ async fn greet(
     Ok((orders, incoming))
 }
 
-fn builder(endpoint: &Endpoint, auth: Value, transport: Transport, hears: &Hears) -> ClientBuilder {
+fn builder(
+    endpoint: &Endpoint,
+    caller: &Caller,
+    auth: Value,
+    transport: Transport,
+    hears: &Hears,
+) -> ClientBuilder {
     let transport = match transport {
         Transport::Websocket => TransportType::Websocket,
         Transport::Polling => TransportType::Polling,
@@ -203,7 +212,20 @@ fn builder(endpoint: &Endpoint, auth: Value, transport: Transport, hears: &Hears
         }
     };
     let any = hears.clone();
-    ClientBuilder::new(format!("http://{}", endpoint.host))
+    // Its query is the library's own to write, with the transport in it.
+    let place = caller.engine_io("", "");
+    let (path, query) = place.split_once('?').unwrap_or((&place, ""));
+    let query = query.strip_prefix("EIO=4&transport=").unwrap_or(query);
+    let url = format!("{}{path}?{query}", endpoint.target().origin());
+    let named = caller
+        .headers()
+        .into_iter()
+        .filter(|(name, _)| *name != "host");
+    named
+        .fold(ClientBuilder::new(url), |builder, (name, value)| {
+            builder.opening_header(name, value)
+        })
+        .namespace(caller.namespace.as_str())
         .transport_type(transport)
         .auth(auth)
         .reconnect(false)

@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex, atomic::AtomicU64};
 
 use super::{heard::Heard, request::JoinError};
 use crate::{
-    drive::{ConnectError, Driver, client::native::Endpoint, token::Tokens},
+    dial::Endpoint,
+    drive::{ConnectError, Driver, token::Tokens},
     model::{BodyText, Clock, Nanos, RunId, Vocabulary},
     observed::{Layout, Ledger, Samples},
     plan::{Plan, Share},

@@ -32,8 +32,7 @@ impl Users {
         let answered = match event {
             _ if by_event => AnsweredBy::Event,
             Some(_) if vocabulary.acknowledges_joins => {
-                let ack = self.next_request.get();
-                self.next_request.set(ack + 1);
+                let ack = self.request_id();
                 AnsweredBy::Ack(ack)
             }
             _ => AnsweredBy::Nothing,
@@ -136,6 +135,9 @@ impl Users {
         let mut requests = state.requests.borrow_mut();
         let asked = |request: &Request| request.answered == AnsweredBy::Ack(ack);
         let Some(place) = requests.open.iter().position(asked) else {
+            drop(requests);
+            // Of an answer that came too late, or twice, or that nobody asked for.
+            self.ignore("an acknowledgement of nothing that is awaited");
             return;
         };
         let request = requests.open.swap_remove(place);

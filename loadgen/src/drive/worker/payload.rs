@@ -65,7 +65,7 @@ impl<'a> Payload<'a> {
     pub(super) fn parse(map: Option<&Paths>, kind: Kind, payload: &'a str) -> Result<Self, Misfit> {
         let parsed = match map {
             Some(paths) => Self::mapped(paths, payload),
-            None => serde_json::from_str::<Self>(payload).map(|mut payload| {
+            None => first::<Self>(payload).map(|mut payload| {
                 payload.conversation = match kind {
                     Kind::Room => payload.room.take(),
                     Kind::Channel => payload.channel.take(),
@@ -164,6 +164,11 @@ impl Body<'_> {
             Body::Text(text) => Cow::Borrowed(text),
         }
     }
+}
+
+/// The first argument of an event; what is said behind it is the server's own affair.
+fn first<'a, T: Deserialize<'a>>(payload: &'a str) -> Result<T, serde_json::Error> {
+    T::deserialize(&mut serde_json::Deserializer::from_str(payload))
 }
 
 /// What came and does not fit the plan.

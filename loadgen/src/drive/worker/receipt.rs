@@ -2,6 +2,8 @@
 
 #[cfg(test)]
 mod allocations;
+#[cfg(test)]
+mod unsent;
 
 use std::{
     cell::{Cell, RefCell},
@@ -159,13 +161,13 @@ impl Receipts {
         }
     }
 
-    /// An event came. Where messages are not acknowledged, a sender's own copy answers the message of that number.
-    pub(super) fn event(&self, user: u32, stamp: Nanos, name: &str, payload: &str) -> Option<u32> {
+    /// An event came.
+    pub(super) fn event(&self, user: u32, stamp: Nanos, name: &str, payload: &str) -> Made {
         let parsing = self.job.clock.now();
         self.recorder().record(Metric::ReceiveWait, stamp, parsing);
         let Some((kind, meaning)) = self.job.vocabulary.meaning(name) else {
             self.unknown(user, name, payload);
-            return None;
+            return Made::Unknown;
         };
         let read = || {
             let map = self.map(kind, meaning, name);
@@ -182,19 +184,23 @@ impl Receipts {
                 failed.map(|()| None)
             }
         };
-        understood.unwrap_or_else(|misfit| {
-            if misfit.unreadable && meaning == Meaning::Received {
-                self.unreadable(user, kind, name, &misfit.what, payload);
+        match understood {
+            Ok(Some(message)) => Made::Answer(message),
+            Ok(None) => Made::Understood,
+            Err(misfit) => {
+                if misfit.unreadable && meaning == Meaning::Received {
+                    self.unreadable(user, kind, name, &misfit.what, payload);
+                }
+                let what = format!("{name}: {}", misfit.what);
+                self.strays.borrow_mut().add(Stray {
+                    kind: misfit.kind,
+                    user,
+                    at: stamp,
+                    what,
+                });
+                Made::Unread
             }
-            let what = format!("{name}: {}", misfit.what);
-            self.strays.borrow_mut().add(Stray {
-                kind: misfit.kind,
-                user,
-                at: stamp,
-                what,
-            });
-            None
-        })
+        }
     }
 
     /// The paths by which an event is read, where a map has them.
@@ -323,6 +329,11 @@ impl Receipts {
         payload: &Payload<'_>,
     ) -> Result<(), Misfit> {
         let (message, send, slot) = self.locate(user, kind, payload)?;
+        if self.job.ledger.sent_at(message).is_none() {
+            return Err(Misfit::unexpected(format!(
+                "message {message}, which was not sent yet"
+            )));
+        }
         let temp_id = payload.temp_id().map(hash);
         let known = temp_id.and_then(|id| self.message_under(id));
         // Where a server has no temporary ids, the body says which message it is.
@@ -429,8 +440,10 @@ impl Receipts {
 
     /// The acknowledgement of a message came. `true` for the first one.
     pub(super) fn message_ack(&self, user: u32, stamp: Nanos, message: u32, payload: &str) -> bool {
+        // One that was not sent yet has no time to be measured from.
         let own = self.job.plan.sends.get(message as usize);
-        let own = own.filter(|send| send.sender == user);
+        let own =
+            own.filter(|send| send.sender == user && self.job.ledger.sent_at(message).is_some());
         let Some(slot) = own.and_then(|send| self.job.plan.slot(send, user)) else {
             self.odd_ack(user, stamp, message);
             return false;
@@ -465,7 +478,7 @@ impl Receipts {
             kind: StrayKind::Unexpected,
             user,
             at: stamp,
-            what: format!("an acknowledgement of message {message}, which this user did not send"),
+            what: format!("an acknowledgement of message {message}, which this user has not sent"),
         });
     }
 
@@ -535,6 +548,18 @@ impl Receipts {
             member.arrivals
         })
     }
+}
+
+/// What was made of an event.
+pub(super) enum Made {
+    /// It was understood.
+    Understood,
+    /// It was understood, and answers the message of that number: a sender's own copy, where nothing is acknowledged.
+    Answer(u32),
+    /// Its name is known, and what it says fits nothing.
+    Unread,
+    /// Nobody knows its name.
+    Unknown,
 }
 
 /// A hash of an id.

@@ -9,8 +9,6 @@ use crate::{
     model::{Kind, Nanos},
 };
 
-/// Acknowledgement ids from here on belong to joins and leaves; below it they are message numbers.
-pub(super) const REQUESTS: u64 = 1 << 40;
 /// Of what a server answers, as much is quoted.
 const QUOTED: usize = 200;
 

@@ -15,16 +15,17 @@ use super::{
     Job,
     cpu::Cpu,
     dialogue::Dialogue,
-    receipt::Receipts,
-    request::{Asked, JoinError, NotThere, REQUESTS, Requests},
+    receipt::{Made, Receipts},
+    request::{Asked, JoinError, NotThere, Requests},
 };
 use crate::{
+    dial::Jar,
     drive::{
         Client, Connection,
         client::{Observer, native::Shared},
     },
     model::{Metric, Nanos, nanos},
-    observed::{Broken, Closed, Entry, First, Observed, Recorded, Step, Strays, WINDOW},
+    observed::{Broken, Closed, Entry, First, Ignored, Observed, Recorded, Step, Strays, WINDOW},
     plan::{Deed, Place},
 };
 
@@ -32,6 +33,8 @@ use crate::{
 const CONNECTING: usize = 64;
 /// How long one user may take to be connected, and to have joined.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+/// The greatest acknowledgement id that a server with signed 32-bit numbers keeps.
+const MOST_ID: u64 = i32::MAX as u64;
 /// How often heartbeats are checked and progress is published.
 const HOUSEKEEPING: Duration = Duration::from_millis(500);
 /// Who has not read for a while catches up in that time; the server may end its connection until then.
@@ -44,18 +47,21 @@ pub(super) struct Users {
     shared: Rc<Shared>,
     receipts: RefCell<Option<Receipts>>,
     users: Vec<User>,
-    pub(super) next_request: Cell<u64>,
+    next_request: Cell<u64>,
     /// Whether any join was answered so far.
     pub(super) any_answered: Cell<bool>,
     /// Whether an event answers joins, so that events are looked at for it.
     hears_joins: bool,
     log: RefCell<Vec<Entry>>,
     broken: RefCell<First<Broken>>,
+    ignored: RefCell<Ignored>,
     cpu: Cpu,
 }
 
 pub(super) struct User {
     connection: RefCell<Option<Connection>>,
+    /// What it was given by the server and by what stands before it, to be shown again.
+    jar: Arc<Jar>,
     /// Comings and goings of one user wait for each other.
     turn: Mutex<()>,
     /// Whether it belongs to each of its places, connected or not.
@@ -78,6 +84,7 @@ impl User {
     fn new(places: &[Place]) -> Self {
         Self {
             connection: RefCell::default(),
+            jar: Arc::default(),
             turn: Mutex::default(),
             member_of: RefCell::new(places.iter().map(|place| place.joined).collect()),
             requests: RefCell::default(),
@@ -97,13 +104,14 @@ impl Users {
             users: own
                 .map(|user| User::new(&job.plan.places[user as usize]))
                 .collect(),
-            next_request: Cell::new(REQUESTS),
+            next_request: Cell::new(job.plan.sends.len() as u64),
             any_answered: Cell::default(),
             hears_joins: [&job.vocabulary.room, &job.vocabulary.channel]
                 .iter()
                 .any(|names| names.joined.is_some()),
             log: RefCell::default(),
             broken: RefCell::default(),
+            ignored: RefCell::default(),
             cpu: Cpu::default(),
             job,
         }
@@ -160,9 +168,11 @@ impl Users {
 
     /// Connects a user and joins what it is a member of.
     async fn connect(self: Rc<Self>, user: u32, logged: bool) -> Result<(), NotThere> {
-        let auth = self.job.tokens.auth(&self.job.plan, user);
         let asked = self.job.clock.now();
         let state = self.user(user);
+        let target = self.job.endpoint.target();
+        let jar = Arc::clone(&state.jar);
+        let caller = self.job.tokens.caller(&self.job.plan, user, target, jar);
         let places: Vec<u32> = (0..)
             .zip(&*state.member_of.borrow())
             .filter_map(|(place, member)| member.then_some(place))
@@ -175,9 +185,8 @@ impl Users {
         }
         let (connection, incoming) = Connection::open(
             self.job.driver,
-            user,
             &self.job.endpoint,
-            &auth,
+            caller,
             self.job.transport,
             Rc::clone(&self.shared),
             PATIENCE,
@@ -192,6 +201,22 @@ impl Users {
             self.ask(user, &connection, Asked::Join(place), logged);
         }
         Ok(self.answers(user).await?)
+    }
+
+    /// Acknowledgement ids from here on belong to joins and leaves; those below are message numbers.
+    fn first_request(&self) -> u64 {
+        self.job.plan.sends.len() as u64
+    }
+
+    /// An id for a join or a leave: servers keep 31 bits of it, and none but this user's open requests have one.
+    pub(super) fn request_id(&self) -> u64 {
+        let id = self.next_request.get();
+        let next = match id < MOST_ID {
+            true => id + 1,
+            false => self.first_request(),
+        };
+        self.next_request.set(next);
+        id
     }
 
     /// The server has answered a sender's message: in a closed phase its sender thinks of the next one.
@@ -263,9 +288,9 @@ impl Users {
             return;
         };
         self.gone(user, self.job.clock.now());
-        match connection.native() {
-            Some(native) if cut => native.cut(),
-            _ => connection.close(),
+        match cut {
+            true => connection.cut(),
+            false => connection.close(),
         }
     }
 
@@ -280,9 +305,7 @@ impl Users {
         if let Some(connection) = self.connection(user) {
             let now = self.job.clock.now();
             self.user(user).stalled.set(Stalled::Since(now));
-            if let Some(native) = connection.native() {
-                native.pause();
-            }
+            connection.pause();
         }
     }
 
@@ -295,8 +318,8 @@ impl Users {
         state.stalled.set(Stalled::Was(since, now));
         self.with_receipts(|receipts| receipts.reads_again(user, now + nanos(CATCHING_UP)));
         let connection = self.connection(user);
-        if let Some(native) = connection.as_ref().and_then(Connection::native) {
-            native.resume();
+        if let Some(connection) = connection {
+            connection.resume();
         }
     }
 
@@ -307,6 +330,11 @@ impl Users {
             Stalled::Was(since, to) if now < to + nanos(CATCHING_UP) => Some(since),
             Stalled::Never | Stalled::Was(..) => None,
         }
+    }
+
+    /// Counts what is legal and nobody's here.
+    pub(super) fn ignore(&self, what: &str) {
+        self.ignored.borrow_mut().add(what);
     }
 
     fn tell_broken(&self, user: u32, why: Closed) {
@@ -323,8 +351,8 @@ impl Users {
             let now = self.job.clock.now();
             for user in &self.users {
                 let connection = user.connection.borrow().clone();
-                if let Some(native) = connection.as_ref().and_then(Connection::native) {
-                    native.check_heartbeat(now, &self);
+                if let Some(connection) = connection {
+                    connection.check_heartbeat(now, &self);
                 }
             }
             self.with_receipts(|receipts| {
@@ -377,6 +405,7 @@ impl Users {
             strays,
             presence: self.log.take(),
             broken: self.broken.take(),
+            ignored: self.ignored.take(),
             threads: BTreeMap::from([(self.job.share, cpu)]),
             ..Observed::of(recorded, Arc::clone(&self.job.ledger))
         }
@@ -385,26 +414,38 @@ impl Users {
 
 /// Implemented for the shared users, since one who was thrown out comes back on a task of its own.
 impl Observer for Rc<Users> {
-    fn event(&self, user: u32, stamp: Nanos, name: &str, payload: &str) {
+    fn event(&self, user: u32, stamp: Nanos, name: &str, payload: &str) -> bool {
         if self.hears_joins {
             self.joined_by(user, stamp, name, payload);
         }
-        let answered = self.with_receipts(|receipts| receipts.event(user, stamp, name, payload));
-        if let Some(Some(message)) = answered {
-            self.reply_to(message, stamp);
+        match self.with_receipts(|receipts| receipts.event(user, stamp, name, payload)) {
+            Some(Made::Answer(message)) => {
+                self.reply_to(message, stamp);
+                true
+            }
+            Some(Made::Understood) | None => true,
+            Some(Made::Unread) => false,
+            Some(Made::Unknown) => {
+                self.ignore(name);
+                false
+            }
         }
     }
 
+    fn ignored(&self, _user: u32, what: &str) {
+        self.ignore(what);
+    }
+
     fn ack(&self, user: u32, stamp: Nanos, id: u64, payload: &str) {
-        match u32::try_from(id) {
-            Ok(message) => {
+        match u32::try_from(id).ok().filter(|_| id < self.first_request()) {
+            Some(message) => {
                 let answered = self
                     .with_receipts(|receipts| receipts.message_ack(user, stamp, message, payload));
                 if answered == Some(true) {
                     self.reply_to(message, stamp);
                 }
             }
-            Err(_) => self.answered(user, stamp, id, payload),
+            None => self.answered(user, stamp, id, payload),
         }
     }
 

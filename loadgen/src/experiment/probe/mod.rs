@@ -3,26 +3,24 @@
 mod fit;
 mod show;
 
-use std::{cell::RefCell, rc::Rc, time::Duration};
+use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
 
 use tokio::task::LocalSet;
 
 use self::fit::{Came, Exchange};
 use super::RunError;
 use crate::{
+    dial::{Caller, Endpoint, Target},
     drive::{
         Client, Connection, Driver,
-        client::{
-            Incoming, Observer,
-            native::{Endpoint, Shared},
-        },
+        client::{Incoming, Observer, native::Shared},
         token::Tokens,
     },
     model::{Blank, Clock, Form, Nanos, RunId, body, path},
     observed::Closed,
     plan::Plan,
-    rig::{self, Greeting},
-    scenario::{Scenario, Transport},
+    rig::{self, Greeting, TargetError},
+    scenario::{Filling, Scenario, Transport},
 };
 
 /// How long a server may take to let a user in.
@@ -66,18 +64,40 @@ struct Talk {
 /// # Errors
 /// [`RunError`] when nobody can be connected, or the scenario can't be planned.
 pub async fn probe(
-    url: &str,
+    target: &Target,
     scenario: Option<&Scenario>,
     token: Option<&str>,
 ) -> Result<Seen, RunError> {
-    rig::probe(url).await?;
-    let greeting = rig::greeting(url).await;
+    let url = target.shown();
+    let caller = match scenario {
+        Some(scenario) => {
+            let tokens = Tokens::new(&scenario.connections.token);
+            tokens.caller(&Plan::new(scenario)?, 0, target, Arc::default())
+        }
+        None => {
+            let filling = Filling {
+                id: TOKEN,
+                index: 0,
+                token: token.unwrap_or(TOKEN),
+                columns: None,
+            };
+            Caller::new(target, &filling, Arc::default())
+        }
+    };
+    let transport = scenario.map_or(Transport::Websocket, |scenario| {
+        scenario.connections.transport
+    });
+    let endpoint = Endpoint::resolve(target.clone(), caller.clone())
+        .await
+        .map_err(|error| TargetError::of_dial(url, error))?;
+    rig::probe(&endpoint, transport).await?;
+    let greeting = rig::greeting(&endpoint).await;
     LocalSet::new()
         .run_until(async {
-            let line = Line::to(url).await?;
+            let line = Line::to(url, endpoint, transport);
             match scenario {
                 Some(scenario) => talk(&line, scenario, greeting).await,
-                None => welcome(&line, token.unwrap_or(TOKEN), greeting).await,
+                None => welcome(&line, caller, greeting).await,
             }
         })
         .await
@@ -85,11 +105,10 @@ pub async fn probe(
 
 async fn welcome(
     line: &Line<'_>,
-    token: &str,
+    caller: Caller,
     greeting: Option<Greeting>,
 ) -> Result<Seen, RunError> {
-    let auth = serde_json::json!({ "token": token }).to_string();
-    let user = line.connect(0, &auth).await?;
+    let user = line.connect(0, caller).await?;
     tokio::time::sleep(LISTEN).await;
     user.close();
     Ok(Seen {
@@ -133,9 +152,9 @@ async fn talk(
     };
     let mut users = Vec::new();
     for (place, user) in members.into_iter().enumerate() {
-        let connection = line
-            .connect(place as u32, &tokens.auth(&plan, user))
-            .await?;
+        let target = line.endpoint.target();
+        let caller = tokens.caller(&plan, user, target, Arc::default());
+        let connection = line.connect(place as u32, caller).await?;
         users.push((connection, user));
     }
     tokio::time::sleep(LISTEN).await;
@@ -180,30 +199,30 @@ async fn talk(
 struct Line<'a> {
     url: &'a str,
     endpoint: Endpoint,
+    transport: Transport,
     shared: Rc<Shared>,
     ear: Ear,
 }
 
 impl<'a> Line<'a> {
-    async fn to(url: &'a str) -> Result<Self, RunError> {
-        let endpoint = Endpoint::resolve(url)
-            .await
-            .map_err(|error| refused(url, 0, error))?;
-        Ok(Self {
+    fn to(url: &'a str, endpoint: Endpoint, transport: Transport) -> Self {
+        Self {
             url,
             endpoint,
+            transport,
             shared: Shared::new(Clock::start()),
             ear: Ear::default(),
-        })
+        }
     }
 
-    async fn connect(&self, user: u32, auth: &str) -> Result<Connection, RunError> {
+    /// Connects a user under another number than the plan's: the first one is the sender.
+    async fn connect(&self, user: u32, mut caller: Caller) -> Result<Connection, RunError> {
+        caller.user = user;
         let opened: Result<(Connection, Incoming), _> = Connection::open(
             Driver::Native,
-            user,
             &self.endpoint,
-            auth,
-            Transport::Websocket,
+            caller,
+            self.transport,
             Rc::clone(&self.shared),
             PATIENCE,
         )
@@ -249,13 +268,18 @@ struct HeardSoFar {
 }
 
 impl Observer for Ear {
-    fn event(&self, user: u32, _: Nanos, name: &str, payload: &str) {
+    fn event(&self, user: u32, _: Nanos, name: &str, payload: &str) -> bool {
+        let arguments = path::arguments(payload);
+        let read = arguments.is_ok();
         self.0.borrow_mut().came.push(Came {
             own: user == 0,
             event: name.to_owned(),
-            arguments: path::arguments(payload).unwrap_or_default(),
+            arguments: arguments.unwrap_or_default(),
         });
+        read
     }
+
+    fn ignored(&self, _: u32, _: &str) {}
 
     fn ack(&self, _: u32, _: Nanos, id: u64, payload: &str) {
         self.0.borrow_mut().answers.push((id, payload.to_owned()));

@@ -6,7 +6,9 @@ use std::{
     net::{IpAddr, ToSocketAddrs, UdpSocket},
 };
 
-use crate::rig::{Processes, http};
+use url::Url;
+
+use crate::rig::Processes;
 
 /// A proxy of this name listens for a server in a container, whose own process nobody knows.
 const PROXY: &str = "docker-proxy";
@@ -30,10 +32,11 @@ impl Server {
         if let Some(processes) = processes {
             return Server::Here(vec![processes]);
         }
-        let Ok(uri) = http::parse(address) else {
+        let Ok(url) = Url::parse(address) else {
             return Server::Unknown;
         };
-        let (host, port) = (uri.host().unwrap_or_default(), uri.port_u16().unwrap_or(80));
+        let host = url.host_str().unwrap_or_default();
+        let port = url.port_or_known_default().unwrap_or(80);
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let Ok(mut addresses) = (host, port).to_socket_addrs() else {
             return Server::Unknown;

@@ -6,9 +6,12 @@ use async_trait::async_trait;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{Death, PATIENCE, Running, System};
-use crate::rig::{
-    audit::Audit, error::TargetError, exit::ServerExit, group::Group, resources::Processes,
-    status::ServerTimes,
+use crate::{
+    dial::Endpoint,
+    rig::{
+        audit::Audit, error::TargetError, exit::ServerExit, group::Group, resources::Processes,
+        status::ServerTimes,
+    },
 };
 
 /// How long a command may take until it answers: some compile first.
@@ -34,13 +37,13 @@ impl Commanded {
     }
 
     /// Asks until it answers, it ends, or it is too late.
-    async fn answered(&mut self, group: &mut Group) -> Result<(), TargetError> {
+    async fn answered(&mut self, group: &mut Group) -> Result<Endpoint, TargetError> {
         let deadline = Instant::now() + STARTING;
         loop {
             let refusal = tokio::select! {
                 exit = group.exited() => return Err(TargetError::CommandEnded(exit)),
                 asked = timeout_at(deadline, self.server.start()) => match asked {
-                    Ok(Ok(())) => return Ok(()),
+                    Ok(Ok(endpoint)) => return Ok(endpoint),
                     Ok(Err(refusal)) => refusal.to_string(),
                     Err(_) => format!("{} did not answer", self.server.address()),
                 },
@@ -59,11 +62,15 @@ impl Commanded {
 
 #[async_trait(?Send)]
 impl System for Commanded {
-    async fn start(&mut self) -> Result<(), TargetError> {
+    async fn start(&mut self) -> Result<Endpoint, TargetError> {
         let mut group = Group::start(&self.command)?;
-        self.answered(&mut group).await?;
+        let endpoint = self.answered(&mut group).await?;
         self.group = Some(group);
-        Ok(())
+        Ok(endpoint)
+    }
+
+    fn endpoint(&self) -> Option<&Endpoint> {
+        self.server.endpoint()
     }
 
     fn address(&self) -> &str {

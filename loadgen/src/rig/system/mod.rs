@@ -16,6 +16,7 @@ use super::{
     status::{self, Present, ServerTimes},
     vigil::Vigil,
 };
+use crate::dial::Endpoint;
 
 /// How long a process may take to listen, and to end after its last message.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -32,13 +33,16 @@ pub struct Death {
 /// A system under test. What it can't say it leaves at the defaults.
 #[async_trait(?Send)]
 pub trait System {
-    /// Starts it, or makes sure that it is there.
+    /// Starts it, or makes sure that it is there; says where it is reached.
     ///
     /// # Errors
     /// Why it can't be measured.
-    async fn start(&mut self) -> Result<(), TargetError>;
+    async fn start(&mut self) -> Result<Endpoint, TargetError>;
 
-    /// Where it listens once it is started: `http://host:port`.
+    /// Where it is reached, once it is started.
+    fn endpoint(&self) -> Option<&Endpoint>;
+
+    /// Where it listens once it is started, for people: `http://host:port`.
     fn address(&self) -> &str;
 
     /// Which store it saves into, for people.
@@ -51,17 +55,17 @@ pub trait System {
 
     /// How durable a confirmed message is in its store, as it says.
     async fn durability(&self) -> Option<String> {
-        status::durability(self.address()).await
+        status::durability(self.endpoint()?).await
     }
 
     /// Which version of itself it is, as it says.
     async fn version(&self) -> Option<String> {
-        status::version(self.address()).await
+        status::version(self.endpoint()?).await
     }
 
     /// Who is on it, as it says.
     async fn present(&self) -> Option<Present> {
-        status::present(self.address()).await
+        status::present(self.endpoint()?).await
     }
 
     /// What it timed itself, if all of that was this run's.

@@ -5,14 +5,18 @@ use std::time::Instant;
 use async_trait::async_trait;
 
 use super::{Death, PATIENCE, System};
-use crate::rig::{
-    audit::Audit,
-    error::TargetError,
-    process::RunningServer,
-    resources::Processes,
-    status::{self, ServerTimes},
-    store::RunningStore,
-    vigil::Vigil,
+use crate::{
+    dial::{Caller, Endpoint, Target},
+    rig::{
+        audit::Audit,
+        error::TargetError,
+        process::RunningServer,
+        resources::Processes,
+        status::{self, ServerTimes},
+        store::RunningStore,
+        vigil::Vigil,
+    },
+    scenario::Connections,
 };
 
 /// This very program as a server on a store that is there already, or as the relay.
@@ -22,20 +26,30 @@ pub struct OwnServer<'a> {
     description: String,
     /// The relay has none.
     store: Option<&'a RunningStore>,
+    /// How users connect to it.
+    connections: Connections,
     url: String,
+    endpoint: Option<Endpoint>,
     running: Option<RunningServer>,
     vigil: Option<Vigil>,
 }
 
 impl<'a> OwnServer<'a> {
-    /// With these arguments of `serve`, beside those for its store.
-    pub fn new(arguments: Vec<String>, store: &'a RunningStore, description: String) -> Self {
+    /// With these arguments of `serve`, beside those for its store; users connect to it as `connections` says.
+    pub fn new(
+        arguments: Vec<String>,
+        store: &'a RunningStore,
+        description: String,
+        connections: &Connections,
+    ) -> Self {
         let serve = ["serve".to_owned()].into_iter().chain(arguments);
         Self {
             arguments: serve.chain(store.server_args()).collect(),
             description,
             store: Some(store),
+            connections: connections.clone(),
             url: String::new(),
+            endpoint: None,
             running: None,
             vigil: None,
         }
@@ -47,7 +61,9 @@ impl<'a> OwnServer<'a> {
             arguments: vec!["floor".to_owned()],
             description: "none".to_owned(),
             store: None,
+            connections: Connections::default(),
             url: String::new(),
+            endpoint: None,
             running: None,
             vigil: None,
         }
@@ -56,14 +72,22 @@ impl<'a> OwnServer<'a> {
 
 #[async_trait(?Send)]
 impl System for OwnServer<'_> {
-    async fn start(&mut self) -> Result<(), TargetError> {
+    async fn start(&mut self) -> Result<Endpoint, TargetError> {
         let running = RunningServer::start(&self.arguments, PATIENCE).await?;
         running.url().clone_into(&mut self.url);
         self.running = Some(running);
         if let Some(store) = self.store {
             self.vigil = store.vigil().await?;
         }
-        Ok(())
+        let target = Target::started_here(&self.url, &self.connections)?;
+        let asker = Caller::nobody(&target);
+        let resolved = Endpoint::resolve(target, asker).await;
+        let endpoint = resolved.map_err(|error| TargetError::of_dial(&self.url, error))?;
+        Ok(self.endpoint.insert(endpoint).clone())
+    }
+
+    fn endpoint(&self) -> Option<&Endpoint> {
+        self.endpoint.as_ref()
     }
 
     fn address(&self) -> &str {
@@ -80,11 +104,11 @@ impl System for OwnServer<'_> {
     }
 
     async fn times(&self) -> Option<ServerTimes> {
-        status::server_times(&self.url).await
+        status::server_times(self.endpoint()?).await
     }
 
     async fn audit(&self) -> Option<Audit> {
-        Some(self.store?.audit(&self.url))
+        Some(self.store?.audit(self.endpoint()?))
     }
 
     async fn died(&mut self) -> Death {

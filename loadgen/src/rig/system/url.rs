@@ -3,20 +3,36 @@
 use async_trait::async_trait;
 
 use super::{Death, System};
-use crate::rig::{audit::Audit, error::TargetError, mongo, probe::probe, status, vigil::Vigil};
+use crate::{
+    dial::{Caller, Endpoint, Target},
+    rig::{audit::Audit, error::TargetError, mongo, probe::probe, status, vigil::Vigil},
+    scenario::Transport,
+};
 
 /// A running server at a URL.
 pub struct Running {
-    url: String,
+    target: Target,
+    asker: Caller,
+    transport: Transport,
+    endpoint: Option<Endpoint>,
     audit: Option<(String, String)>,
     vigil: Option<Vigil>,
 }
 
 impl Running {
-    /// At a URL, whose messages are looked up in a MongoDB where its connection string and its database are named.
-    pub fn new(url: &str, audit: Option<(String, String)>) -> Self {
+    /// At a target, asked as `asker` asks, whose messages are looked up in a MongoDB where its connection string and its
+    /// database are named.
+    pub fn new(
+        target: Target,
+        asker: Caller,
+        transport: Transport,
+        audit: Option<(String, String)>,
+    ) -> Self {
         Self {
-            url: url.to_owned(),
+            target,
+            asker,
+            transport,
+            endpoint: None,
             audit,
             vigil: None,
         }
@@ -25,17 +41,24 @@ impl Running {
 
 #[async_trait(?Send)]
 impl System for Running {
-    async fn start(&mut self) -> Result<(), TargetError> {
-        probe(&self.url).await?;
+    async fn start(&mut self) -> Result<Endpoint, TargetError> {
+        let endpoint = Endpoint::resolve(self.target.clone(), self.asker.clone())
+            .await
+            .map_err(|error| TargetError::of_dial(self.target.shown(), error))?;
+        probe(&endpoint, self.transport).await?;
         if let Some((uri, _)) = &self.audit {
             let store = format!("MongoDB at {}", mongo::redacted(uri));
             self.vigil = Some(Vigil::start(uri, store).await?);
         }
-        Ok(())
+        Ok(self.endpoint.insert(endpoint).clone())
+    }
+
+    fn endpoint(&self) -> Option<&Endpoint> {
+        self.endpoint.as_ref()
     }
 
     fn address(&self) -> &str {
-        &self.url
+        self.target.shown()
     }
 
     fn store(&self) -> String {
@@ -56,11 +79,12 @@ impl System for Running {
 
     /// Where the user says, or on its own page if it has one.
     async fn audit(&self) -> Option<Audit> {
-        match &self.audit {
-            Some((uri, database)) => Some(Audit::mongo(uri, database)),
-            None => status::lists_messages(&self.url)
-                .await
-                .then(|| Audit::memory(&self.url)),
+        if let Some((uri, database)) = &self.audit {
+            return Some(Audit::mongo(uri, database));
         }
+        let endpoint = self.endpoint()?;
+        status::lists_messages(endpoint)
+            .await
+            .then(|| Audit::memory(endpoint))
     }
 }

@@ -1,31 +1,29 @@
-//! One user's connection: connects, hands packets to the observer as they come, writes without waiting.
+//! One user's WebSocket: connects, hands packets to the observer as they come, writes without waiting.
 
 use std::{
     cell::{Cell, RefCell},
     future::poll_fn,
     pin::Pin,
-    rc::{Rc, Weak},
+    rc::Rc,
     task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use rand::RngExt;
-use serde::Deserialize;
-use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, ReadBuf},
-    net::{
-        TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
+    net::tcp::OwnedReadHalf,
 };
 
 use super::{
     frame::{self, Decoder, Frame},
-    handshake::Endpoint,
-    packet::{self, Open, Packet},
+    greeting::{Early, Greeting},
+    packet,
+    pipe::Pipe,
+    session::{Session, Step},
 };
 use crate::{
+    dial::{self, Caller, Endpoint, Stream},
     drive::{Client, ConnectError, client::Observer},
     model::{Clock, Nanos},
     observed::Closed,
@@ -33,11 +31,16 @@ use crate::{
 
 /// What is read at once, for all connections of a worker: none has a read buffer of its own.
 const READ_BYTES: usize = 64 << 10;
+/// Whoever reads so much at once, or so often in a row, lets the others have a turn.
+const TURN_BYTES: usize = READ_BYTES / 4;
+const TURN_READS: u32 = 16;
 
 /// What all connections of one worker thread share.
 pub struct Shared {
     clock: Clock,
     input: RefCell<Box<[u8]>>,
+    /// What was decrypted; empty as long as there is no TLS.
+    plain: RefCell<Vec<u8>>,
     packet: RefCell<Vec<u8>>,
     frame: RefCell<Vec<u8>>,
 }
@@ -48,20 +51,24 @@ impl Shared {
         Rc::new(Self {
             clock,
             input: RefCell::new(vec![0; READ_BYTES].into_boxed_slice()),
+            plain: RefCell::default(),
             packet: RefCell::default(),
             frame: RefCell::default(),
         })
+    }
+
+    /// The run's clock.
+    pub fn clock(&self) -> Clock {
+        self.clock
     }
 }
 
 /// A connected user. Reading happens in [`Connection::run`].
 pub struct Connection {
-    me: Weak<Self>,
     user: u32,
     shared: Rc<Shared>,
-    write: OwnedWriteHalf,
-    /// What the kernel did not take yet; a task flushes it while it is not empty.
-    unsent: RefCell<Vec<u8>>,
+    session: Session,
+    pipe: Rc<Pipe>,
     closing: Cell<bool>,
     reading: Cell<Reading>,
     /// Whoever reads, so that a change of `reading` is noticed.
@@ -72,7 +79,7 @@ pub struct Connection {
 
 /// What the reading side does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reading {
+pub(super) enum Reading {
     On,
     Paused,
     Over,
@@ -82,153 +89,214 @@ enum Reading {
 pub struct Incoming {
     read: OwnedReadHalf,
     decoder: Decoder,
-    /// What came right behind the CONNECT, with its stamp: events of a second login do.
-    early: Vec<(Nanos, String)>,
+    /// What came behind the upgrade's answer.
+    first: Option<Vec<u8>>,
+    early: Vec<Early>,
 }
 
-impl Shared {
-    /// The run's clock.
-    pub fn clock(&self) -> Clock {
-        self.clock
-    }
+/// Answers that one read asks for. Of several heartbeats at once the last is answered (RFC 6455, 5.5.3): a flood of them
+/// must not become one of answers.
+#[derive(Default)]
+struct Owed {
+    pong: Option<String>,
+    frame_pong: Option<Vec<u8>>,
 }
 
 impl Connection {
-    /// Opens the WebSocket, greets with `auth` (a JSON object) and waits for the server's CONNECT.
+    /// Opens the WebSocket, greets and waits for the server's CONNECT.
     ///
     /// # Errors
-    /// [`ConnectError`]: nothing listens, no Socket.IO server, refused, or no answer within `patience`.
+    /// [`ConnectError`]: nothing listens, no Socket.IO server, or refused.
     pub async fn open(
-        user: u32,
         endpoint: &Endpoint,
-        auth: &str,
+        caller: &Caller,
         shared: Rc<Shared>,
-        patience: Duration,
     ) -> Result<(Rc<Self>, Incoming), ConnectError> {
-        tokio::time::timeout(patience, Self::greet(user, endpoint, auth, shared))
-            .await
-            .unwrap_or(Err(ConnectError::TimedOut(patience)))
+        let (stream, first) = dial::upgrade(endpoint, caller, "").await?;
+        let (connection, mut incoming) = Self::over(stream, first, caller, shared);
+        let mut greeting = Greeting::new(&caller.namespace);
+        let mut greeted = false;
+        while !greeting.connected {
+            let mut failed = None;
+            incoming
+                .greeted(&connection, |stamp, frame| {
+                    if failed.is_none() {
+                        failed = connection.greet(&mut greeting, stamp, frame).err();
+                    }
+                })
+                .await?;
+            if let Some(failed) = failed {
+                return Err(failed);
+            }
+            if greeting.open.is_some() && !greeted && !greeting.connected {
+                greeted = true;
+                let connect = packet::write("40", &caller.namespace, &caller.auth);
+                connection.write_packet(connect.as_bytes());
+            }
+        }
+        connection.heartbeat.set(greeting.heartbeat());
+        incoming.early = greeting.early;
+        Ok((connection, incoming))
     }
 
-    async fn greet(
-        user: u32,
-        endpoint: &Endpoint,
-        auth: &str,
+    /// Over a WebSocket on which nothing was read yet but `first`.
+    pub(super) fn over(
+        stream: Stream,
+        first: Vec<u8>,
+        caller: &Caller,
         shared: Rc<Shared>,
-    ) -> Result<(Rc<Self>, Incoming), ConnectError> {
-        let (stream, early) = endpoint.open(user).await?;
-        let (read, write) = stream.into_split();
+    ) -> (Rc<Self>, Incoming) {
+        let (tcp, tls) = stream.into_parts();
+        let (pipe, read) = Pipe::over(tcp, tls);
         let now = shared.clock.now();
-        let connection = Rc::new_cyclic(|me| Self {
-            me: Weak::clone(me),
-            user,
+        let connection = Rc::new(Self {
+            user: caller.user,
             shared,
-            write,
-            unsent: RefCell::default(),
+            session: Session::new(caller.user, &caller.namespace),
+            pipe,
             closing: Cell::new(false),
             reading: Cell::new(Reading::On),
             reader: RefCell::default(),
             heartbeat: Cell::new(Duration::MAX),
             last_ping: Cell::new(now),
         });
-        let mut incoming = Incoming {
+        let incoming = Incoming {
             read,
             decoder: Decoder::default(),
+            first: Some(first),
             early: Vec::new(),
         };
-        let mut progress = Greeting::default();
-        incoming
-            .decoder
-            .feed(&early, |frame| progress.frame(&connection, now, frame))
-            .map_err(ConnectError::NotSocketIo)?;
-        loop {
-            if let Some(refusal) = progress.failed.take() {
-                return Err(refusal);
+        (connection, incoming)
+    }
+
+    fn greet(
+        &self,
+        greeting: &mut Greeting<'_>,
+        stamp: Nanos,
+        frame: Frame<'_>,
+    ) -> Result<(), ConnectError> {
+        match frame {
+            Frame::Text(text) => {
+                if let Some(pong) = greeting.text(stamp, text)? {
+                    self.last_ping.set(stamp);
+                    self.write_packet(format!("3{pong}").as_bytes());
+                }
             }
-            if let Some(heartbeat) = progress.opened.take() {
-                connection.heartbeat.set(heartbeat);
-                connection.write_packet(format!("40{auth}").as_bytes());
-            }
-            if progress.connected {
-                incoming.early = progress.early;
-                return Ok((connection, incoming));
-            }
-            let bytes = incoming
-                .read(&connection, |stamp, frame| {
-                    progress.frame(&connection, stamp, frame);
-                })
-                .await
-                .map_err(|closed| ConnectError::NotSocketIo(closed.to_string()))?;
-            if bytes == 0 {
-                return Err(ConnectError::NotSocketIo(
-                    "it closed the connection before the Socket.IO CONNECT".into(),
-                ));
+            Frame::Binary(_) => greeting.binary(stamp)?,
+            Frame::Ping(payload) => self.write_frame_pong(payload),
+            Frame::Close(code, reason) => {
+                return Err(ConnectError::NotSocketIo(format!(
+                    "it closed the WebSocket before the Socket.IO CONNECT ({}); it may speak another encoding than JSON, as with socket.io-msgpack-parser",
+                    farewell(code, reason)
+                )));
             }
         }
+        Ok(())
+    }
+
+    /// An upgraded connection takes its session over, with what came before the upgrade.
+    pub(super) fn adopt(&self, incoming: &mut Incoming, heartbeat: Duration, early: Vec<Early>) {
+        self.heartbeat.set(heartbeat);
+        self.last_ping.set(self.shared.clock.now());
+        incoming.early = early;
     }
 
     /// Reads until the connection ends and hands everything to the observer.
     pub async fn run(self: Rc<Self>, mut incoming: Incoming, observer: impl Observer) {
-        let early = std::mem::take(&mut incoming.early);
-        let mut ended = early
-            .iter()
-            .find_map(|(stamp, text)| self.on_frame(*stamp, Frame::Text(text), &observer));
-        let why = loop {
-            let read = incoming
-                .read(&self, |stamp, frame| {
-                    if ended.is_none() {
-                        ended = self.on_frame(stamp, frame, &observer);
-                    }
-                })
-                .await;
-            // After the own goodbye the rest is read and forgotten until the server closes too: a socket that is closed
-            // with unread data in it resets the connection, and the goodbye might be lost with it.
-            match (read, ended.take()) {
-                (_, Some(why)) | (Err(why), None) => break why,
-                (Ok(0), None) => break Closed::Transport("by the other side".into()),
-                (Ok(_), None) => {}
-            }
-        };
+        let why = self.read_on(&mut incoming, &observer).await;
+        if matches!(why, Closed::Protocol(_)) {
+            self.write_close(frame::PROTOCOL_ERROR);
+        }
         if !self.closing.replace(true) {
             observer.closed(self.user, self.shared.clock.now(), why);
         }
     }
 
-    fn on_frame(&self, stamp: Nanos, frame: Frame<'_>, observer: &impl Observer) -> Option<Closed> {
+    async fn read_on(&self, incoming: &mut Incoming, observer: &impl Observer) -> Closed {
+        let mut owed = Owed::default();
+        let mut ended = None;
+        for early in std::mem::take(&mut incoming.early) {
+            let step = match &early {
+                Early::Text(stamp, text) => self.session.text(*stamp, text, observer),
+                Early::Binary(stamp) => self.session.binary(*stamp, observer),
+            };
+            ended = ended.or(self.take(step, &mut owed));
+        }
+        let mut in_a_row = 0;
+        loop {
+            self.settle(&mut owed);
+            if let Some(why) = ended.take().or_else(|| self.pipe.overfull()) {
+                return why;
+            }
+            let waited = Cell::new(false);
+            let read = incoming
+                .read(self, &waited, |stamp, frame| {
+                    if ended.is_none() {
+                        ended = self.on_frame(stamp, frame, observer, &mut owed);
+                    }
+                })
+                .await;
+            // After the own goodbye the rest is read and forgotten until the server closes too: a socket that is closed
+            // with unread data in it resets the connection, and the goodbye might be lost with it.
+            let bytes = match (read, ended.take()) {
+                (_, Some(why)) | (Err(why), None) => return why,
+                (Ok(0), None) => return Closed::Transport("by the other side".into()),
+                (Ok(bytes), None) => bytes,
+            };
+            in_a_row = if waited.get() { 0 } else { in_a_row + 1 };
+            if bytes >= TURN_BYTES || in_a_row >= TURN_READS {
+                in_a_row = 0;
+                self.settle(&mut owed);
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    fn on_frame(
+        &self,
+        stamp: Nanos,
+        frame: Frame<'_>,
+        observer: &impl Observer,
+        owed: &mut Owed,
+    ) -> Option<Closed> {
         if self.closing.get() {
             return None;
         }
-        let text = match frame {
-            Frame::Text(text) => text,
+        let step = match frame {
+            Frame::Text(text) => self.session.text(stamp, text, observer),
+            Frame::Binary(_) => self.session.binary(stamp, observer),
             Frame::Ping(payload) => {
-                let mut out = self.shared.frame.borrow_mut();
-                out.clear();
-                frame::write_pong(&mut out, payload, mask());
-                self.write(&out);
+                owed.frame_pong = Some(payload.to_vec());
                 return None;
             }
-            Frame::Close(code) => {
-                return Some(Closed::ByServer(match code {
-                    Some(code) => format!("WebSocket close {code}"),
-                    None => "WebSocket close".into(),
-                }));
+            Frame::Close(code, reason) => {
+                return Some(Closed::ByServer(farewell(code, reason)));
             }
         };
-        match packet::parse(text) {
-            Ok(Packet::Event { name, payload }) => observer.event(self.user, stamp, name, payload),
-            Ok(Packet::Ack { id, payload }) => observer.ack(self.user, stamp, id, payload),
-            Ok(Packet::Ping(payload)) => {
-                self.last_ping.set(stamp);
-                self.write_packet(format!("3{payload}").as_bytes());
-            }
-            Ok(Packet::Disconnect) => return Some(Closed::ByServer("Socket.IO DISCONNECT".into())),
-            Ok(Packet::Close) => return Some(Closed::ByServer("Engine.IO close".into())),
-            Ok(Packet::Open(_) | Packet::Connect | Packet::ConnectError(_)) => {
-                return Some(Closed::Protocol("a second handshake".into()));
-            }
-            Err(message) => return Some(Closed::Protocol(message)),
+        if matches!(step, Step::Pong(_)) {
+            self.last_ping.set(stamp);
+        }
+        self.take(step, owed)
+    }
+
+    fn take(&self, step: Step, owed: &mut Owed) -> Option<Closed> {
+        match step {
+            Step::Done => {}
+            Step::Pong(payload) => owed.pong = Some(payload),
+            Step::Reply(packet) => self.write_packet(packet.as_bytes()),
+            Step::End(why) => return Some(why),
         }
         None
+    }
+
+    /// Answers what the last read asked for.
+    fn settle(&self, owed: &mut Owed) {
+        if let Some(payload) = owed.pong.take() {
+            self.write_packet(format!("3{payload}").as_bytes());
+        }
+        if let Some(payload) = owed.frame_pong.take() {
+            self.write_frame_pong(&payload);
+        }
     }
 
     /// Ends the connection if the server's heartbeat is overdue at `now`: to be called now and then.
@@ -255,10 +323,7 @@ impl Connection {
     /// Cuts the TCP connection without a goodbye: with no time to linger, the kernel sends a reset.
     pub fn cut(&self) {
         self.closing.set(true);
-        let stream: &TcpStream = self.write.as_ref();
-        // Without it the server would see an end instead of a reset, no more.
-        let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
-        self.unsent.borrow_mut().clear();
+        self.pipe.cut();
         self.read_from_now_on(Reading::Over);
     }
 
@@ -277,45 +342,32 @@ impl Connection {
         }
     }
 
-    fn write_packet(&self, packet: &[u8]) {
-        let mut out = self.shared.frame.borrow_mut();
-        out.clear();
-        frame::write_text(&mut out, packet, mask());
-        self.write(&out);
+    pub(super) fn write_packet(&self, packet: &[u8]) {
+        self.write_frame(|out| frame::write_text(out, packet, mask()));
     }
 
-    /// Writes at once what the kernel takes and leaves the rest to a task.
-    fn write(&self, bytes: &[u8]) {
-        let mut unsent = self.unsent.borrow_mut();
-        let idle = unsent.is_empty();
-        // A broken connection takes nothing here, and shows when it is read.
-        let taken = if idle {
-            self.write.try_write(bytes).unwrap_or(0)
-        } else {
-            0
-        };
-        unsent.extend_from_slice(&bytes[taken..]);
-        if idle
-            && !unsent.is_empty()
-            && let Some(me) = self.me.upgrade()
-        {
-            tokio::task::spawn_local(async move { me.flush().await });
+    fn write_frame_pong(&self, payload: &[u8]) {
+        self.write_frame(|out| frame::write_pong(out, payload, mask()));
+    }
+
+    fn write_close(&self, status: u16) {
+        self.write_frame(|out| frame::write_close(out, status, mask()));
+    }
+
+    fn write_frame(&self, write: impl FnOnce(&mut Vec<u8>)) {
+        let mut out = self.shared.frame.borrow_mut();
+        out.clear();
+        write(&mut out);
+        self.pipe.write(&out);
+        if self.pipe.overfull().is_some() {
+            self.wake_reader();
         }
     }
 
-    /// Hands the kernel what it did not take at once.
-    async fn flush(&self) {
-        while !self.unsent.borrow().is_empty() {
-            if self.write.writable().await.is_err() {
-                return;
-            }
-            let mut unsent = self.unsent.borrow_mut();
-            match self.write.try_write(&unsent) {
-                Ok(taken) => drop(unsent.drain(..taken)),
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-                // The reading side sees the broken connection and reports it.
-                Err(_) => unsent.clear(),
-            }
+    /// The reading side ends the connection.
+    fn wake_reader(&self) {
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
         }
     }
 }
@@ -324,7 +376,7 @@ impl Client for Connection {
     fn emit(&self, event: &str, payload: &str, ack: Option<u64>) {
         let mut packet = self.shared.packet.borrow_mut();
         packet.clear();
-        packet::write_event(&mut packet, event, payload, ack);
+        packet::write_event(&mut packet, self.session.namespace(), event, payload, ack);
         self.write_packet(&packet);
     }
 
@@ -332,22 +384,47 @@ impl Client for Connection {
         if self.closing.replace(true) {
             return;
         }
-        self.write_packet(b"41");
-        let mut out = self.shared.frame.borrow_mut();
-        out.clear();
-        frame::write_close(&mut out, mask());
-        self.write(&out);
+        self.write_packet(packet::write("41", self.session.namespace(), "").as_bytes());
+        self.write_close(frame::NORMAL);
     }
 }
 
 impl Incoming {
+    /// Reads once while the greeting is under way.
+    pub(super) async fn greeted(
+        &mut self,
+        connection: &Connection,
+        each: impl FnMut(Nanos, Frame<'_>),
+    ) -> Result<(), ConnectError> {
+        let waited = Cell::new(false);
+        match self.read(connection, &waited, each).await {
+            Ok(0) => Err(ConnectError::NotSocketIo(
+                "it closed the connection before the Socket.IO CONNECT".into(),
+            )),
+            Ok(_) => Ok(()),
+            Err(closed) => Err(ConnectError::NotSocketIo(closed.to_string())),
+        }
+    }
+
     /// Reads once into the worker's buffer and decodes there; returns how many bytes came.
     async fn read(
         &mut self,
         connection: &Connection,
+        waited: &Cell<bool>,
         mut each: impl FnMut(Nanos, Frame<'_>),
     ) -> Result<usize, Closed> {
         let shared = &connection.shared;
+        if let Some(first) = self.first.take() {
+            let stamp = shared.clock.now();
+            self.decoder
+                .feed(&first, |frame| each(stamp, frame))
+                .map_err(Closed::Protocol)?;
+            if connection.pipe.is_encrypted() {
+                self.decode(connection, &[], &mut each)?;
+            }
+            // What came is no end, even if it was nothing.
+            return Ok(1);
+        }
         poll_fn(|cx| {
             match connection.reading.get() {
                 Reading::On => {}
@@ -359,87 +436,61 @@ impl Incoming {
                     return Poll::Ready(Err(Closed::Transport("cut by its own user".into())));
                 }
             }
+            if let Some(why) = connection.pipe.overfull() {
+                return Poll::Ready(Err(why));
+            }
             // Borrowed within one poll only: no other connection can read meanwhile.
             let mut input = shared.input.borrow_mut();
             let mut buffer = ReadBuf::new(&mut input);
             match Pin::new(&mut self.read).poll_read(cx, &mut buffer) {
                 Poll::Pending => {
+                    waited.set(true);
                     connection.expect_wake(cx);
                     Poll::Pending
                 }
                 Poll::Ready(Err(error)) => Poll::Ready(Err(Closed::Transport(error.to_string()))),
                 Poll::Ready(Ok(())) => {
-                    let stamp = shared.clock.now();
-                    let fed = self
-                        .decoder
-                        .feed(buffer.filled(), |frame| each(stamp, frame));
-                    Poll::Ready(match fed {
-                        Ok(()) => Ok(buffer.filled().len()),
-                        Err(violation) => Err(Closed::Protocol(violation)),
-                    })
+                    let filled = buffer.filled();
+                    Poll::Ready(
+                        self.decode(connection, filled, &mut each)
+                            .map(|()| filled.len()),
+                    )
                 }
             }
         })
         .await
     }
-}
 
-/// What has come of the two handshakes, Engine.IO's and Socket.IO's.
-#[derive(Default)]
-struct Greeting {
-    opened: Option<Duration>,
-    connected: bool,
-    failed: Option<ConnectError>,
-    early: Vec<(Nanos, String)>,
-}
-
-impl Greeting {
-    fn frame(&mut self, connection: &Connection, stamp: Nanos, frame: Frame<'_>) {
-        let Frame::Text(text) = frame else {
-            self.failed = Some(ConnectError::NotSocketIo(
-                "it closed the WebSocket before the Socket.IO CONNECT".into(),
-            ));
-            return;
-        };
-        if self.connected {
-            self.early.push((stamp, text.to_owned()));
-            return;
+    /// Hands over each frame that what came completes. All of them came now.
+    fn decode(
+        &mut self,
+        connection: &Connection,
+        input: &[u8],
+        each: &mut impl FnMut(Nanos, Frame<'_>),
+    ) -> Result<(), Closed> {
+        let shared = &connection.shared;
+        let stamp = shared.clock.now();
+        let decoder = &mut self.decoder;
+        if !connection.pipe.is_encrypted() {
+            return decoder
+                .feed(input, |frame| each(stamp, frame))
+                .map_err(Closed::Protocol);
         }
-        match packet::parse(text) {
-            Ok(Packet::Open(json)) => match serde_json::from_str::<Open>(json) {
-                Ok(open) => {
-                    self.opened = Some(Duration::from_millis(
-                        open.ping_interval.saturating_add(open.ping_timeout),
-                    ));
-                }
-                Err(error) => {
-                    self.failed = Some(ConnectError::NotSocketIo(format!(
-                        "its Engine.IO handshake can't be read: {error}"
-                    )));
-                }
-            },
-            // A ping can come before the CONNECT.
-            Ok(Packet::Ping(payload)) => connection.write_packet(format!("3{payload}").as_bytes()),
-            Ok(Packet::Connect) => self.connected = true,
-            Ok(Packet::ConnectError(json)) => {
-                self.failed = Some(ConnectError::Refused(refusal(json)));
-            }
-            Ok(packet) => {
-                self.failed = Some(ConnectError::NotSocketIo(format!(
-                    "{packet:?} before the CONNECT"
-                )));
-            }
-            Err(message) => self.failed = Some(ConnectError::NotSocketIo(message)),
-        }
+        let mut plain = shared.plain.borrow_mut();
+        plain.resize(READ_BYTES, 0);
+        connection.pipe.decrypt(input, &mut plain, |bytes| {
+            decoder.feed(bytes, |frame| each(stamp, frame))
+        })
     }
 }
 
-fn refusal(json: &str) -> String {
-    #[derive(Deserialize)]
-    struct Refusal {
-        message: String,
+/// How a server closes a WebSocket, in words.
+fn farewell(code: Option<u16>, reason: &str) -> String {
+    match (code, reason) {
+        (None, _) => "WebSocket close".into(),
+        (Some(code), "") => format!("WebSocket close {code}"),
+        (Some(code), reason) => format!("WebSocket close {code}, {reason:?}"),
     }
-    serde_json::from_str(json).map_or_else(|_| json.to_owned(), |refusal: Refusal| refusal.message)
 }
 
 /// A new mask for each frame (RFC 6455, 5.3).

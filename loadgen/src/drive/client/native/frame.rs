@@ -1,7 +1,9 @@
 //! WebSocket frames (RFC 6455) of a client, decoded in place from a shared read buffer.
 
-/// The most that a message may have; the server's own limit is 1 MB.
-const MOST_BYTES: usize = 4 << 20;
+/// The most that a message may have: 16 MiB.
+pub const MOST_BYTES: usize = 16 << 20;
+/// The most that a control frame may have (RFC 6455, 5.5).
+const MOST_CONTROL_BYTES: usize = 125;
 /// A connection keeps no more than this for the next incomplete frame.
 const KEPT_BYTES: usize = 4 << 10;
 
@@ -9,8 +11,10 @@ const KEPT_BYTES: usize = 4 << 10;
 #[derive(Debug, PartialEq, Eq)]
 pub enum Frame<'a> {
     Text(&'a str),
+    Binary(&'a [u8]),
     Ping(&'a [u8]),
-    Close(Option<u16>),
+    /// With its code and its reason.
+    Close(Option<u16>, &'a str),
 }
 
 /// Puts frames together from reads that end anywhere; holds memory only for what is incomplete.
@@ -18,7 +22,8 @@ pub enum Frame<'a> {
 pub struct Decoder {
     partial: Vec<u8>,
     fragments: Vec<u8>,
-    in_message: bool,
+    /// The opcode of the message whose fragments come.
+    in_message: Option<u8>,
 }
 
 impl Decoder {
@@ -63,30 +68,34 @@ impl Decoder {
         payload: &[u8],
         each: &mut impl FnMut(Frame<'_>),
     ) -> Result<(), String> {
-        match (header.opcode, header.fin) {
-            (OPCODE_TEXT, true) if !self.in_message => each(Frame::Text(text(payload)?)),
-            (OPCODE_TEXT, false) if !self.in_message => {
-                self.in_message = true;
+        match (header.opcode, header.fin, self.in_message) {
+            (OPCODE_TEXT | OPCODE_BINARY, true, None) => each(data(header.opcode, payload)?),
+            (OPCODE_TEXT | OPCODE_BINARY, false, None) => {
+                self.in_message = Some(header.opcode);
                 self.fragments.extend_from_slice(payload);
             }
-            (OPCODE_CONTINUATION, fin) if self.in_message => {
-                if self.fragments.len() + payload.len() > MOST_BYTES {
-                    return Err(format!("a message of more than {MOST_BYTES} bytes"));
+            (OPCODE_CONTINUATION, fin, Some(opcode)) => {
+                let whole = self.fragments.len() + payload.len();
+                if whole > MOST_BYTES {
+                    return Err(too_long("a message", whole as u64));
                 }
                 self.fragments.extend_from_slice(payload);
                 if fin {
-                    self.in_message = false;
+                    self.in_message = None;
                     let whole = std::mem::take(&mut self.fragments);
-                    each(Frame::Text(text(&whole)?));
+                    each(data(opcode, &whole)?);
                 }
             }
-            (OPCODE_PING, true) => each(Frame::Ping(payload)),
-            (OPCODE_PONG, true) => {}
-            (OPCODE_CLOSE, true) => each(Frame::Close(match payload {
-                [high, low, ..] => Some(u16::from_be_bytes([*high, *low])),
-                _ => None,
-            })),
-            (opcode, fin) => {
+            (OPCODE_PING, true, _) => each(Frame::Ping(payload)),
+            (OPCODE_PONG, true, _) => {}
+            (OPCODE_CLOSE, true, _) => each(match payload {
+                [high, low, reason @ ..] => Frame::Close(
+                    Some(u16::from_be_bytes([*high, *low])),
+                    std::str::from_utf8(reason).unwrap_or_default(),
+                ),
+                _ => Frame::Close(None, ""),
+            }),
+            (opcode, fin, _) => {
                 return Err(format!(
                     "unexpected WebSocket frame, opcode {opcode:#x}{}",
                     if fin { "" } else { ", fragmented" }
@@ -101,8 +110,23 @@ fn text(payload: &[u8]) -> Result<&str, String> {
     std::str::from_utf8(payload).map_err(|error| format!("text frame is not UTF-8: {error}"))
 }
 
+/// A whole message.
+fn data(opcode: u8, payload: &[u8]) -> Result<Frame<'_>, String> {
+    match opcode {
+        OPCODE_TEXT => text(payload).map(Frame::Text),
+        _ => Ok(Frame::Binary(payload)),
+    }
+}
+
+fn too_long(what: &str, bytes: u64) -> String {
+    format!(
+        "{what} of {bytes} bytes, and {MOST_BYTES} (16 MiB) are the most that this program reads"
+    )
+}
+
 const OPCODE_CONTINUATION: u8 = 0x0;
 const OPCODE_TEXT: u8 = 0x1;
+const OPCODE_BINARY: u8 = 0x2;
 const OPCODE_CLOSE: u8 = 0x8;
 const OPCODE_PING: u8 = 0x9;
 const OPCODE_PONG: u8 = 0xA;
@@ -134,7 +158,12 @@ impl Header {
             (length, _) => (u64::from(length), 2),
         };
         if length > MOST_BYTES as u64 {
-            return Err(format!("a frame of {length} bytes"));
+            return Err(too_long("a WebSocket frame", length));
+        }
+        if first & 0x08 != 0 && length > MOST_CONTROL_BYTES as u64 {
+            return Err(format!(
+                "a WebSocket control frame of {length} bytes, and {MOST_CONTROL_BYTES} are the most"
+            ));
         }
         Ok(Some(Self {
             fin: first & 0x80 != 0,
@@ -155,9 +184,14 @@ pub fn write_pong(out: &mut Vec<u8>, payload: &[u8], mask: [u8; 4]) {
     write(out, OPCODE_PONG, payload, mask);
 }
 
-/// Appends a masked close frame with status 1000 (normal).
-pub fn write_close(out: &mut Vec<u8>, mask: [u8; 4]) {
-    write(out, OPCODE_CLOSE, &1000_u16.to_be_bytes(), mask);
+/// The status of a close: normal.
+pub const NORMAL: u16 = 1000;
+/// The status of a close: what came is against the protocol.
+pub const PROTOCOL_ERROR: u16 = 1002;
+
+/// Appends a masked close frame with a status.
+pub fn write_close(out: &mut Vec<u8>, status: u16, mask: [u8; 4]) {
+    write(out, OPCODE_CLOSE, &status.to_be_bytes(), mask);
 }
 
 fn write(out: &mut Vec<u8>, opcode: u8, payload: &[u8], mask: [u8; 4]) {
@@ -276,11 +310,51 @@ mod tests {
                 .contains("masked")
         );
         assert!(decode(&[&[0xc1, 0]]).unwrap_err().contains("reserved"));
-        assert!(decode(&[&[0x82, 0]]).unwrap_err().contains("0x2"));
+        assert!(decode(&[&[0x83, 0]]).unwrap_err().contains("0x3"));
+        assert!(decode(&[&[0x80, 0]]).unwrap_err().contains("0x0"));
+        assert!(decode(&[&[0x09, 0]]).unwrap_err().contains("fragmented"));
         assert!(
-            decode(&[&[0x81, 127, 0xff, 0, 0, 0, 0, 0, 0, 0]])
+            decode(&[&[0x81, 127, 0, 0, 0, 0, 0x01, 0, 0, 0x01]])
                 .unwrap_err()
-                .contains("bytes")
+                .contains("16777217 bytes, and 16777216 (16 MiB) are the most")
         );
+        for opcode in [0x88, 0x89, 0x8a] {
+            let long = decode(&[&[opcode, 126, 0, 126]]).unwrap_err();
+            assert!(long.contains("control frame of 126 bytes"), "{long}");
+        }
+    }
+
+    #[test]
+    fn messages_of_16_mib_are_read_whole_or_in_fragments() {
+        let text = vec![b'a'; MOST_BYTES];
+        let whole = [&[0x81, 127, 0, 0, 0, 0, 1, 0, 0, 0][..], &text].concat();
+        assert_eq!(decode(&[&whole]).unwrap()[0].len(), MOST_BYTES);
+        let half = [0x00, 0x80, 0, 0].map(|byte: u8| byte);
+        let fragment =
+            |opcode: u8| [&[opcode, 127, 0, 0, 0, 0][..], &half, &text[..8 << 20]].concat();
+        let pieces = [fragment(0x01), fragment(0x80)];
+        assert_eq!(
+            decode(&[&pieces[0], &pieces[1]]).unwrap()[0].len(),
+            MOST_BYTES
+        );
+        let pieces = [fragment(0x01), fragment(0x00), fragment(0x80)];
+        let long = decode(&[&pieces[0], &pieces[1], &pieces[2]]).unwrap_err();
+        assert!(long.contains("16 MiB"), "{long}");
+    }
+
+    #[test]
+    fn binary_messages_and_the_reason_of_a_close_are_read() {
+        let bytes = [&[0x02, 1, 7][..], &[0x80, 1, 8], &[0x82, 1, 9]].concat();
+        let seen = decode(&[&bytes]);
+        assert_eq!(
+            seen,
+            Ok(vec!["Binary([7, 8])".into(), "Binary([9])".into()])
+        );
+        let close = [&[0x88, 6, 0x03, 0xf0][..], b"full"].concat();
+        assert_eq!(
+            decode(&[&close]),
+            Ok(vec!["Close(Some(1008), \"full\")".into()])
+        );
+        assert_eq!(decode(&[&[0x88, 0]]), Ok(vec!["Close(None, \"\")".into()]));
     }
 }

@@ -1,13 +1,19 @@
-//! The native client: Socket.IO over one WebSocket, with no buffer of its own while it idles.
+//! The native client: Socket.IO over a WebSocket with no buffer of its own while it idles, or over polling.
 
 mod connection;
 mod frame;
-mod handshake;
+mod greeting;
+mod lane;
 mod packet;
+mod pipe;
+mod polling;
+mod session;
+mod upgraded;
 
 pub use self::{
     connection::{Connection, Incoming, Shared},
-    handshake::Endpoint,
+    polling::{Polled, Polling},
+    upgraded::open as open_upgraded,
 };
 use self::{
     frame::{Decoder, Frame},
@@ -24,7 +30,7 @@ pub fn read_events(input: &[u8], mut each: impl FnMut(&str, &str)) -> Result<(),
     Decoder::default().feed(input, |frame| {
         if let Frame::Text(text) = frame {
             match packet::parse(text) {
-                Ok(Packet::Event { name, payload }) => each(name, payload),
+                Ok(Packet::Event(event)) => each(&event.name, event.payload),
                 Ok(_) => {}
                 Err(violation) => wrong = Some(violation),
             }

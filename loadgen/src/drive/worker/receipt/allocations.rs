@@ -1,16 +1,13 @@
 //! The receive path, from the bytes of a frame to the books, allocates nothing once its tables have their size.
 
-use std::{net::SocketAddr, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use serde_json::json;
 
 use super::*;
 use crate::{
-    drive::{
-        Driver,
-        client::native::{self, Endpoint},
-        token::Tokens,
-    },
+    dial::{Caller, Endpoint, Target},
+    drive::{Driver, client::native, token::Tokens},
     model::{Clock, Dialect, RunId, Vocabulary},
     observed::{Layout, Ledger},
     plan::{Plan, Share},
@@ -21,7 +18,7 @@ use crate::{
 const WARM_UP: u32 = 2_000;
 const COUNTED: u32 = 20_000;
 
-fn job() -> Job {
+pub(super) fn job() -> Job {
     let text = format!(
         "version = 1\nname = \"t\"\nquestion = \"?\"\npopulation = {{ users = 2, rooms = 1 }}\n\
          [messages]\nsize = \"200B\"\n\
@@ -30,6 +27,13 @@ fn job() -> Job {
     );
     let scenario = Scenario::parse(Path::new("t.toml"), &text).unwrap();
     let plan = Arc::new(Plan::new(&scenario).unwrap());
+    let target = Target::started_here("http://127.0.0.1:1", &scenario.connections).unwrap();
+    let asker = Caller::nobody(&target);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let resolved = Endpoint::resolve(target, asker);
+    let endpoint = runtime.unwrap().block_on(resolved).unwrap();
     Job {
         worker: 0,
         share: Share::WHOLE,
@@ -41,10 +45,7 @@ fn job() -> Job {
         run: RunId::new(7),
         driver: Driver::Native,
         transport: scenario.connections.transport,
-        endpoint: Endpoint {
-            address: SocketAddr::from(([127, 0, 0, 1], 1)),
-            host: String::new(),
-        },
+        endpoint,
         vocabulary: Arc::new(Vocabulary::of(Dialect::Readme)),
         ends: true,
         tokens: Arc::new(Tokens::new(&scenario.connections.token)),

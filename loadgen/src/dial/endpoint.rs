@@ -1,0 +1,154 @@
+//! A target whose name is resolved: all of its addresses are tried, and the one that answered first from then on.
+
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    net::{self, TcpSocket, TcpStream},
+    time::timeout,
+};
+use tokio_rustls::TlsConnector;
+
+use super::{Caller, DialError, Stream, Target};
+
+/// Connections to one server from one source address.
+const USERS_OF_ONE_ADDRESS: u32 = 10_000;
+/// How long a name may take to be resolved.
+const NAME_PATIENCE: Duration = Duration::from_secs(5);
+/// How long an address may take to answer before the next one is tried.
+const NEXT_PATIENCE: Duration = Duration::from_secs(2);
+/// How long the last address, and a TLS handshake, may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Where a server is, resolved once for all who connect.
+#[derive(Debug, Clone)]
+pub struct Endpoint(Arc<Resolved>);
+
+#[derive(Debug)]
+struct Resolved {
+    target: Target,
+    /// Who asks of it what is not of any user.
+    asker: Caller,
+    addresses: Vec<SocketAddr>,
+    /// The address that answered last.
+    good: AtomicUsize,
+}
+
+impl Endpoint {
+    /// Resolves the name of a target; `asker` asks of it what is not of any user: whether it is there, how it is.
+    ///
+    /// # Errors
+    /// [`DialError::Unreachable`]: there is no such name, or nobody says within 5 s.
+    pub async fn resolve(target: Target, asker: Caller) -> Result<Self, DialError> {
+        let looked_up = net::lookup_host((target.host.as_str(), target.port));
+        let found = timeout(NAME_PATIENCE, looked_up)
+            .await
+            .unwrap_or_else(|_| {
+                Err(io::Error::other(format!(
+                    "not resolved within {NAME_PATIENCE:?}"
+                )))
+            })
+            .map_err(|error| DialError::Unreachable(format!("{}: {error}", target.host)))?;
+        let addresses: Vec<SocketAddr> = found.collect();
+        if addresses.is_empty() {
+            let what = format!("{} has no address", target.host);
+            return Err(DialError::Unreachable(what));
+        }
+        Ok(Self(Arc::new(Resolved {
+            target,
+            asker,
+            addresses,
+            good: AtomicUsize::new(0),
+        })))
+    }
+
+    /// What the user says of it.
+    pub fn target(&self) -> &Target {
+        &self.0.target
+    }
+
+    /// Who asks of it what is not of any user.
+    pub fn asker(&self) -> &Caller {
+        &self.0.asker
+    }
+
+    /// What is shown of it: no credentials.
+    pub fn shown(&self) -> &str {
+        self.0.target.shown()
+    }
+
+    /// Connects, with TLS where the target has it.
+    ///
+    /// # Errors
+    /// [`DialError`]: no address answers, or no TLS with the one that does.
+    pub async fn connect(&self, user: u32) -> Result<Stream, DialError> {
+        let tcp = self.connect_tcp(user).await?;
+        // Nagle's algorithm holds small frames back until the last one is acknowledged.
+        tcp.set_nodelay(true)
+            .map_err(|error| DialError::Unreachable(error.to_string()))?;
+        let Some((config, name)) = &self.0.target.tls else {
+            return Ok(Stream::Plain(tcp));
+        };
+        let connector = TlsConnector::from(Arc::clone(config));
+        match timeout(PATIENCE, connector.connect(name.clone(), tcp)).await {
+            Ok(Ok(tls)) => Ok(Stream::Tls(Box::new(tls))),
+            Ok(Err(error)) => Err(DialError::tls(&error)),
+            Err(_) => Err(DialError::Tls(format!("no handshake within {PATIENCE:?}"))),
+        }
+    }
+
+    async fn connect_tcp(&self, user: u32) -> Result<TcpStream, DialError> {
+        let addresses = &self.0.addresses;
+        let good = self.0.good.load(Relaxed);
+        let mut failed: Option<DialError> = None;
+        for turn in 0..addresses.len() {
+            let index = (good + turn) % addresses.len();
+            let patience = match turn + 1 == addresses.len() {
+                true => PATIENCE,
+                false => NEXT_PATIENCE,
+            };
+            let address = addresses[index];
+            let error = match timeout(patience, connect(address, user)).await {
+                Ok(Ok(tcp)) => {
+                    self.0.good.store(index, Relaxed);
+                    return Ok(tcp);
+                }
+                Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                    DialError::Refused
+                }
+                Ok(Err(error)) => DialError::Unreachable(format!("{address}: {error}")),
+                Err(_) => {
+                    DialError::Unreachable(format!("{address}: no answer within {patience:?}"))
+                }
+            };
+            // That nothing listens at one address says less than what is wrong with another.
+            if !matches!((&failed, &error), (Some(_), DialError::Refused)) {
+                failed = Some(error);
+            }
+        }
+        Err(failed.unwrap_or(DialError::Refused))
+    }
+}
+
+/// From one of several source addresses where the server is on this machine: each has some 28,000 ports for one server,
+/// and those of earlier runs are not free again at once.
+async fn connect(address: SocketAddr, user: u32) -> io::Result<TcpStream> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    if let IpAddr::V4(Ipv4Addr::LOCALHOST) = address.ip() {
+        let source = u8::try_from(user / USERS_OF_ONE_ADDRESS).unwrap_or(u8::MAX - 1);
+        if source > 0 {
+            socket.bind((Ipv4Addr::new(127, 0, 0, 1 + source), 0).into())?;
+        }
+    }
+    socket.connect(address).await
+}

@@ -1,0 +1,189 @@
+//! HTTP requests to a target: one at a time over a connection of its own, or one after the other over one that is kept.
+
+use std::{future::Future, time::Duration};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::{
+    HeaderMap, Method, Request, Response, StatusCode,
+    body::Incoming,
+    client::conn::http1::{self, SendRequest},
+    header::{CONTENT_TYPE, HeaderName, HeaderValue, SET_COOKIE},
+    rt::{Read, Write},
+};
+use hyper_util::rt::TokioIo;
+use tokio::time::timeout;
+
+use super::{Caller, DialError, Endpoint};
+
+/// How long a server may take to answer for a page that it may not have: one without such pages need not answer at all.
+pub const PAGE_PATIENCE: Duration = Duration::from_secs(2);
+/// More than any page has that says how a server is.
+const PAGE_BYTES: usize = 64 << 10;
+
+/// A page as it came.
+pub struct Page {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its media type, as the server says.
+    pub media_type: String,
+    /// Its first 64 KiB.
+    pub body: Vec<u8>,
+}
+
+impl Page {
+    /// Asks for a page and reads it.
+    ///
+    /// # Errors
+    /// [`DialError`]: among others [`DialError::Late`] after 2 s.
+    pub async fn get(endpoint: &Endpoint, path: &str) -> Result<Self, DialError> {
+        let page = async {
+            let answer = ask(endpoint, Method::GET, path, "").await?;
+            let (status, media_type) = (answer.status(), media_type(answer.headers()));
+            let body = beginning(answer.into_body(), PAGE_BYTES).await;
+            Ok(Self {
+                status,
+                media_type,
+                body: body.map_err(DialError::NotHttp)?,
+            })
+        };
+        timeout(PAGE_PATIENCE, page)
+            .await
+            .unwrap_or(Err(DialError::Late(PAGE_PATIENCE)))
+    }
+}
+
+/// The media type of an answer, without its parameters, in lower case.
+pub fn media_type(headers: &HeaderMap) -> String {
+    let value = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let bare = value.and_then(|value| value.split(';').next());
+    bare.unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// Sends one request over a connection of its own; the answer's body is read by the caller of this. It has no deadline.
+///
+/// # Errors
+/// [`DialError`]: no connection, or no HTTP over it.
+pub async fn ask(
+    endpoint: &Endpoint,
+    method: Method,
+    target: &str,
+    body: &'static str,
+) -> Result<Response<Incoming>, DialError> {
+    let caller = endpoint.asker();
+    let stream = endpoint.connect(caller.user).await?;
+    let (mut line, connection) = Line::over(TokioIo::new(stream)).await?;
+    // Ends by itself when the answer has been read or dropped.
+    tokio::spawn(connection);
+    line.send(caller, method, target, Bytes::from_static(body.as_bytes()))
+        .await
+}
+
+/// A connection over which one request follows the other.
+pub struct Line(SendRequest<Full<Bytes>>);
+
+impl Line {
+    /// Over a stream; what comes beside it does the work, and must be run.
+    ///
+    /// # Errors
+    /// [`DialError::NotHttp`], if the stream breaks.
+    pub async fn over<S: Read + Write + Unpin>(
+        stream: S,
+    ) -> Result<(Self, impl Future<Output = ()> + use<S>), DialError> {
+        let (sender, connection) = http1::handshake(stream)
+            .await
+            .map_err(|error| not_http(&error))?;
+        let work = async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "connection to the target ended");
+            }
+        };
+        Ok((Self(sender), work))
+    }
+
+    /// Waits until a request can be sent; `false`: the server has closed it.
+    pub async fn is_ready(&mut self) -> bool {
+        self.0.ready().await.is_ok()
+    }
+
+    /// Sends a request when the last one is answered, keeps the cookies that come, and hands the answer over.
+    ///
+    /// # Errors
+    /// [`DialError::NotHttp`], if no answer in HTTP comes.
+    pub async fn send(
+        &mut self,
+        caller: &Caller,
+        method: Method,
+        target: &str,
+        body: Bytes,
+    ) -> Result<Response<Incoming>, DialError> {
+        let request = request(caller, method, target, body)?;
+        self.0.ready().await.map_err(|error| not_http(&error))?;
+        let answer = self.0.send_request(request).await;
+        let answer = answer.map_err(|error| not_http(&error))?;
+        for cookie in answer.headers().get_all(SET_COOKIE) {
+            if let Ok(cookie) = cookie.to_str() {
+                caller.jar().keep(cookie);
+            }
+        }
+        Ok(answer)
+    }
+}
+
+/// A request as its caller makes it.
+///
+/// # Errors
+/// [`DialError::NotHttp`], if a user's own values make none.
+pub fn request(
+    caller: &Caller,
+    method: Method,
+    target: &str,
+    body: Bytes,
+) -> Result<Request<Full<Bytes>>, DialError> {
+    let made = |error: &dyn std::fmt::Display| {
+        DialError::NotHttp(format!("no request can be made of {target:?}: {error}"))
+    };
+    let posted = method == Method::POST;
+    let mut request = Request::builder()
+        .method(method)
+        .uri(target)
+        .body(Full::new(body))
+        .map_err(|error| made(&error))?;
+    let headers = request.headers_mut();
+    for (name, value) in caller.headers() {
+        let name = HeaderName::try_from(name).map_err(|error| made(&error))?;
+        let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|error| made(&error))?;
+        headers.append(name, value);
+    }
+    if posted && !headers.contains_key(CONTENT_TYPE) {
+        let text = HeaderValue::from_static("text/plain;charset=UTF-8");
+        headers.insert(CONTENT_TYPE, text);
+    }
+    Ok(request)
+}
+
+/// The beginning of a body, at most `limit` bytes or a little more.
+///
+/// # Errors
+/// What broke it off.
+pub async fn beginning(body: Incoming, limit: usize) -> Result<Vec<u8>, String> {
+    let mut body = std::pin::pin!(body);
+    let mut bytes = Vec::new();
+    while bytes.len() < limit {
+        let Some(frame) = body.frame().await else {
+            break;
+        };
+        if let Some(data) = frame.map_err(|error| error.to_string())?.data_ref() {
+            bytes.extend_from_slice(data);
+        }
+    }
+    Ok(bytes)
+}
+
+fn not_http(error: &hyper::Error) -> DialError {
+    let reason = std::error::Error::source(error)
+        .map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"));
+    DialError::NotHttp(reason)
+}

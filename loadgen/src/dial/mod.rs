@@ -1,0 +1,25 @@
+//! The way to a target: what the user says of it, checked once; its addresses, TLS, and HTTP over both.
+//!
+//! Who drives users and who asks a server about itself go the same way.
+
+mod caller;
+mod cookies;
+mod endpoint;
+mod error;
+mod http;
+mod stream;
+mod target;
+mod tls;
+mod upgrade;
+
+pub use self::{
+    caller::Caller,
+    cookies::Jar,
+    endpoint::Endpoint,
+    error::DialError,
+    http::{Line, PAGE_PATIENCE, Page, ask, beginning, media_type},
+    stream::Stream,
+    target::{Target, TargetMistake},
+    tls::Trust,
+    upgrade::upgrade,
+};

@@ -1,0 +1,152 @@
+//! HTTP requests of one user, one after the other over a connection that is kept, each answer stamped where it was read.
+
+use std::{
+    cell::Cell,
+    io,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use hyper::{Method, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::frame::MOST_BYTES;
+use crate::{
+    dial::{Caller, DialError, Endpoint, Line, Stream},
+    model::{Clock, Nanos},
+};
+
+/// Packets of one answer are this far from each other.
+pub const SEPARATOR: char = '\u{1e}';
+
+/// A kept connection, made anew when the server has closed it in a pause.
+pub struct Lane {
+    endpoint: Endpoint,
+    clock: Clock,
+    line: Option<Line>,
+    /// When bytes came last.
+    came: Rc<Cell<Nanos>>,
+}
+
+/// An answer.
+pub struct Answered {
+    /// Its status.
+    pub status: StatusCode,
+    /// When its last bytes came.
+    pub stamp: Nanos,
+    /// Its text.
+    pub body: String,
+}
+
+impl Lane {
+    /// To an endpoint, not yet connected.
+    pub fn new(endpoint: &Endpoint, clock: Clock) -> Self {
+        Self {
+            endpoint: endpoint.clone(),
+            clock,
+            line: None,
+            came: Rc::default(),
+        }
+    }
+
+    /// Asks, and reads the whole answer. To be called on a `LocalSet`.
+    ///
+    /// # Errors
+    /// [`DialError`]: no connection, no HTTP over it, or more than 16 MiB of answer.
+    pub async fn ask(
+        &mut self,
+        caller: &Caller,
+        method: Method,
+        target: &str,
+        body: String,
+    ) -> Result<Answered, DialError> {
+        let mut kept = self.line.take();
+        if let Some(line) = &mut kept
+            && !line.is_ready().await
+        {
+            kept = None;
+        }
+        let line = match kept {
+            Some(line) => line,
+            None => self.connect(caller).await?,
+        };
+        let line = self.line.insert(line);
+        let answer = line.send(caller, method, target, Bytes::from(body)).await?;
+        let status = answer.status();
+        let mut frames = std::pin::pin!(answer.into_body());
+        let mut bytes = Vec::new();
+        while let Some(frame) = frames.frame().await {
+            let broken = |error: hyper::Error| DialError::NotHttp(error.to_string());
+            if let Some(data) = frame.map_err(broken)?.data_ref() {
+                bytes.extend_from_slice(data);
+            }
+            if bytes.len() > MOST_BYTES {
+                return Err(DialError::NotHttp(format!(
+                    "an answer of more than {MOST_BYTES} bytes (16 MiB), the most that this program reads"
+                )));
+            }
+        }
+        let body = String::from_utf8(bytes)
+            .map_err(|error| DialError::NotHttp(format!("an answer that is not UTF-8: {error}")))?;
+        Ok(Answered {
+            status,
+            stamp: self.came.get(),
+            body,
+        })
+    }
+
+    async fn connect(&self, caller: &Caller) -> Result<Line, DialError> {
+        let stream = Stamped {
+            stream: self.endpoint.connect(caller.user).await?,
+            clock: self.clock,
+            came: Rc::clone(&self.came),
+        };
+        let (line, work) = Line::over(TokioIo::new(stream)).await?;
+        tokio::task::spawn_local(work);
+        Ok(line)
+    }
+}
+
+/// Notes when it read something.
+struct Stamped {
+    stream: Stream,
+    clock: Clock,
+    came: Rc<Cell<Nanos>>,
+}
+
+impl AsyncRead for Stamped {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let me = self.get_mut();
+        let read = Pin::new(&mut me.stream).poll_read(cx, buffer);
+        if read.is_ready() {
+            me.came.set(me.clock.now());
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Stamped {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}
