@@ -12,6 +12,7 @@ mod clients;
 mod disturbed;
 mod floor;
 mod output;
+mod place;
 mod preview;
 mod provenance;
 mod scenario;
