@@ -151,8 +151,8 @@ fn ledger(criterion: &mut Criterion) {
                     let slot = 2 * message as usize + 1;
                     ledger.delivered(slot, message, false);
                     ledger.latency(message, 300_000);
-                    ledger.received_after(message, 300_000);
-                    ledger.confirmed(slot, u64::from(message) + 1);
+                    ledger.sign_after(message, 300_000);
+                    ledger.confirmed(slot, Some(u64::from(message) + 1));
                 }
             },
             criterion::BatchSize::LargeInput,
@@ -167,12 +167,12 @@ fn filled(plan: &Plan) -> Ledger {
     let mut arrivals = vec![0; plan.users.len()];
     for (message, send) in (0..).zip(&plan.sends) {
         ledger.sent(message, send.at);
-        ledger.received_after(message, 300_000);
+        ledger.sign_after(message, 300_000);
         for (position, &member) in plan.conversation_of(send).members.iter().enumerate() {
             let slot = send.slot as usize + position;
             arrivals[member as usize] += 1;
             ledger.delivered(slot, arrivals[member as usize], false);
-            ledger.confirmed(slot, u64::from(message) + 1);
+            ledger.confirmed(slot, Some(u64::from(message) + 1));
             if member == send.sender {
                 ledger.acked(slot, true);
             }

@@ -6,5 +6,7 @@ pub mod verdict;
 
 pub use self::{
     checks::{Account, Check, Example, Finding, Missing, Promises, Totals, account},
-    verdict::{Estimate, Judged, Judgement, Measured, Reason, Verdict, judge, unjudgeable},
+    verdict::{
+        Estimate, Judged, Judgement, Measured, Reason, Verdict, implied, judge, unjudgeable,
+    },
 };

@@ -24,6 +24,9 @@ pub struct Vocabulary {
     pub answers: Answers,
     /// Whether the sender gets a copy of its own message, by `received` or by `sent`.
     pub echoes: bool,
+    /// Whether it promises all that the system's contract says, as a dialect does, and not only what its names say: every
+    /// message has an id and its sender's, and an acknowledgement comes after the save.
+    pub whole_contract: bool,
 }
 
 /// The names of one kind of conversation.
@@ -118,6 +121,7 @@ impl Vocabulary {
             acknowledges_messages: true,
             answers: Answers::own(),
             echoes: true,
+            whole_contract: true,
         }
     }
 
@@ -164,6 +168,17 @@ impl Vocabulary {
 }
 
 impl Names {
+    /// Whether this is the event that tells a member that; `own`: of the message that it sent itself.
+    pub fn tells(&self, event: &str, meaning: Meaning, own: bool) -> bool {
+        let name = match (meaning, &self.sent) {
+            (Meaning::Received, Some(sent)) if own => Some(sent),
+            (Meaning::Received, _) => Some(&self.received),
+            (Meaning::Confirmed, _) => self.confirmed.as_ref(),
+            (Meaning::Failed, _) => self.failed.as_ref(),
+        };
+        name.is_some_and(|name| name == event)
+    }
+
     fn meaning(&self, event: &str) -> Option<Meaning> {
         if event == self.received || Some(event) == self.sent.as_deref() {
             Some(Meaning::Received)
@@ -200,5 +215,30 @@ impl Delivery {
         again
             .map(|(index, mode)| (&modes[..index], *mode))
             .find_map(|(before, mode)| before.contains(&mode).then_some(mode))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_events_name_fits_the_kind_of_conversation_and_the_receivers_role() {
+        let reference = Vocabulary::of(Dialect::Reference);
+        let (room, channel) = (&reference.room, &reference.channel);
+        assert!(room.tells("roomMessageSent", Meaning::Received, true));
+        assert!(!room.tells("roomMessageSent", Meaning::Received, false));
+        assert!(!room.tells("roomMessageRecieved", Meaning::Received, true));
+        assert!(channel.tells("NewMessageReceived", Meaning::Received, false));
+        assert!(!channel.tells("roomMessageFailed", Meaning::Failed, false));
+        let readme = Vocabulary::of(Dialect::Readme);
+        for own in [true, false] {
+            assert!(
+                readme
+                    .room
+                    .tells("roomMessageRecieved", Meaning::Received, own)
+            );
+            assert!(!readme.room.tells("roomMessageSent", Meaning::Received, own));
+        }
     }
 }

@@ -54,11 +54,13 @@ enum Flag {
     Changed = 41,
     AckRefused = 42,
     IdDiffers = 43,
+    WrongEvent = 44,
+    WrongSender = 45,
 }
 
 /// Where in a slot the id begins that its member was told; the slot's last bits.
-const ID: u32 = 44;
-/// An id is known by so many bits of its hash: one wrong id in a million is not noticed, all of a faulty server's are.
+const ID: u32 = 46;
+/// An id is known by so many bits of its hash: one wrong id in 262,144 is not noticed, all of a faulty server's are.
 const ID_BITS: u64 = (1 << (64 - ID)) - 1;
 
 /// Latencies are kept in steps of 16 ns, so that 32 bits reach 68 seconds.
@@ -102,15 +104,15 @@ impl Ledger {
         self.sent[message as usize].load(Relaxed).checked_sub(1)
     }
 
-    /// Notes a receipt, so long after the send, as a candidate for its message's first.
-    pub fn received_after(&self, message: u32, after: Nanos) {
+    /// Notes a sign that the server has handled a message, so long after the send: a receipt, an acknowledgement, an end.
+    pub fn sign_after(&self, message: u32, after: Nanos) {
         // What is longer than can be kept is as good as never: nobody is expected to have it by then.
         let (kept, _) = to_steps(after);
         self.first[message as usize].fetch_min(kept, Relaxed);
     }
 
-    /// When anybody at all first received a message, on the run's clock, exact to 16 ns.
-    pub fn first_receipt(&self, message: u32) -> Option<Nanos> {
+    /// When anybody at all first saw that the server had handled a message, on the run's clock, exact to 16 ns.
+    pub fn first_sign(&self, message: u32) -> Option<Nanos> {
         match self.first[message as usize].load(Relaxed) {
             u32::MAX => None,
             steps => Some(self.sent_at(message)? + u64::from(steps) * STEP),
@@ -144,10 +146,12 @@ impl Ledger {
         })
     }
 
-    /// Notes a confirmation under an id (its hash). `true` for the first end of the message here.
-    pub fn confirmed(&self, slot: usize, id: u64) -> bool {
+    /// Notes a confirmation under an id (its hash), if it has one. `true` for the first end of the message here.
+    pub fn confirmed(&self, slot: usize, id: Option<u64>) -> bool {
         self.update(slot, |seen| {
-            seen.note_id(id);
+            if let Some(id) = id {
+                seen.note_id(id);
+            }
             seen.end(Counter::Confirmed)
         })
     }
@@ -160,6 +164,16 @@ impl Ledger {
     /// Notes that a confirmation had another body than was sent.
     pub fn changed(&self, slot: usize) {
         self.update(slot, |seen| seen.set(Flag::Changed));
+    }
+
+    /// Notes that a message or its end came by an event that is not for this member, or not for such a conversation.
+    pub fn wrong_event(&self, slot: usize) {
+        self.update(slot, |seen| seen.set(Flag::WrongEvent));
+    }
+
+    /// Notes that a message or its confirmation named another sender, or none.
+    pub fn wrong_sender(&self, slot: usize) {
+        self.update(slot, |seen| seen.set(Flag::WrongSender));
     }
 
     /// Notes the sender's acknowledgement. `true` for the first one.
@@ -284,6 +298,16 @@ impl Slot {
         self.has(Flag::AckRefused)
     }
 
+    /// The message or an end of it came by an event that is not for this member, or not for such a conversation.
+    pub fn by_wrong_event(self) -> bool {
+        self.has(Flag::WrongEvent)
+    }
+
+    /// The message or its confirmation named another sender, or none.
+    pub fn from_wrong_sender(self) -> bool {
+        self.has(Flag::WrongSender)
+    }
+
     /// This member was told two different `_id`s.
     pub fn id_differs(self) -> bool {
         self.has(Flag::IdDiffers)
@@ -371,7 +395,7 @@ mod tests {
         let ledger = Ledger::new(1, 2);
         assert!(ledger.delivered(1, 77, false));
         assert!(!ledger.delivered(1, 99, false));
-        assert!(ledger.confirmed(1, 5));
+        assert!(ledger.confirmed(1, Some(5)));
         assert!(!ledger.failed(1));
         let slot = ledger.slot(1);
         assert_eq!((slot.deliveries(), slot.arrival()), (2, 77));
@@ -387,7 +411,7 @@ mod tests {
             ledger.delivered(0, arrival, false);
         }
         for _ in 0..5 {
-            ledger.confirmed(0, 7);
+            ledger.confirmed(0, Some(7));
         }
         ledger.acked(0, true);
         let slot = ledger.slot(0);
@@ -402,7 +426,7 @@ mod tests {
         let ledger = Ledger::new(1, 1);
         for arrival in 0..3 {
             ledger.delivered(0, arrival, false);
-            ledger.confirmed(0, 7);
+            ledger.confirmed(0, Some(7));
         }
         assert!(ledger.beyond().is_empty());
     }
@@ -416,11 +440,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_noted_beside_the_counts_stays_apart_from_them() {
+        let ledger = Ledger::new(1, 2);
+        ledger.wrong_event(0);
+        ledger.wrong_sender(1);
+        let (event, sender) = (ledger.slot(0), ledger.slot(1));
+        assert!(event.by_wrong_event() && !event.from_wrong_sender());
+        assert!(sender.from_wrong_sender() && !sender.by_wrong_event());
+        assert_eq!((event.id(), sender.id()), (None, None));
+        assert!(!event.id_differs() && event.deliveries() == 0);
+    }
+
+    #[test]
     fn a_member_told_two_ids_is_noticed_and_an_id_of_zero_bits_is_one() {
         let ledger = Ledger::new(1, 2);
         ledger.note_id(0, 5);
-        ledger.confirmed(0, 6);
-        ledger.confirmed(1, 1 << 40);
+        ledger.confirmed(0, Some(6));
+        ledger.confirmed(1, Some(1 << 40));
         assert!(ledger.slot(0).id_differs() && !ledger.slot(1).id_differs());
         assert_eq!(ledger.slot(0).id(), Some(5));
         assert_eq!(ledger.slot(1).id(), Some(id_bits(1 << 40)));
@@ -430,13 +466,13 @@ mod tests {
     #[test]
     fn a_messages_times_are_exact_to_their_step() {
         let ledger = Ledger::new(2, 0);
-        assert_eq!((ledger.sent_at(0), ledger.first_receipt(0)), (None, None));
+        assert_eq!((ledger.sent_at(0), ledger.first_sign(0)), (None, None));
         ledger.sent(0, 0);
         assert_eq!(ledger.sent_at(0), Some(0));
         ledger.sent(0, 1_000);
-        ledger.received_after(0, 320);
-        ledger.received_after(0, 160);
-        assert_eq!(ledger.first_receipt(0), Some(1_160));
+        ledger.sign_after(0, 320);
+        ledger.sign_after(0, 160);
+        assert_eq!(ledger.first_sign(0), Some(1_160));
         assert_eq!(ledger.slowest(0), None);
         assert!(ledger.latency(0, 123_456) && ledger.latency(0, 5));
         assert_eq!(ledger.slowest(0), Some(123_456));

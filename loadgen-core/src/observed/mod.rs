@@ -7,6 +7,7 @@ pub mod ledger;
 pub mod machine;
 pub mod presence;
 pub mod recorder;
+mod refusals;
 mod stored;
 pub mod strays;
 pub mod usage;
@@ -24,6 +25,7 @@ pub use self::{
         DeliverySample, Layout, Over, PROMISE, Recorded, Recorder, SIZES, Samples, SizeClass,
         WINDOW, Watched, Window,
     },
+    refusals::Refusals,
     stored::{Lookup, Stored},
     strays::{Stray, StrayKind, Strays},
     usage::{GeneratorUse, Moment, ProcessUse},
@@ -44,6 +46,8 @@ pub struct Observed {
     pub strays: Strays,
     /// What came, is legal, and is nobody's here.
     pub ignored: Ignored,
+    /// Acknowledgements that refused a message.
+    pub refusals: Refusals,
     /// Who came and went in mid-run, each user's steps in the order of time.
     pub presence: Vec<Entry>,
     /// Connections that nobody here closed, and that ended.
@@ -91,6 +95,7 @@ impl Observed {
             ledger,
             strays: Strays::default(),
             ignored: Ignored::default(),
+            refusals: Refusals::default(),
             presence: Vec::new(),
             broken: First::default(),
             threads: BTreeMap::new(),
@@ -113,6 +118,7 @@ impl Observed {
         self.ledger.merge(&other.ledger);
         self.strays.merge(other.strays);
         self.ignored.merge(other.ignored);
+        self.refusals.merge(other.refusals);
         self.presence.extend(other.presence);
         // Stable: each user's steps stay in their order.
         self.presence.sort_by_key(|entry| entry.user);

@@ -1,13 +1,18 @@
 //! Who was where when, as far as the generator can know it: the log of comings and goings, and its grey zone.
 //!
 //! The server takes a join or a leave at some moment between the request and its acknowledgement, and a message at some
-//! moment between its send and its first receipt by anybody. Where these overlap, both outcomes are right: the pair of
-//! message and member is *grey*, neither owed nor wrong (`docs/MEASUREMENT.md`, rule 13).
+//! moment between its send and the first sign of it ([`handled_by`]). Where these overlap, both outcomes are right: the
+//! pair of message and member is *grey*, neither owed nor wrong (`docs/MEASUREMENT.md`, "the grey zone").
 
 use std::collections::HashMap;
 
-use crate::{model::Nanos, plan::Plan};
+use crate::{
+    model::Nanos,
+    plan::{Plan, Share},
+};
 
+/// What nobody received may wait in a server for so long: who leaves later would have got it.
+const UNHEARD: Nanos = 5_000_000_000;
 /// What is on its way to a connection that its own user ends is lost with it: a message that somebody else received so
 /// shortly before is not owed.
 const ON_THE_WAY: Nanos = 250_000_000;
@@ -91,22 +96,29 @@ impl Stay {
         self.left == Nanos::MAX
     }
 
-    fn standing(&self, sent: Nanos, handled_by: Option<Nanos>) -> Standing {
-        if self.left <= sent || handled_by.is_some_and(|by| by < self.joining) {
+    fn standing(&self, sent: Nanos, handled_by: Nanos) -> Standing {
+        if self.left <= sent || handled_by < self.joining {
             return Standing::Out;
         }
-        let stayed = match handled_by {
-            _ if self.leaving == Nanos::MAX => true,
-            Some(by) if self.gone => by.saturating_add(ON_THE_WAY) <= self.leaving,
-            Some(by) => by <= self.leaving,
-            None => false,
-        };
+        let on_the_way = if self.gone { ON_THE_WAY } else { 0 };
+        let stayed = handled_by.saturating_add(on_the_way) <= self.leaving;
         if self.joined <= sent && stayed {
             let to_the_end = self.leaving == Nanos::MAX || sent + END_OWED <= self.leaving;
             Standing::In { to_the_end }
         } else {
             Standing::Grey
         }
+    }
+}
+
+/// By when the server had handled a message for certain: at the first sign of it, and what nobody received some seconds
+/// after its send at the latest, whatever was said of it later.
+pub fn handled_by(sent: Nanos, first_sign: Option<Nanos>, received: bool) -> Nanos {
+    let unheard = sent.saturating_add(UNHEARD);
+    match first_sign {
+        Some(sign) if received => sign,
+        Some(sign) => sign.min(unheard),
+        None => unheard,
     }
 }
 
@@ -122,9 +134,19 @@ pub struct Presence {
 impl Presence {
     /// From the plan's start and the log, in which each user's entries are in the order of time.
     pub fn new(plan: &Plan, log: &[Entry]) -> Self {
+        let mut presence = Self::at_the_start(plan, Share::WHOLE);
+        for entry in log {
+            presence.note(plan, entry);
+        }
+        presence
+    }
+
+    /// Where the users of a share are before anybody comes or goes.
+    pub fn at_the_start(plan: &Plan, share: Share) -> Self {
         let mut presence = Self::default();
-        for (user, places) in plan.places.iter().enumerate() {
-            let connected = plan.connected[user];
+        for user in share.users(plan.places.len()) {
+            let user = user as usize;
+            let (places, connected) = (&plan.places[user], plan.connected[user]);
             for (place, _) in places
                 .iter()
                 .enumerate()
@@ -135,13 +157,11 @@ impl Presence {
                     .insert((user as u32, place as u32), Vec::new());
             }
         }
-        for entry in log {
-            presence.note(plan, entry);
-        }
         presence
     }
 
-    fn note(&mut self, plan: &Plan, entry: &Entry) {
+    /// Adds a user's next step.
+    pub fn note(&mut self, plan: &Plan, entry: &Entry) {
         let &Entry { user, at, step } = entry;
         match step {
             Step::Joining(place) => self.stays(user, place).push(Stay::begun(at)),
@@ -181,20 +201,14 @@ impl Presence {
         }
     }
 
-    /// How a user stood at one of its places to a message: sent then, and first received by anybody then.
-    pub fn standing(
-        &self,
-        user: u32,
-        place: u32,
-        sent: Nanos,
-        first_receipt: Option<Nanos>,
-    ) -> Standing {
+    /// How a user stood at one of its places to a message: sent then, and [handled by](handled_by) then.
+    pub fn standing(&self, user: u32, place: u32, sent: Nanos, handled_by: Nanos) -> Standing {
         let Some(stays) = self.stays.get(&(user, place)) else {
             return Standing::In { to_the_end: true };
         };
         let mut best = Standing::Out;
         for stay in stays {
-            match stay.standing(sent, first_receipt) {
+            match stay.standing(sent, handled_by) {
                 Standing::In { to_the_end } => return Standing::In { to_the_end },
                 Standing::Grey => best = Standing::Grey,
                 Standing::Out => {}
@@ -258,7 +272,7 @@ mod tests {
     }
 
     fn at(presence: &Presence, sent: Nanos, received: Nanos) -> Standing {
-        presence.standing(0, 0, sent, Some(received))
+        presence.standing(0, 0, sent, handled_by(sent, Some(received), true))
     }
 
     #[test]
@@ -266,7 +280,7 @@ mod tests {
         let presence = presence(&[]);
         assert!(presence.is_constant());
         assert_eq!(at(&presence, 5, 9), IN);
-        assert_eq!(presence.standing(0, 0, 5, None), IN);
+        assert_eq!(presence.standing(0, 0, 5, handled_by(5, None, false)), IN);
     }
 
     #[test]
@@ -290,8 +304,29 @@ mod tests {
             at(&presence, 20 * SECOND + 100, 20 * SECOND + 110),
             Standing::Out
         );
-        // Nobody received it: whether before or after the leave, nobody knows.
-        assert_eq!(presence.standing(0, 0, SECOND, None), Standing::Grey);
+    }
+
+    #[test]
+    fn rule_13_a_message_without_a_receipt_is_grey_for_who_leaves_soon_after_and_for_nobody_else() {
+        let presence = presence(&[
+            (20 * SECOND, Step::Leaving(0)),
+            (20 * SECOND + 100, Step::Left(0)),
+        ]);
+        let unheard = |sent, sign| presence.standing(0, 0, sent, handled_by(sent, sign, false));
+        assert_eq!(unheard(15 * SECOND + 1, None), Standing::Grey);
+        assert!(matches!(
+            unheard(15 * SECOND - 1, None),
+            Standing::In { .. }
+        ));
+        // An acknowledgement or an end says earlier that it was handled, and never later.
+        let sent = 19 * SECOND;
+        let soon = unheard(sent, Some(sent + 9));
+        assert!(matches!(soon, Standing::In { .. }));
+        assert_eq!(unheard(sent, Some(20 * SECOND + 9)), Standing::Grey);
+        let late = unheard(14 * SECOND, Some(21 * SECOND));
+        assert!(matches!(late, Standing::In { .. }));
+        // What somebody received so late was handled so late.
+        assert_eq!(at(&presence, 14 * SECOND, 21 * SECOND), Standing::Grey);
     }
 
     #[test]

@@ -25,6 +25,7 @@ enum Sight {
     Confirmed(u32, u64),
     Repeated(u32, u32),
     Stray(u32, StrayKind, u64, String),
+    Refused(u32, String),
     Moved(u32, Step, u64),
     Broken(u32, u64),
     Stored(u32, u64),
@@ -60,6 +61,7 @@ fn sight() -> impl Strategy<Value = Sight> {
         (message.clone(), 1_u32..90).prop_map(|(m, copies)| Repeated(m, copies)),
         (user.clone(), select(kinds.to_vec()), at.clone(), "[a-c]")
             .prop_map(|(u, kind, at, what)| Stray(u, kind, at, what)),
+        (user.clone(), "[a-c]{0,2}").prop_map(|(u, words)| Refused(u, words)),
         (user.clone(), select(steps.to_vec()), at.clone()).prop_map(|(u, s, at)| Moved(u, s, at)),
         (user.clone(), at.clone()).prop_map(|(u, at)| Broken(u, at)),
         (message, 1_u64..4).prop_map(|(m, id)| Stored(m, id)),
@@ -83,7 +85,11 @@ impl Sight {
             Delivered(message, ..) | Confirmed(message, _) | Repeated(message, _) => {
                 (message + 1) % USERS
             }
-            Stray(user, ..) | Moved(user, ..) | Broken(user, _) | Cpu(user, _) => user,
+            Stray(user, ..)
+            | Refused(user, _)
+            | Moved(user, ..)
+            | Broken(user, _)
+            | Cpu(user, _) => user,
             Second(user, ..) | Hiccup(user, ..) | Server(user, ..) | Over(user, _) => user,
             Left(user, _) | Unanswered(user) => user,
         }
@@ -106,7 +112,7 @@ fn seen<'a>(sights: impl Iterator<Item = &'a Sight>) -> Observed {
             }
             Sight::Delivered(message, intended, latency) => {
                 ledger.delivered(2 * message as usize + 1, 7, false);
-                ledger.received_after(message, latency);
+                ledger.sign_after(message, latency);
                 ledger.latency(message, latency);
                 recorder.record_delivery(DeliverySample {
                     intended,
@@ -115,11 +121,13 @@ fn seen<'a>(sights: impl Iterator<Item = &'a Sight>) -> Observed {
                     members: 2 + message as usize,
                 });
             }
-            Sight::Confirmed(message, id) => drop(ledger.confirmed(2 * message as usize + 1, id)),
+            Sight::Confirmed(message, id) => {
+                ledger.confirmed(2 * message as usize + 1, Some(id));
+            }
             Sight::Repeated(message, copies) => {
                 for _ in 0..copies {
                     ledger.delivered(2 * message as usize + 1, 7, false);
-                    ledger.confirmed(2 * message as usize + 1, 7);
+                    ledger.confirmed(2 * message as usize + 1, Some(7));
                 }
             }
             Sight::Stray(user, kind, at, what) => all.strays.add(Stray {
@@ -128,6 +136,7 @@ fn seen<'a>(sights: impl Iterator<Item = &'a Sight>) -> Observed {
                 kind,
                 what,
             }),
+            Sight::Refused(_, words) => all.refusals.add(&words),
             Sight::Moved(user, step, at) => all.presence.push(Entry { user, at, step }),
             Sight::Broken(user, at) => all.broken.add(Broken {
                 at,
@@ -222,7 +231,7 @@ fn told(all: &Observed) -> String {
             let slots = [0, 1].map(|place| all.ledger.slot(2 * message as usize + place));
             let times = (
                 all.ledger.sent_at(message),
-                all.ledger.first_receipt(message),
+                all.ledger.first_sign(message),
                 all.ledger.slowest(message),
             );
             let stored = all.stored.found();
@@ -239,7 +248,7 @@ fn told(all: &Observed) -> String {
             all.recorded.negative,
             all.recorded.unread
         ),
-        all.strays,
+        (&all.strays, &all.refusals),
         all.presence,
         all.broken,
         all.threads,

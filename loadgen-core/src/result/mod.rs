@@ -184,6 +184,9 @@ pub struct Run {
     /// What came, is legal and was nobody's: by name, as of an event that the names above don't have, how often.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub ignored: BTreeMap<String, u64>,
+    /// In which words the server refused messages, what it said most first; few of many different ones are kept.
+    #[serde(default)]
+    pub refusals: Vec<Refusal>,
     /// Whether confirmed messages could be looked up in the store.
     pub audited: bool,
     /// One for each metric that has samples or should have.
@@ -234,6 +237,15 @@ pub fn mode(delivery: Delivery, known: bool) -> &'static str {
         true => delivery.name(),
         false => "the target's own",
     }
+}
+
+/// What the server said when it refused messages, and how often.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Refusal {
+    /// The server's own words, cut where they are long; what acts on a terminal is escaped.
+    pub words: String,
+    /// How often.
+    pub count: u64,
 }
 
 /// All samples of one metric.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 
 use super::{
-    Generator, HeldTo, MetricResult, PERCENTILES, Percentile, PhaseResult, Run, ServerUse,
+    Generator, HeldTo, MetricResult, PERCENTILES, Percentile, PhaseResult, Refusal, Run, ServerUse,
     SizeResult, UsageSecond, WindowResult, Within,
 };
 use crate::{
@@ -71,6 +71,7 @@ pub fn run(about: About<'_>, observed: Observed, account: Account, judgement: Ju
         totals: account.totals,
         findings: account.findings,
         ignored: observed.ignored.counts().clone(),
+        refusals: refusals(&observed),
         audited: observed.stored.found().is_some(),
         metrics: metrics(recorded, &account.missing),
         windows: windows(&observed, &account.missing),
@@ -86,6 +87,15 @@ pub fn run(about: About<'_>, observed: Observed, account: Account, judgement: Ju
         store: about.store,
         durability: observed.durability,
     }
+}
+
+fn refusals(observed: &Observed) -> Vec<Refusal> {
+    let words = observed.refusals.by_words().into_iter();
+    let words = words.map(|(words, count)| Refusal {
+        words: words.to_owned(),
+        count,
+    });
+    words.collect()
 }
 
 fn generator(

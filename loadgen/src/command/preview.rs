@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::{
-    judge::{Account, judge, verdict},
+    judge::{implied, verdict},
     model::{BodyText, Kind, Metric, histogram, numbers::count},
-    observed::{Layout, Ledger, Observed, Recorded},
+    observed::Ledger,
     plan::{Deed, Place, Plan},
     report::table::{align_right, plain_table},
     scenario::{
@@ -31,7 +31,7 @@ pub fn render(scenario: &Scenario, plan: &Plan) -> String {
         ("duration", duration(scenario)),
         ("memory", memory(plan)),
         ("variables", variables(scenario)),
-        ("limits", limits(scenario, plan)),
+        ("limits", limits(scenario)),
     ];
     let warnings = verdict::unjudgeable(scenario, plan).into_iter();
     let lines = lines
@@ -232,7 +232,7 @@ fn variables(scenario: &Scenario) -> String {
 }
 
 /// All that a run is judged by.
-fn limits(scenario: &Scenario, plan: &Plan) -> String {
+fn limits(scenario: &Scenario) -> String {
     let limit = |threshold: &Threshold| match threshold.abort_after.map(Span) {
         None => threshold.to_string(),
         Some(after) => format!("{threshold} (missed, it ends the run after {after})"),
@@ -241,29 +241,12 @@ fn limits(scenario: &Scenario, plan: &Plan) -> String {
         let thresholds = phase.thresholds.iter();
         thresholds.map(move |threshold| format!("{} in {}", limit(threshold), phase.name))
     });
-    let implied = implied(scenario, plan).into_iter();
+    let implied = implied(scenario).into_iter();
+    let implied = implied.chain(["no finding of any check".to_owned()]);
     let implied = implied.map(|limit| format!("{limit} (implied)"));
     let all = scenario.thresholds.iter().map(limit);
     let all: Vec<String> = all.chain(of_phases).chain(implied).collect();
     all.join(", ")
-}
-
-/// What a run is judged by although the file does not say so: the judge itself is asked, about a run that saw nothing.
-fn implied(scenario: &Scenario, plan: &Plan) -> Vec<String> {
-    let recorded = Recorded::empty(Layout::of(scenario).into());
-    let nothing = Observed::of(recorded, Ledger::new(0, 0).into());
-    let judgement = judge(scenario, plan, &nothing, &Account::default(), &[]);
-    let of_phases = scenario.phases.iter().flat_map(|phase| {
-        let thresholds = phase.thresholds.iter();
-        thresholds.map(|threshold| threshold.in_phase(&phase.name))
-    });
-    let written = scenario.thresholds.iter().map(Threshold::to_string);
-    let written: Vec<String> = written.chain(of_phases).collect();
-    let judged = judgement.thresholds.into_iter().map(|one| one.threshold);
-    judged
-        .filter(|threshold| !written.contains(threshold))
-        .chain(["no finding of any check".to_owned()])
-        .collect()
 }
 
 /// A row for each phase.

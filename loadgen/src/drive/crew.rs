@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     dial::Endpoint,
+    judge::Promises,
     model::{Clock, Nanos, RunId, Vocabulary},
     observed::{Layout, Ledger, Observed, Recorded, Samples},
     plan::{Plan, Share},
@@ -29,8 +30,8 @@ pub struct Task<'a> {
     pub plan: &'a Arc<Plan>,
     /// The names that are spoken.
     pub vocabulary: Vocabulary,
-    /// Whether each message ends in Confirmed or Failed.
-    pub ends: bool,
+    /// What the server owes for each message.
+    pub promises: Promises,
     /// Whose messages these are.
     pub run: &'a RunId,
     /// Where the server is.
@@ -90,7 +91,7 @@ impl Crew {
             transport: connections.transport,
             endpoint: task.endpoint.clone(),
             vocabulary: Arc::new(task.vocabulary.clone()),
-            ends: task.ends,
+            promises: task.promises,
             tokens: Arc::new(Tokens::new(&connections.token)),
             text: task.scenario.messages.text.clone(),
             layout: Arc::new(Layout::of(task.scenario)),

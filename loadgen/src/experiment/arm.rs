@@ -47,6 +47,8 @@ impl Arm<'_> {
         let vocabulary = self.scenario.vocabulary();
         Vocabulary {
             acknowledges_messages: vocabulary.acknowledges_messages && asks_for_acks,
+            // A relay knows no ids.
+            whole_contract: vocabulary.whole_contract && self.part != Part::Floor,
             ..vocabulary
         }
     }

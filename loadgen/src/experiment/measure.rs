@@ -274,7 +274,7 @@ fn crew(arm: &Arm<'_>, bench: &Bench<'_>, promises: Promises, endpoint: &Endpoin
         scenario: &arm.scenario,
         plan: &arm.plan,
         vocabulary: arm.vocabulary(bench.driver.asks_for_acks()),
-        ends: promises.ends,
+        promises,
         run: &arm.run_id,
         endpoint,
         driver: bench.driver,

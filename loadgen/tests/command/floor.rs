@@ -40,7 +40,9 @@ fn rule_09_the_same_load_goes_against_a_relay_before_and_after_each_run() {
         assert!(n(&floor["delivery"]) > sum("sent"), "{floor}");
         let seconds: Vec<_> = windows.iter().map(|window| &window["second"]).collect();
         assert_eq!(seconds, [0, 1, 2, 3]);
-        assert!(floor["ratio_p50"].as_f64().unwrap() > 0.0, "{floor}");
+        // What a busy machine leaves no difference of is not quoted.
+        let ratio = &floor["ratio_p50"];
+        assert!(ratio.is_null() || ratio.as_f64().unwrap() > 0.0, "{floor}");
         // The confirmations of the server's own run came, and no messages of the floor are among its own.
         assert_eq!(run["totals"]["lost"], 0);
     }
@@ -172,6 +174,7 @@ fn a_phase_has_its_own_thresholds_and_its_own_numbers() {
             ("lost == 0", "PASS"),
             ("lost == 0 (phase steady)", "PASS"),
             ("confirm.p50 < 1ns (phase steady)", "FAIL"),
+            ("failed == 0", "PASS"),
         ]
     );
     let phases = run["phases"].as_array().unwrap();

@@ -24,6 +24,10 @@ named! {
     ContentChanged => "bodies changed",
     /// A message to somebody who is no member, or under another conversation.
     CrossDelivered => "delivered to the wrong user or conversation",
+    /// A message or its end by an event that is not for that member, or not for such a conversation.
+    WrongEvent => "by an event for somebody or something else",
+    /// A message or its confirmation under another sender, or none.
+    WrongSender => "under the wrong sender",
     /// An event about a message that nobody sent, or that can't be read.
     Unexpected => "unexpected messages",
     /// A sender's later message before an earlier one.
@@ -42,6 +46,8 @@ named! {
     IdDiffers => "messages with two different _ids",
     /// A sender that got no acknowledgement, or several.
     AckWrong => "acknowledgements missing or doubled",
+    /// Answers to one message of which one says that it is saved or delivered, and another that it is not.
+    AnswersContradict => "answers that contradict each other",
     /// Confirmed, and not in the store under its `_id`.
     ConfirmedNotStored => "confirmed and not stored",
     /// Failed, and in the store all the same.

@@ -1,11 +1,15 @@
 //! The promises, checked on the whole account of a run: every (message, recipient) pair and every end of a message.
 
+mod answers;
 mod check;
 mod finding;
 mod order;
 mod totals;
 
-use self::finding::{Case, Findings};
+use self::{
+    answers::Answers,
+    finding::{Case, Findings},
+};
 pub use self::{
     check::Check,
     finding::{Example, Finding},
@@ -16,7 +20,7 @@ use crate::{
     observed::{
         Ledger, Observed, Stored, StrayKind,
         ledger::{Slot, id_bits},
-        presence::{Presence, Standing},
+        presence::{self, Presence, Standing},
     },
     plan::{Plan, Send},
 };
@@ -34,6 +38,10 @@ pub struct Promises {
     pub echo: bool,
     /// The sender's copy is an event apart, whose order among the others' says nothing.
     pub answered_apart: bool,
+    /// A delivery's id is the message's own, and no temporary one.
+    pub final_ids: bool,
+    /// All that the system's contract says, an acknowledgement after the save and no earlier among it.
+    pub whole_contract: bool,
 }
 
 impl Promises {
@@ -46,6 +54,8 @@ impl Promises {
             ack_confirms: persist_first && vocabulary.acknowledges_messages,
             echo: vocabulary.echoes,
             answered_apart: vocabulary.room.sent.is_some() || vocabulary.channel.sent.is_some(),
+            final_ids: persist_first,
+            whole_contract: vocabulary.whole_contract,
         }
     }
 }
@@ -158,16 +168,6 @@ struct Audit<'a> {
     findings: Findings<'a>,
 }
 
-/// What the members of a message were told about it.
-#[derive(Clone, Copy, Default)]
-struct Answers {
-    confirmed: bool,
-    acknowledged: bool,
-    failed: bool,
-    id: Option<u64>,
-    ids_differ: bool,
-}
-
 impl<'a> Audit<'a> {
     fn new(evidence: &'a Evidence<'a>) -> Self {
         let stored = evidence.observed.stored.found();
@@ -200,90 +200,74 @@ impl<'a> Audit<'a> {
         let totals = self.totals(send);
         totals.scheduled += 1;
         totals.sent += 1;
-        let first_receipt = evidence.ledger().first_receipt(message);
-        let unheard = first_receipt.is_none() && evidence.presence.cut_short(send.sender, sent);
-        let mut told = Answers::default();
+        let told = Answers::of(evidence, send);
+        let turned_away = told.is_turned_away(evidence.promises);
+        let first_sign = evidence.ledger().first_sign(message);
+        let handled_by = presence::handled_by(sent, first_sign, told.delivered);
+        let unheard = first_sign.is_none() && evidence.presence.cut_short(send.sender, sent);
         let members = &evidence.plan.conversation_of(send).members;
         for (position, &member) in members.iter().enumerate() {
             let seen = evidence.ledger().slot(send.slot as usize + position);
             let standing = match evidence.plan.place(member, send.conversation) {
                 _ if unheard => Standing::Grey,
-                Some(place) => {
-                    evidence
-                        .presence
-                        .standing(member, place as u32, sent, first_receipt)
-                }
+                Some(place) => evidence
+                    .presence
+                    .standing(member, place as u32, sent, handled_by),
                 None => Standing::Out,
             };
-            self.member(message, send, member, &seen, standing, &mut told);
+            let case = Case::of(message, send, member);
+            if !turned_away {
+                self.owed(message, send, &seen, standing, &case);
+            }
+            self.member(send, &seen, standing, &case);
+            self.id(&seen, &told, &case);
             if member == send.sender {
-                self.acknowledgement(message, send, sent, &seen, &mut told);
+                self.acknowledgement(member, sent, &seen, &case);
             }
         }
-        let totals = self.totals(send);
-        let Promises {
-            ends, ack_confirms, ..
-        } = evidence.promises;
-        totals.confirmed += u64::from(told.confirmed && (ends || ack_confirms));
-        totals.acknowledged += u64::from(told.acknowledged);
-        totals.failed += u64::from(told.failed);
-        self.stored(message, send, told);
+        self.told(message, send, &told);
     }
 
     fn totals(&mut self, send: &Send) -> &mut Totals {
         &mut self.phases[usize::from(send.phase)]
     }
 
-    /// What one member saw of a message.
-    fn member(
-        &mut self,
-        message: u32,
-        send: &Send,
-        member: u32,
-        seen: &Slot,
-        standing: Standing,
-        told: &mut Answers,
-    ) {
-        let own = member == send.sender;
-        let case = || Case::of(message, send, member);
-        if !own || self.evidence.promises.echo {
-            self.delivery(message, send, seen, standing, &case());
-        }
-        told.confirmed |= seen.confirmations() > 0;
-        told.failed |= seen.failures() > 0;
-        if let Some(id) = seen.id() {
-            let differs = seen.id_differs() || told.id.is_some_and(|known| known != id);
-            if differs {
-                told.ids_differ = true;
-                self.findings.add(Check::IdDiffers, case());
-            }
-            told.id.get_or_insert(id);
-        }
-        if self.evidence.promises.ends {
-            let owed = standing == Standing::In { to_the_end: true };
-            self.end(seen, owed, &case());
+    /// What one member was owed of a message.
+    fn owed(&mut self, message: u32, send: &Send, seen: &Slot, standing: Standing, case: &Case) {
+        let own = case.is_own();
+        match standing {
+            _ if own && !self.evidence.promises.echo => {}
+            Standing::In { .. } if own => self.own_copy(send, seen.deliveries(), case),
+            Standing::In { .. } => self.due(message, send, seen.deliveries(), case),
+            Standing::Grey => self.grey += u64::from(!own),
+            Standing::Out => {}
         }
     }
 
-    fn delivery(
-        &mut self,
-        message: u32,
-        send: &Send,
-        seen: &Slot,
-        standing: Standing,
-        case: &Case,
-    ) {
-        let own = case.is_own();
-        let deliveries = seen.deliveries();
-        match (standing, deliveries) {
-            (Standing::In { .. }, _) if own => self.own_copy(send, deliveries, case),
-            (Standing::In { .. }, _) => self.due(message, send, deliveries, case),
-            (Standing::Grey, _) => self.grey += u64::from(!own),
-            (Standing::Out, 0) => {}
-            (Standing::Out, _) => {
-                let case = case.clone().named().note("who was no member at the time");
-                self.findings.add(Check::CrossDelivered, case);
+    /// What one member saw of a message.
+    fn member(&mut self, send: &Send, seen: &Slot, standing: Standing, case: &Case) {
+        if !case.is_own() || self.evidence.promises.echo {
+            self.delivery(send, seen, standing, case);
+        }
+        for (wrong, check) in [
+            (seen.by_wrong_event(), Check::WrongEvent),
+            (seen.from_wrong_sender(), Check::WrongSender),
+        ] {
+            if wrong {
+                self.findings.add(check, case.clone().named());
             }
+        }
+        if self.evidence.promises.ends {
+            let owed = standing == Standing::In { to_the_end: true };
+            self.end(seen, owed, case);
+        }
+    }
+
+    fn delivery(&mut self, send: &Send, seen: &Slot, standing: Standing, case: &Case) {
+        let deliveries = seen.deliveries();
+        if standing == Standing::Out && deliveries > 0 {
+            let case = case.clone().named().note("who was no member at the time");
+            self.findings.add(Check::CrossDelivered, case);
         }
         if deliveries > 1 {
             let extra = deliveries - 1;
@@ -294,6 +278,13 @@ impl<'a> Audit<'a> {
         if seen.changed() {
             self.findings
                 .add(Check::ContentChanged, case.clone().named());
+        }
+    }
+
+    /// Two ids of one message: each member that was told another than the first one, or two.
+    fn id(&mut self, seen: &Slot, told: &Answers, case: &Case) {
+        if seen.id_differs() || seen.id().is_some_and(|id| told.id != Some(id)) {
+            self.findings.add(Check::IdDiffers, case.clone());
         }
     }
 
@@ -338,41 +329,44 @@ impl<'a> Audit<'a> {
         }
     }
 
-    fn acknowledgement(
-        &mut self,
-        message: u32,
-        send: &Send,
-        sent: u64,
-        seen: &Slot,
-        told: &mut Answers,
-    ) {
-        let Promises { acks, ends, .. } = self.evidence.promises;
-        if !acks {
+    fn acknowledgement(&mut self, sender: u32, sent: u64, seen: &Slot, case: &Case) {
+        if !self.evidence.promises.acks {
             return;
         }
-        let owed = self.evidence.presence.owes_ack(send.sender, sent);
+        let owed = self.evidence.presence.owes_ack(sender, sent);
         if seen.acks() > 1 || owed && seen.acks() == 0 {
-            let case = Case::of(message, send, send.sender);
             let note = format!("{} times", seen.acks());
-            self.findings.add(Check::AckWrong, case.note(note));
-        }
-        told.acknowledged = seen.acks() > 0 && !seen.ack_refused();
-        // Where no Confirmed comes, the acknowledgement is all that the store can be held against.
-        if !ends && seen.acks() > 0 {
-            told.confirmed |= !seen.ack_refused();
-            told.failed |= seen.ack_refused();
+            self.findings.add(Check::AckWrong, case.clone().note(note));
         }
     }
 
-    fn stored(&mut self, message: u32, send: &Send, told: Answers) {
+    /// What all members together were told of a message.
+    fn told(&mut self, message: u32, send: &Send, told: &Answers) {
+        let promises = self.evidence.promises;
+        if let Some(what) = told.contradiction(promises) {
+            let case = Case::of(message, send, send.sender).note(what);
+            self.findings.add(Check::AnswersContradict, case);
+        }
+        let says = promises.ends || promises.ack_confirms;
+        let totals = self.totals(send);
+        totals.confirmed += u64::from(says && told.is_confirmed(promises));
+        totals.acknowledged += u64::from(told.accepted);
+        totals.failed += u64::from(told.is_failed());
+        totals.refused += u64::from(told.refused);
+        self.stored(message, send, told);
+    }
+
+    fn stored(&mut self, message: u32, send: &Send, told: &Answers) {
         let Some(stored) = self.stored else {
             return;
         };
         let ids: Vec<u64> = stored.ids(message).collect();
         let case = || Case::of(message, send, send.sender);
-        if told.confirmed {
-            // Which of two ids is the stored one, the finding about the ids leaves open.
-            let under = |id: &u64| told.ids_differ || told.id == Some(id_bits(*id));
+        if told.is_confirmed(self.evidence.promises) {
+            // Which of two ids is the stored one, the finding about the ids leaves open; and who was told no id, was told
+            // no wrong one.
+            let under =
+                |id: &u64| told.ids_differ || told.id.is_none_or(|told| told == id_bits(*id));
             if ids.iter().any(under) {
                 let totals = self.totals(send);
                 totals.stored = totals.stored.map(|stored| stored + 1);
@@ -384,7 +378,7 @@ impl<'a> Audit<'a> {
                 self.findings
                     .add(Check::ConfirmedNotStored, case().note(note));
             }
-        } else if told.failed && !ids.is_empty() {
+        } else if told.is_failed() && !ids.is_empty() {
             self.findings.add(Check::FailedButStored, case());
         }
         if ids.len() > 1 {

@@ -1,5 +1,7 @@
 //! Each check on a small account in which exactly its promise is broken.
 
+mod answers;
+
 use std::{path::Path, sync::Arc, time::Duration};
 
 use super::*;
@@ -76,15 +78,23 @@ impl Run {
             .acked(self.plan.slot(&send, send.sender).unwrap(), true);
     }
 
+    /// Message 5, which its sender is told was not taken.
+    fn send_refused(&self) {
+        let send = self.plan.sends[5];
+        self.ledger.sent(5, sent_at(5));
+        let own = self.plan.slot(&send, send.sender).unwrap();
+        self.ledger.acked(own, false);
+    }
+
     fn deliver(&self, message: u32, position: usize, arrival: u32) {
         self.ledger
             .delivered(self.slot(message, position), arrival, false);
-        self.ledger.received_after(message, 1_600);
+        self.ledger.sign_after(message, 1_600);
     }
 
     fn confirm(&self, message: u32, position: usize) {
         self.ledger
-            .confirmed(self.slot(message, position), id(message));
+            .confirmed(self.slot(message, position), Some(id(message)));
     }
 
     fn all_well(&self, but: impl Fn(usize) -> bool) {
@@ -325,7 +335,7 @@ fn confirmed_must_be_stored_under_the_same_id_and_failed_must_not() {
     });
     assert_eq!(broken(&not_stored), [(Check::ConfirmedNotStored, 1)]);
     let failed = Run::with(|run| {
-        run.send(5);
+        run.send_refused();
         for position in 0..MEMBERS {
             run.deliver(5, position, 51);
             run.ledger.failed(run.slot(5, position));
@@ -513,6 +523,8 @@ fn a_server_without_ends_acknowledgements_and_echo_owes_deliveries_alone() {
             ack_confirms: false,
             echo: false,
             answered_apart: false,
+            final_ids: false,
+            whole_contract: false,
         };
         let sender = run.plan.sends[5].sender;
         run.ledger.sent(5, sent_at(5));

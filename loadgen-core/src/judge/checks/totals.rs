@@ -32,8 +32,11 @@ pub struct Totals {
     /// Messages that were acknowledged with success, whatever that says of the store.
     #[serde(default)]
     pub acknowledged: u64,
-    /// Messages that somebody was told could not be stored.
+    /// Messages that somebody was told could not be stored, refused ones among them.
     pub failed: u64,
+    /// Messages whose acknowledgement said `success: false`.
+    #[serde(default)]
+    pub refused: u64,
     /// Confirmed messages that were found in the store, or acknowledged ones of a server that confirms nothing; `None`
     /// where nobody could look.
     pub stored: Option<u64>,
@@ -52,6 +55,7 @@ impl Totals {
         self.confirmed += other.confirmed;
         self.acknowledged += other.acknowledged;
         self.failed += other.failed;
+        self.refused += other.refused;
         self.stored = self.stored.zip(other.stored).map(|(a, b)| a + b);
     }
 }

@@ -3,6 +3,7 @@
 mod fan_out;
 mod floor;
 mod found;
+mod implied;
 mod limit;
 pub mod live;
 mod measured;
@@ -20,10 +21,12 @@ use serde::{Deserialize, Serialize};
 use self::{
     fan_out::FanOut,
     floor::FloorSecond,
+    implied::{Implied, tells},
     scope::Scope,
     threshold::{Opinion, judge_threshold},
 };
 pub use self::{
+    implied::implied,
     measured::{Estimate, Measured},
     misses::{Allowed, Decision, Doubt, FEWEST_SECONDS, Misses, Range, Second},
     outlook::unjudgeable,
@@ -31,10 +34,10 @@ pub use self::{
 };
 use crate::{
     judge::{Account, Check, Finding, Totals},
-    model::{Metric, Nanos},
-    observed::{Ended, Lookup, Observed, PROMISE},
+    model::Nanos,
+    observed::{Ended, Lookup, Observed},
     plan::Plan,
-    scenario::{Comparison, Load, Scenario, Subject, Threshold},
+    scenario::{Load, Scenario, Subject, Threshold},
 };
 
 /// What a run says about the server.
@@ -115,6 +118,8 @@ struct Trial<'a> {
     /// The conditions on the whole run.
     thresholds: &'a [Threshold],
     phases: Vec<JudgedPhase<'a>>,
+    /// Whether the server says what it could not save.
+    tells: bool,
     observed: &'a Observed,
     account: &'a Account,
     /// What a bare relay did under the same load, by second; empty where there was none.
@@ -169,6 +174,7 @@ pub fn judge(
     decide(&Trial {
         thresholds: &scenario.thresholds,
         phases: phases(scenario, plan),
+        tells: tells(&scenario.vocabulary()),
         observed,
         account,
         floor: beside.iter().copied().flat_map(floor::seconds).collect(),
@@ -176,8 +182,9 @@ pub fn judge(
 }
 
 fn decide(trial: &Trial<'_>) -> Judgement {
-    let promise = [promise()];
-    let conditions = conditions(trial, &promise);
+    let of_phases = trial.phases.iter().map(|phase| phase.thresholds);
+    let implied = Implied::beside(trial.thresholds, of_phases, trial.tells);
+    let conditions = conditions(trial, &implied);
     let opinions: Vec<Opinion> = conditions
         .iter()
         .map(|(scope, threshold)| judge_threshold(scope, threshold))
@@ -247,11 +254,8 @@ fn thrown_out(trial: &Trial<'_>) -> bool {
         })
 }
 
-/// The conditions on the whole run, then those on each phase.
-fn conditions<'a>(
-    trial: &'a Trial<'a>,
-    promise: &'a [Threshold],
-) -> Vec<(Scope<'a>, &'a Threshold)> {
+/// The conditions on the whole run, then those on each phase, then what nobody had to say.
+fn conditions<'a>(trial: &'a Trial<'a>, implied: &'a Implied) -> Vec<(Scope<'a>, &'a Threshold)> {
     let phases = trial.phases.iter().zip(0..);
     let of_phases: Vec<_> = phases
         .flat_map(|(phase, index)| {
@@ -259,13 +263,26 @@ fn conditions<'a>(
             phase.thresholds.iter().map(move |one| (scope, one))
         })
         .collect();
-    let whole = if trial.thresholds.is_empty() && of_phases.is_empty() {
-        promise
-    } else {
-        trial.thresholds
+    let whole = implied.promise.iter().chain(trial.thresholds);
+    let whole = whole.map(|one| (Scope::whole(trial), one));
+    let failed = implied.failed.iter();
+    let failed = failed.flat_map(|failed| scopes(trial, implied).map(move |scope| (scope, failed)));
+    whole.chain(of_phases).chain(failed).collect()
+}
+
+/// Where it is implied that nothing fails: where something was sent that no threshold of its own speaks of.
+fn scopes<'a>(trial: &'a Trial<'a>, implied: &'a Implied) -> impl Iterator<Item = Scope<'a>> {
+    let scopes: Vec<Scope<'_>> = match &implied.failed_in {
+        None => vec![Scope::whole(trial)],
+        Some(phases) => {
+            let phases = phases.iter();
+            let phases =
+                phases.map(|&one| Scope::phase(trial, one, &trial.phases[usize::from(one)]));
+            phases.collect()
+        }
     };
-    let whole = whole.iter().map(|one| (Scope::whole(trial), one));
-    whole.chain(of_phases).collect()
+    let sent = |scope: &Scope<'_>| scope.totals().is_some_and(|totals| totals.sent > 0);
+    scopes.into_iter().filter(sent)
 }
 
 /// All that went wrong apart from numbers of time.
@@ -297,17 +314,6 @@ fn broken_promises(trial: &Trial<'_>) -> Vec<(Verdict, Reason)> {
         }
     }
     said
-}
-
-/// "At least 99 % of deliveries to others within 5 ms of their intended time."
-fn promise() -> Threshold {
-    Threshold {
-        subject: Subject::Within(Metric::Delivery, std::time::Duration::from_nanos(PROMISE)),
-        comparison: Comparison::GreaterOrEqual,
-        bound: 0.99,
-        text: ">= 99%".into(),
-        abort_after: None,
-    }
 }
 
 #[cfg(test)]

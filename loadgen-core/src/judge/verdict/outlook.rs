@@ -19,7 +19,7 @@ struct Planned {
 
 /// A sentence for each threshold that will be INCONCLUSIVE, as long as nothing fails.
 pub fn unjudgeable(scenario: &Scenario, plan: &Plan) -> Vec<String> {
-    let promise = [super::promise()];
+    let promise = [super::implied::promise()];
     let of_phases = (0..).zip(&scenario.phases).flat_map(|(index, phase)| {
         let planned = Planned::of(plan, |send| send.phase == index);
         let thresholds = phase.thresholds.iter();

@@ -59,6 +59,8 @@ struct Measured<'a> {
     floor: &'a [FloorSecond],
     worker_cpu: &'a [Vec<f64>],
     audit_failed: bool,
+    /// Whether the server says what it could not save.
+    tells: bool,
 }
 
 fn judge(measured: &Measured<'_>) -> Judgement {
@@ -81,6 +83,7 @@ fn judge(measured: &Measured<'_>) -> Judgement {
     decide(&Trial {
         thresholds: measured.thresholds,
         phases: measured.phases.to_vec(),
+        tells: measured.tells,
         observed: &observed,
         account: measured.account,
         floor: measured.floor.to_vec(),
@@ -100,6 +103,7 @@ fn measured<'a>(recorded: &'a Recorded, account: &'a Account) -> Measured<'a> {
         floor: &[],
         worker_cpu: &[],
         audit_failed: false,
+        tells: false,
     }
 }
 
@@ -176,6 +180,26 @@ fn rule_08_an_interval_is_not_drawn_from_a_handful_of_seconds() {
     assert_eq!(verdict(4, 9_000_000).0, Verdict::Fail);
     assert_eq!(verdict(5, 1_000_000).0, Verdict::Pass);
     assert_eq!(verdict(5, 9_000_000).0, Verdict::Fail);
+}
+
+#[test]
+fn what_failed_is_a_broken_promise_where_no_threshold_says_how_much_may() {
+    let recorded = recorded(vec![1_000_000; 2_000]);
+    let mut account = account(2_000);
+    account.totals.failed = 7;
+    let allowed = [parse_condition(parse_subject("failed").unwrap(), "<= 7").unwrap()];
+    for (tells, thresholds, verdict) in [
+        (true, &[][..], Verdict::Fail),
+        (true, &allowed[..], Verdict::Pass),
+        (false, &[][..], Verdict::Pass),
+    ] {
+        let judgement = judge(&Measured {
+            tells,
+            thresholds,
+            ..measured(&recorded, &account)
+        });
+        assert_eq!(judgement.verdict, verdict, "{judgement:?}");
+    }
 }
 
 #[test]

@@ -18,6 +18,9 @@ use crate::{
     scenario::{Comparison, Subject, Threshold},
 };
 
+/// How many different words of refusals are told with a number.
+const WORDS: usize = 3;
+
 /// What is thought of a threshold.
 pub(super) struct Opinion {
     verdict: Verdict,
@@ -120,7 +123,33 @@ fn judge_count(scope: &Scope<'_>, threshold: &Threshold, count: Count) -> (Verdi
         return too_few(0, 1);
     }
     let counted = statistic::count(count, totals);
-    (kept(threshold, counted as f64), counted.to_string())
+    let refused = match count {
+        Count::Failed => refused(scope, totals.refused),
+        _ => String::new(),
+    };
+    let verdict = kept(threshold, counted as f64);
+    (verdict, format!("{counted}{refused}"))
+}
+
+/// How many of the failed messages were refused, and in which words: `; 1,100 refused: "You are blocked" × 1,100`.
+fn refused(scope: &Scope<'_>, refused: u64) -> String {
+    if refused == 0 {
+        return String::new();
+    }
+    let said = match scope.name() {
+        None => scope.trial.observed.refusals.by_words(),
+        // Words are known of the whole run alone.
+        Some(_) => Vec::new(),
+    };
+    let told = said.iter().take(WORDS).map(|(_, times)| times).sum::<u64>();
+    let words = said.iter().take(WORDS);
+    let words = words.map(|(words, times)| format!("\"{words}\" × {}", numbers::count(*times)));
+    let others = refused.saturating_sub(told);
+    let others =
+        (others > 0 && told > 0).then(|| format!("otherwise × {}", numbers::count(others)));
+    let words = words.chain(others).collect::<Vec<_>>().join(", ");
+    let colon = if words.is_empty() { "" } else { ": " };
+    format!("; {} refused{colon}{words}", numbers::count(refused))
 }
 
 /// The largest or the mean, and what is compared for equality: the number itself.

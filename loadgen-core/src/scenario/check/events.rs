@@ -41,6 +41,7 @@ impl Checker<'_> {
             acknowledges_messages: events.acknowledges_messages,
             answers,
             echoes: events.echoes,
+            whole_contract: false,
         })
     }
 

@@ -6,6 +6,7 @@ use super::{heard::Heard, request::JoinError};
 use crate::{
     dial::Endpoint,
     drive::{ConnectError, Driver, token::Tokens},
+    judge::Promises,
     model::{BodyText, Clock, Nanos, RunId, Vocabulary},
     observed::{Layout, Ledger, Samples},
     plan::{Plan, Share},
@@ -39,8 +40,8 @@ pub struct Job {
     pub endpoint: Endpoint,
     /// The names that it speaks.
     pub vocabulary: Arc<Vocabulary>,
-    /// Whether each message ends in Confirmed or Failed.
-    pub ends: bool,
+    /// What the server owes for each message.
+    pub promises: Promises,
     /// What users say to be let in.
     pub tokens: Arc<Tokens>,
     /// What bodies are made of.

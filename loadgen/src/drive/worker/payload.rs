@@ -32,6 +32,22 @@ pub(super) fn answer(answers: &Answers, own: bool, acknowledgement: &str) -> Ans
     }
 }
 
+/// In which words an acknowledgement refuses: its message, else its error, else all of it.
+pub(super) fn words(acknowledgement: &str) -> Cow<'_, str> {
+    #[derive(Deserialize)]
+    struct Answer<'a> {
+        #[serde(borrow, default)]
+        message: Option<Text<'a>>,
+        #[serde(borrow, default)]
+        error: Option<Text<'a>>,
+    }
+    let mut arguments =
+        serde_json::Deserializer::from_str(acknowledgement).into_iter::<Answer<'_>>();
+    let said = arguments.next().and_then(Result::ok);
+    let said = said.and_then(|said| said.message.or(said.error));
+    said.map_or(Cow::Borrowed(acknowledgement), |Text(words)| words)
+}
+
 /// A message event, as much of it as is checked.
 #[derive(Deserialize, Default)]
 pub(super) struct Payload<'a> {
@@ -48,8 +64,12 @@ pub(super) struct Payload<'a> {
     room: Option<Text<'a>>,
     #[serde(borrow, default, rename = "channelId")]
     channel: Option<Text<'a>>,
+    /// The conversation that was found by its path.
     #[serde(skip)]
     conversation: Option<Text<'a>>,
+    /// The sender, as its id or as an object with it; where a map has it, nobody says.
+    #[serde(borrow, default, rename = "senderId")]
+    sender: Option<&'a RawValue>,
     /// The map says that it names no conversation.
     #[serde(skip)]
     names_none: bool,
@@ -61,17 +81,11 @@ pub(super) struct Payload<'a> {
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl<'a> Payload<'a> {
-    /// Reads the payload of an event about a conversation of that kind: by the paths of an event map, or as the system's own.
-    pub(super) fn parse(map: Option<&Paths>, kind: Kind, payload: &'a str) -> Result<Self, Misfit> {
+    /// Reads the payload of an event: by the paths of an event map, or as the system's own.
+    pub(super) fn parse(map: Option<&Paths>, payload: &'a str) -> Result<Self, Misfit> {
         let parsed = match map {
             Some(paths) => Self::mapped(paths, payload),
-            None => first::<Self>(payload).map(|mut payload| {
-                payload.conversation = match kind {
-                    Kind::Room => payload.room.take(),
-                    Kind::Channel => payload.channel.take(),
-                };
-                payload
-            }),
+            None => first::<Self>(payload),
         };
         parsed.map_err(|error| Misfit::unreadable(format!("its payload can't be read: {error}")))
     }
@@ -90,8 +104,12 @@ impl<'a> Payload<'a> {
         })
     }
 
+    /// The message's id, where it has one.
     pub(super) fn id(&self) -> Option<&str> {
-        self.id.as_ref().map(Text::as_str)
+        self.id
+            .as_ref()
+            .map(Text::as_str)
+            .filter(|id| !id.is_empty())
     }
 
     pub(super) fn body(&self) -> Result<Body<'_>, Misfit> {
@@ -108,14 +126,59 @@ impl<'a> Payload<'a> {
         self.temp_id.as_ref().map(Text::as_str)
     }
 
-    pub(super) fn conversation(&self) -> Option<&str> {
-        self.conversation.as_ref().map(Text::as_str)
+    /// The id of the conversation, of that kind, that it says it is in.
+    pub(super) fn conversation(&self, kind: Kind) -> Option<&str> {
+        let own = match kind {
+            Kind::Room => &self.room,
+            Kind::Channel => &self.channel,
+        };
+        self.conversation
+            .as_ref()
+            .or(own.as_ref())
+            .map(Text::as_str)
     }
 
-    /// Whether it belongs to the conversation of this id, as far as such events say.
-    pub(super) fn is_in(&self, conversation: &str) -> bool {
-        self.names_none || self.conversation() == Some(conversation)
+    /// Whether it belongs to the conversation of this kind and id, as far as such events say.
+    pub(super) fn is_in(&self, kind: Kind, conversation: &str) -> bool {
+        self.names_none || self.conversation(kind) == Some(conversation)
     }
+
+    /// Whether it names this user as its sender; `None` where it names nobody.
+    pub(super) fn is_from(&self, user: &str) -> Option<bool> {
+        names(self.sender?.get(), user)
+    }
+}
+
+/// Whether JSON is a user's id, or an object that holds it; `None` where there is neither.
+fn names(json: &str, user: &str) -> Option<bool> {
+    #[derive(Deserialize)]
+    struct Sender<'a> {
+        #[serde(borrow, default, rename = "_id")]
+        id: Option<&'a RawValue>,
+    }
+    if json.starts_with('{') {
+        let sender: Sender<'_> = serde_json::from_str(json).ok()?;
+        return sender.id.map(|id| is_text(id.get(), user));
+    }
+    Some(is_text(json, user))
+}
+
+/// Whether JSON is an id, as a text or as a number.
+fn is_text(json: &str, id: &str) -> bool {
+    match json
+        .strip_prefix('"')
+        .and_then(|json| json.strip_suffix('"'))
+    {
+        Some(text) if !text.contains('\\') => is_id(text, id),
+        Some(_) => serde_json::from_str::<String>(json).is_ok_and(|text| is_id(&text, id)),
+        None => json == id,
+    }
+}
+
+/// The digits of an ObjectId are the same in either case.
+fn is_id(text: &str, id: &str) -> bool {
+    let digits = |id: &str| id.len() == 24 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    text == id || digits(id) && text.eq_ignore_ascii_case(id)
 }
 
 impl Text<'_> {
@@ -213,13 +276,70 @@ mod tests {
     fn the_systems_own_payload_is_read() {
         let json =
             r#"{"_id":"temp_1","body":"a\n b","roomId":"r","tempId":null,"senderId":{"_id":"x"}}"#;
-        let payload = Payload::parse(None, Kind::Room, json).ok().unwrap();
+        let payload = Payload::parse(None, json).ok().unwrap();
         assert_eq!(payload.id(), Some("temp_1"));
         assert_eq!(payload.body().ok().unwrap().text(), "a\n b");
-        assert_eq!(payload.conversation(), Some("r"));
+        assert_eq!(payload.conversation(Kind::Room), Some("r"));
+        assert_eq!(payload.conversation(Kind::Channel), None);
         assert_eq!(payload.temp_id(), None);
-        let channel = Payload::parse(None, Kind::Channel, json).ok().unwrap();
-        assert_eq!(channel.conversation(), None);
+    }
+
+    #[test]
+    fn a_sender_is_known_by_its_id_however_it_is_written() {
+        let is_from = |sender: &str, user: &str| {
+            let json = format!("{{\"senderId\":{sender}}}");
+            let payload = Payload::parse(None, &json).ok().unwrap();
+            payload.is_from(user)
+        };
+        for right in [
+            r#"{"_id":"u 1","username":null}"#,
+            r#"{ "username": {}, "_id": "u\u00201" }"#,
+            r#""u 1""#,
+        ] {
+            assert_eq!(is_from(right, "u 1"), Some(true), "{right}");
+        }
+        for wrong in [
+            r#"{"_id":"u 2"}"#,
+            r#"{"_id":""}"#,
+            r#"{"_id":{}}"#,
+            "7",
+            "[]",
+            "true",
+        ] {
+            assert_eq!(is_from(wrong, "u 1"), Some(false), "{wrong}");
+        }
+        for none in ["null", "{}", r#"{"_id":null}"#] {
+            assert_eq!(is_from(none, "u 1"), None, "{none}");
+        }
+        assert_eq!(is_from(r#"{"_id":7}"#, "7"), Some(true));
+        let digits = "507F1F77BCF86CD799439011";
+        let lower = format!("\"{}\"", digits.to_lowercase());
+        assert_eq!(is_from(&lower, digits), Some(true));
+    }
+
+    #[test]
+    fn an_empty_id_is_none() {
+        let payload = Payload::parse(None, r#"{"_id":""}"#);
+        assert_eq!(payload.ok().unwrap().id(), None);
+    }
+
+    #[test]
+    fn a_refusal_is_told_in_the_servers_own_words() {
+        for (answer, said) in [
+            (
+                r#"{"success":false,"message":"You are blocked","error":"E7"}"#,
+                "You are blocked",
+            ),
+            (r#"{"success":false,"error":"a\nb"},"more""#, "a\nb"),
+            (
+                r#"{"success":false,"message":7}"#,
+                r#"{"success":false,"message":7}"#,
+            ),
+            (r#"{"success":false}"#, r#"{"success":false}"#),
+            ("", ""),
+        ] {
+            assert_eq!(words(answer), said);
+        }
     }
 
     #[test]
@@ -252,11 +372,14 @@ mod tests {
                 conversation,
                 temp_id: None,
             };
-            let payload = Payload::parse(Some(&paths), Kind::Room, json).ok().unwrap();
+            let payload = Payload::parse(Some(&paths), json).ok().unwrap();
             assert_eq!(payload.id(), paths.id.as_ref().map(|_| "7"));
             assert_eq!(payload.body().ok().unwrap().text(), "hi");
-            assert!(payload.is_in("lobby"));
-            assert_eq!(payload.is_in("other"), paths.conversation.is_none());
+            assert!(payload.is_in(Kind::Room, "lobby"));
+            assert_eq!(
+                payload.is_in(Kind::Room, "other"),
+                paths.conversation.is_none()
+            );
         }
     }
 
@@ -300,10 +423,10 @@ mod tests {
 
     #[test]
     fn what_is_no_json_is_unexpected() {
-        assert!(Payload::parse(None, Kind::Room, "{").is_err());
-        let empty = Payload::parse(None, Kind::Room, "{}").ok().unwrap();
+        assert!(Payload::parse(None, "{").is_err());
+        let empty = Payload::parse(None, "{}").ok().unwrap();
         assert!(empty.body().is_err());
-        let number = Payload::parse(None, Kind::Room, "{\"body\":7}");
+        let number = Payload::parse(None, "{\"body\":7}");
         assert!(number.ok().unwrap().body().is_err());
     }
     #[test]
@@ -326,7 +449,7 @@ mod tests {
             .collect();
         for json in [plain, escaped, format!("\"{wholly}\"")] {
             let payload = format!("{{\"body\":{json}}}");
-            let payload = Payload::parse(None, Kind::Room, &payload);
+            let payload = Payload::parse(None, &payload);
             let payload = payload.ok().unwrap();
             let body = payload.body().ok().unwrap();
             assert_eq!(body.message(&run), Some(9), "{json}");

@@ -1,7 +1,9 @@
 //! What one worker's users receive: every event is matched with the plan and noted in ledger and recorder.
 
+mod acknowledged;
 #[cfg(test)]
 mod allocations;
+mod ends;
 #[cfg(test)]
 mod unsent;
 
@@ -12,14 +14,18 @@ use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
 };
 
+use self::ends::Open;
 use super::{
     Job,
     heard::{self, Heard},
-    payload::{self, Body, Misfit, Payload},
+    payload::{Body, Misfit, Payload},
 };
 use crate::{
-    model::{Answer, Answers, Kind, Meaning, Metric, Nanos, Paths, body},
-    observed::{DeliverySample, Recorder, Stray, StrayKind, Strays, presence::END_OWED},
+    model::{Answers, Kind, Meaning, Metric, Nanos, Paths, body},
+    observed::{
+        DeliverySample, Entry, Recorder, Refusals, Stray, StrayKind, Strays,
+        presence::{self, Presence, Standing},
+    },
     plan::Send,
 };
 
@@ -38,10 +44,13 @@ pub struct Receipts {
     start: Cell<Nanos>,
     recorder: RefCell<Recorder>,
     strays: RefCell<Strays>,
+    refusals: RefCell<Refusals>,
+    /// Who of this worker's users is where.
+    presence: RefCell<Presence>,
     /// Messages by temporary id, as long as local users wait for their end: Failed says no more than that id.
     open: RefCell<HashMap<u64, Open>>,
-    /// When a (message, user) was delivered, until its end.
-    delivered: RefCell<HashMap<(u32, u32), Nanos>>,
+    /// When a (message, user) was delivered under a temporary id, until its end; `None` to one who was no member.
+    delivered: RefCell<HashMap<(u32, u32), Option<Nanos>>>,
     expected_body: RefCell<String>,
     expected_json: RefCell<Vec<u8>>,
     /// By user of this worker.
@@ -61,18 +70,14 @@ struct Member {
     reads_since: Nanos,
 }
 
-/// A temporary id in use.
-struct Open {
-    message: u32,
-    waiting: u32,
-}
-
 impl Receipts {
     pub(super) fn new(job: &Job) -> Self {
         Self {
             start: Cell::new(0),
             recorder: RefCell::new(Recorder::new(Arc::clone(&job.layout))),
             strays: RefCell::default(),
+            refusals: RefCell::default(),
+            presence: RefCell::new(Presence::at_the_start(&job.plan, job.share)),
             members: RefCell::new(vec![
                 Member::default();
                 job.share.places(job.plan.users.len())
@@ -98,8 +103,12 @@ impl Receipts {
         self.recorder.borrow_mut()
     }
 
-    pub(super) fn finish(self) -> (Recorder, Strays) {
-        (self.recorder.into_inner(), self.strays.into_inner())
+    pub(super) fn finish(self) -> (Recorder, Strays, Refusals) {
+        (
+            self.recorder.into_inner(),
+            self.strays.into_inner(),
+            self.refusals.into_inner(),
+        )
     }
 
     /// So long after the schedule's start.
@@ -124,6 +133,11 @@ impl Receipts {
     /// A user sent a message.
     pub(super) fn sent(&self, user: u32) {
         self.member(user, |member| member.unanswered += 1);
+    }
+
+    /// A user's next step.
+    pub(super) fn moved(&self, entry: &Entry) {
+        self.presence.borrow_mut().note(&self.job.plan, entry);
     }
 
     /// A user joined something.
@@ -171,16 +185,17 @@ impl Receipts {
         };
         let read = || {
             let map = self.map(kind, meaning, name);
-            Payload::parse(map, kind, payload)
+            Payload::parse(map, payload)
         };
         let understood = match meaning {
-            Meaning::Received => read().and_then(|read| self.received(user, stamp, kind, &read)),
+            Meaning::Received => read().and_then(|read| self.received(user, stamp, name, &read)),
             Meaning::Confirmed => {
-                let confirmed = read().and_then(|read| self.confirmed(user, stamp, kind, &read));
+                let confirmed =
+                    read().and_then(|read| self.confirmed(user, stamp, (kind, name), &read));
                 confirmed.map(|()| None)
             }
             Meaning::Failed => {
-                let failed = read().and_then(|read| self.failed(user, stamp, kind, &read));
+                let failed = read().and_then(|read| self.failed(user, stamp, name, &read));
                 failed.map(|()| None)
             }
         };
@@ -247,39 +262,83 @@ impl Receipts {
         &self,
         user: u32,
         stamp: Nanos,
-        kind: Kind,
+        name: &str,
         payload: &Payload<'_>,
     ) -> Result<Option<u32>, Misfit> {
-        let (message, send, slot) = self.locate(user, kind, payload)?;
-        let Some(sent) = self.job.ledger.sent_at(message) else {
-            return Err(Misfit::unexpected(format!(
-                "message {message}, which was not sent yet"
-            )));
-        };
+        let (message, send, slot, sent) = self.locate(user, payload)?;
         let changed = self.changed(message, &send, &payload.body()?);
+        self.fits(user, &send, slot, name, Meaning::Received);
+        if self.is_from(payload, &send) != Some(true) {
+            self.job.ledger.wrong_sender(slot);
+        }
         let arrival = self.next_arrival(user);
         if !self.job.ledger.delivered(slot, arrival, changed) {
             self.job.progress.duplicated.fetch_add(1, Relaxed);
             return Ok(None);
         }
-        let after = stamp.saturating_sub(sent);
-        self.job.ledger.received_after(message, after);
+        self.sign(message, sent, stamp);
+        let member = !self.was_out(user, message, &send, sent);
         match payload.id() {
-            Some(id) if self.job.ends => self.wait_for_end(user, stamp, message, id),
-            Some(id) => self.job.ledger.note_id(slot, hash(id)),
-            None => {}
+            Some(id) if self.job.promises.ends => {
+                self.wait_for_end(user, member.then_some(stamp), message, id);
+            }
+            Some(id) if self.job.promises.final_ids => self.job.ledger.note_id(slot, hash(id)),
+            _ => {}
         }
         self.job.progress.received.fetch_add(1, Relaxed);
         let own = send.sender == user;
         if !own {
             self.job.progress.delivered.fetch_add(1, Relaxed);
         }
+        let kind = self.job.plan.conversation_of(&send).kind;
         self.heard.borrow_mut().part_mut(kind, own).understood += 1;
-        if self.measured(&send) {
+        if member && self.measured(&send) {
             self.record_receipt(user, stamp, message, &send, sent);
+        }
+        if payload.id().is_none() && self.job.vocabulary.whole_contract {
+            let what = format!("message {message} without an id");
+            return Err(Misfit::unexpected(what));
         }
         let answers = own && !self.job.vocabulary.acknowledges_messages;
         Ok(answers.then_some(message))
+    }
+
+    /// Something came that proves that the server has handled a message.
+    fn sign(&self, message: u32, sent: Nanos, stamp: Nanos) {
+        self.job
+            .ledger
+            .sign_after(message, stamp.saturating_sub(sent));
+    }
+
+    /// Notes an event that is not for this user's part in the message, or not for its kind of conversation.
+    fn fits(&self, user: u32, send: &Send, slot: usize, name: &str, meaning: Meaning) {
+        let kind = self.job.plan.conversation_of(send).kind;
+        let names = self.job.vocabulary.names(kind);
+        if !names.tells(name, meaning, send.sender == user) {
+            self.job.ledger.wrong_event(slot);
+        }
+    }
+
+    /// Whether a payload names the sender of a message, where the contract says that it does; `None`: it names nobody.
+    fn is_from(&self, payload: &Payload<'_>, send: &Send) -> Option<bool> {
+        match self.job.vocabulary.whole_contract {
+            true => payload.is_from(&self.job.plan.users[send.sender as usize]),
+            false => Some(true),
+        }
+    }
+
+    /// Whether a user was no member any more, or not yet, when the server handled a message: that it came is a finding and
+    /// no sample.
+    fn was_out(&self, user: u32, message: u32, send: &Send, sent: Nanos) -> bool {
+        let presence = self.presence.borrow();
+        if presence.is_constant() {
+            return false;
+        }
+        let handled_by = presence::handled_by(sent, self.job.ledger.first_sign(message), true);
+        let place = self.job.plan.place(user, send.conversation);
+        place.is_none_or(|place| {
+            presence.standing(user, place as u32, sent, handled_by) == Standing::Out
+        })
     }
 
     /// Whether what was sent then comes late to a user by its own doing.
@@ -311,184 +370,12 @@ impl Receipts {
         }
     }
 
-    fn wait_for_end(&self, user: u32, stamp: Nanos, message: u32, temp_id: &str) {
-        self.delivered.borrow_mut().insert((message, user), stamp);
-        let mut open = self.open.borrow_mut();
-        let waiting = open.entry(hash(temp_id)).or_insert(Open {
-            message,
-            waiting: 0,
-        });
-        waiting.waiting += 1;
-    }
-
-    fn confirmed(
-        &self,
-        user: u32,
-        stamp: Nanos,
-        kind: Kind,
-        payload: &Payload<'_>,
-    ) -> Result<(), Misfit> {
-        let (message, send, slot) = self.locate(user, kind, payload)?;
-        if self.job.ledger.sent_at(message).is_none() {
-            return Err(Misfit::unexpected(format!(
-                "message {message}, which was not sent yet"
-            )));
-        }
-        let temp_id = payload.temp_id().map(hash);
-        let known = temp_id.and_then(|id| self.message_under(id));
-        // Where a server has no temporary ids, the body says which message it is.
-        let named = self
-            .map(kind, Meaning::Confirmed, "")
-            .is_none_or(|paths| paths.temp_id.is_some());
-        self.next_arrival(user);
-        let id = payload
-            .id()
-            .ok_or_else(|| Misfit::unexpected("a confirmation without an id"))?;
-        let first_end = self.job.ledger.confirmed(slot, hash(id));
-        if first_end {
-            self.ended(user, stamp, message, &send, temp_id, true);
-        }
-        if self.changed(message, &send, &payload.body()?) {
-            self.job.ledger.changed(slot);
-        }
-        match known {
-            // After the end a temporary id is forgotten, and before the delivery it is unknown: the ledger tells
-            // these as a double end and as an early one.
-            None if first_end && self.job.ledger.slot(slot).deliveries() > 0 && named => {
-                let id = payload.temp_id().unwrap_or("(none)");
-                Err(Misfit::orphaned(format!(
-                    "message {message} under tempId {id:?}, which nobody was given"
-                )))
-            }
-            Some(other) if other != message => Err(Misfit::orphaned(format!(
-                "message {message} under the tempId of message {other}"
-            ))),
-            _ => Ok(()),
-        }
-    }
-
-    fn failed(
-        &self,
-        user: u32,
-        stamp: Nanos,
-        kind: Kind,
-        payload: &Payload<'_>,
-    ) -> Result<(), Misfit> {
-        let Some(temp_id) = payload.temp_id() else {
-            let (message, send, slot) = self
-                .locate(user, kind, payload)
-                .map_err(|_| Misfit::unexpected("a failure without a temporary id"))?;
-            self.next_arrival(user);
-            if self.job.ledger.failed(slot) {
-                self.ended(user, stamp, message, &send, None, false);
-            }
-            return Ok(());
-        };
-        let Some(message) = self.message_under(hash(temp_id)) else {
-            // Whoever has just come may hear the end of what was said before.
-            let came = self.member(user, |member| member.came);
-            if came > 0 && stamp < came + END_OWED {
-                return Ok(());
-            }
-            return Err(Misfit::orphaned(format!("unknown tempId {temp_id:?}")));
-        };
-        let send = self.job.plan.sends[message as usize];
-        let slot = self.job.plan.slot(&send, user);
-        let slot = slot.ok_or_else(|| {
-            Misfit::orphaned(format!("message {message} of another conversation"))
-        })?;
-        self.next_arrival(user);
-        if self.job.ledger.failed(slot) {
-            self.ended(user, stamp, message, &send, Some(hash(temp_id)), false);
-        }
-        Ok(())
-    }
-
-    fn ended(
-        &self,
-        user: u32,
-        stamp: Nanos,
-        message: u32,
-        send: &Send,
-        temp_id: Option<u64>,
-        confirmed: bool,
-    ) {
-        self.job.progress.ended.fetch_add(1, Relaxed);
-        let delivered = self.delivered.borrow_mut().remove(&(message, user));
-        if delivered.is_some()
-            && let Some(temp_id) = temp_id
-        {
-            self.forget_one(temp_id);
-        }
-        if !confirmed {
-            let own = send.sender == user;
-            self.job.progress.failed.fetch_add(u64::from(own), Relaxed);
-        }
-        let sent = self.job.ledger.sent_at(message).unwrap_or_default();
-        if !confirmed || !self.measured(send) || self.did_not_read(user, sent) {
-            return;
-        }
-        if send.sender == user {
-            let intended = self.intended(send, sent);
-            self.recorder()
-                .record_in(send.phase, Metric::Confirm, intended, stamp);
-        } else if let Some(delivered) = delivered {
-            self.recorder()
-                .record_in(send.phase, Metric::ConfirmAfterDelivery, delivered, stamp);
-        }
-    }
-
-    /// The acknowledgement of a message came. `true` for the first one.
-    pub(super) fn message_ack(&self, user: u32, stamp: Nanos, message: u32, payload: &str) -> bool {
-        // One that was not sent yet has no time to be measured from.
-        let own = self.job.plan.sends.get(message as usize);
-        let own =
-            own.filter(|send| send.sender == user && self.job.ledger.sent_at(message).is_some());
-        let Some(slot) = own.and_then(|send| self.job.plan.slot(send, user)) else {
-            self.odd_ack(user, stamp, message);
-            return false;
-        };
-        let send = self.job.plan.sends[message as usize];
-        let answer = payload::answer(&self.job.vocabulary.answers, self.own_answers, payload);
-        let accepted = answer == Answer::Done;
-        let mut heard = self.heard.borrow_mut();
-        match answer {
-            Answer::Done | Answer::Refused => heard.clear_answers += 1,
-            Answer::Unclear => heard.unclear_answer(payload),
-        }
-        drop(heard);
-        let first = self.job.ledger.acked(slot, accepted);
-        if first {
-            self.job.progress.acked.fetch_add(1, Relaxed);
-            self.member(user, |member| {
-                member.unanswered = member.unanswered.saturating_sub(1);
-            });
-            let sent = self.job.ledger.sent_at(message).unwrap_or_default();
-            if accepted && self.measured(&send) && !self.did_not_read(user, sent) {
-                let intended = self.intended(&send, sent);
-                self.recorder()
-                    .record_in(send.phase, Metric::Ack, intended, stamp);
-            }
-        }
-        first
-    }
-
-    fn odd_ack(&self, user: u32, stamp: Nanos, message: u32) {
-        self.strays.borrow_mut().add(Stray {
-            kind: StrayKind::Unexpected,
-            user,
-            at: stamp,
-            what: format!("an acknowledgement of message {message}, which this user has not sent"),
-        });
-    }
-
-    /// Which message of the plan an event is about, and this user's slot of it.
+    /// Which message of the plan an event is about, this user's slot of it, and when it was sent.
     fn locate(
         &self,
         user: u32,
-        kind: Kind,
         payload: &Payload<'_>,
-    ) -> Result<(u32, Send, usize), Misfit> {
+    ) -> Result<(u32, Send, usize, Nanos), Misfit> {
         let body = payload.body()?;
         let message = body.message(&self.job.run).ok_or_else(|| {
             Misfit::unreadable(format!(
@@ -500,13 +387,13 @@ impl Receipts {
             Misfit::unexpected(format!("message {message}, which is not planned"))
         })?;
         let conversation = self.job.plan.conversation_of(&send);
-        let named = payload.conversation();
+        let named = payload.conversation(conversation.kind);
         let cross = |what: String| Misfit {
             kind: StrayKind::CrossDelivered,
             what,
             unreadable: named.is_none(),
         };
-        if conversation.kind != kind || !payload.is_in(&conversation.id) {
+        if !payload.is_in(conversation.kind, &conversation.id) {
             return Err(cross(format!(
                 "message {message} under the conversation {:?}",
                 named.unwrap_or("(none)")
@@ -515,7 +402,10 @@ impl Receipts {
         let slot = self.job.plan.slot(&send, user);
         let slot =
             slot.ok_or_else(|| cross(format!("message {message}, to a user who is no member")))?;
-        Ok((message, send, slot))
+        let sent = self.job.ledger.sent_at(message).ok_or_else(|| {
+            Misfit::unexpected(format!("message {message}, which was not sent yet"))
+        })?;
+        Ok((message, send, slot, sent))
     }
 
     fn changed(&self, message: u32, send: &Send, body: &Body<'_>) -> bool {
@@ -524,22 +414,6 @@ impl Receipts {
         let bytes = send.bytes as usize;
         body::write(&mut expected, &self.job.run, message, bytes, &self.job.text);
         !body.is(&expected, &mut self.expected_json.borrow_mut())
-    }
-
-    /// Which message a temporary id stands for, as long as some local user waits for its end.
-    fn message_under(&self, temp_id: u64) -> Option<u32> {
-        self.open.borrow().get(&temp_id).map(|open| open.message)
-    }
-
-    /// One local user waits no longer for the end of a temporary id.
-    fn forget_one(&self, temp_id: u64) {
-        let mut open = self.open.borrow_mut();
-        if let Some(entry) = open.get_mut(&temp_id) {
-            entry.waiting -= 1;
-            if entry.waiting == 0 {
-                open.remove(&temp_id);
-            }
-        }
     }
 
     fn next_arrival(&self, user: u32) -> u32 {

@@ -25,7 +25,9 @@ use crate::{
         client::{Observer, native::Shared},
     },
     model::{Metric, Nanos, nanos},
-    observed::{Broken, Closed, Entry, First, Ignored, Observed, Recorded, Step, Strays, WINDOW},
+    observed::{
+        Broken, Closed, Entry, First, Ignored, Observed, Recorded, Refusals, Step, Strays, WINDOW,
+    },
     plan::{Deed, Place},
 };
 
@@ -139,7 +141,9 @@ impl Users {
     }
 
     pub(super) fn note(&self, user: u32, at: Nanos, step: Step) {
-        self.log.borrow_mut().push(Entry { user, at, step });
+        let entry = Entry { user, at, step };
+        self.with_receipts(|receipts| receipts.moved(&entry));
+        self.log.borrow_mut().push(entry);
     }
 
     /// Connects everybody who is there from the start.
@@ -388,14 +392,15 @@ impl Users {
 
     /// What this worker's users saw.
     pub(super) fn finish(&self) -> Observed {
-        let (recorded, strays) = match self.receipts.take() {
+        let (recorded, strays, refusals) = match self.receipts.take() {
             Some(receipts) => {
-                let (recorder, strays) = receipts.finish();
-                (recorder.finish(), strays)
+                let (recorder, strays, refusals) = receipts.finish();
+                (recorder.finish(), strays, refusals)
             }
             None => (
                 Recorded::empty(Arc::clone(&self.job.layout)),
                 Strays::default(),
+                Refusals::default(),
             ),
         };
         let mut cpu = self.cpu.take();
@@ -403,6 +408,7 @@ impl Users {
         cpu.truncate(self.job.plan.end().div_ceil(WINDOW) as usize);
         Observed {
             strays,
+            refusals,
             presence: self.log.take(),
             broken: self.broken.take(),
             ignored: self.ignored.take(),

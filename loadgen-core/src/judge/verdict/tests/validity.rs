@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::histogram;
+use crate::model::{Metric, histogram};
 
 const SECONDS: u64 = 20;
 /// Samples of each metric in each second.

@@ -8,7 +8,8 @@ use super::*;
 use crate::{
     dial::{Caller, Endpoint, Target},
     drive::{Driver, client::native, token::Tokens},
-    model::{Clock, Dialect, RunId, Vocabulary},
+    judge::Promises,
+    model::{Clock, Delivery, Dialect, RunId, Vocabulary},
     observed::{Layout, Ledger},
     plan::{Plan, Share},
     scenario::Scenario,
@@ -47,7 +48,7 @@ pub(super) fn job() -> Job {
         transport: scenario.connections.transport,
         endpoint,
         vocabulary: Arc::new(Vocabulary::of(Dialect::Readme)),
-        ends: true,
+        promises: Promises::of(&Vocabulary::of(Dialect::Readme), Delivery::Optimistic),
         tokens: Arc::new(Tokens::new(&scenario.connections.token)),
         text: scenario.messages.text.clone(),
         layout: Arc::new(Layout::of(&scenario)),
@@ -70,15 +71,16 @@ fn frames(job: &Job, message: u32) -> [Vec<u8>; 2] {
     let mut body = String::new();
     body::write(&mut body, &job.run, message, send.bytes as usize, &job.text);
     let room = &job.plan.conversation_of(send).id;
+    let sender = json!({ "_id": job.plan.users[send.sender as usize], "username": null });
     let temporary = format!("temp_{message}");
     [
         frame(
             "roomMessageRecieved",
-            &json!({ "_id": temporary, "body": body, "roomId": room, "senderId": "u" }),
+            &json!({ "_id": temporary, "body": body, "roomId": room, "senderId": sender }),
         ),
         frame(
             "roomMessageConfirmed",
-            &json!({ "_id": format!("id_{message}"), "tempId": temporary, "body": body, "roomId": room }),
+            &json!({ "_id": format!("id_{message}"), "tempId": temporary, "body": body, "roomId": room, "senderId": sender }),
         ),
     ]
 }
@@ -115,7 +117,10 @@ fn a_message_is_received_confirmed_and_acknowledged_without_an_allocation() {
     go_through(0..WARM_UP);
     let counted = allocation_counter::measure(|| go_through(WARM_UP..all.end));
 
-    let (recorder, strays) = receipts.finish();
+    let (recorder, strays, _) = receipts.finish();
+    for slot in 0..job.plan.slots {
+        assert!(!job.ledger.slot(slot).from_wrong_sender());
+    }
     assert_eq!(strays.cases(StrayKind::Unexpected), []);
     assert_eq!(strays.cases(StrayKind::OrphanedEnd), []);
     let delivered = recorder.finish().samples(Metric::Delivery).histogram.len();

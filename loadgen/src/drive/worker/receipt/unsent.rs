@@ -24,7 +24,7 @@ fn what_is_said_of_a_message_before_it_is_sent_is_told_and_not_timed() {
         let heard = receipts.event(send.sender, 2_000, event, &payload);
         assert!(matches!(heard, Made::Unread), "{event}");
     }
-    let (recorder, strays) = receipts.finish();
+    let (recorder, strays, _) = receipts.finish();
     assert_eq!(strays.count(StrayKind::Unexpected), 1_002);
     let recorded = recorder.finish();
     assert_eq!((recorded.clamped, recorded.negative), (0, 0));

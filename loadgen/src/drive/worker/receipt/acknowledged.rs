@@ -1,0 +1,78 @@
+//! Acknowledgements of messages: when they came, what they said, and in which words they refused.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::Receipts;
+use crate::{
+    drive::worker::payload,
+    model::{Answer, Metric, Nanos},
+    observed::{Stray, StrayKind},
+};
+
+impl Receipts {
+    /// The acknowledgement of a message came. `true` for the first one.
+    pub(in crate::drive::worker) fn message_ack(
+        &self,
+        user: u32,
+        stamp: Nanos,
+        message: u32,
+        payload: &str,
+    ) -> bool {
+        // One that was not sent yet has no time to be measured from.
+        let own = self.job.plan.sends.get(message as usize);
+        let own =
+            own.filter(|send| send.sender == user && self.job.ledger.sent_at(message).is_some());
+        let Some(slot) = own.and_then(|send| self.job.plan.slot(send, user)) else {
+            self.odd_ack(user, stamp, message);
+            return false;
+        };
+        let send = self.job.plan.sends[message as usize];
+        let answer = payload::answer(&self.job.vocabulary.answers, self.own_answers, payload);
+        let accepted = answer == Answer::Done;
+        let mut heard = self.heard.borrow_mut();
+        match answer {
+            Answer::Done | Answer::Refused => heard.clear_answers += 1,
+            Answer::Unclear => heard.unclear_answer(payload),
+        }
+        drop(heard);
+        if !accepted {
+            self.refused(slot, payload);
+        }
+        let sent = self.job.ledger.sent_at(message).unwrap_or_default();
+        self.sign(message, sent, stamp);
+        let first = self.job.ledger.acked(slot, accepted);
+        if first {
+            self.job.progress.acked.fetch_add(1, Relaxed);
+            self.member(user, |member| {
+                member.unanswered = member.unanswered.saturating_sub(1);
+            });
+            if accepted && self.measured(&send) && !self.did_not_read(user, sent) {
+                let intended = self.intended(&send, sent);
+                self.recorder()
+                    .record_in(send.phase, Metric::Ack, intended, stamp);
+            }
+        }
+        first
+    }
+
+    fn odd_ack(&self, user: u32, stamp: Nanos, message: u32) {
+        self.strays.borrow_mut().add(Stray {
+            kind: StrayKind::Unexpected,
+            user,
+            at: stamp,
+            what: format!("an acknowledgement of message {message}, which this user has not sent"),
+        });
+    }
+
+    fn refused(&self, slot: usize, payload: &str) {
+        let seen = self.job.ledger.slot(slot);
+        if seen.ack_refused() {
+            return;
+        }
+        self.refusals.borrow_mut().add(&payload::words(payload));
+        // A save that failed is told to its sender by an event, too.
+        if seen.failures() == 0 {
+            self.job.progress.failed.fetch_add(1, Relaxed);
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! The ways to cheat.
+
+/// How a server cheats. The faults that concern one message in many take every `EVERY`th.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// It doesn't.
+    None,
+    /// One delivery is never made.
+    Drops,
+    /// One delivery is made twice.
+    Doubles,
+    /// Two messages of one sender change places, for everybody.
+    SwapsOfOneSender,
+    /// Two messages of different senders change places, for one member only.
+    SwapsForOneMember,
+    /// A message also goes to somebody of another conversation.
+    DeliversToAStranger,
+    /// A message is confirmed and not saved.
+    ConfirmsWithoutSaving,
+    /// A message is saved and said to have failed.
+    SavesAndFails,
+    /// A message is confirmed twice.
+    ConfirmsTwice,
+    /// A message is neither confirmed nor failed.
+    NeverEnds,
+    /// A message is confirmed before it is delivered.
+    ConfirmsEarly,
+    /// A message fails under a temporary id that nobody knows.
+    FailsUnderAnotherId,
+    /// A body loses its last character.
+    ChangesABody,
+    /// Two members are told different ids of one message.
+    DisagreesOnTheId,
+    /// A message is saved under two ids.
+    SavesTwice,
+    /// A room stays when everybody has gone.
+    LeaksARoom,
+    /// An acknowledgement never comes.
+    ForgetsAnAck,
+    /// A client is thrown out.
+    CutsAConnection,
+    /// Nothing moves for 50 ms, every 2 seconds.
+    Stalls,
+    /// Every delivery is 2 ms late.
+    IsLate,
+    /// Whoever leaves goes on getting messages.
+    KeepsWhoLeft,
+    /// A message is acknowledged with success, and that is all that ever comes of it.
+    Swallows,
+    /// A message is saved, confirmed and acknowledged, and delivered to nobody.
+    SwallowsAndConfirms,
+    /// A message is acknowledged with success after a second, and that is all that ever comes of it.
+    SwallowsAndAcksLate,
+    /// Each message is delivered, saved and confirmed, and acknowledged with `success: false`.
+    DeniesAndConfirms,
+    /// A message fails, and is acknowledged with success.
+    FailsWithSuccess,
+    /// A message is confirmed to its sender and has failed for the others.
+    ConfirmsToSome,
+    /// A message is refused in words, and nothing comes of it.
+    Refuses,
+    /// A message is refused in words, and delivered.
+    RefusesAndDelivers,
+    /// No message can be saved, and everybody is told.
+    FailsEverySave,
+    /// The others get the event that is for the sender.
+    OthersGetSent,
+    /// The sender gets the event that is for the others.
+    SenderGetsReceived,
+    /// A message is confirmed by the event of the other kind of conversation.
+    ConfirmsByAnotherKind,
+    /// A message fails by the event of the other kind of conversation.
+    FailsByAnotherKind,
+    /// A delivery names another sender.
+    NamesAnotherSender,
+    /// A delivery names its sender by a number.
+    NamesNoSender,
+    /// A confirmation names another sender.
+    ConfirmsAnotherSender,
+}
+
+/// Faults of one message hit every so many.
+pub const EVERY: u64 = 50;
+
+impl Fault {
+    /// Whether it hits the message of that number.
+    pub fn hits(self, number: u64) -> bool {
+        match self {
+            Fault::DeniesAndConfirms | Fault::FailsEverySave | Fault::OthersGetSent => true,
+            _ => number.is_multiple_of(EVERY),
+        }
+    }
+
+    /// Whether nobody gets what it hits.
+    pub fn swallows(self) -> bool {
+        matches!(
+            self,
+            Fault::Swallows
+                | Fault::SwallowsAndConfirms
+                | Fault::SwallowsAndAcksLate
+                | Fault::Refuses
+        )
+    }
+
+    /// Whether what it hits fails instead of being saved.
+    pub fn fails(self) -> bool {
+        matches!(
+            self,
+            Fault::FailsEverySave | Fault::FailsWithSuccess | Fault::FailsByAnotherKind
+        )
+    }
+}
