@@ -182,7 +182,7 @@ async fn an_in_memory_store_is_read_back_line_by_line() {
         })
         .await
         .unwrap();
-    assert_eq!(found, [("u2".to_owned(), "r2 b".to_owned())]);
+    assert_eq!(found, [(Some("u2".to_owned()), "r2 b".to_owned())]);
 
     let cut = format!(
         "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{}",

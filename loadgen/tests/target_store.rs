@@ -62,13 +62,13 @@ async fn stores_and_reads_back(store: RunningStore) {
     found.sort_by(|one, other| one.body.cmp(&other.body));
     let seen: Vec<_> = found
         .iter()
-        .map(|message| (message.id, message.sender_id.clone()))
+        .map(|message| (message.id.clone(), message.sender_id.clone()))
         .collect();
     assert_eq!(
         seen,
         [
-            (ids[0].bytes(), "u1".to_owned()),
-            (ids[1].bytes(), ids[0].to_hex())
+            (ids[0].to_hex(), Some("u1".to_owned())),
+            (ids[1].to_hex(), Some(ids[0].to_hex()))
         ]
     );
     store.stop().await.unwrap();

@@ -9,7 +9,7 @@ use serde::{
 };
 
 use super::{
-    Arrivals, Behaviour, Burst, ChannelSize, Spike, Transport,
+    Arrivals, Behaviour, Burst, ChannelSize, IdType, Spike, Transport,
     event_map::FileEvents,
     units::{Often, Range, Rate, Share, Span},
     written::{Condition, Placed, Sizes},
@@ -109,10 +109,27 @@ pub(super) struct FileServer {
     pub events: Option<Placed<FileEvents>>,
     /// The delivery modes to run one after another; limits judge the last, earlier ones are its baselines.
     pub delivery: Option<Placed<Vec<Delivery>>>,
+    /// How another server keeps its messages in its MongoDB, where `--audit` looks them up.
+    #[serde(default)]
+    pub store: FileStore,
     /// How long the simulated database takes to save; default "50ms-200ms".
     pub save_time: Option<Range<Span>>,
     /// How long the simulated database takes to read; default "20ms-50ms".
     pub read_time: Option<Range<Span>>,
+}
+
+/// How another server keeps its messages in its MongoDB.
+#[derive(Deserialize, Default, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FileStore {
+    /// The collections that hold messages; default: `message2` and `messages`.
+    pub collections: Option<Placed<Vec<String>>>,
+    /// The field, or the path of fields, of the text; default "body".
+    pub body: Option<Placed<String>>,
+    /// The field, or the path of fields, of the id that clients are told; default "_id".
+    pub id: Option<Placed<String>>,
+    /// What that id is; default "object-id".
+    pub id_type: Option<IdType>,
 }
 
 /// Who is there and where they talk.

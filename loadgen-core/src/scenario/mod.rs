@@ -2,6 +2,7 @@
 
 mod check;
 mod connections;
+mod documents;
 mod error;
 mod event_map;
 mod file;
@@ -34,6 +35,7 @@ use crate::model::{Delivery, Dialect, Vocabulary};
 pub use self::{
     check::connections::{OWN_PARAMETERS, check_path},
     connections::{Connections, KnownUser, Token, Transport},
+    documents::{Documents, IdType},
     error::{Located, ScenarioError},
     message::{Messages, Sizes},
     phase::{Arrivals, Behaviour, Burst, Churn, Load, Open, Phase, Spike},
@@ -65,6 +67,8 @@ pub struct Scenario {
     pub dialect: Dialect,
     /// Names of another server's own, instead of a dialect's.
     pub events: Option<Vocabulary>,
+    /// How another server keeps its messages.
+    pub documents: Documents,
     /// The variables of the file as they were set, by name: part of what was asked.
     pub variables: BTreeMap<String, String>,
     /// The delivery modes to run, in order: limits judge the last, earlier ones are its baselines.

@@ -81,7 +81,14 @@ pub(super) fn running<'a>(
     // Where a server or what stands before it lets users in alone, the first of them asks.
     let asker = Tokens::new(&connections.token).caller(plan, 0, target, Arc::default());
     let audit = options.audit.clone();
-    let running = Running::new(target.clone(), asker, connections.transport, audit);
+    let documents = scenario.documents.clone();
+    let running = Running::new(
+        target.clone(),
+        asker,
+        connections.transport,
+        audit,
+        documents,
+    );
     vec![Arm {
         name: target.shown().to_owned(),
         system: match &options.target_command {

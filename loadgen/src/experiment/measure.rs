@@ -5,8 +5,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bson::oid::ObjectId;
-
 use super::{
     Interrupt, Options, RunError,
     arm::{Arm, Part},
@@ -296,8 +294,7 @@ async fn look_up(audit: &Audit, arm: &Arm<'_>) -> Result<Stored, TargetError> {
     audit
         .visit(&arm.run_id.body_prefix(), &mut |document| {
             if let Some(message) = body::message_of(&arm.run_id, &document.body) {
-                let id = ObjectId::from_bytes(document.id).to_hex();
-                stored.add(message, hash(&id));
+                stored.add(message, hash(&document.id));
             }
         })
         .await?;

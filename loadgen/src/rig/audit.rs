@@ -6,13 +6,17 @@ use bson::{Bson, Document, doc, oid::ObjectId};
 use futures::TryStreamExt;
 use http_body_util::BodyExt;
 use hyper::Method;
+use mongodb::Database;
 use serde::Deserialize;
 use tokio::time::timeout;
 
 use super::{error::TargetError, mongo, status::LISTING};
-use crate::dial::{self, Endpoint};
+use crate::{
+    dial::{self, Endpoint},
+    scenario::{Documents, IdType},
+};
 
-/// The collections of rooms and of channels.
+/// The system's collections of rooms and of channels.
 const COLLECTIONS: [&str; 2] = ["message2", "messages"];
 
 /// No line of the in-memory store's listing is longer: a body of 64 KiB by default, escaped.
@@ -27,28 +31,35 @@ pub struct Audit(Source);
 
 #[derive(Debug, Clone)]
 enum Source {
-    Mongo { uri: String, database: String },
-    Memory { server: Endpoint },
+    Mongo {
+        uri: String,
+        database: String,
+        documents: Documents,
+    },
+    Memory {
+        server: Endpoint,
+    },
 }
 
 /// One stored message, as far as it is compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredMessage {
-    /// Its `_id`.
-    pub id: [u8; 12],
+    /// Its id, as clients are told it.
+    pub id: String,
     /// Its text.
     pub body: String,
-    /// Its sender: a string, or the 24 hex digits of an ObjectId.
-    pub sender_id: String,
+    /// Its sender: a string, or the 24 hex digits of an ObjectId; `None` where another server says neither.
+    pub sender_id: Option<String>,
 }
 
 impl Audit {
-    /// Looks into a database of a MongoDB.
+    /// Looks into a database of a MongoDB for such documents.
     #[must_use]
-    pub fn mongo(uri: &str, database: &str) -> Audit {
+    pub fn mongo(uri: &str, database: &str, documents: Documents) -> Audit {
         Audit(Source::Mongo {
             uri: uri.to_owned(),
             database: database.to_owned(),
+            documents,
         })
     }
 
@@ -63,16 +74,21 @@ impl Audit {
     /// Visits every stored message, of rooms and of channels, whose body starts with `body_prefix`, in no order.
     ///
     /// # Errors
-    /// [`TargetError::Audit`] if the store cannot be read to its end, or holds something that is no message.
+    /// [`TargetError::Audit`] if the store cannot be read to its end, holds something that is no message, or has no such
+    /// collection.
     pub async fn visit(
         &self,
         body_prefix: &str,
         visit: &mut dyn FnMut(StoredMessage),
     ) -> Result<(), TargetError> {
         let (place, visited) = match &self.0 {
-            Source::Mongo { uri, database } => (
+            Source::Mongo {
+                uri,
+                database,
+                documents,
+            } => (
                 format!("database {database} at {}", mongo::redacted(uri)),
-                visit_mongo(uri, database, body_prefix, visit).await,
+                visit_mongo(uri, database, documents, body_prefix, visit).await,
             ),
             Source::Memory { server } => (
                 format!("{}{LISTING}", server.target().origin()),
@@ -86,6 +102,7 @@ impl Audit {
 async fn visit_mongo(
     uri: &str,
     database: &str,
+    documents: &Documents,
     body_prefix: &str,
     visit: &mut dyn FnMut(StoredMessage),
 ) -> Result<(), String> {
@@ -93,35 +110,104 @@ async fn visit_mongo(
     let (client, _) = mongo::client(uri, mongo::PATIENCE)
         .await
         .map_err(|error| error.to_string())?;
-    for name in COLLECTIONS {
-        let collection = client.database(database).collection::<Document>(name);
-        let filter = doc! { "body": { "$regex": starts_with(body_prefix) } };
+    let database = client.database(database);
+    for name in collections(&database, documents).await? {
+        let collection = database.collection::<Document>(&name);
+        let filter = doc! { &documents.body: { "$regex": starts_with(body_prefix) } };
         let found = collection
             .find(filter)
-            .projection(doc! { "body": 1, "senderId": 1 })
+            .projection(doc! { &documents.body: 1, &documents.id: 1, "senderId": 1 })
             .batch_size(10_000);
         let mut found = found.await.map_err(driver)?;
         while let Some(document) = found.try_next().await.map_err(driver)? {
-            let message = stored(&document)
-                .ok_or_else(|| format!("{name} holds what is no message: {document}"))?;
+            let message = stored(&document, documents)
+                .map_err(|why| format!("{name} holds what is no message, {why}: {document}"))?;
             visit(message);
         }
     }
     Ok(())
 }
 
-fn stored(document: &Document) -> Option<StoredMessage> {
-    let sender_id = match document.get("senderId")? {
-        Bson::String(id) => id.clone(),
-        Bson::ObjectId(id) => id.to_hex(),
-        _ => return None,
+/// The collections that are looked at: those that were named, or those of the system.
+///
+/// # Errors
+/// If one is not there: its messages would seem to be lost.
+async fn collections(database: &Database, documents: &Documents) -> Result<Vec<String>, String> {
+    let named = documents.collections.as_deref();
+    let own = || COLLECTIONS.map(str::to_owned).to_vec();
+    let wanted = named.map_or_else(own, <[String]>::to_vec);
+    // Who may not list the collections may still read them.
+    let Ok(there) = database.list_collection_names().await else {
+        return Ok(wanted);
     };
-    let id = document.get_object_id("_id").ok()?.bytes();
-    Some(StoredMessage {
-        id,
-        body: document.get_str("body").ok()?.to_owned(),
-        sender_id,
+    let is_missing = |name: &&String| !there.contains(name);
+    let missing: Vec<&str> = wanted
+        .iter()
+        .filter(is_missing)
+        .map(|name| &**name)
+        .collect();
+    // A run that has only rooms, or only channels, leaves the other one out.
+    if missing.is_empty() || named.is_none() && missing.len() < wanted.len() {
+        return Ok(wanted);
+    }
+    Err(format!(
+        "there is no collection {}, but {}; [server.store] says where the messages are",
+        missing.join(", "),
+        match there.is_empty() {
+            true => "none at all".to_owned(),
+            false => there.join(", "),
+        },
+    ))
+}
+
+/// What a document says of a message.
+///
+/// # Errors
+/// Why it is none, in words.
+fn stored(document: &Document, documents: &Documents) -> Result<StoredMessage, String> {
+    let Documents {
+        body, id, id_type, ..
+    } = documents;
+    let found = at(document, id);
+    let id = found.and_then(|found| id_text(found, *id_type));
+    Ok(StoredMessage {
+        id: id.ok_or_else(|| format!("its {} is no {}", documents.id, id_type.name()))?,
+        body: match at(document, body) {
+            Some(Bson::String(body)) => body.clone(),
+            _ => return Err(format!("its {body} is no text")),
+        },
+        sender_id: match document.get("senderId") {
+            Some(Bson::String(id)) => Some(id.clone()),
+            Some(Bson::ObjectId(id)) => Some(id.to_hex()),
+            _ => None,
+        },
     })
+}
+
+/// An id as clients are told it.
+fn id_text(id: &Bson, id_type: IdType) -> Option<String> {
+    match (id_type, id) {
+        (IdType::ObjectId, Bson::ObjectId(id)) => Some(id.to_hex()),
+        (IdType::Text, Bson::String(id)) => Some(id.clone()),
+        (IdType::Number, Bson::Int32(id)) => Some(id.to_string()),
+        (IdType::Number, Bson::Int64(id)) => Some(id.to_string()),
+        (IdType::Number, Bson::Double(id)) if id.fract() == 0.0 => Some(id.to_string()),
+        (IdType::Uuid, Bson::Binary(id)) => id.to_uuid().ok().map(|id| id.to_string()),
+        _ => None,
+    }
+}
+
+/// The value at a path of fields with dots between them.
+fn at<'a>(document: &'a Document, path: &str) -> Option<&'a Bson> {
+    let (fields, last) = match path.rsplit_once('.') {
+        None => return document.get(path),
+        Some(split) => split,
+    };
+    let mut fields = fields.split('.');
+    let inner = fields.try_fold(document, |document, field| {
+        document.get_document(field).ok()
+    });
+    inner?.get(last)
 }
 
 /// A regular expression for strings that start with `prefix`, taken literally.
@@ -195,9 +281,9 @@ fn listed(line: &[u8]) -> Result<StoredMessage, String> {
     let line: Line = serde_json::from_slice(line)
         .map_err(|error| format!("no message: {} ({error})", String::from_utf8_lossy(line)))?;
     Ok(StoredMessage {
-        id: line.id.bytes(),
+        id: line.id.to_hex(),
         body: line.body,
-        sender_id: line.sender_id,
+        sender_id: Some(line.sender_id),
     })
 }
 
@@ -216,31 +302,46 @@ mod tests {
         let line = br#"{"_id":"507f1f77bcf86cd799439011","collection":"messages","senderId":"u1","body":"hi","createdAt":"x"}"#;
         let message = listed(line).unwrap();
         assert_eq!(
-            (message.body.as_str(), message.sender_id.as_str()),
-            ("hi", "u1")
+            (message.body.as_str(), message.sender_id.as_deref()),
+            ("hi", Some("u1"))
         );
-        assert_eq!(message.id[..2], [0x50, 0x7f]);
+        assert_eq!(message.id, "507f1f77bcf86cd799439011");
         assert!(listed(br#"{"_id":"507f","senderId":"u1","body":"hi"}"#).is_err());
     }
 
     #[test]
     fn senders_are_strings_or_object_ids() {
         let id = ObjectId::new();
-        let message = stored(&doc! { "_id": id, "senderId": id, "body": "x" }).unwrap();
-        assert_eq!(message.sender_id, id.to_hex());
-        assert_eq!(
-            stored(&doc! { "_id": id, "senderId": "u", "body": "x" })
-                .unwrap()
-                .sender_id,
-            "u"
-        );
-        assert_eq!(
-            stored(&doc! { "_id": "not ours", "senderId": "u", "body": "x" }),
-            None
-        );
-        assert_eq!(
-            stored(&doc! { "_id": id, "senderId": 1, "body": "x" }),
-            None
-        );
+        let stored = |document: Document| stored(&document, &Documents::default());
+        let message = stored(doc! { "_id": id, "senderId": id, "body": "x" }).unwrap();
+        assert_eq!(message.sender_id, Some(id.to_hex()));
+        let message = stored(doc! { "_id": id, "senderId": "u", "body": "x" }).unwrap();
+        assert_eq!(message.sender_id.as_deref(), Some("u"));
+        let none = stored(doc! { "_id": "not ours", "senderId": "u", "body": "x" });
+        assert_eq!(none.unwrap_err(), "its _id is no object-id");
+        let none = stored(doc! { "_id": id, "senderId": "u", "body": 1 });
+        assert_eq!(none.unwrap_err(), "its body is no text");
+    }
+
+    #[test]
+    fn another_servers_documents_are_read_by_their_paths() {
+        let uuid = bson::Uuid::new();
+        for (id, id_type, told) in [
+            (Bson::from("m-7"), IdType::Text, "m-7".to_owned()),
+            (Bson::from(7_i64), IdType::Number, "7".to_owned()),
+            (Bson::from(7.0), IdType::Number, "7".to_owned()),
+            (Bson::from(uuid), IdType::Uuid, uuid.to_string()),
+        ] {
+            let documents = Documents {
+                collections: None,
+                body: "msg.text".to_owned(),
+                id: "msg.id".to_owned(),
+                id_type,
+            };
+            let document = doc! { "_id": ObjectId::new(), "msg": { "id": id, "text": "hi" } };
+            let message = stored(&document, &documents).unwrap();
+            assert_eq!((message.id, message.body), (told, "hi".to_owned()));
+            assert_eq!(message.sender_id, None);
+        }
     }
 }

@@ -15,6 +15,7 @@ use super::{
     mongod::{self, Mongod},
     vigil::Vigil,
 };
+use crate::scenario::Documents;
 
 /// Names the MongoDB that `auto` takes first.
 const URI_VARIABLE: &str = "MONGODB_URI";
@@ -145,7 +146,9 @@ impl RunningStore {
     pub fn audit(&self, server: &Endpoint) -> Audit {
         match &self.destination {
             Destination::Memory => Audit::memory(server),
-            Destination::Mongo { uri, database } => Audit::mongo(uri, database),
+            Destination::Mongo { uri, database } => {
+                Audit::mongo(uri, database, Documents::default())
+            }
         }
     }
 

@@ -6,6 +6,7 @@ mod messages;
 mod phases;
 mod population;
 mod shapes;
+mod store;
 mod thresholds;
 mod users;
 
@@ -14,7 +15,7 @@ use std::{fs, ops::Range as ByteRange, path::Path};
 use sha2::{Digest, Sha256};
 
 use super::{
-    Located, Range, Scenario, Span,
+    Documents, Located, Range, Scenario, Span,
     file::{File, FileServer},
     is_name,
     sources::Sources,
@@ -59,6 +60,7 @@ pub(super) fn check(
         seed: file.seed,
         dialect: server.dialect,
         events: server.events,
+        documents: server.documents,
         variables,
         delivery: server.delivery,
         save_time: server.save_time,
@@ -83,6 +85,7 @@ struct Checker<'a> {
 struct Server {
     dialect: Dialect,
     events: Option<Vocabulary>,
+    documents: Documents,
     delivery: Vec<Delivery>,
     save_time: Range<Span>,
     read_time: Range<Span>,
@@ -161,6 +164,7 @@ impl Checker<'_> {
                 .dialect
                 .map_or_else(Default::default, |dialect| dialect.value),
             events,
+            documents: self.store(file.store)?,
             delivery,
             save_time: file.save_time.unwrap_or(Range::milliseconds(50, 200)),
             read_time: file.read_time.unwrap_or(Range::milliseconds(20, 50)),

@@ -6,7 +6,7 @@ use super::{Death, System};
 use crate::{
     dial::{Caller, Endpoint, Target},
     rig::{audit::Audit, error::TargetError, mongo, probe::probe, status, vigil::Vigil},
-    scenario::Transport,
+    scenario::{Documents, Transport},
 };
 
 /// A running server at a URL.
@@ -16,17 +16,19 @@ pub struct Running {
     transport: Transport,
     endpoint: Option<Endpoint>,
     audit: Option<(String, String)>,
+    documents: Documents,
     vigil: Option<Vigil>,
 }
 
 impl Running {
     /// At a target, asked as `asker` asks, whose messages are looked up in a MongoDB where its connection string and its
-    /// database are named.
+    /// database are named, and are such documents.
     pub fn new(
         target: Target,
         asker: Caller,
         transport: Transport,
         audit: Option<(String, String)>,
+        documents: Documents,
     ) -> Self {
         Self {
             target,
@@ -34,6 +36,7 @@ impl Running {
             transport,
             endpoint: None,
             audit,
+            documents,
             vigil: None,
         }
     }
@@ -80,7 +83,7 @@ impl System for Running {
     /// Where the user says, or on its own page if it has one.
     async fn audit(&self) -> Option<Audit> {
         if let Some((uri, database)) = &self.audit {
-            return Some(Audit::mongo(uri, database));
+            return Some(Audit::mongo(uri, database, self.documents.clone()));
         }
         let endpoint = self.endpoint()?;
         status::lists_messages(endpoint)
