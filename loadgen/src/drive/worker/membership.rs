@@ -99,6 +99,10 @@ impl Users {
             patience = PATIENCE;
             answered = tokio::time::timeout(PATIENCE - FIRST_ANSWER, all_answered()).await;
         }
+        // The answer may be there, for one who does not read.
+        while answered.is_err() && self.is_stalled(user) {
+            answered = tokio::time::timeout(PATIENCE, all_answered()).await;
+        }
         let mut requests = state.requests.borrow_mut();
         if answered.is_err()
             && let Some(request) = requests.open.drain(..).next()

@@ -132,7 +132,7 @@ impl Users {
         let state = self.user(user);
         let place = self.job.plan.place(user, conversation);
         state.connection.borrow().is_some()
-            && !matches!(state.stalled.get(), Stalled::Since(_))
+            && !self.is_stalled(user)
             && place.is_some_and(|place| state.member_of.borrow()[place])
     }
 
@@ -238,7 +238,11 @@ impl Users {
     /// Lets a user do something beside sending, after what it is still at.
     pub(super) async fn act(self: Rc<Self>, user: u32, deed: Deed) {
         let me = Rc::clone(&self);
-        let _turn = me.user(user).turn.lock().await;
+        // Whoever waits for an answer and does not read gets it only by reading again.
+        let _turn = match deed {
+            Deed::StopReading | Deed::Resume => None,
+            _ => Some(me.user(user).turn.lock().await),
+        };
         let done = match deed {
             Deed::Connect => self.come(user).await,
             Deed::Disconnect | Deed::Cut => {
@@ -325,6 +329,11 @@ impl Users {
         if let Some(connection) = connection {
             connection.resume();
         }
+    }
+
+    /// Whether a user does not read now.
+    pub(super) fn is_stalled(&self, user: u32) -> bool {
+        matches!(self.user(user).stalled.get(), Stalled::Since(_))
     }
 
     /// When a user stopped reading whose connection the server may therefore end.
