@@ -104,7 +104,10 @@ fn labels_and_versions_that_are_none_are_refused() {
             &["--label", "a=1", "--label", "a=2"],
             "--label names a twice: give each key one value",
         ),
-        (&["--target-version", "2.0"], "--target <URL>"),
+        (
+            &["--target-version", "2.0"],
+            "name it with --target or --command",
+        ),
         (
             &["--target", "http://127.0.0.1:1", "--target-version", " "],
             "write some text",
