@@ -59,11 +59,16 @@ impl Caller {
             Some(auth) => auth.fill(filling),
             None => json!({ "token": filling.token }),
         };
+        // What is written in a file need not be ASCII, and what is sent is.
+        let path = target.path.fill_with(filling, encode);
+        let mut path = utf8_percent_encode(&path, CONTROLS).to_string();
+        // As socket.io-client writes it, and many servers insist on.
+        if !path.ends_with('/') {
+            path.push('/');
+        }
         Self {
             user: filling.index,
-            // What is written in a file need not be ASCII, and what is sent is.
-            path: utf8_percent_encode(&target.path.fill_with(filling, encode), CONTROLS)
-                .to_string(),
+            path,
             query,
             headers,
             namespace: target.namespace.clone(),

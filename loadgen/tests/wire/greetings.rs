@@ -31,6 +31,25 @@ async fn pings_come_before_and_during_the_handshake() {
 }
 
 #[tokio::test]
+async fn events_may_come_before_the_connect() {
+    let url = serve(|mut peer: Peer| async move {
+        peer.upgrade("").await;
+        peer.text(OPEN).await;
+        peer.next_text().await;
+        peer.text("42[\"welcome\",1]").await;
+        peer.text("451-[\"pic\"]").await;
+        peer.frame(crate::peer::BINARY, &[7]).await;
+        peer.text("40{\"sid\":\"s\"}").await;
+        peer.text("1").await;
+        peer.drain().await;
+    })
+    .await;
+    let seen = Way::to(&url).until_closed(|_| {}).await;
+    let names: Vec<&str> = seen.events.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["welcome", "pic"]);
+}
+
+#[tokio::test]
 async fn everything_may_come_in_one_piece() {
     let url = serve(|mut peer: Peer| async move {
         peer.upgrade("").await;
@@ -102,7 +121,7 @@ async fn a_request_says_what_the_connections_say() {
     assert_eq!(
         said,
         [
-            "GET /chat/0/socket.io?EIO=4&transport=websocket&from=url&token=t%26t HTTP/1.1",
+            "GET /chat/0/socket.io/?EIO=4&transport=websocket&from=url&token=t%26t HTTP/1.1",
             "Basic bWU6cGEgc3M=",
             "Bearer t&t",
             "40{\"n\":1,\"who\":{\"id\":\"ann\"}}",

@@ -7,6 +7,9 @@ use serde::Deserialize;
 use super::packet::{self, Open, Packet};
 use crate::{drive::ConnectError, model::Nanos};
 
+/// No more than one frame's worth is kept of what a server says before its CONNECT.
+const MOST_EARLY: usize = 16 * 1024 * 1024;
+
 /// What came before it could be heard, with its stamp.
 pub enum Early {
     /// A packet.
@@ -22,8 +25,9 @@ pub struct Greeting<'a> {
     pub open: Option<Open>,
     /// The server's CONNECT has come.
     pub connected: bool,
-    /// What came right behind the CONNECT: events of a second login do.
+    /// What came before the CONNECT or right behind it: what handlers of the connection say does.
     pub early: Vec<Early>,
+    early_bytes: usize,
 }
 
 impl<'a> Greeting<'a> {
@@ -34,6 +38,7 @@ impl<'a> Greeting<'a> {
             open: None,
             connected: false,
             early: Vec::new(),
+            early_bytes: 0,
         }
     }
 
@@ -51,7 +56,7 @@ impl<'a> Greeting<'a> {
     pub fn text(&mut self, stamp: Nanos, text: &str) -> Result<Option<String>, ConnectError> {
         let not_socket_io = |what: String| Err(ConnectError::NotSocketIo(what));
         if self.connected {
-            self.early.push(Early::Text(stamp, text.to_owned()));
+            self.keep(Early::Text(stamp, text.to_owned()))?;
             return Ok(None);
         }
         match packet::parse(text) {
@@ -83,7 +88,10 @@ impl<'a> Greeting<'a> {
             }
             // Of another namespace.
             Ok(Packet::Connect { .. } | Packet::ConnectError { .. }) => {}
-            Ok(Packet::Event(event)) if event.namespace != self.namespace => {}
+            // python-socketio answers the CONNECT after what its handler says; as socket.io-client does, that is heard then.
+            Ok(Packet::Event(_)) if self.open.is_some() => {
+                self.keep(Early::Text(stamp, text.to_owned()))?;
+            }
             Ok(Packet::Close) => {
                 return not_socket_io("it closed the session before the Socket.IO CONNECT".into());
             }
@@ -99,16 +107,29 @@ impl<'a> Greeting<'a> {
     /// A binary message came.
     ///
     /// # Errors
-    /// [`ConnectError::NotSocketIo`] before the CONNECT: it speaks another encoding.
+    /// [`ConnectError::NotSocketIo`] before all packets: it speaks another encoding.
     pub fn binary(&mut self, stamp: Nanos) -> Result<(), ConnectError> {
-        if self.connected {
-            self.early.push(Early::Binary(stamp));
-            return Ok(());
+        if self.connected || !self.early.is_empty() {
+            return self.keep(Early::Binary(stamp));
         }
         Err(ConnectError::NotSocketIo(
             "a binary message before the CONNECT: it may speak another encoding, as of socket.io-msgpack-parser"
                 .into(),
         ))
+    }
+
+    fn keep(&mut self, early: Early) -> Result<(), ConnectError> {
+        self.early_bytes += size_of::<Early>();
+        if let Early::Text(_, text) = &early {
+            self.early_bytes += text.len();
+        }
+        if self.early_bytes > MOST_EARLY && !self.connected {
+            return Err(ConnectError::NotSocketIo(
+                "it said more than 16 MiB before the CONNECT".into(),
+            ));
+        }
+        self.early.push(early);
+        Ok(())
     }
 }
 
@@ -171,6 +192,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_before_the_connect_is_kept_and_bounded() {
+        let mut greeting = Greeting::new("/");
+        let mut say = |text: &str| greeting.text(0, text);
+        say(OPEN).unwrap();
+        say("42[\"e\"]").unwrap();
+        say("451-[\"pic\",{\"_placeholder\":true,\"num\":0}]").unwrap();
+        greeting.binary(0).unwrap();
+        greeting.text(0, "40{\"sid\":\"s\"}").unwrap();
+        assert!(greeting.connected);
+        assert_eq!(greeting.early.len(), 3);
+
+        let mut greeting = Greeting::new("/");
+        greeting.text(0, OPEN).unwrap();
+        let event = format!("42[\"{}\"]", "e".repeat(1_000_000));
+        let kept = (0..17).map_while(|_| greeting.text(0, &event).ok()).count();
+        assert_eq!(kept, 16);
+    }
+
+    #[test]
     fn each_wrong_greeting_is_named() {
         for (namespace, packets, what) in [
             ("/", &[OPEN, "40"][..], "Socket.IO 2"),
@@ -187,7 +227,8 @@ mod tests {
                 &[OPEN, "44/x,{\"message\":\"Invalid namespace\"}"],
                 "is --path",
             ),
-            ("/", &[OPEN, "42[\"e\"]"], "before the CONNECT"),
+            ("/", &["42[\"e\"]"], "before the CONNECT"),
+            ("/", &[OPEN, "431[]"], "before the CONNECT"),
             ("/", &[OPEN, OPEN], "second"),
             ("/", &["0{}"], "can't be read: missing field `sid`"),
             ("/", &["hello"], "unexpected packet \"hello\""),
