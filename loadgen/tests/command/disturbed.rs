@@ -8,9 +8,10 @@ use std::{
 
 use crate::{Bench, SMALL, child_of, ended};
 
-/// Long enough for seconds to be judged, with enough deliveries for 99 %.
+/// Long enough for seconds to be judged, with enough deliveries for 99 %. The limit is one that this build keeps on any
+/// machine as long as nobody stops anything, and that nobody keeps who is stopped for 60 ms.
 fn scenario() -> String {
-    let limit = "\"delivery.within_5ms\" = \">= 99%\"";
+    let limit = "\"delivery.within_25ms\" = \">= 99%\"";
     SMALL
         .replace("\"2s\"", "\"7s\"")
         .replace("\"lost\" = \"== 0\"", limit)
@@ -24,6 +25,17 @@ fn started(bench: &Bench) -> Child {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap()
+}
+
+/// Whether the process is there, and no zombie. Its command line would not tell: it is empty for a moment after `exec`, too.
+fn runs(process: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"));
+    // The name before the state is in parentheses and may hold any.
+    stat.is_ok_and(|stat| {
+        stat.rsplit(") ")
+            .next()
+            .is_some_and(|rest| !rest.starts_with('Z'))
+    })
 }
 
 /// Stops a process for 60 ms again and again, until `over` says that there is nobody to be stopped.
@@ -49,10 +61,8 @@ fn rule_10_what_stops_the_generator_is_not_the_servers_fault() {
     let generator = child.id();
     thread::scope(|scope| {
         let stopping = scope.spawn(move || {
-            // Gone, or a zombie, once it has no command line any more.
             stop_now_and_then(Duration::from_millis(400), || {
-                let line = std::fs::read(format!("/proc/{generator}/cmdline"));
-                line.is_ok_and(|line| !line.is_empty()).then_some(generator)
+                runs(generator).then_some(generator)
             });
         });
         child.wait().unwrap();
