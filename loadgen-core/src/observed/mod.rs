@@ -54,6 +54,8 @@ pub struct Observed {
     pub broken: First<Broken>,
     /// CPU seconds of each thread by the share that it drove, second by second of the schedule.
     pub threads: BTreeMap<Share, Vec<f64>>,
+    /// What kept users from connecting, second by second, the last one cut short; empty where nobody watched.
+    pub connecting: Vec<MachineSecond>,
     /// What kept the run from going on, second by second of the schedule; empty where nobody watched.
     pub machine: Vec<MachineSecond>,
     /// How long a thread overslept that only sleeps; `None` where nobody watched.
@@ -99,6 +101,7 @@ impl Observed {
             presence: Vec::new(),
             broken: First::default(),
             threads: BTreeMap::new(),
+            connecting: Vec::new(),
             machine: Vec::new(),
             hiccups: None,
             elsewhere: false,
@@ -127,6 +130,7 @@ impl Observed {
             let mine = self.threads.entry(share).or_default();
             by_place(mine, cpu, |mine, theirs| *mine = mine.max(theirs));
         }
+        by_place(&mut self.connecting, other.connecting, MachineSecond::merge);
         by_place(&mut self.machine, other.machine, MachineSecond::merge);
         merge_some(&mut self.hiccups, other.hiccups, Hiccups::merge);
         self.elsewhere |= other.elsewhere;

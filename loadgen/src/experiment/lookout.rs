@@ -62,13 +62,59 @@ pub(super) struct Lookout<'a> {
     pub(super) server: Server,
     /// When the schedule began.
     pub(super) began: Option<Instant>,
-    pub(super) monitor: Option<Monitor>,
+    /// What watches the machine during the schedule.
+    pub(super) monitors: Monitors,
+    /// What the machine did while users connected.
+    pub(super) connecting: Vec<MachineSecond>,
+}
+
+/// What watches the machine: the kernel's counts, and a thread that only sleeps.
+#[derive(Default)]
+pub(super) struct Monitors {
+    pub(super) machine: Option<Monitor>,
     pub(super) hiccups: Option<HiccupMonitor>,
+}
+
+impl Monitors {
+    fn start(start: Instant, server: &Server, machine_check: bool) -> Self {
+        let hiccups = HiccupMonitor::start(start)
+            .inspect_err(|error| tracing::warn!(%error, "the scheduler's pauses are not watched"))
+            .ok();
+        let machine = machine_check.then(|| Monitor::start(start, server.clone()));
+        let machine = machine.transpose().unwrap_or_else(|error| {
+            tracing::warn!(%error, "the machine is not watched");
+            None
+        });
+        Self { machine, hiccups }
+    }
+
+    /// The seconds that have passed, with how long the generator stood still in them.
+    fn so_far(&self) -> Vec<MachineSecond> {
+        let seconds = self.machine.as_ref().map(Monitor::so_far);
+        let paused = self.hiccups.as_ref().map(HiccupMonitor::paused_so_far);
+        with_pauses(seconds, &paused.unwrap_or_default())
+    }
+
+    /// The same at the end, with what there was of the last second.
+    fn finish(self) -> Vec<MachineSecond> {
+        let seconds = self.machine.map(Monitor::finish_with_rest);
+        let hiccups = self.hiccups.map(HiccupMonitor::finish);
+        with_pauses(seconds, &hiccups.unwrap_or_default().paused)
+    }
+}
+
+fn with_pauses(seconds: Option<Vec<MachineSecond>>, paused: &[Nanos]) -> Vec<MachineSecond> {
+    let mut seconds = seconds.unwrap_or_default();
+    for (second, &paused) in seconds.iter_mut().zip(paused) {
+        *second = second.with_pause(paused);
+    }
+    seconds
 }
 
 impl Lookout<'_> {
     pub(super) async fn connect(&mut self, crew: &mut Crew) -> Result<Stage, RunError> {
         self.watcher.event(Event::Stage("connect"));
+        let monitors = Monitors::start(Instant::now(), &self.server, self.machine_check);
         let mut ready = 0;
         let mut view = View::default();
         while ready < crew.size() {
@@ -99,6 +145,7 @@ impl Lookout<'_> {
                 }
             }
         }
+        self.connecting = monitors.finish();
         if self.settles {
             tokio::select! {
                 death = self.system.died() => return Ok(Err(self.died(death))),
@@ -127,7 +174,9 @@ impl Lookout<'_> {
     pub(super) async fn schedule(&mut self, crew: &mut Crew) -> Stage {
         self.watcher.event(Event::Stage("schedule"));
         let start = crew.clock.now() + nanos(RUN_UP);
-        self.watch_machine(crew.clock.instant(start));
+        let began = crew.clock.instant(start);
+        self.began = Some(began);
+        self.monitors = Monitors::start(began, &self.server, self.machine_check);
         crew.tell(Command::Start(start)).await;
         let mut sent = 0;
         let mut view = View::default();
@@ -182,37 +231,13 @@ impl Lookout<'_> {
         if !self.live.is_due(elapsed) {
             return None;
         }
-        let machine = self.machine_so_far();
+        let machine = self.monitors.so_far();
         let counts = Counts {
             dropped: crew.progress.dropped.load(Relaxed),
             duplicated: crew.progress.duplicated.load(Relaxed),
             failed: crew.progress.failed.load(Relaxed),
         };
         self.live.look(elapsed, &crew.live(), &counts, &machine)
-    }
-
-    /// The seconds that have passed, with how long the generator stood still in them.
-    fn machine_so_far(&self) -> Vec<MachineSecond> {
-        let seconds = self.monitor.as_ref().map(Monitor::so_far);
-        let paused = self.hiccups.as_ref().map(HiccupMonitor::paused_so_far);
-        let mut seconds = seconds.unwrap_or_default();
-        for (second, paused) in seconds.iter_mut().zip(paused.unwrap_or_default()) {
-            *second = second.with_pause(paused);
-        }
-        seconds
-    }
-
-    fn watch_machine(&mut self, start: Instant) {
-        self.began = Some(start);
-        self.hiccups = HiccupMonitor::start(start)
-            .inspect_err(|error| tracing::warn!(%error, "the scheduler's pauses are not watched"))
-            .ok();
-        if !self.machine_check {
-            return;
-        }
-        self.monitor = Monitor::start(start, self.server.clone())
-            .inspect_err(|error| tracing::warn!(%error, "the machine is not watched"))
-            .ok();
     }
 
     /// Waits until everything that is due has come, or the scenario's patience ends.

@@ -10,7 +10,7 @@ use super::{
     arm::{Arm, Part},
     awaited::Awaited,
     environment,
-    lookout::{self, Lookout},
+    lookout::{self, Lookout, Monitors},
     mistake::Agreed,
     watch::{Event, Watcher},
 };
@@ -196,8 +196,8 @@ async fn run(
         settles,
         server: watched,
         began: None,
-        monitor: None,
-        hiccups: None,
+        monitors: Monitors::default(),
+        connecting: Vec::new(),
     };
     let mut stage = lookout.connect(&mut crew).await?;
     generator.connecting = crew.elapsed();
@@ -208,7 +208,7 @@ async fn run(
         stage = lookout.schedule(&mut crew).await;
     }
     let began = lookout.began;
-    let machine = lookout.monitor.take().map(Monitor::finish);
+    let machine = lookout.monitors.machine.take().map(Monitor::finish);
     let elsewhere = lookout.server == Server::Elsewhere;
     generator.process = own
         .and_then(|meter| meter.finish(began))
@@ -217,7 +217,9 @@ async fn run(
     if stage.is_ok() {
         stage = lookout.drain(&crew, scenario.drain).await;
     }
-    let hiccups = lookout.hiccups.take().map(HiccupMonitor::finish);
+    let hiccups = lookout.monitors.hiccups.take();
+    let hiccups = hiccups.map(HiccupMonitor::finish);
+    let connecting = std::mem::take(&mut lookout.connecting);
     let mistaken = lookout.mistaken.take();
     let mut observed = crew.finish().await?;
     if let Some(why) = mistaken {
@@ -227,6 +229,7 @@ async fn run(
         observed.recorded.adopt(Metric::Hiccup, &hiccups.all);
     }
     let mut observed = Observed {
+        connecting,
         machine: machine.unwrap_or_default(),
         hiccups,
         elsewhere,

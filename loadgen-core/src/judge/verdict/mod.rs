@@ -22,7 +22,7 @@ use self::{
     fan_out::FanOut,
     floor::FloorSecond,
     implied::{Implied, tells},
-    scope::Scope,
+    scope::{Scope, Stage},
     threshold::{Opinion, judge_threshold},
 };
 pub use self::{
@@ -34,7 +34,7 @@ pub use self::{
 };
 use crate::{
     judge::{Account, Check, Finding, Totals},
-    model::Nanos,
+    model::{Count, Nanos},
     observed::{Ended, Lookup, Observed},
     plan::Plan,
     scenario::{Load, Scenario, Subject, Threshold},
@@ -203,8 +203,13 @@ fn decide(trial: &Trial<'_>) -> Judgement {
     let decides = matches!(saturation, Some(Reason::Saturated { charged: false, .. }))
         && (on_times().any(|(_, judged)| judged.verdict != Verdict::Pass) || thrown_out(trial));
     let mut said = validity::impossible_samples(trial);
-    if opinions.iter().any(|opinion| opinion.too_disturbed) {
-        said.push((Verdict::Invalid, validity::disturbance(trial)));
+    for stage in [Stage::Schedule, Stage::Connecting] {
+        if opinions
+            .iter()
+            .any(|opinion| opinion.too_disturbed == Some(stage))
+        {
+            said.push((Verdict::Invalid, validity::disturbance(trial, stage)));
+        }
     }
     if decides {
         said.extend(saturation.clone().map(|reason| (Verdict::Invalid, reason)));
@@ -212,9 +217,15 @@ fn decide(trial: &Trial<'_>) -> Judgement {
     said.extend(broken_promises(trial));
     let missed = judged.iter().filter(|one| one.verdict != Verdict::Pass);
     said.extend(missed.map(|judged| (judged.verdict, judged.into())));
-    // A message that is lost on a busy machine is lost all the same: only numbers of time can be invalid.
+    // A message that is lost or failed on a busy machine is so all the same: only numbers of time can be invalid.
     let own_fault = decides && thrown_out(trial);
-    if !trial.account.findings.is_empty()
+    let miscounted = conditions
+        .iter()
+        .zip(&judged)
+        .any(|((_, threshold), judged)| {
+            is_the_servers_count(threshold) && judged.verdict == Verdict::Fail
+        });
+    if (miscounted || !trial.account.findings.is_empty())
         && validity::impossible_samples(trial).is_empty()
         && !own_fault
     {
@@ -237,6 +248,11 @@ fn decide(trial: &Trial<'_>) -> Judgement {
         reasons,
         thresholds: judged,
     }
+}
+
+/// Whether it counts what the server did: what was not sent, the generator did not send.
+fn is_the_servers_count(threshold: &Threshold) -> bool {
+    matches!(threshold.subject, Subject::Count(count) if count != Count::Dropped)
 }
 
 /// Connections were lost, and nothing is wrong but what that explains: as when a generator without time to spare reads so

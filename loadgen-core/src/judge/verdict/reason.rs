@@ -19,9 +19,11 @@ pub enum Reason {
     TooLong(u64),
     /// Something outside disturbed so many of all seconds that a missed limit can't be judged.
     Disturbed {
+        /// While users connected, and not of the schedule.
+        connecting: bool,
         /// Seconds that were disturbed.
         disturbed: usize,
-        /// Seconds with deliveries.
+        /// Seconds with deliveries, or those of connecting.
         all: usize,
         /// By what, and in how many of them, as far as that is known.
         causes: Vec<(Cause, usize)>,
@@ -87,11 +89,17 @@ impl fmt::Display for Reason {
             ),
             Reason::TooLong(samples) => write!(f, "{samples} samples are longer than can be kept"),
             Reason::Disturbed {
+                connecting,
                 disturbed,
                 all,
                 causes,
             } => {
-                write!(f, "{disturbed} of {all} seconds were disturbed")?;
+                let what = if *connecting {
+                    "seconds of connecting"
+                } else {
+                    "seconds"
+                };
+                write!(f, "{disturbed} of {all} {what} were disturbed")?;
                 for (nth, (cause, seconds)) in causes.iter().enumerate() {
                     let before = if nth == 0 { " (" } else { ", " };
                     write!(f, "{before}in {seconds} {cause}")?;

@@ -8,7 +8,7 @@ use super::{JudgedPhase, Trial, fan_out::FanOut, when::Slow};
 use crate::{
     judge::Totals,
     model::{Metric, Nanos, histogram},
-    observed::{Over, Samples, WINDOW, Window},
+    observed::{MachineSecond, Over, Samples, WINDOW, Window},
     scenario::Threshold,
 };
 
@@ -29,6 +29,15 @@ pub(super) enum Counted {
     All,
     /// Those alone in which nothing outside disturbed.
     Undisturbed,
+}
+
+/// When of a run something was: most connects and joins come before the schedule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// While users connected and joined.
+    Connecting,
+    /// From the first intended send on.
+    Schedule,
 }
 
 /// Seconds of the schedule that hold samples.
@@ -140,7 +149,7 @@ impl<'a> Scope<'a> {
     /// Of the samples that [`Scope::latencies`] has, those over a limit.
     pub(super) fn over(&self, metric: Metric, place: usize, counted: Counted) -> u64 {
         let all = self.samples(metric).over(place);
-        if counted == Counted::All || !self.has_disturbed_seconds() {
+        if counted == Counted::All || !self.has_disturbed_seconds_around(metric) {
             return all;
         }
         let seconds = self.seconds(metric);
@@ -160,11 +169,11 @@ impl<'a> Scope<'a> {
         counted: Counted,
     ) -> Option<Cow<'a, Histogram<u64>>> {
         let all = &self.samples(metric).histogram;
-        if counted == Counted::All || !self.has_disturbed_seconds() {
+        if counted == Counted::All || !self.has_disturbed_seconds_around(metric) {
             return Some(Cow::Borrowed(all));
         }
         let seconds = self.seconds(metric);
-        if seconds.all() == 0 {
+        if seconds.all() == 0 || disturbed(self.connecting(metric)) > 0 {
             return None;
         }
         if self.phase.is_some() {
@@ -177,8 +186,28 @@ impl<'a> Scope<'a> {
         Some(Cow::Owned(judged))
     }
 
+    /// The seconds before the schedule in which there may be such samples: those of connecting.
+    pub(super) fn connecting(&self, metric: Metric) -> &'a [MachineSecond] {
+        match metric {
+            Metric::Connect | Metric::Join if self.phase.is_none() => {
+                &self.trial.observed.connecting
+            }
+            _ => &[],
+        }
+    }
+
+    /// Whether others had the machine in any second in which there may be such samples.
+    pub(super) fn has_disturbed_seconds_around(&self, metric: Metric) -> bool {
+        match metric {
+            Metric::Connect | Metric::Join => {
+                disturbed(self.connecting(metric)) + self.seconds(metric).disturbed() > 0
+            }
+            _ => self.has_disturbed_seconds(),
+        }
+    }
+
     /// Whether others had the machine in any second that this scope touches.
-    pub(super) fn has_disturbed_seconds(&self) -> bool {
+    fn has_disturbed_seconds(&self) -> bool {
         (0..self.trial.observed.machine.len())
             .any(|second| self.touches(second) && self.trial.observed.is_disturbed(second))
     }
@@ -221,6 +250,11 @@ impl<'a> Scope<'a> {
             (true, false) => Service::Some,
         }
     }
+}
+
+/// In how many of those seconds something outside disturbed.
+pub(super) fn disturbed(seconds: &[MachineSecond]) -> usize {
+    seconds.iter().filter(|one| one.disturbed).count()
 }
 
 impl<'a> Seconds<'a> {

@@ -56,6 +56,7 @@ struct Measured<'a> {
     thresholds: &'a [Threshold],
     phases: &'a [JudgedPhase<'a>],
     machine: &'a [MachineSecond],
+    connecting: &'a [MachineSecond],
     floor: &'a [FloorSecond],
     worker_cpu: &'a [Vec<f64>],
     audit_failed: bool,
@@ -73,6 +74,7 @@ fn judge(measured: &Measured<'_>) -> Judgement {
     let observed = Observed {
         threads: shares.zip(measured.worker_cpu.iter().cloned()).collect(),
         machine: measured.machine.to_vec(),
+        connecting: measured.connecting.to_vec(),
         ended,
         stored: match measured.audit_failed {
             true => Lookup::Failed,
@@ -100,6 +102,7 @@ fn measured<'a>(recorded: &'a Recorded, account: &'a Account) -> Measured<'a> {
         thresholds: &[],
         phases: &[],
         machine: &[],
+        connecting: &[],
         floor: &[],
         worker_cpu: &[],
         audit_failed: false,

@@ -9,7 +9,7 @@ use super::{
     limit::Limit,
     measured::{self, Measured},
     misses::{Decision, FEWEST_SECONDS, Misses, Second},
-    scope::{Counted, Scope, Seconds, SeenSecond, Service},
+    scope::{Counted, Scope, Seconds, SeenSecond, Service, Stage, disturbed},
     when::When,
 };
 use crate::{
@@ -30,8 +30,8 @@ pub(super) struct Opinion {
     numbers: Option<Measured>,
     /// Which seconds it rests on.
     counted: Counted,
-    /// Too few undisturbed seconds were left, so that it is INVALID.
-    pub(super) too_disturbed: bool,
+    /// Too few undisturbed seconds of that stage were left, so that it is INVALID.
+    pub(super) too_disturbed: Option<Stage>,
 }
 
 impl Opinion {
@@ -42,7 +42,7 @@ impl Opinion {
             measured,
             numbers: None,
             counted: Counted::Undisturbed,
-            too_disturbed: false,
+            too_disturbed: None,
         }
     }
 
@@ -51,6 +51,16 @@ impl Opinion {
         Self {
             counted: Counted::All,
             ..Self::of((Verdict::Pass, measured))
+        }
+    }
+
+    /// A missed limit (`all`: by what) that can't be judged, since so much of that stage was disturbed.
+    fn too_disturbed(stage: Stage, disturbed: &str, all: &str) -> Self {
+        let measured =
+            format!("{all}; {disturbed} were disturbed, and too few are left to judge by");
+        Self {
+            too_disturbed: Some(stage),
+            ..Self::of((Verdict::Invalid, measured))
         }
     }
 
@@ -108,7 +118,7 @@ pub(super) fn judge_threshold(scope: &Scope<'_>, threshold: &Threshold) -> Opini
         | Subject::Mean(metric) => match (Limit::of(threshold), threshold.subject) {
             (Some(limit), _) => judge_limit(scope, threshold, metric, limit),
             (None, Subject::Within(..)) => {
-                whole(scope, judge_equal_share(scope, threshold, metric))
+                whole(scope, metric, judge_equal_share(scope, threshold, metric))
             }
             (None, _) => judge_point(scope, threshold, metric),
         },
@@ -236,7 +246,7 @@ fn judge_limit(scope: &Scope<'_>, threshold: &Threshold, metric: Metric, limit: 
     if seconds.all() == 0 && scope.name().is_none()
         || matches!(metric, Metric::Connect | Metric::Join)
     {
-        return whole(scope, judge_whole(scope, threshold, metric, limit));
+        return whole(scope, metric, judge_whole(scope, threshold, metric, limit));
     }
     if seconds.all() == 0 && !scope.samples(metric).histogram.is_empty() {
         let why = "no whole second of the schedule lies in it";
@@ -382,18 +392,17 @@ fn over_all(seconds: &Seconds<'_>) -> String {
 }
 
 /// What rests on all samples, since nobody knows in which seconds they were.
-fn whole(scope: &Scope<'_>, (verdict, measured): (Verdict, String)) -> Opinion {
+fn whole(scope: &Scope<'_>, metric: Metric, (verdict, measured): (Verdict, String)) -> Opinion {
     let taken = match verdict {
-        Verdict::Fail => too_few_left(scope, Metric::Delivery, 1, &measured),
+        Verdict::Fail => too_few_left(scope, metric, 1, &measured),
         _ => None,
     };
-    taken.unwrap_or_else(|| Opinion {
-        counted: Counted::All,
-        ..Opinion::of(unless_inseparable(
-            verdict,
-            measured,
-            !scope.has_disturbed_seconds(),
-        ))
+    taken.unwrap_or_else(|| {
+        let separable = !scope.has_disturbed_seconds_around(metric);
+        Opinion {
+            counted: Counted::All,
+            ..Opinion::of(unless_inseparable(verdict, measured, separable))
+        }
     })
 }
 
@@ -445,8 +454,14 @@ fn judge_equal_share(
 /// Something outside disturbed so many seconds that those left say too little of what was missed: more than half of them,
 /// or so many that too few samples or seconds remain. `all`: what was measured over all seconds.
 fn too_few_left(scope: &Scope<'_>, metric: Metric, needed: u64, all: &str) -> Option<Opinion> {
+    let connecting = scope.connecting(metric);
+    let bad = disturbed(connecting);
+    if 2 * bad > connecting.len() {
+        let of = format!("{bad} of {} seconds of connecting", connecting.len());
+        return Some(Opinion::too_disturbed(Stage::Connecting, &of, all));
+    }
     let mut seconds = scope.seconds(metric);
-    if seconds.all() == 0 {
+    if seconds.all() == 0 && connecting.is_empty() {
         // Samples without seconds: those in which messages were delivered stand for them.
         seconds = scope.seconds(Metric::Delivery);
     }
@@ -455,16 +470,8 @@ fn too_few_left(scope: &Scope<'_>, metric: Metric, needed: u64, all: &str) -> Op
     let few = disturbed > left
         || left < FEWEST_SECONDS.min(seconds.all())
         || seconds.due(Counted::Undisturbed) < needed.min(seconds.due(Counted::All));
-    (disturbed > 0 && few).then(|| Opinion {
-        too_disturbed: true,
-        ..Opinion::of((
-            Verdict::Invalid,
-            format!(
-                "{all}; {disturbed} of {} seconds were disturbed, and too few are left to judge by",
-                seconds.all()
-            ),
-        ))
-    })
+    let of = format!("{disturbed} of {} seconds", seconds.all());
+    (disturbed > 0 && few).then(|| Opinion::too_disturbed(Stage::Schedule, &of, all))
 }
 
 /// What was missed while something outside disturbed some seconds is nobody's fault for certain, as long as nobody knows

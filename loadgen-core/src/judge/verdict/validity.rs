@@ -3,12 +3,12 @@
 use super::{
     Trial, floor,
     reason::{Reason, SATURATED},
-    scope::Scope,
+    scope::{Counted, Scope, Stage},
 };
 use crate::{
     judge::Verdict,
     model::{Metric, Nanos, percentile::BEYOND},
-    observed::Cause,
+    observed::{Cause, MachineSecond},
 };
 
 /// A send so late has used up a fifth of the promise before it began.
@@ -29,17 +29,28 @@ pub(super) fn impossible_samples(trial: &Trial<'_>) -> Vec<(Verdict, Reason)> {
     .collect()
 }
 
-/// In how many seconds something outside disturbed, and what.
-pub(super) fn disturbance(trial: &Trial<'_>) -> Reason {
-    let seconds = Scope::whole(trial).seconds(Metric::Delivery);
-    let machine = &trial.observed.machine;
-    let causes = seconds
-        .left_out()
-        .filter_map(|one| machine.get(one.second)?.cause);
-    let causes: Vec<Cause> = causes.collect();
+/// In how many seconds of a stage something outside disturbed, and what.
+pub(super) fn disturbance(trial: &Trial<'_>, stage: Stage) -> Reason {
+    let seen: Vec<Option<&MachineSecond>> = match stage {
+        Stage::Connecting => trial.observed.connecting.iter().map(Some).collect(),
+        Stage::Schedule => {
+            let machine = &trial.observed.machine;
+            let seconds = Scope::whole(trial).seconds(Metric::Delivery);
+            let seconds = seconds.counted(Counted::All);
+            seconds.map(|one| machine.get(one.second)).collect()
+        }
+    };
+    let disturbed: Vec<&MachineSecond> = seen
+        .iter()
+        .flatten()
+        .copied()
+        .filter(|one| one.disturbed)
+        .collect();
+    let causes: Vec<Cause> = disturbed.iter().filter_map(|one| one.cause).collect();
     Reason::Disturbed {
-        disturbed: seconds.disturbed(),
-        all: seconds.all(),
+        connecting: stage == Stage::Connecting,
+        disturbed: disturbed.len(),
+        all: seen.len(),
         causes: Cause::ALL
             .into_iter()
             .map(|cause| (cause, causes.iter().filter(|&&one| one == cause).count()))

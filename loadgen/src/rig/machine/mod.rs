@@ -35,7 +35,15 @@ const DATABASES: [&str; 2] = ["mongod", "mongos"];
 pub struct Monitor {
     stop: mpsc::Sender<()>,
     thread: thread::JoinHandle<()>,
-    seconds: Arc<Mutex<Vec<MachineSecond>>>,
+    seen: Arc<Mutex<Seen>>,
+}
+
+/// What was seen until now.
+#[derive(Default)]
+struct Seen {
+    seconds: Vec<MachineSecond>,
+    /// What followed them until the end, if that was less than most of a second.
+    rest: Option<MachineSecond>,
 }
 
 impl Monitor {
@@ -45,40 +53,42 @@ impl Monitor {
     /// When the system gives no thread.
     pub fn start(start: Instant, server: Server) -> std::io::Result<Self> {
         let (stop, stopped) = mpsc::channel();
-        let seconds = Arc::new(Mutex::new(Vec::new()));
-        let seen = Arc::clone(&seconds);
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let mine = Arc::clone(&seen);
         let thread = thread::Builder::new()
             .name("machine".to_owned())
-            .spawn(move || watch(start, &Kernel::of(server), &stopped, &seen))?;
-        Ok(Self {
-            stop,
-            thread,
-            seconds,
-        })
+            .spawn(move || watch(start, &Kernel::of(server), &stopped, &mine))?;
+        Ok(Self { stop, thread, seen })
     }
 
     /// The seconds that have passed until now.
     pub fn so_far(&self) -> Vec<MachineSecond> {
-        let seconds = self.seconds.lock();
-        seconds.unwrap_or_else(PoisonError::into_inner).clone()
+        let seen = self.seen.lock();
+        seen.unwrap_or_else(PoisonError::into_inner).seconds.clone()
     }
 
     /// The seconds that have passed, the last one too if most of it has.
     pub fn finish(self) -> Vec<MachineSecond> {
+        self.end().seconds
+    }
+
+    /// The seconds that have passed, and what there was of the last one, however little.
+    pub fn finish_with_rest(self) -> Vec<MachineSecond> {
+        let Seen { mut seconds, rest } = self.end();
+        seconds.extend(rest);
+        seconds
+    }
+
+    fn end(self) -> Seen {
         drop(self.stop);
         // Should it have panicked, what it saw before is there all the same.
         let _ = self.thread.join();
-        let mut seconds = self.seconds.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut seconds)
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut seen)
     }
 }
 
-fn watch(
-    start: Instant,
-    kernel: &Kernel,
-    stopped: &mpsc::Receiver<()>,
-    seen: &Mutex<Vec<MachineSecond>>,
-) {
+fn watch(start: Instant, kernel: &Kernel, stopped: &mpsc::Receiver<()>, seen: &Mutex<Seen>) {
     let until = |at: Instant| {
         stopped.recv_timeout(at.saturating_duration_since(Instant::now()))
             == Err(mpsc::RecvTimeoutError::Timeout)
@@ -104,10 +114,13 @@ fn watch(
         };
         let after = kernel.now();
         let most_of_it = Instant::now() + SECOND / 2 >= due;
-        if goes_on || most_of_it {
-            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-            seen.push(kernel.between(&before, &after, waited));
+        let passed = kernel.between(&before, &after, waited);
+        let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+        match goes_on || most_of_it {
+            true => seen.seconds.push(passed),
+            false => seen.rest = Some(passed),
         }
+        drop(seen);
         if !goes_on {
             return;
         }
@@ -273,6 +286,15 @@ mod tests {
     fn rule_10_what_happens_to_the_generator_is_not_the_doing_of_a_server_elsewhere() {
         let second = second(Server::Elsewhere, 1.0, 1.0, 0.2, 0.0);
         assert_eq!(second.cause, Some(Cause::Waited));
+    }
+
+    #[test]
+    fn rule_10_what_is_shorter_than_a_second_is_the_rest() {
+        let start = || Monitor::start(Instant::now(), Server::Elsewhere).unwrap();
+        let (first, second) = (start(), start());
+        thread::sleep(Duration::from_millis(50));
+        assert_eq!(first.finish(), []);
+        assert_eq!(second.finish_with_rest().len(), 1);
     }
 
     #[test]
