@@ -80,6 +80,7 @@ mod tests {
         FloorResult {
             seconds: 6.0,
             delivery: result::metric(Metric::Delivery, &recorder.finish()),
+            slowest: None,
             of_run: Some([4, 7]),
             windows: Vec::new(),
             ratio_p50: Some(2.14),

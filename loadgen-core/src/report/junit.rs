@@ -4,7 +4,11 @@
 
 use askama::Template;
 
-use super::statements::{self, Outcome};
+use super::{
+    RenderError,
+    answer::headline,
+    statements::{self, Outcome},
+};
 use crate::{
     judge::{Judged, Reason, Verdict},
     model::numbers::count,
@@ -45,23 +49,20 @@ impl Suite {
 }
 
 /// The whole file.
-pub(super) fn render(report: &Report) -> Result<String, askama::Error> {
+pub(super) fn render(report: &Report) -> Result<String, RenderError> {
     let name = legal(&report.scenario.name);
+    let headline = headline(report)?.join(" ");
     let cases = report
         .runs
         .last()
-        .map_or_else(Vec::new, |run| cases(report, run));
+        .map_or_else(Vec::new, |run| cases(report, run, &headline));
     let suite = Suite {
         // Without its fraction and its zone, as the schema wants it.
         timestamp: report.started.chars().take(19).collect(),
         time: seconds(report),
         properties: properties(report),
         cases,
-        sentence: legal(&format!(
-            "{}: {}",
-            report.verdict.name(),
-            statements::sentence(report)
-        )),
+        sentence: legal(&format!("{}: {}", report.verdict.name(), headline)),
         name,
     };
     Ok(suite.render()? + "\n")
@@ -92,7 +93,7 @@ fn seconds(report: &Report) -> String {
     format!("{:.3}", passed.unwrap_or_default().as_secs_f64())
 }
 
-fn cases(report: &Report, run: &Run) -> Vec<Case> {
+fn cases(report: &Report, run: &Run, headline: &str) -> Vec<Case> {
     let class = |part: &str| {
         let name = legal(&report.scenario.name);
         format!("{name}.{}.{part}", run.mode_key())
@@ -100,7 +101,7 @@ fn cases(report: &Report, run: &Run) -> Vec<Case> {
     let mut cases = vec![Case {
         class: class("verdict"),
         name: "the run as a whole".into(),
-        outcome: whole(report),
+        outcome: whole(report, headline),
     }];
     cases.extend(run.judgement.thresholds.iter().map(|judged| Case {
         class: class("limits"),
@@ -134,14 +135,9 @@ fn wrong(verdict: Verdict, kind: &'static str, message: &str, detail: String) ->
     })
 }
 
-fn whole(report: &Report) -> Option<Wrong> {
+fn whole(report: &Report, headline: &str) -> Option<Wrong> {
     let sentences: Vec<String> = report.reasons.iter().map(Reason::to_string).collect();
-    wrong(
-        report.verdict,
-        "verdict",
-        &statements::sentence(report),
-        sentences.join("\n"),
-    )
+    wrong(report.verdict, "verdict", headline, sentences.join("\n"))
 }
 
 fn limit(run: &Run, judged: &Judged) -> Option<Wrong> {

@@ -3,6 +3,8 @@
 use askama::Template;
 
 use super::{
+    RenderError,
+    answer::headline,
     floor,
     latencies::{Latency, latencies},
     statements::{self, Accounts, Outcome},
@@ -56,13 +58,13 @@ struct Finding {
 }
 
 /// The whole text.
-pub(super) fn render(report: &Report) -> Result<String, askama::Error> {
+pub(super) fn render(report: &Report) -> Result<String, RenderError> {
     let (limits, kept) = report.runs.last().map_or_else(Default::default, limits);
     let environment = statements::environment(report).into_iter();
     let summary = Summary {
         verdict: report.verdict.name(),
         name: escaped(&report.scenario.name),
-        sentence: escaped(&statements::sentence(report)),
+        sentence: escaped(&headline(report)?.join(" ")),
         question: escaped(&report.scenario.question),
         load: statements::load(report),
         limits,

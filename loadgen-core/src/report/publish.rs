@@ -6,6 +6,7 @@ use askama::Template;
 
 use super::{
     Choice, Format, RenderError,
+    answer::headline,
     chart::{Figure, Point, trend},
     statements,
 };
@@ -276,7 +277,10 @@ fn series(on: String, runs: &[&Report]) -> Result<Series, RenderError> {
     Ok(Series {
         on,
         verdict: latest.map_or("", |report| report.verdict.name()),
-        sentence: latest.map_or_else(String::new, |report| statements::sentence(report)),
+        sentence: match latest {
+            Some(report) => headline(report)?.join(" "),
+            None => String::new(),
+        },
         figure,
         runs: lines,
     })

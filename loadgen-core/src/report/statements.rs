@@ -6,14 +6,13 @@ use crate::{
     judge::{Check, Finding, Judged as Limit, Reason, Verdict},
     model::{
         Count, Delivery, HistogramError, Metric, Nanos, histogram,
-        numbers::{bytes, count, duration, limit, share},
+        numbers::{bytes, count, duration, share},
         percentile,
     },
-    observed::PROMISE,
     result::{Circumstances, HeldTo, MetricResult, Report, Run, WindowResult},
 };
 
-/// The result in one sentence, for a reader who has only ten seconds.
+/// The reason of the verdict in one sentence; `answer::headline` tells it beside the answer.
 pub(super) fn sentence(report: &Report) -> String {
     let first = report.reasons.first();
     let reason = first.map(Reason::to_string).unwrap_or_default();
@@ -40,20 +39,13 @@ fn broken(finding: &Finding) -> String {
 }
 
 fn kept(run: &Run, reason: &str) -> String {
-    let Judged { due, within, .. } = judged(run);
-    if due == 0 {
-        return format!("Every promise and every limit was kept: {reason}.");
+    match run.totals.expected {
+        0 => format!("Every promise and every limit was kept: {reason}."),
+        due => format!(
+            "Of {} deliveries that were due, none was lost or doubled.",
+            count(due)
+        ),
     }
-    let calm = match left_out(run) {
-        0 => "",
-        _ => " in undisturbed seconds",
-    };
-    format!(
-        "{} of {} deliveries{calm} arrived within {} of their intended send, and none was lost or doubled.",
-        share(within as f64 / due as f64),
-        count(due),
-        limit(PROMISE),
-    )
 }
 
 /// Deliveries that were due in the seconds that the verdict rests on.
@@ -85,7 +77,7 @@ pub(crate) fn judged(run: &Run) -> Judged {
 }
 
 /// The seconds that the verdict rests on.
-fn counted(run: &Run) -> impl Iterator<Item = &WindowResult> {
+pub(super) fn counted(run: &Run) -> impl Iterator<Item = &WindowResult> {
     let all = left_out(run) == 0;
     let windows = run.windows.iter();
     windows.filter(move |window| all || !window.machine.is_some_and(|machine| machine.disturbed))

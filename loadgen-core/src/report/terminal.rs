@@ -6,6 +6,8 @@ use askama::Template;
 use comfy_table::Table;
 
 use super::{
+    RenderError,
+    answer::headline,
     floor,
     statements::{self, within},
     table::{align_numbers, plain_table},
@@ -28,7 +30,7 @@ const SHOWN: [f64; 4] = [50.0, 90.0, 99.0, 99.9];
 struct Text<'a> {
     verdict: String,
     name: &'a str,
-    reason: String,
+    headline: String,
     further: &'a [Reason],
     model: Option<&'static str>,
     runs: Vec<RunText>,
@@ -52,18 +54,20 @@ struct FindingText {
 /// The whole result as text; `colour` marks the verdict.
 ///
 /// # Errors
-/// When the template fails.
-pub fn render(report: &Report, colour: bool) -> Result<String, askama::Error> {
-    let (reason, further) = match &report.reasons[..] {
-        [first, further @ ..] => (first.to_string(), further),
-        [] => (String::new(), &[][..]),
+/// When a histogram can't be read, or the template fails.
+pub fn render(report: &Report, colour: bool) -> Result<String, RenderError> {
+    let told = match report.verdict {
+        // In whole sentences.
+        Verdict::Fail | Verdict::Inconclusive => 1,
+        Verdict::Pass | Verdict::Invalid => 0,
     };
+    let further = report.reasons.get(told..).unwrap_or_default();
     let runs = || report.runs.iter();
     let findings = runs().flat_map(|run| &run.findings);
     let text = Text {
         verdict: paint(report.verdict, colour),
         name: &report.scenario.name,
-        reason,
+        headline: headline(report)?.join("\n  "),
         further,
         model: parts::model(report.scenario.model),
         runs: runs()

@@ -53,6 +53,7 @@ pub fn floor(
         seconds: floors.iter().map(|_| length).sum(),
         of_run: Some([seconds.start, seconds.end]),
         delivery: metric(Metric::Delivery, &recorded),
+        slowest: Some(metric(Metric::DeliverySlowest, &recorded)),
         windows: one_after_the_other(floors),
         ratio_p50: p50.map(|one| one.value),
         ratio_p50_interval: ends(p50),

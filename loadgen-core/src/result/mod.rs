@@ -66,6 +66,9 @@ pub struct ScenarioInfo {
     pub name: String,
     /// The question that the scenario asks, in one sentence.
     pub question: String,
+    /// The limit whose number answers the question, where the scenario says which: the left side of a threshold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asks: Option<String>,
     /// The path of the scenario file, as it was typed.
     pub file: String,
     /// SHA-256 of the file, of all that it includes and of the variables that were set, in hexadecimal.
@@ -309,6 +312,9 @@ pub struct FloorResult {
     pub of_run: Option<[usize; 2]>,
     /// Deliveries over the relay, before and after the run together.
     pub delivery: MetricResult,
+    /// The same to the slowest recipient of each message; `None` in results that did not record it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slowest: Option<MetricResult>,
     /// By second, those before the run first.
     pub windows: Vec<WindowResult>,
     /// The server's p50 divided by the relay's; `None` without enough samples, and where the floor is noisier than the

@@ -33,6 +33,9 @@ pub(super) struct File {
     pub name: Placed<String>,
     /// The question that a run of this file answers, in one sentence.
     pub question: String,
+    /// The limit whose number answers the question: the left side of one of the thresholds, as "delivery_slowest.p95".
+    /// Default: the first threshold on a time or a share.
+    pub asks: Option<Placed<String>>,
     /// The seed of everything that is drawn at random: the same seed gives the same plan.
     #[serde(default = "default_seed")]
     pub seed: u64,

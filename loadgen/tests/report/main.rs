@@ -7,6 +7,7 @@
 )]
 
 mod accounts;
+mod answer;
 mod compare;
 mod document;
 mod fixtures;

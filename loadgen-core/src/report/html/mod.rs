@@ -12,6 +12,7 @@ use flate2::{Compression, write::GzEncoder};
 use self::rows::{Finding, Limit};
 use super::{
     RenderError,
+    answer::headline,
     chart::Figure,
     histogram_log,
     latencies::{Latency, latencies},
@@ -33,7 +34,7 @@ struct Page<'a> {
     verdict: &'static str,
     name: &'a str,
     question: &'a str,
-    sentence: String,
+    headline: Vec<String>,
     further: &'a [Reason],
     tiles: Vec<(String, String)>,
     left_out: Option<String>,
@@ -87,7 +88,7 @@ fn page(report: &Report) -> Result<Page<'_>, RenderError> {
         verdict: report.verdict.name(),
         name: &report.scenario.name,
         question: &report.scenario.question,
-        sentence: statements::sentence(report),
+        headline: headline(report)?,
         further: rows::further(report),
         tiles: subject.map_or_else(|| Ok(Vec::new()), rows::tiles)?,
         left_out: subject.and_then(rows::left_out),

@@ -50,6 +50,8 @@ pub(super) fn check(
     let messages = checker.messages(file.messages)?;
     let phases = checker.phases(file.phases, &population, &vocabulary)?;
     let thresholds = checker.thresholds(file.thresholds, &vocabulary)?;
+    let asks = file.asks.as_ref();
+    let asks = asks.map(|asks| checker.asks(asks, &thresholds, &phases));
     let variables = variables.values();
     let hash = hash(sources, &checker.data, variables.iter());
     Ok(Scenario {
@@ -57,6 +59,7 @@ pub(super) fn check(
         hash,
         name,
         question: file.question,
+        asks: asks.transpose()?,
         seed: file.seed,
         dialect: server.dialect,
         events: server.events,

@@ -6,7 +6,7 @@ use super::Checker;
 use crate::{
     model::{Count, Kind, Metric, Vocabulary},
     scenario::{
-        Located, Subject, Threshold,
+        Located, Phase, Subject, Threshold,
         file::Thresholds,
         parse_condition, parse_subject,
         written::{Condition, Placed},
@@ -77,6 +77,35 @@ impl Checker<'_> {
             }
         }
         self.thresholds(file, vocabulary)
+    }
+
+    /// Which of the thresholds' numbers answers the question.
+    pub(super) fn asks(
+        &self,
+        asks: &Placed<String>,
+        whole: &[Threshold],
+        phases: &[Phase],
+    ) -> Result<Subject, Located> {
+        let subject = self.subject(asks)?;
+        let by_phase = phases.iter().flat_map(|phase| &phase.thresholds);
+        let mut named: Vec<String> = Vec::new();
+        for threshold in whole.iter().chain(by_phase) {
+            if threshold.subject == subject {
+                return Ok(subject);
+            }
+            let name = threshold.subject.to_string();
+            if !named.contains(&name) {
+                named.push(name);
+            }
+        }
+        let there_are = match &named[..] {
+            [] => "there is none".to_owned(),
+            named => format!("there are {}", named.join(", ")),
+        };
+        let message = format!(
+            "no threshold is on {subject}, so that it has no limit to be held against; {there_are}"
+        );
+        Err(self.wrong(&asks.span, message))
     }
 
     fn subject(&self, key: &Placed<String>) -> Result<Subject, Located> {

@@ -16,6 +16,24 @@ fn mistakes_are_told_at_their_place_in_one_sentence() {
     };
     for (text, excerpt, message) in [
         (
+            format!("asks = \"delivery.p99\"\n{HEAD}{PEOPLE}{STEADY}"),
+            "asks",
+            "no threshold is on delivery.p99, so that it has no limit to be held against; there is none",
+        ),
+        (
+            format!(
+                "asks = \"delivery.p99\"\n{HEAD}{PEOPLE}{STEADY}thresholds = {{ \"echo.p50\" = \"< 1s\" }}\n\
+                 [thresholds]\n\"delivery.p95\" = \"< 1s\"\n"
+            ),
+            "asks",
+            "there are delivery.p95, echo.p50",
+        ),
+        (
+            format!("asks = \"delivery\"\n{HEAD}{PEOPLE}{STEADY}"),
+            "asks",
+            "metrics with a statistic",
+        ),
+        (
             phase("connects = \"1/s\""),
             "connects",
             "everybody is connected already",

@@ -1,0 +1,284 @@
+//! The answer to a scenario's question, in the metric of the limit that asks it, and the headline that tells it. Made here
+//! alone, so that every format says the same.
+
+use super::{
+    limits::{Held, Value, limits},
+    statements, versus,
+};
+use crate::{
+    judge::{Verdict, statistic},
+    model::{
+        HistogramError, Metric, histogram,
+        numbers::{count, duration, limit, share},
+        percentile,
+    },
+    result::{FloorResult, MetricResult, Model, Report},
+    scenario::Subject,
+};
+
+/// What a result says to its scenario's question.
+pub(crate) struct Answer<'a> {
+    /// The limit that asks.
+    pub held: Held<'a>,
+    /// The answer, in a sentence.
+    pub told: String,
+    /// What a reader must not overlook, in a sentence.
+    pub warning: Option<String>,
+}
+
+/// The answer of a result; `None` where it has no limit and no run.
+///
+/// # Errors
+/// When a histogram can't be read.
+pub(crate) fn answer(report: &Report) -> Result<Option<Answer<'_>>, HistogramError> {
+    let Some((run, baselines)) = report.runs.split_last() else {
+        return Ok(None);
+    };
+    let Some(held) = asking(report, limits(run)?) else {
+        return Ok(None);
+    };
+    let versus = match baselines.first() {
+        Some(baseline) => versus::told(baseline, run)?,
+        None => None,
+    };
+    let told = match versus {
+        Some(versus) => format!("{versus} {}", sentence(&clause(report, &held)?)),
+        None => sentence(&clause(report, &held)?),
+    };
+    let warning = match baselines.first() {
+        Some(baseline) => versus::also_kept(baseline, &held)?,
+        None => None,
+    };
+    Ok(Some(Answer {
+        held,
+        told,
+        warning,
+    }))
+}
+
+/// The limit that the scenario names; else the first on a time or a share, of the whole run before one of a phase.
+fn asking<'a>(report: &Report, mut limits: Vec<Held<'a>>) -> Option<Held<'a>> {
+    let named = report.scenario.asks.as_deref();
+    let by_name = |held: &Held<'_>| named == Some(&*held.threshold.subject.to_string());
+    let is_count = |held: &Held<'_>| matches!(held.threshold.subject, Subject::Count(_));
+    let rank = |held: &Held<'_>| (!by_name(held), is_count(held), held.phase.is_some());
+    let best = limits.iter().map(rank).min()?;
+    let place = limits.iter().position(|held| rank(held) == best)?;
+    Some(limits.swap_remove(place))
+}
+
+/// What a reader with ten seconds reads: the verdict's own reason first where it is no PASS, then the answer.
+///
+/// # Errors
+/// When a histogram can't be read.
+pub(crate) fn headline(report: &Report) -> Result<Vec<String>, HistogramError> {
+    let why = statements::sentence(report);
+    let Some(answer) = answer(report)? else {
+        return Ok(vec![why]);
+    };
+    let told = answer.told;
+    let is_missed = answer.held.verdict() == Verdict::Fail;
+    let broken = report
+        .runs
+        .last()
+        .is_some_and(|run| !run.findings.is_empty());
+    let mut said = match report.verdict {
+        Verdict::Pass => vec![told, why],
+        Verdict::Fail if is_missed && !broken => vec![told, why],
+        Verdict::Fail => vec![why, told],
+        Verdict::Inconclusive => vec![why, format!("So far: {told}")],
+        Verdict::Invalid => vec![why, format!("Measured all the same: {told}")],
+    };
+    said.extend(answer.warning);
+    Ok(said)
+}
+
+/// With a capital letter and a full stop.
+fn sentence(clause: &str) -> String {
+    let mut letters = clause.chars();
+    let first = letters.next().map(|first| first.to_uppercase().to_string());
+    format!("{}{}.", first.unwrap_or_default(), letters.as_str())
+}
+
+/// The number of a limit in words, and what the machine alone accounts for.
+fn clause(report: &Report, held: &Held<'_>) -> Result<String, HistogramError> {
+    let service = match (report.scenario.model, held.threshold.subject) {
+        (_, Subject::Count(_)) | (Model::Open, _) => "",
+        (Model::Closed, _) => ", as service times",
+        (Model::Mixed, _) => ", partly as service times",
+    };
+    let phase = held.phase.map(|phase| format!(" in the phase {phase}"));
+    let phase = phase.unwrap_or_default();
+    let measured = measured(report, held)?;
+    let floor = match (&held.run.floor, held.phase) {
+        (Some(floor), None) => alone(floor, held)?,
+        _ => None,
+    };
+    let floor = floor.map(|floor| format!("; {floor}")).unwrap_or_default();
+    Ok(format!("{measured}{phase}{service}{floor}"))
+}
+
+/// The number of a limit in words.
+fn measured(report: &Report, held: &Held<'_>) -> Result<String, HistogramError> {
+    let subject = held.threshold.subject;
+    let (value, bound) = (held.measured(), held.bound());
+    let median = median(held)?;
+    Ok(match subject {
+        Subject::Percentile(metric, p) => {
+            let event = event(report, metric);
+            match (median, held.value) {
+                (_, Value::TooFew) => {
+                    let title = metric.definition().title;
+                    format!("too few samples for p{p} of {title} (limit {bound})")
+                }
+                (Some(_), _) if p == 50.0 => format!("{event} {value} (median; limit {bound})"),
+                (Some(median), _) => {
+                    format!("{event} {median} (median; p{p} {value}, limit {bound})")
+                }
+                (None, _) => format!("{event} {value} (p{p}; limit {bound})"),
+            }
+        }
+        Subject::Within(metric, within) => {
+            let within = limit(crate::model::nanos(within));
+            let what = match metric {
+                Metric::Delivery => format!("arrived within {within} of their intended send"),
+                _ => format!("came within {within}"),
+            };
+            let n = of_how_many(held);
+            match (held.value, median) {
+                (Value::Known(_), Some(median)) => {
+                    format!("{value} of {n} {what} (limit {bound}), half of them within {median}")
+                }
+                (Value::Known(_), None) => format!("{value} of {n} {what} (limit {bound})"),
+                _ => {
+                    format!("{n} are too few to tell how many come within {within} (limit {bound})")
+                }
+            }
+        }
+        Subject::Max(metric) => {
+            format!("{} {value} at most (limit {bound})", event(report, metric))
+        }
+        Subject::Mean(metric) => format!(
+            "{} {value} on average (limit {bound})",
+            event(report, metric)
+        ),
+        Subject::Count(counted) => format!("{value} {} (limit {bound})", counted.key()),
+    })
+}
+
+/// `12,048 deliveries in undisturbed seconds`.
+fn of_how_many(held: &Held<'_>) -> String {
+    let metric = held.threshold.subject.metric().unwrap_or(Metric::Delivery);
+    let what = match metric {
+        Metric::Delivery => "deliveries",
+        other => other.definition().title,
+    };
+    let numbers = held.judged.numbers.as_ref().map(|numbers| numbers.n);
+    let n = numbers.or_else(|| {
+        (metric == Metric::Delivery && held.phase.is_none())
+            .then(|| statements::judged(held.run).due)
+    });
+    let n = n.map(|n| format!("{} ", count(n))).unwrap_or_default();
+    let calm = match held.judged.left_out {
+        None if statements::left_out(held.run) > 0 => " in undisturbed seconds",
+        Some(left_out) if left_out > 0 => " in undisturbed seconds",
+        _ => "",
+    };
+    format!("{n}{what}{calm}")
+}
+
+/// The median of the samples that a limit is on, where there are enough.
+fn median(held: &Held<'_>) -> Result<Option<String>, HistogramError> {
+    Ok(held.samples()?.and_then(|(samples, lost)| {
+        let median = percentile::of_due(&samples, lost, 50.0).ok()?;
+        Some(median.map_or_else(|| "never".to_owned(), duration))
+    }))
+}
+
+/// What happens after the time of a metric, up to the number itself.
+fn event(report: &Report, metric: Metric) -> String {
+    let words = match metric {
+        Metric::Delivery => "a delivery took",
+        Metric::DeliverySlowest => return format!("{} had it after", last_of(report)),
+        Metric::Echo => "a sender had its own copy after",
+        Metric::Ack => "a sender had its acknowledgement after",
+        Metric::Confirm => "a message was confirmed after",
+        Metric::ConfirmAfterDelivery => "from a delivery to its confirmation it took",
+        Metric::Connect => "a user was connected after",
+        Metric::Join => "a join was answered after",
+        Metric::ServerEmit => "the server had sent a message on after",
+        Metric::ServerSave => "the server had saved a message after",
+        other => return format!("{}:", other.definition().title),
+    };
+    words.to_owned()
+}
+
+/// Who is the last recipient of a message: one of so many, where all messages have as many.
+fn last_of(report: &Report) -> String {
+    let scenario = &report.scenario;
+    let sizes = report.runs.last().map_or(0, |run| run.sizes.len());
+    let each = scenario.deliveries.checked_div(scenario.messages as u64);
+    match each {
+        Some(each)
+            if each > 1 && sizes <= 1 && each * scenario.messages as u64 == scenario.deliveries =>
+        {
+            format!("the last of {}", count(each))
+        }
+        _ => "the last recipient of a message".to_owned(),
+    }
+}
+
+/// What the machine and the generator account for by themselves, by the same load over a bare relay.
+fn alone(floor: &FloorResult, held: &Held<'_>) -> Result<Option<String>, HistogramError> {
+    let subject = held.threshold.subject;
+    let relay = match subject.metric() {
+        Some(Metric::Delivery) => Some(&floor.delivery),
+        Some(Metric::DeliverySlowest) => floor.slowest.as_ref(),
+        _ => None,
+    };
+    let (Some(relay), Value::Known(value)) = (relay, held.value) else {
+        return Ok(None);
+    };
+    let busiest = match floor.of_run {
+        Some([first, end]) if end - first < held.run.windows.len() => " in the busiest seconds",
+        _ => "",
+    };
+    Ok(match subject {
+        Subject::Percentile(_, p) => {
+            relay_takes(relay, p, value)?.map(|takes| format!("{takes}{busiest}"))
+        }
+        Subject::Within(..) => relay_late(relay, held).map(|late| format!("{late}{busiest}")),
+        _ => None,
+    })
+}
+
+fn relay_takes(relay: &MetricResult, p: f64, value: f64) -> Result<Option<String>, HistogramError> {
+    let samples = histogram::decode(&relay.histogram)?;
+    let of = |p| percentile::of(&samples, p).ok();
+    Ok(match (of(50.0), of(p)) {
+        (_, Some(at)) if at as f64 >= value => Some(format!(
+            "the machine alone takes as long (p{p} {})",
+            duration(at)
+        )),
+        (Some(median), _) if p == 50.0 => Some(format!(
+            "the machine alone accounts for {}",
+            duration(median)
+        )),
+        (Some(median), Some(at)) => Some(format!(
+            "the machine alone accounts for {} (p{p} {})",
+            duration(median),
+            duration(at)
+        )),
+        _ => None,
+    })
+}
+
+fn relay_late(relay: &MetricResult, held: &Held<'_>) -> Option<String> {
+    let within = relay.share_within(held.threshold.limit()?)?;
+    let enough = relay.due() >= statistic::needed(&held.threshold);
+    let told = match within {
+        1.0.. => "the machine alone makes none late".to_owned(),
+        within => format!("the machine alone makes {} late", share(1.0 - within)),
+    };
+    enough.then_some(told)
+}

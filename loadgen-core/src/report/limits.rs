@@ -1,0 +1,261 @@
+//! The limits of a run as numbers: what was measured beside what is allowed, and how much of that is used up.
+
+use hdrhistogram::Histogram;
+
+use super::statements;
+use crate::{
+    judge::{Judged, Verdict, statistic},
+    model::{
+        HistogramError, Metric, histogram,
+        numbers::{count, duration, limit, share},
+        percentile,
+    },
+    observed::PROMISE,
+    result::{MetricResult, Run},
+    scenario::{Comparison, Subject, Threshold, parse_condition, parse_subject},
+};
+
+/// A limit of a run and what was measured of it.
+pub(crate) struct Held<'a> {
+    pub run: &'a Run,
+    pub judged: &'a Judged,
+    pub threshold: Threshold,
+    /// The phase that it is on; `None`: on the whole run.
+    pub phase: Option<&'a str>,
+    pub value: Value,
+}
+
+/// The number on a limit's left side.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Value {
+    /// In the unit of its subject: nanoseconds, a fraction of one, or a count.
+    Known(f64),
+    /// The percentile is one of what never came.
+    Never,
+    /// Too few samples.
+    TooFew,
+}
+
+/// The limits of a run in the order of its scenario.
+///
+/// # Errors
+/// When a histogram can't be read.
+pub(crate) fn limits(run: &Run) -> Result<Vec<Held<'_>>, HistogramError> {
+    let judged = run.judgement.thresholds.iter();
+    let held = judged.filter_map(|judged| Held::of(run, judged).transpose());
+    held.collect()
+}
+
+impl<'a> Held<'a> {
+    /// `None` of a text that no version of this program wrote.
+    fn of(run: &'a Run, judged: &'a Judged) -> Result<Option<Self>, HistogramError> {
+        let Some((threshold, phase)) = read(&judged.threshold) else {
+            return Ok(None);
+        };
+        let recorded = judged.numbers.as_ref().and_then(|numbers| numbers.value);
+        let value = value((run, phase), &threshold, recorded, judged.left_out)?;
+        Ok(Some(Self {
+            run,
+            judged,
+            threshold,
+            phase,
+            value,
+        }))
+    }
+
+    /// The verdict on it in its run.
+    pub(crate) fn verdict(&self) -> Verdict {
+        statements::verdict(self.run, self.judged)
+    }
+
+    /// What was measured, with its unit.
+    pub(crate) fn measured(&self) -> String {
+        match self.value {
+            Value::Never => "never".to_owned(),
+            Value::TooFew => "too few".to_owned(),
+            Value::Known(value) => self.shown(value),
+        }
+    }
+
+    /// A number of its kind, with its unit.
+    pub(crate) fn shown(&self, value: f64) -> String {
+        match self.threshold.subject {
+            Subject::Count(_) => count(value as u64),
+            Subject::Within(..) => share(value),
+            _ => duration(value as u64),
+        }
+    }
+
+    /// What is allowed, with its unit: `250 ms`, `at least 99 %`, `none`.
+    pub(crate) fn allowed(&self) -> String {
+        let Threshold {
+            subject,
+            comparison,
+            bound,
+            ..
+        } = self.threshold;
+        let text = chosen(subject, bound);
+        let word = match (subject, comparison) {
+            (Subject::Count(_), Comparison::Equal | Comparison::LessOrEqual) if bound == 0.0 => {
+                return "none".to_owned();
+            }
+            (_, Comparison::Less) => "under ",
+            (_, Comparison::LessOrEqual) => "at most ",
+            (_, Comparison::Greater) => "over ",
+            (_, Comparison::GreaterOrEqual) => "at least ",
+            (_, Comparison::Equal) => "exactly ",
+        };
+        format!("{word}{text}")
+    }
+
+    /// The bound alone, where it is plain on which side of it the number must lie: `250 ms`, `99 %`.
+    pub(crate) fn bound(&self) -> String {
+        let is_share = matches!(self.threshold.subject, Subject::Within(..));
+        let plain = match self.threshold.comparison {
+            Comparison::Less | Comparison::LessOrEqual => !is_share,
+            Comparison::Greater | Comparison::GreaterOrEqual => is_share,
+            Comparison::Equal => false,
+        };
+        match plain {
+            true => chosen(self.threshold.subject, self.threshold.bound),
+            false => self.allowed(),
+        }
+    }
+
+    /// The same number of another run.
+    ///
+    /// # Errors
+    /// When a histogram can't be read.
+    pub(crate) fn of_another(&self, run: &Run) -> Result<Value, HistogramError> {
+        value((run, self.phase), &self.threshold, None, None)
+    }
+
+    /// The samples that its number is of, and how many of them never came; `None` where the result does not keep these
+    /// apart.
+    ///
+    /// # Errors
+    /// When a histogram can't be read.
+    pub(crate) fn samples(&self) -> Result<Option<(Histogram<u64>, u64)>, HistogramError> {
+        match self.threshold.subject.metric() {
+            Some(metric) => samples(self.run, metric, self.phase, self.judged.left_out),
+            None => Ok(None),
+        }
+    }
+}
+
+/// A number that somebody chose, with its unit.
+fn chosen(subject: Subject, number: f64) -> String {
+    match subject {
+        Subject::Count(_) => count(number as u64),
+        Subject::Within(..) => {
+            let percent = format!("{:.5}", 100.0 * number);
+            let percent = percent.trim_end_matches('0').trim_end_matches('.');
+            format!("{percent} %")
+        }
+        _ => limit(number as u64),
+    }
+}
+
+/// `delivery.p99 < 5ms (phase steady)` as the condition and its phase.
+fn read(text: &str) -> Option<(Threshold, Option<&str>)> {
+    let (condition, phase) = match text.split_once(" (phase ") {
+        Some((condition, phase)) => (condition, phase.strip_suffix(')')),
+        None => (text, None),
+    };
+    let (subject, condition) = condition.split_once(' ')?;
+    let threshold = parse_condition(parse_subject(subject).ok()?, condition).ok()?;
+    Some((threshold, phase))
+}
+
+fn value(
+    (run, phase): (&Run, Option<&str>),
+    threshold: &Threshold,
+    recorded: Option<f64>,
+    left_out: Option<usize>,
+) -> Result<Value, HistogramError> {
+    let subject = threshold.subject;
+    let Some(metric) = subject.metric() else {
+        let Subject::Count(what) = subject else {
+            return Ok(Value::TooFew);
+        };
+        let of = run.phases.iter().find(|of| Some(&*of.name) == phase);
+        let totals = of.map_or(&run.totals, |of| &of.totals);
+        let plain = statistic::count(what, totals) as f64;
+        return Ok(Value::Known(recorded.unwrap_or(plain)));
+    };
+    let is_share = matches!(subject, Subject::Within(..));
+    let samples = samples(run, metric, phase, left_out)?;
+    let lost = samples.as_ref().map_or(0, |samples| samples.1);
+    if let Some(value) = recorded.filter(|_| is_share || lost == 0) {
+        return Ok(Value::Known(value));
+    }
+    let Some((samples, lost)) = samples else {
+        return Ok(recorded.map_or(Value::TooFew, Value::Known));
+    };
+    Ok(match subject {
+        Subject::Percentile(_, p) => match percentile::of_due(&samples, lost, p) {
+            Ok(Some(value)) => Value::Known(value as f64),
+            Ok(None) => Value::Never,
+            Err(_) => Value::TooFew,
+        },
+        Subject::Within(..) => within(run, (metric, phase), threshold, left_out),
+        Subject::Max(_) if lost > 0 => Value::Never,
+        _ => statistic::time(subject, &samples).map_or(Value::TooFew, Value::Known),
+    })
+}
+
+/// The share within a limit, of a result that does not say it by itself.
+fn within(
+    run: &Run,
+    (metric, phase): (Metric, Option<&str>),
+    threshold: &Threshold,
+    left_out: Option<usize>,
+) -> Value {
+    let whole = metric == Metric::Delivery && phase.is_none();
+    let counted = statements::judged(run);
+    let promised = threshold.limit() == Some(PROMISE);
+    let (share, due) = match result(run, metric, phase) {
+        None => (None, 0),
+        // Only the promise is counted second by second.
+        Some(_) if whole && promised && left_out != Some(0) && counted.due > 0 => (
+            Some(statistic::share(counted.within, counted.due)),
+            counted.due,
+        ),
+        Some(all) => (
+            threshold.limit().and_then(|limit| all.share_within(limit)),
+            all.due(),
+        ),
+    };
+    let enough = due >= statistic::needed(threshold);
+    share.filter(|_| enough).map_or(Value::TooFew, Value::Known)
+}
+
+fn result<'a>(run: &'a Run, metric: Metric, phase: Option<&str>) -> Option<&'a MetricResult> {
+    let Some(name) = phase else {
+        return statements::due(run, metric);
+    };
+    let phase = run.phases.iter().find(|phase| phase.name == name)?;
+    (metric == Metric::Delivery).then_some(&phase.delivery)
+}
+
+/// The samples of a metric and how many never came, where `left_out` seconds were.
+fn samples(
+    run: &Run,
+    metric: Metric,
+    phase: Option<&str>,
+    left_out: Option<usize>,
+) -> Result<Option<(Histogram<u64>, u64)>, HistogramError> {
+    let Some(all) = result(run, metric, phase) else {
+        return Ok(None);
+    };
+    let left_out = left_out.unwrap_or_else(|| statements::disturbed(run));
+    if left_out == 0 {
+        return Ok(Some((histogram::decode(&all.histogram)?, all.lost)));
+    }
+    // Only deliveries are recorded second by second.
+    if metric != Metric::Delivery || phase.is_some() {
+        return Ok(None);
+    }
+    let judged = statements::judged(run);
+    Ok(Some((statements::judged_latencies(run)?, judged.lost)))
+}

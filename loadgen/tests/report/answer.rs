@@ -1,0 +1,284 @@
+//! The answer to a scenario's question: in its own metric, with its floor, and the same in every format.
+
+use std::{fs, path::Path};
+
+use loadgen::{
+    judge::{Judged, Verdict},
+    model::{Metric, histogram},
+    report::{Choice, Format, headline, publish},
+    result::{Document, Report},
+};
+
+use crate::fixtures::{
+    self,
+    parts::{Samples, judged, result},
+};
+
+/// So many samples of so many nanoseconds.
+fn alike(nanos: u64, n: u64) -> hdrhistogram::Histogram<u64> {
+    let mut samples = histogram::empty();
+    samples.saturating_record_n(nanos, n);
+    samples
+}
+
+fn said(report: &Report) -> String {
+    headline(report).unwrap()
+}
+
+/// A channel of 1,000, whose last member has each message after 20 ms, of which the machine takes 12.
+fn hot_channel() -> Report {
+    let mut report = fixtures::repeated(0, 1.0);
+    report.scenario.messages = 600;
+    report.scenario.deliveries = 600 * 999;
+    report.scenario.asks = Some("delivery_slowest.p95".into());
+    let run = &mut report.runs[0];
+    for one in &mut run.metrics {
+        if one.metric == Metric::DeliverySlowest {
+            *one = result(Metric::DeliverySlowest, &alike(20_000_000, 600));
+        }
+    }
+    let mut floor = fixtures::parts::floor(&run.metrics[0], &mut samples());
+    floor.slowest = Some(result(Metric::DeliverySlowest, &alike(12_000_000, 200)));
+    run.floor = Some(floor);
+    run.judgement.thresholds = vec![
+        judged("delivery.p50 < 50ms", Verdict::Pass, "330 µs"),
+        judged(
+            "delivery_slowest.p95 < 250ms",
+            Verdict::Pass,
+            "20.0 ms (n = 600)",
+        ),
+        judged("failed == 0", Verdict::Pass, "0"),
+    ];
+    report
+}
+
+fn samples() -> Samples {
+    use rand::SeedableRng;
+    Samples(rand_chacha::ChaCha8Rng::seed_from_u64(8))
+}
+
+#[test]
+fn the_answer_is_in_the_metric_that_the_scenario_asks_with_its_floor() {
+    let mut report = hot_channel();
+    assert_eq!(
+        said(&report),
+        "The last of 999 had it after 20.0 ms (median; p95 20.0 ms, limit 250 ms); the machine alone accounts for 12.0 ms \
+         (p95 12.0 ms) in the busiest seconds. Of 2,400 deliveries that were due, none was lost or doubled."
+    );
+    // Without a word on it, the first limit on a time or a share asks.
+    report.scenario.asks = None;
+    let first = said(&report);
+    assert!(first.starts_with("A delivery took 3"), "{first}");
+    assert!(
+        first.contains("µs (median; limit 50 ms); the machine alone accounts for 11"),
+        "{first}"
+    );
+    report.runs[0].judgement.thresholds.reverse();
+    assert!(
+        said(&report).starts_with("The last of 999"),
+        "{}",
+        said(&report)
+    );
+    // A floor of 9 messages has no p95, and one that is as slow is no part of it.
+    let floor = report.runs[0].floor.as_mut().unwrap();
+    floor.slowest = Some(result(Metric::DeliverySlowest, &alike(12_000_000, 9)));
+    assert!(!said(&report).contains("machine"), "{}", said(&report));
+    let floor = report.runs[0].floor.as_mut().unwrap();
+    floor.slowest = Some(result(Metric::DeliverySlowest, &alike(21_000_000, 200)));
+    let slow = "the machine alone takes as long (p95 21.0 ms)";
+    assert!(said(&report).contains(slow), "{}", said(&report));
+}
+
+#[test]
+fn of_a_baseline_the_ratio_is_the_answer_and_a_warning_stands_where_it_keeps_the_limit() {
+    let mut report = fixtures::named("pass").report().clone();
+    let told = said(&report);
+    assert!(
+        told.starts_with("With optimistic delivery a message arrives 5"),
+        "{told}"
+    );
+    assert!(
+        told.contains(
+            " times sooner than with persist-first delivery (95 % interval of these two runs "
+        ),
+        "{told}"
+    );
+    assert!(
+        told.contains(" at the median instead of 170 ms. 99."),
+        "{told}"
+    );
+    assert!(!told.contains("But "), "{told}");
+    // The same twice: no difference, and a limit that both keep.
+    let mode = report.runs[0].delivery;
+    report.runs[0] = report.runs[1].clone();
+    report.runs[0].delivery = mode;
+    let told = said(&report);
+    assert!(
+        told.contains("messages arrive alike, as far as these two runs can tell"),
+        "{told}"
+    );
+    assert!(
+        told.contains("But persist-first delivery keeps this limit too (99."),
+        "{told}"
+    );
+    assert!(
+        told.ends_with("limit 99 %): the limit does not tell the two apart."),
+        "{told}"
+    );
+}
+
+#[test]
+fn what_is_no_pass_says_so_before_any_number() {
+    for (name, first, then) in [
+        (
+            "fail",
+            "The server broke its promise: 3 deliveries lost",
+            "91.01 % of 30,003 deliveries",
+        ),
+        (
+            "inconclusive",
+            "Too little was measured to say: ",
+            "So far: 90 deliveries are too few to tell how many come within 5 ms",
+        ),
+        (
+            "invalid",
+            "The machine or the generator, not the server",
+            "Measured all the same: ",
+        ),
+    ] {
+        let told = said(fixtures::named(name).report());
+        assert!(told.starts_with(first), "{name}: {told}");
+        assert!(told.contains(then), "{name}: {told}");
+    }
+    // A limit that was missed is the answer itself.
+    let mut report = hot_channel();
+    report.verdict = Verdict::Fail;
+    let threshold = &mut report.runs[0].judgement.thresholds[1];
+    threshold.verdict = Verdict::Fail;
+    threshold.threshold = "delivery_slowest.p95 < 15ms".into();
+    let told = said(&report);
+    assert!(
+        told.starts_with("The last of 999 had it after 20.0 ms (median; p95 20.0 ms, limit 15 ms)"),
+        "{told}"
+    );
+    assert!(told.contains("A limit was missed: "), "{told}");
+}
+
+#[test]
+fn what_never_came_is_no_fast_answer() {
+    let mut report = fixtures::sick();
+    report.scenario.asks = Some("delivery.p99".into());
+    let limits = &mut report.runs[0].judgement.thresholds;
+    limits.push(judged(
+        "delivery.p99 < 5ms",
+        Verdict::Fail,
+        "4.1 ms (n = 28231, 2231 of them lost)",
+    ));
+    let told = said(&report);
+    assert!(told.contains("(median; p99 never, limit 5 ms)"), "{told}");
+}
+
+/// Every subject that a threshold can have gives a sentence, with or without samples.
+#[test]
+fn every_limit_can_ask() {
+    let mut report = fixtures::repeated(0, 1.0);
+    let limits: Vec<Judged> = Metric::ALL
+        .into_iter()
+        .flat_map(|metric| {
+            let key = metric.definition().key;
+            [
+                "p95 < 5ms",
+                "max < 5ms",
+                "mean <= 5ms",
+                "within_7ms >= 99.5%",
+                "p50 > 1us",
+            ]
+            .map(|rest| judged(&format!("{key}.{rest}"), Verdict::Pass, "?"))
+        })
+        .chain([
+            judged("lost == 0", Verdict::Pass, "0"),
+            judged("failed <= 3", Verdict::Pass, "0"),
+        ])
+        .collect();
+    for limit in limits {
+        let name = limit.threshold.clone();
+        report.runs[0].judgement.thresholds = vec![limit];
+        let told = said(&report);
+        let (first, _) = told.split_once(". Of 2,400").unwrap();
+        assert!(first.contains("limit"), "{name}: {told}");
+        assert!(
+            first.chars().next().is_some_and(|c| !c.is_lowercase()),
+            "{name}: {told}"
+        );
+    }
+}
+
+#[test]
+fn every_format_for_people_tells_the_same_headline() {
+    let hot = Document::of(&hot_channel()).unwrap();
+    let sick = Document::of(&fixtures::sick()).unwrap();
+    let all = fixtures::all().iter().map(|(_, document)| document);
+    for document in all.chain([&hot, &sick]) {
+        let report = document.report();
+        let told = said(report);
+        let rendered = |format: Format| format.render(document, Choice::default()).unwrap();
+        let plain = |text: &str| {
+            let text = text
+                .replace("&#39;", "'")
+                .replace("&#60;", "<")
+                .replace("&#62;", ">");
+            let text = text
+                .replace("</p>\n<p>", " ")
+                .replace("</p>", "")
+                .replace("\n  ", " ");
+            text.replace('\\', "")
+                .replace("&lt;", "<")
+                .replace("&gt;", ">")
+        };
+        let index = publish::index(&[report]).unwrap().text;
+        for (format, text) in [
+            ("terminal", rendered(Format::Terminal)),
+            ("Markdown", rendered(Format::Markdown)),
+            ("JUnit", rendered(Format::Junit)),
+            ("page", rendered(Format::Html)),
+            ("index", index),
+        ] {
+            assert!(plain(&text).contains(&told), "{format}: {told}");
+        }
+    }
+}
+
+/// Of what was published, the headline has the very number that stands in the table of limits.
+#[test]
+fn no_headline_is_refuted_by_its_own_table() {
+    let published = Path::new(env!("CARGO_MANIFEST_DIR")).join("../reports");
+    let mut held = 0;
+    for folder in fs::read_dir(published).unwrap().flatten() {
+        let Ok(files) = fs::read_dir(folder.path()) else {
+            continue;
+        };
+        for path in files.map(|file| file.unwrap().path()) {
+            if path.extension().is_none_or(|ending| ending != "json") {
+                continue;
+            }
+            let document = Document::read(&path).unwrap();
+            let report = document.report();
+            let limits = &report.runs.last().unwrap().judgement.thresholds;
+            let asks = report.scenario.asks.as_deref().unwrap_or("");
+            let asking = limits
+                .iter()
+                .find(|limit| limit.threshold.split(' ').next() == Some(asks));
+            let first = limits.iter().find(|limit| limit.threshold.contains('.'));
+            let measured = &asking.or(first).unwrap().measured;
+            let (number, _) = measured.split_once(" (").unwrap();
+            assert!(
+                said(report).contains(number),
+                "{}: {number} in {}",
+                path.display(),
+                said(report)
+            );
+            held += 1;
+        }
+    }
+    assert!(held > 0);
+}
