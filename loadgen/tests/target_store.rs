@@ -7,11 +7,11 @@
 
 use std::process::Command;
 
-use bson::{doc, oid::ObjectId};
+use bson::{Document, doc, oid::ObjectId};
 use loadgen::{
     dial::{Caller, Endpoint, Target},
-    rig::{RunningStore, StoreChoice, TargetError},
-    scenario::Connections,
+    rig::{Audit, RunningStore, StoreChoice, TargetError},
+    scenario::{Connections, Documents, IdType},
 };
 use mongodb::Client;
 
@@ -169,6 +169,90 @@ async fn a_given_mongodb_gets_a_database_for_the_run_unless_it_names_one() {
     drop(dropped);
     assert_eq!(databases().await, ["chat"]);
     host.stop().await.unwrap();
+}
+
+/// A database that somebody else's server fills: other collections, fields and ids.
+async fn is_looked_up_where_it_is_said_to_be(uri: &str) {
+    let database = Client::with_uri_str(uri).await.unwrap().database("theirs");
+    let uuid = bson::Uuid::new();
+    let insert = async |name: &str, document: Document| {
+        let collection = database.collection::<Document>(name);
+        collection.insert_one(document).await.unwrap();
+    };
+    insert(
+        "chats",
+        doc! { "key": uuid, "content": { "text": "run.1 a" } },
+    )
+    .await;
+    insert(
+        "chats",
+        doc! { "key": uuid, "content": { "text": "another" } },
+    )
+    .await;
+    insert("numbers", doc! { "_id": 7, "text": "run.1 b" }).await;
+    insert("numbers", doc! { "_id": 8_i64, "text": "run.1 c" }).await;
+    insert(
+        "texts",
+        doc! { "_id": "m1", "body": "run.1 d", "senderId": "u1" },
+    )
+    .await;
+    let found = async |collections: &[&str], body: &str, id: &str, id_type| {
+        let documents = Documents {
+            collections: Some(collections.iter().map(|&name| name.to_owned()).collect()),
+            body: body.to_owned(),
+            id: id.to_owned(),
+            id_type,
+        };
+        let mut found = Vec::new();
+        let audit = Audit::mongo(uri, "theirs", documents);
+        let visited = audit
+            .visit("run.1", &mut |message| {
+                found.push((message.id, message.body))
+            })
+            .await;
+        found.sort_unstable();
+        visited.map(|()| found).map_err(|error| error.to_string())
+    };
+    let is = |id: &str, body: &str| (id.to_owned(), body.to_owned());
+    assert_eq!(
+        found(&["chats"], "content.text", "key", IdType::Uuid).await,
+        Ok(vec![is(&uuid.to_string(), "run.1 a")])
+    );
+    assert_eq!(
+        found(&["numbers"], "text", "_id", IdType::Number).await,
+        Ok(vec![is("7", "run.1 b"), is("8", "run.1 c")])
+    );
+    assert_eq!(
+        found(&["texts"], "body", "_id", IdType::Text).await,
+        Ok(vec![is("m1", "run.1 d")])
+    );
+    // A name that is wrong is no loss of messages.
+    let wrong = found(&["texts", "text"], "body", "_id", IdType::Text).await;
+    let said = "there is no collection text, but ";
+    assert!(
+        wrong.as_ref().is_err_and(|line| line.contains(said)),
+        "{wrong:?}"
+    );
+    let wrong = found(&["texts"], "body", "_id", IdType::ObjectId).await;
+    let said = "texts holds what is no message, its _id is no ";
+    assert!(
+        wrong.as_ref().is_err_and(|line| line.contains(said)),
+        "{wrong:?}"
+    );
+    database.drop().await.unwrap();
+}
+
+#[test]
+fn what_another_server_stored_is_looked_up_where_it_is_said_to_be() {
+    if docker_is_there() {
+        tokio::runtime::Runtime::new().unwrap().block_on(async {
+            let store = RunningStore::start(&StoreChoice::Docker, &image(), &mut |_| {})
+                .await
+                .unwrap();
+            is_looked_up_where_it_is_said_to_be(&store.server_args()[1]).await;
+            store.stop().await.unwrap();
+        });
+    }
 }
 
 #[tokio::test]

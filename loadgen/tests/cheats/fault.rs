@@ -7,6 +7,8 @@ pub enum Fault {
     None,
     /// One delivery is never made.
     Drops,
+    /// The sender's own copy never comes.
+    WithholdsTheEcho,
     /// One delivery is made twice.
     Doubles,
     /// Two messages of one sender change places, for everybody.

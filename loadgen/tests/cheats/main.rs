@@ -201,6 +201,7 @@ macro_rules! each_is_caught_by {
 each_is_caught_by! {
     a_correct_server_passes_every_check: None => [];
     a_dropped_delivery_is_lost: Drops => [Lost];
+    a_missing_copy_of_the_senders_is_no_loss_to_others: WithholdsTheEcho => [EchoMissing];
     a_doubled_delivery_is_a_duplicate: Doubles => [Duplicated];
     two_of_a_senders_messages_swapped_are_reordered: SwapsOfOneSender => [Reordered];
     a_swap_for_one_member_is_a_disagreement: SwapsForOneMember => [OrderDisagrees];

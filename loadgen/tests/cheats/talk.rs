@@ -227,6 +227,7 @@ impl Message {
         for &member in &self.members {
             let times = match self.fault {
                 Fault::Drops if self.hit && member == self.other => 0,
+                Fault::WithholdsTheEcho if self.hit && member == self.from => 0,
                 Fault::Doubles if self.hit && member == self.other => 2,
                 _ => 1,
             };
