@@ -159,7 +159,7 @@ fn the_schema_refuses_what_the_program_refuses() {
         ("[[phases]]", "[thresholds]\nlost = \"0\"\n[[phases]]"),
         (
             "[[phases]]",
-            "[connections]\ntoken = { secret = \"s\", file = \"f\" }\n[[phases]]",
+            "[connections]\ntoken = { secret = \"s\", template = \"{id}\" }\n[[phases]]",
         ),
         (
             "[[phases]]",
@@ -191,6 +191,15 @@ fn the_schema_refuses_what_the_program_refuses() {
     schema
         .accepts("include = [\"base.toml\"]\n[population]\nrooms = 3\n")
         .unwrap();
+    // Nor how many users there are where a file says who.
+    let unsaid = whole.replacen("users = 10\n", "", 1);
+    for file in [
+        unsaid.replacen("rooms = 5", "rooms = { file = \"r.csv\" }", 1),
+        unsaid.replacen("rooms = 5", "channels = { file = \"c.csv\" }", 1),
+        format!("{unsaid}[connections]\ntoken = {{ file = \"u.csv\", secret = \"s\" }}\n"),
+    ] {
+        schema.accepts(&file).unwrap();
+    }
 }
 
 /// The TOML examples of docs/SCENARIOS.md.
@@ -222,6 +231,13 @@ fn every_example_of_the_page_can_be_run() {
         .map(|user| format!("user-{user},token-{user}\n"))
         .collect();
     write("users.csv", &users.concat());
+    let people = (0..1000).map(|user| format!("user-{user},{user}\n"));
+    write(
+        "people.csv",
+        &format!("id,pin\n{}", people.collect::<String>()),
+    );
+    write("rooms.csv", "room,user_a,user_b\nr1,user-0,user-1\n");
+    write("channels.csv", "channel,user\nc1,user-0\nc1,user-2\n");
     write("lines.txt", "Hello!\nHow are you?\n");
     let schema = Schema::new();
     let examples = examples();

@@ -17,7 +17,7 @@ pub use self::{
 };
 use crate::{
     model::{Nanos, nanos},
-    scenario::{Load, Scenario, Token},
+    scenario::{Load, Scenario},
 };
 
 /// Users, conversations, every send with its intended time, and everybody who comes or goes.
@@ -240,15 +240,9 @@ impl Plan {
 
 fn users(scenario: &Scenario, ids: &mut ChaCha8Rng) -> Vec<String> {
     let count = scenario.population.users as usize;
-    match &scenario.connections.token {
-        Token::Known(known) => known
-            .iter()
-            .take(count)
-            .map(|user| user.id.clone())
-            .collect(),
-        Token::UserId | Token::Template(_) | Token::Signed(_) => {
-            (0..count).map(|_| object_id(ids)).collect()
-        }
+    match &*scenario.connections.known {
+        [] => (0..count).map(|_| object_id(ids)).collect(),
+        known => known.iter().map(|user| user.id.clone()).collect(),
     }
 }
 

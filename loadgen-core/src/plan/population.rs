@@ -14,7 +14,7 @@ use crate::{
 pub struct Conversation {
     /// Which events it speaks.
     pub kind: Kind,
-    /// The conversation's id: 24 hexadecimal digits, as MongoDB's are.
+    /// The conversation's id: 24 hexadecimal digits, as MongoDB's are, or that of one that the server has already.
     pub id: String,
     /// Indices of users.
     pub members: Vec<u32>,
@@ -65,14 +65,19 @@ pub(super) fn conversations(
             conversations.push((Kind::Channel, members));
         }
     }
-    conversations
+    let existing = population.existing.iter().map(|existing| Conversation {
+        kind: existing.kind,
+        id: existing.id.clone(),
+        members: existing.members.clone(),
+    });
+    let drawn = conversations
         .into_iter()
         .map(|(kind, members)| Conversation {
             kind,
             id: object_id(ids),
             members,
-        })
-        .collect()
+        });
+    existing.chain(drawn).collect()
 }
 
 /// Members of the channel of a rank, counted from 1.

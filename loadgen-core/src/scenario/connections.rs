@@ -1,6 +1,6 @@
 //! How users connect, and the tokens that say who they are.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,8 @@ pub struct Connections {
     pub transport: Transport,
     /// Where their tokens come from.
     pub token: Token,
+    /// The users, where files say who there is: as many as the population has. Empty: they are drawn.
+    pub known: Arc<[KnownUser]>,
     /// Where on its host the server listens; `None`: at `/socket.io/`.
     pub path: Option<Template>,
     /// What is added to the query of each request.
@@ -58,18 +60,18 @@ pub enum Token {
     UserId,
     /// A text in which `{id}` stands for the user's id and `{index}` for its number.
     Template(Template),
-    /// Users that the server knows already, from a file: as many as the population has, or more.
-    Known(Vec<KnownUser>),
+    /// As the users' file has it: [`KnownUser::token`].
+    Listed,
     /// A JSON Web Token, HS256, with the user's id in the claim `id`, signed with this secret.
     Signed(String),
 }
 
 /// A user that the server knows already.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KnownUser {
     /// The id under which the server knows the user.
     pub id: String,
-    /// What the user shows when it logs in.
+    /// What the user shows when it logs in, where the file says so; else empty.
     pub token: String,
     /// What the file says of the user beside that, by column.
     pub columns: BTreeMap<String, String>,

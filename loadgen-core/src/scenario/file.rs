@@ -12,7 +12,7 @@ use super::{
     Arrivals, Behaviour, Burst, ChannelSize, IdType, Spike, Transport,
     event_map::FileEvents,
     units::{Often, Range, Rate, Share, Span},
-    written::{Condition, Placed, Sizes},
+    written::{Channels, Condition, Placed, Rooms, Sizes},
 };
 use crate::model::{Count, Delivery, Dialect, Metric};
 
@@ -58,7 +58,7 @@ pub(super) struct File {
     #[serde(default)]
     pub server: FileServer,
     /// Who is there and where they talk.
-    pub population: FilePopulation,
+    pub population: Placed<FilePopulation>,
     /// How users connect, and who they say they are.
     #[serde(default)]
     pub connections: FileConnections,
@@ -139,14 +139,13 @@ pub(super) struct FileStore {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct FilePopulation {
-    /// How many users.
+    /// How many users; may be left out where a file says who there is: all that it has.
     #[schemars(range(min = 2))]
-    pub users: Placed<u32>,
-    /// How many rooms of two. More than half the users put users into several of them.
-    pub rooms: Option<Placed<u32>>,
-    /// Groups of channels.
-    #[serde(default)]
-    pub channels: Vec<FileChannels>,
+    pub users: Option<Placed<u32>>,
+    /// How many rooms of two, or the file of those that there are. More than half the users put users into several of them.
+    pub rooms: Option<Placed<Rooms>>,
+    /// Groups of channels, or the file of those that there are.
+    pub channels: Option<Placed<Channels>>,
     /// The share of users who never send, as in "90%"; default "0%".
     pub silent: Option<Placed<Share>>,
     /// The share of users who are connected before the first phase; default "100%". The others come by `connects`.
@@ -158,7 +157,7 @@ pub(super) struct FilePopulation {
 }
 
 /// Channels whose sizes follow one rule.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct FileChannels {
     /// How many channels.
@@ -251,14 +250,14 @@ impl JsonSchema for FileAuth {
     }
 }
 
-/// Where a user's token comes from: one of the three.
+/// Where a user's token comes from: a template, a secret or a file of users, or one of the two for the users of a file.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(extend("minProperties" = 1, "maxProperties" = 1))]
+#[schemars(extend("minProperties" = 1, "maxProperties" = 2, "not" = { "required": ["template", "secret"] }))]
 pub(super) struct FileToken {
-    /// A text in which {id} stands for the user's id and {index} for its number.
+    /// A text in which {id} stands for the user's id, {index} for its number and a column of the users' file for what it says.
     pub template: Option<Placed<String>>,
-    /// A file of users that the server knows, CSV of `id,token` and, below a header row, of further columns; relative to this file.
+    /// A file of users that the server knows, CSV of `id,token` (of `id` beside `template` or `secret`) and, below a header row, of further columns; relative to this file.
     pub file: Option<Placed<String>>,
     /// The secret that signs JSON Web Tokens (HS256) with the user's id in the claim `id`.
     pub secret: Option<Placed<String>>,

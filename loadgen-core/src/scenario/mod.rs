@@ -39,7 +39,7 @@ pub use self::{
     error::{Located, ScenarioError},
     message::{Messages, Sizes},
     phase::{Arrivals, Behaviour, Burst, Churn, Load, Open, Phase, Spike},
-    population::{ChannelGroup, ChannelSize, Population, Zipf},
+    population::{ChannelGroup, ChannelSize, Existing, Population, Zipf},
     rate::{Segment, expected, segments},
     schema::schema,
     template::{Filling, Pattern, Template},

@@ -4,15 +4,18 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Rate;
+use crate::model::Kind;
 
 /// Who is connected and where they talk.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Population {
     /// Users, connected or not.
     pub users: u32,
-    /// Rooms of two. More rooms than half the users put users into several of them.
+    /// Rooms and channels that the server has already, from files.
+    pub existing: Vec<Existing>,
+    /// Rooms of two that are drawn. More rooms than half the users put users into several of them.
     pub rooms: u32,
-    /// Groups of channels, each with a size of its own.
+    /// Groups of channels that are drawn, each with a size of its own.
     pub channels: Vec<ChannelGroup>,
     /// The share of users who never send: they listen.
     pub silent: f64,
@@ -22,6 +25,28 @@ pub struct Population {
     pub joined: f64,
     /// New connections per second before the first phase; `None`: as fast as they are accepted.
     pub connect_rate: Option<Rate>,
+}
+
+impl Population {
+    /// Whether there is a conversation of this kind, drawn or from a file.
+    pub fn has(&self, kind: Kind) -> bool {
+        let drawn = match kind {
+            Kind::Room => self.rooms > 0,
+            Kind::Channel => self.channels.iter().any(|group| group.count > 0),
+        };
+        drawn || self.existing.iter().any(|existing| existing.kind == kind)
+    }
+}
+
+/// A room or a channel that the server has already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Existing {
+    /// Room of two or channel.
+    pub kind: Kind,
+    /// The id under which the server knows it.
+    pub id: String,
+    /// Its members, as indices of users, ascending; two or more, a room two.
+    pub members: Vec<u32>,
 }
 
 /// Channels whose sizes follow one rule.

@@ -12,6 +12,14 @@ const VARIABLE: &str = r"^\$\{[A-Za-z0-9_-]+\}$";
 /// Keys of a file that are read before variables are known.
 const BEFORE_VARIABLES: [&str; 3] = ["version", "include", "variables"];
 
+/// Keys of which one says who there is, and whether a table says it and nothing else does.
+const SAYS_WHO_THERE_IS: [(&[&str], bool); 4] = [
+    (&["population", "users"], false),
+    (&["population", "rooms"], true),
+    (&["population", "channels"], true),
+    (&["connections", "token", "file"], false),
+];
+
 /// The JSON Schema (draft 7) of a scenario file.
 pub fn schema() -> Value {
     let mut generator = SchemaSettings::draft07()
@@ -31,8 +39,23 @@ pub fn schema() -> Value {
     let mut schema = schema.to_value();
     let required = take_required(&mut schema);
     // What an including file leaves out, the included one can give.
-    schema["anyOf"] = json!([{ "required": ["include"] }, required]);
+    schema["anyOf"] = json!([
+        { "required": ["include"] },
+        { "allOf": [required, { "anyOf": SAYS_WHO_THERE_IS.map(somewhere) }] },
+    ]);
     schema
+}
+
+/// A file that has this key, and as a table where that is asked for.
+fn somewhere((path, as_table): (&[&str], bool)) -> Value {
+    let value = match as_table {
+        true => json!({ "type": "object" }),
+        false => json!({}),
+    };
+    path.iter().rev().fold(
+        value,
+        |inside, key| json!({ "required": [key], "properties": { *key: inside } }),
+    )
 }
 
 /// TOML has no null, and formats like `uint32` are no standard's.

@@ -10,6 +10,7 @@ use serde::{
 use toml::Spanned;
 
 use super::{
+    file::FileChannels,
     population::{ChannelSize, Zipf},
     units::{Range, Size, Span},
 };
@@ -112,7 +113,7 @@ macro_rules! deserialize_forms {
     )*};
 }
 
-deserialize_forms!(ChannelSize, Sizes, Condition);
+deserialize_forms!(ChannelSize, Rooms, Channels, Sizes, Condition);
 
 impl<'de> Forms<'de> for ChannelSize {
     const EXPECTED: &'static str =
@@ -133,6 +134,65 @@ impl<'de> Forms<'de> for ChannelSize {
 
     fn table<A: MapAccess<'de>>(table: A) -> Result<Self, A::Error> {
         Zipf::deserialize(MapAccessDeserializer::new(table)).map(ChannelSize::Zipf)
+    }
+}
+
+/// Rooms of two: how many are drawn, or the file of those that there are.
+#[derive(Debug, Clone, JsonSchema)]
+#[schemars(untagged)]
+pub(super) enum Rooms {
+    Drawn(u32),
+    Listed(Listed),
+}
+
+/// Channels: groups of those that are drawn, or the file of those that there are.
+#[derive(Debug, JsonSchema)]
+#[schemars(untagged)]
+pub(super) enum Channels {
+    Drawn(Vec<FileChannels>),
+    Listed(Listed),
+}
+
+/// Conversations that the server has already.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Listed {
+    /// CSV: a conversation's id and its users, one or more in a line; relative to this file.
+    pub file: Placed<String>,
+}
+
+impl<'de> Forms<'de> for Rooms {
+    const EXPECTED: &'static str =
+        "a number of rooms, or { file = \"rooms.csv\" }: a room's id and its two users in a line";
+
+    fn number(number: u64) -> Result<Self, Cow<'static, str>> {
+        u32::try_from(number)
+            .map(Rooms::Drawn)
+            .map_err(|_| format!("{number} rooms are too many").into())
+    }
+
+    fn text(text: &str) -> Result<Self, Cow<'static, str>> {
+        Err(format!("{text:?}: expected {}", Self::EXPECTED).into())
+    }
+
+    fn table<A: MapAccess<'de>>(table: A) -> Result<Self, A::Error> {
+        Listed::deserialize(MapAccessDeserializer::new(table)).map(Rooms::Listed)
+    }
+}
+
+impl<'de> Forms<'de> for Channels {
+    const EXPECTED: &'static str = "groups of channels, as in [{ count = 1, members = 10 }], or { file = \"channels.csv\" }: a channel's id and a user in a line";
+
+    fn text(text: &str) -> Result<Self, Cow<'static, str>> {
+        Err(format!("{text:?}: expected {}", Self::EXPECTED).into())
+    }
+
+    fn table<A: MapAccess<'de>>(table: A) -> Result<Self, A::Error> {
+        Listed::deserialize(MapAccessDeserializer::new(table)).map(Channels::Listed)
+    }
+
+    fn list<A: SeqAccess<'de>>(list: A) -> Result<Self, A::Error> {
+        Vec::deserialize(SeqAccessDeserializer::new(list)).map(Channels::Drawn)
     }
 }
 

@@ -92,7 +92,7 @@ fn users(scenario: &Scenario) -> String {
     let token = match &connections.token {
         Token::UserId => "",
         Token::Template(_) => ", tokens from a template",
-        Token::Known(_) => ", tokens from a file",
+        Token::Listed => ", tokens from a file",
         Token::Signed(_) => ", tokens signed with a secret",
     };
     format!("{users}{parts}; {transport}{token}")

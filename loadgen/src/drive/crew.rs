@@ -92,7 +92,7 @@ impl Crew {
             endpoint: task.endpoint.clone(),
             vocabulary: Arc::new(task.vocabulary.clone()),
             promises: task.promises,
-            tokens: Arc::new(Tokens::new(&connections.token)),
+            tokens: Arc::new(Tokens::new(connections)),
             text: task.scenario.messages.text.clone(),
             layout: Arc::new(Layout::of(task.scenario)),
             connect_rate: connect_rate.map(|rate| rate.0 / workers as f64),

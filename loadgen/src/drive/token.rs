@@ -8,11 +8,14 @@ use server::auth::jwt;
 use crate::{
     dial::{Caller, Jar, Target},
     plan::Plan,
-    scenario::{Filling, Token},
+    scenario::{Connections, Filling, KnownUser, Token},
 };
 
 /// Tokens of all users.
-pub struct Tokens(Token);
+pub struct Tokens {
+    token: Token,
+    known: Arc<[KnownUser]>,
+}
 
 #[derive(Serialize)]
 struct Claims<'a> {
@@ -21,22 +24,33 @@ struct Claims<'a> {
 
 impl Tokens {
     /// As a scenario has them.
-    pub fn new(token: &Token) -> Self {
-        Self(token.clone())
+    pub fn new(connections: &Connections) -> Self {
+        Self {
+            token: connections.token.clone(),
+            known: Arc::clone(&connections.known),
+        }
+    }
+
+    /// What files say of a user, where they say who there is.
+    fn known(&self, user: u32) -> Option<&KnownUser> {
+        self.known.get(user as usize)
     }
 
     /// The token of a user.
     pub fn of(&self, plan: &Plan, user: u32) -> String {
         let id = plan.users[user as usize].as_str();
-        match &self.0 {
+        match &self.token {
             Token::UserId => id.to_owned(),
             Token::Template(text) => text.fill(&Filling {
                 id,
                 index: user,
                 token: "",
-                columns: None,
+                columns: self.known(user).map(|known| &known.columns),
             }),
-            Token::Known(users) => users[user as usize].token.clone(),
+            Token::Listed => self
+                .known(user)
+                .map(|known| known.token.clone())
+                .unwrap_or_default(),
             // Serializing a text can't fail.
             Token::Signed(secret) => {
                 jwt::sign(&Claims { id }, secret.as_bytes()).unwrap_or_default()
@@ -50,10 +64,7 @@ impl Tokens {
             id: plan.users[user as usize].as_str(),
             index: user,
             token,
-            columns: match &self.0 {
-                Token::Known(users) => Some(&users[user as usize].columns),
-                _ => None,
-            },
+            columns: self.known(user).map(|known| &known.columns),
         }
     }
 
@@ -69,10 +80,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::{
-        dial::Trust,
-        scenario::{Connections, Scenario},
-    };
+    use crate::{dial::Trust, scenario::Scenario};
 
     fn scenario(more: &str) -> Scenario {
         let text = format!(
@@ -94,10 +102,10 @@ mod tests {
     fn a_template_names_the_user() {
         let plan = plan();
         let template = "[connections]\ntoken = { template = \"{index}:{id}\" }";
-        let tokens = Tokens::new(&connections(template).token);
+        let tokens = Tokens::new(&connections(template));
         assert_eq!(tokens.of(&plan, 1), format!("1:{}", plan.users[1]));
-        let plain = Tokens::new(&Token::UserId);
         let none = Connections::default();
+        let plain = Tokens::new(&none);
         let target = Target::started_here("http://127.0.0.1:1", &none).unwrap();
         assert_eq!(
             plain.caller(&plan, 0, &target, Arc::default()).auth,
@@ -118,7 +126,7 @@ mod tests {
         let target = Target::new(url, &connections, None, &Trust::default()).unwrap();
         let jar = Arc::new(Jar::default());
         jar.keep("sticky=1; Path=/");
-        let caller = Tokens::new(&connections.token).caller(&plan, 1, &target, jar);
+        let caller = Tokens::new(&connections).caller(&plan, 1, &target, jar);
         assert_eq!(
             caller.engine_io("websocket", "&sid=x"),
             "/1/%C3%A9/socket.io/?EIO=4&transport=websocket&from=url&token=t%261&v=2&sid=x"
@@ -139,7 +147,8 @@ mod tests {
     #[test]
     fn a_signed_token_has_the_users_id_and_is_verified_with_the_secret() {
         let plan = plan();
-        let token = Tokens::new(&Token::Signed("hush".into())).of(&plan, 0);
+        let signed = "[connections]\ntoken = { secret = \"hush\" }";
+        let token = Tokens::new(&connections(signed)).of(&plan, 0);
         let id = |secret: &[u8]| {
             jwt::verify(&token, secret, jwt::now()).map(|claims| claims.get::<String>("id"))
         };

@@ -79,7 +79,7 @@ pub(super) fn running<'a>(
 ) -> Vec<Arm<'a>> {
     let connections = &scenario.connections;
     // Where a server or what stands before it lets users in alone, the first of them asks.
-    let asker = Tokens::new(&connections.token).caller(plan, 0, target, Arc::default());
+    let asker = Tokens::new(connections).caller(plan, 0, target, Arc::default());
     let audit = options.audit.clone();
     let documents = scenario.documents.clone();
     let running = Running::new(

@@ -1,10 +1,10 @@
 //! Checks of how users connect: the transport, the token, and where in a request what stands.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range as ByteRange};
 
 use super::Checker;
 use crate::scenario::{
-    Connections, Located, Pattern, Template, Token,
+    Connections, KnownUser, Located, Pattern, Template, Token,
     file::{FileAuth, FileConnections, FileText, FileToken},
     template::Known,
     written::Placed,
@@ -22,24 +22,28 @@ const OWN_HEADERS: [&str; 6] = [
     "upgrade",
 ];
 
+/// Users as a file has them, and where the file is named.
+pub(super) struct Listing {
+    pub(super) users: Vec<KnownUser>,
+    pub(super) span: ByteRange<usize>,
+}
+
+/// Who users say they are.
+#[derive(Default)]
+pub(super) struct Identity {
+    pub(super) token: Token,
+    /// `None`: no file of users says who there is.
+    pub(super) known: Option<Listing>,
+}
+
 impl Checker<'_> {
     pub(super) fn connections(
         &mut self,
         file: FileConnections,
-        users: u32,
-        own_events: bool,
+        token: Token,
+        users: Vec<KnownUser>,
     ) -> Result<Connections, Located> {
-        let token = match file.token {
-            None => Token::UserId,
-            Some(token) => self.token(token, users, own_events)?,
-        };
-        let columns: Vec<String> = match &token {
-            Token::Known(known) => known
-                .first()
-                .map(|user| user.columns.keys().cloned().collect())
-                .unwrap_or_default(),
-            _ => Vec::new(),
-        };
+        let columns = columns(&users);
         let known = Known {
             token: true,
             columns: &columns,
@@ -51,6 +55,7 @@ impl Checker<'_> {
             headers: self.headers(file.headers, known)?,
             auth: file.auth.map(|auth| self.auth(&auth, known)).transpose()?,
             token,
+            known: users.into(),
         })
     }
 
@@ -120,50 +125,57 @@ impl Checker<'_> {
         Pattern::parse(object, known).map_err(|message| self.wrong(&auth.span, message))
     }
 
-    fn token(
+    /// Who the users are, as far as a file says it, and where their tokens come from.
+    pub(super) fn identity(
         &mut self,
-        token: Placed<FileToken>,
-        users: u32,
+        token: Option<Placed<FileToken>>,
         own_events: bool,
-    ) -> Result<Token, Located> {
-        match token.value {
-            FileToken {
-                template: Some(template),
-                file: None,
-                secret: None,
-            } => self
-                .token_template(&template, own_events)
-                .map(Token::Template),
-            FileToken {
-                template: None,
-                file: Some(file),
-                secret: None,
-            } => self.known_users(&file, users).map(Token::Known),
-            FileToken {
-                template: None,
-                file: None,
-                secret: Some(secret),
-            } if !secret.value.is_empty() => Ok(Token::Signed(secret.value)),
-            FileToken {
-                template: None,
-                file: None,
-                secret: Some(secret),
-            } => Err(self.wrong(&secret.span, "a secret is not empty")),
-            _ => Err(self.wrong(
-                &token.span,
-                "a token comes from one of `template`, `file` and `secret`",
-            )),
+    ) -> Result<Identity, Located> {
+        let Some(Placed { value: token, span }) = token else {
+            return Ok(Identity::default());
+        };
+        let FileToken {
+            template,
+            file,
+            secret,
+        } = token;
+        if template.is_some() == secret.is_some() && (template.is_some() || file.is_none()) {
+            let what = "a token comes from one of `template`, `file` and `secret`, or from one of the others for the users of `file`";
+            return Err(self.wrong(&span, what));
         }
+        let with_tokens = template.is_none() && secret.is_none();
+        let known = match file {
+            None => None,
+            Some(file) => Some(Listing {
+                users: self.known_users(&file, with_tokens)?,
+                span: file.span,
+            }),
+        };
+        let columns = known.as_ref().map(|known| columns(&known.users));
+        let token = match (template, secret) {
+            (Some(template), _) => {
+                let columns = columns.unwrap_or_default();
+                Token::Template(self.token_template(&template, &columns, own_events)?)
+            }
+            (None, Some(secret)) => {
+                let empty = "a secret is not empty";
+                self.demand(!secret.value.is_empty(), &secret.span, empty)?;
+                Token::Signed(secret.value)
+            }
+            (None, None) => Token::Listed,
+        };
+        Ok(Identity { token, known })
     }
 
     fn token_template(
         &self,
         template: &Placed<String>,
+        columns: &[String],
         own_events: bool,
     ) -> Result<Template, Located> {
         let known = Known {
             token: false,
-            columns: &[],
+            columns,
         };
         let wrong = |message: String| self.wrong(&template.span, message);
         let parsed = Template::parse(&template.value, known).map_err(wrong)?;
@@ -176,6 +188,12 @@ impl Checker<'_> {
         }
         Ok(parsed)
     }
+}
+
+/// The columns that a users' file has beside `id` and `token`.
+fn columns(users: &[KnownUser]) -> Vec<String> {
+    let first = users.first();
+    first.map_or_else(Vec::new, |user| user.columns.keys().cloned().collect())
 }
 
 /// Whether a text can be the path of a server on its host.

@@ -2,7 +2,7 @@
 
 use super::Checker;
 use crate::{
-    model::{Answers, Names, Vocabulary},
+    model::{Answers, Kind, Names, Vocabulary},
     scenario::{
         Located, Population,
         event_map::{FileAnswers, FileEvents, FileNames},
@@ -52,10 +52,9 @@ impl Checker<'_> {
         population: &Population,
     ) -> Result<(), Located> {
         let FileEvents { room, channel, .. } = &events.value;
-        let channels = population.channels.iter().any(|group| group.count > 0);
         let kinds = [
-            ("room", population.rooms > 0, room.is_some()),
-            ("channel", channels, channel.is_some()),
+            ("room", population.has(Kind::Room), room.is_some()),
+            ("channel", population.has(Kind::Channel), channel.is_some()),
         ];
         kinds.into_iter().try_for_each(|(kind, has, there)| {
             self.demand(

@@ -1,10 +1,12 @@
 //! The checks that turn what a file says into a [`Scenario`] that can be run, each mistake shown in place.
 
 pub(super) mod connections;
+mod conversations;
 mod events;
 mod messages;
 mod phases;
 mod population;
+mod rows;
 mod shapes;
 mod store;
 mod thresholds;
@@ -36,17 +38,19 @@ pub(super) fn check(
         data: Vec::new(),
     };
     let name = checker.name(file.name)?;
-    let joined = file.population.joined.as_ref();
+    let joined = file.population.value.joined.as_ref();
     let joined = joined.map(|joined| joined.span.clone());
-    let population = checker.population(file.population)?;
+    let mut connections = file.connections;
+    let own_events = file.server.events.is_some();
+    let identity = checker.identity(connections.token.take(), own_events)?;
+    let (population, known) = checker.population(file.population, identity.known)?;
     let server = checker.server(file.server, &population)?;
     let vocabulary = server
         .events
         .clone()
         .unwrap_or_else(|| Vocabulary::of(server.dialect));
     checker.can_join_later(joined.as_ref(), &population, &vocabulary)?;
-    let connections =
-        checker.connections(file.connections, population.users, server.events.is_some())?;
+    let connections = checker.connections(connections, identity.token, known)?;
     let messages = checker.messages(file.messages)?;
     let phases = checker.phases(file.phases, &population, &vocabulary)?;
     let thresholds = checker.thresholds(file.thresholds, &vocabulary)?;

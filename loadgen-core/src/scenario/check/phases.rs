@@ -4,7 +4,7 @@ use std::{ops::Range as ByteRange, time::Duration};
 
 use super::Checker;
 use crate::{
-    model::{Names, Vocabulary},
+    model::{Kind, Names, Vocabulary},
     scenario::{
         Burst, Churn, Load, Located, Often, Open, Phase, Population, Spike, expected,
         file::FilePhase, written::Placed,
@@ -287,11 +287,10 @@ fn without(
     vocabulary: &Vocabulary,
     has_it: impl Fn(&Names) -> bool,
 ) -> Option<&'static str> {
-    let channels = population.channels.iter().any(|group| group.count > 0);
-    [
-        ("room", population.rooms > 0, &vocabulary.room),
-        ("channel", channels, &vocabulary.channel),
-    ]
-    .into_iter()
-    .find_map(|(kind, has, names)| (has && !has_it(names)).then_some(kind))
+    [("room", Kind::Room), ("channel", Kind::Channel)]
+        .into_iter()
+        .find_map(|(name, kind)| {
+            let lacks = population.has(kind) && !has_it(vocabulary.names(kind));
+            lacks.then_some(name)
+        })
 }

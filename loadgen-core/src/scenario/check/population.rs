@@ -1,33 +1,57 @@
 //! Checks of who is there: enough people for every room and channel, and somebody who talks.
 
-use super::Checker;
-use crate::scenario::{
-    ChannelGroup, ChannelSize, Located, Population, Share, Zipf,
-    file::{FileChannels, FilePopulation},
-    written::Placed,
+use super::{Checker, connections::Listing, conversations::Roll};
+use crate::{
+    model::Kind,
+    scenario::{
+        ChannelGroup, ChannelSize, Existing, KnownUser, Located, Population, Share, Zipf,
+        file::{FileChannels, FilePopulation},
+        written::{Channels, Placed, Rooms},
+    },
 };
 
 impl Checker<'_> {
-    pub(super) fn population(&self, file: FilePopulation) -> Result<Population, Located> {
-        let users = file.users.value;
-        let too_few = "at least 2 users: a delivery needs a sender and a recipient";
-        self.demand(users >= 2, &file.users.span, too_few)?;
-        let rooms = file.rooms.as_ref().map_or(0, |rooms| rooms.value);
-        let pairs = u64::from(users) * u64::from(users - 1) / 2;
-        if let Some(Placed { value, span }) = &file.rooms {
-            let too_many = format!("{users} users make at most {pairs} different rooms of two");
-            self.demand(u64::from(*value) <= pairs, span, too_many)?;
+    /// Who is there and where they talk; and the users by name, where files say who there is.
+    pub(super) fn population(
+        &mut self,
+        file: Placed<FilePopulation>,
+        listing: Option<Listing>,
+    ) -> Result<(Population, Vec<KnownUser>), Located> {
+        let Placed { value: file, span } = file;
+        let roll = self.roll(&file, listing)?;
+        let (existing, roll) = self.existing_ones(&file, roll)?;
+        let users = match &file.users {
+            Some(users) => users.clone(),
+            // Nobody is named where all are drawn.
+            None if roll.users.is_empty() => {
+                let what = "missing field `users`: how many there are, or files that say who (`token = { file = … }`, `rooms = { file = … }`)";
+                return Err(self.wrong(&span, what));
+            }
+            None => Placed {
+                value: roll.users.len() as u32,
+                span: span.clone(),
+            },
+        };
+        if !roll.users.is_empty() && roll.users.len() != users.value as usize {
+            return Err(self.wrong(
+                &users.span,
+                format!(
+                    "the files of rooms and channels name {} users, and `users` says {}: leave `users` out",
+                    roll.users.len(),
+                    users.value
+                ),
+            ));
         }
-        let channels = file
-            .channels
-            .into_iter()
-            .map(|group| self.channel_group(group, users))
-            .collect::<Result<Vec<_>, _>>()?;
-        self.demand(
-            rooms > 0 || channels.iter().any(|group| group.count > 0),
-            &file.users.span,
-            "nobody can talk: add `rooms = 1` or more, or `channels = [{ count = 1, members = 10 }]`",
-        )?;
+        let too_few = "at least 2 users: a delivery needs a sender and a recipient";
+        self.demand(users.value >= 2, &users.span, too_few)?;
+        let rooms = self.drawn_rooms(&file, users.value)?;
+        let channels = match file.channels.map(|channels| channels.value) {
+            None | Some(Channels::Listed(_)) => Vec::new(),
+            Some(Channels::Drawn(groups)) => groups
+                .into_iter()
+                .map(|group| self.channel_group(group, users.value))
+                .collect::<Result<_, _>>()?,
+        };
         if let Some(Placed { value, span }) = &file.connect_rate {
             let never = "nobody would ever connect: more than \"0/s\"";
             self.demand(value.0 != 0.0, span, never)?;
@@ -35,15 +59,74 @@ impl Checker<'_> {
         let share = |share: &Option<Placed<Share>>, default: f64| {
             share.as_ref().map_or(default, |share| share.value.0)
         };
-        Ok(Population {
-            users,
+        let population = Population {
+            users: users.value,
+            existing,
             rooms,
             channels,
             silent: self.silent(&file.silent)?.unwrap_or(0.0),
             connected: share(&file.connected, 1.0),
             joined: share(&file.joined, 1.0),
             connect_rate: file.connect_rate.map(|rate| rate.value),
-        })
+        };
+        self.demand(
+            population.has(Kind::Room) || population.has(Kind::Channel),
+            &users.span,
+            "nobody can talk: add `rooms = 1` or more, or `channels = [{ count = 1, members = 10 }]`",
+        )?;
+        Ok((population, roll.users))
+    }
+
+    /// Who can be a member of what a file says: of the users' file as many as the population has.
+    fn roll(&self, file: &FilePopulation, listing: Option<Listing>) -> Result<Roll, Located> {
+        let Some(mut listing) = listing else {
+            return Ok(Roll::of(None));
+        };
+        let there = listing.users.len();
+        if let Some(users) = &file.users {
+            self.demand(
+                there >= users.value as usize,
+                &listing.span,
+                format!(
+                    "the file has {there} users, and the population {}",
+                    users.value
+                ),
+            )?;
+            listing.users.truncate(users.value as usize);
+        }
+        self.demand(there > 0, &listing.span, "the file has no user")?;
+        Ok(Roll::of(Some(listing.users)))
+    }
+
+    /// Rooms and channels that are there already, and who is named with them.
+    fn existing_ones(
+        &mut self,
+        file: &FilePopulation,
+        mut roll: Roll,
+    ) -> Result<(Vec<Existing>, Roll), Located> {
+        let mut existing = Vec::new();
+        if let Some(Rooms::Listed(listed)) = file.rooms.as_ref().map(|rooms| &rooms.value) {
+            existing.extend(self.existing(Kind::Room, listed, &mut roll)?);
+        }
+        let channels = file.channels.as_ref();
+        if let Some(Channels::Listed(listed)) = channels.map(|channels| &channels.value) {
+            existing.extend(self.existing(Kind::Channel, listed, &mut roll)?);
+        }
+        Ok((existing, roll))
+    }
+
+    fn drawn_rooms(&self, file: &FilePopulation, users: u32) -> Result<u32, Located> {
+        let Some(Placed {
+            value: Rooms::Drawn(rooms),
+            span,
+        }) = &file.rooms
+        else {
+            return Ok(0);
+        };
+        let pairs = u64::from(users) * u64::from(users - 1) / 2;
+        let too_many = format!("{users} users make at most {pairs} different rooms of two");
+        self.demand(u64::from(*rooms) <= pairs, span, too_many)?;
+        Ok(*rooms)
     }
 
     /// A share of silent users that leaves somebody to talk.

@@ -30,13 +30,11 @@ fn users_and_bodies_come_from_files_beside_the_one_that_names_them() {
         token: token.to_owned(),
         columns: BTreeMap::new(),
     };
+    assert_eq!(scenario.connections.token, Token::Listed);
+    // As many as the population has.
     assert_eq!(
-        scenario.connections.token,
-        Token::Known(vec![
-            known("ann", "t1"),
-            known("bob", "t2,x"),
-            known("cid", "t3")
-        ])
+        *scenario.connections.known,
+        [known("ann", "t1"), known("bob", "t2,x")]
     );
     let lines = ["Hello!", "  How are you?  ", "最後"].map(str::to_owned);
     assert_eq!(scenario.messages.text, BodyText::Lines(lines.into()));
@@ -93,9 +91,7 @@ fn a_users_file_is_csv_with_further_columns_below_a_header_row() {
     };
     let csv = "\u{feff}workspace,token,id\r\n\"w,1\",\"say \"\"hi\"\"\",ann\r\n w2 , t2 ,bob\r\n";
     let scenario = read(csv).unwrap();
-    let Token::Known(users) = &scenario.connections.token else {
-        panic!("{:?}", scenario.connections.token);
-    };
+    let users = &scenario.connections.known;
     assert_eq!(
         (users[0].id.as_str(), users[0].token.as_str()),
         ("ann", "say \"hi\"")

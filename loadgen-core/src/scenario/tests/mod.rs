@@ -1,6 +1,7 @@
 //! Tests of the format; what all of them use is here.
 
 mod events;
+mod existing;
 mod files;
 mod keys;
 mod mistakes;

@@ -71,7 +71,7 @@ pub async fn probe(
     let url = target.shown();
     let caller = match scenario {
         Some(scenario) => {
-            let tokens = Tokens::new(&scenario.connections.token);
+            let tokens = Tokens::new(&scenario.connections);
             tokens.caller(&Plan::new(scenario)?, 0, target, Arc::default())
         }
         None => {
@@ -134,7 +134,7 @@ async fn talk(
         vocabulary.names(conversation.kind),
         vocabulary.shapes(conversation.kind),
     );
-    let tokens = Tokens::new(&scenario.connections.token);
+    let tokens = Tokens::new(&scenario.connections);
     let run = RunId::new(rand::random());
     let mut text = String::new();
     body::write(&mut text, &run, 0, 120, &scenario.messages.text);

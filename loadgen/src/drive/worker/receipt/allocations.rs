@@ -49,7 +49,7 @@ pub(super) fn job() -> Job {
         endpoint,
         vocabulary: Arc::new(Vocabulary::of(Dialect::Readme)),
         promises: Promises::of(&Vocabulary::of(Dialect::Readme), Delivery::Optimistic),
-        tokens: Arc::new(Tokens::new(&scenario.connections.token)),
+        tokens: Arc::new(Tokens::new(&scenario.connections)),
         text: scenario.messages.text.clone(),
         layout: Arc::new(Layout::of(&scenario)),
         connect_rate: None,
