@@ -2,24 +2,18 @@
 // or the header `access-token`, channels of a workspace, the sender told by an event of its own, and confirmations that are
 // what spreading a Mongoose document gives: the saved message is under `_doc`.
 //
-// MONGODB (with the database), SECRET, KNOWN (a file of rooms and channels). FAULT=forgetful: some are confirmed unsaved.
+// It lets those into rooms and channels whom its database has as members, and nobody else.
+//
+// MONGODB (with the database), SECRET. FAULT=forgetful: some are confirmed unsaved.
 
-import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 
 import jwt from 'jsonwebtoken';
 import { MongoClient, ObjectId } from 'mongodb';
 import { Server } from 'socket.io';
 
-const { MONGODB, SECRET, KNOWN, FAULT } = process.env;
+const { MONGODB, SECRET, FAULT } = process.env;
 const WORKSPACE = '64b000000000000000000001';
-const known = new Map(
-  readFileSync(KNOWN, 'utf8')
-    .trim()
-    .split('\n')
-    .slice(1)
-    .map((line) => line.split(',')),
-);
 
 const mongo = await new MongoClient(MONGODB).connect();
 const http = createServer((_, response) => response.writeHead(404).end());
@@ -33,6 +27,7 @@ const kinds = {
     send: 'roomMessage',
     received: 'roomMessageRecieved',
     events: 'roomMessage',
+    known: mongo.db().collection('rooms'),
     collection: mongo.db().collection('message2'),
   },
   channel: {
@@ -41,6 +36,7 @@ const kinds = {
     send: 'NewMessage',
     received: 'NewMessageReceived',
     events: 'channelMessage',
+    known: mongo.db().collection('channels'),
     collection: mongo.db().collection('messages'),
   },
 };
@@ -60,7 +56,9 @@ io.on('connection', (socket) => {
   for (const [name, kind] of Object.entries(kinds)) {
     socket.on(kind.join, async (payload, answer) => {
       const id = payload[kind.id];
-      if (known.get(id) !== name) return answer({ success: false, message: `no such ${name}: ${id}` });
+      const membership = { _id: new ObjectId(id), members: new ObjectId(socket.data.user) };
+      const known = await kind.known.countDocuments(membership, { limit: 1 });
+      if (!known) return answer({ success: false, message: `not a member of the ${name} ${id}` });
       await socket.join(id);
       answer({ success: true, message: `Successfully joined the ${name}`, data: { [kind.id]: id } });
     });

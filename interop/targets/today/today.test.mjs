@@ -1,11 +1,13 @@
-// The service of today with a MongoDB: measured and audited without a write of ours into its database.
+// The service of today with a MongoDB that has its users, rooms and channels: all of them measured and audited without a
+// write of ours into its database.
 
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 
-import { MongoClient } from 'mongodb';
+import { MongoClient, ObjectId } from 'mongodb';
 
 import { TRANSPORTS, finds, measure, passes, serve } from '../measure.mjs';
 
@@ -14,6 +16,19 @@ const scenario = join(here, 'today.toml');
 const mongodb = process.env.TARGETS_MONGODB;
 assert.ok(mongodb, 'TARGETS_MONGODB is not set: start these tests with interop/targets/run');
 
+/** What the service's database has before anybody measures it: what the files say, which one would take from it. */
+async function fill(db) {
+  for (const kind of ['rooms', 'channels']) {
+    const [, ...lines] = (await readFile(join(here, `${kind}.csv`), 'utf8')).trim().split('\n');
+    const members = new Map();
+    for (const [id, ...users] of lines.map((line) => line.split(','))) {
+      members.set(id, [...(members.get(id) ?? []), ...users.map((user) => new ObjectId(user))]);
+    }
+    const all = [...members].map(([id, users]) => ({ _id: new ObjectId(id), members: users }));
+    await db.collection(kind).insertMany(all);
+  }
+}
+
 async function service(t, env = {}) {
   const database = `today_${randomBytes(6).toString('hex')}`;
   const mongo = await new MongoClient(mongodb).connect();
@@ -21,8 +36,9 @@ async function service(t, env = {}) {
     await mongo.db(database).dropDatabase();
     await mongo.close();
   });
+  await fill(mongo.db(database));
   const uri = `${mongodb}/${database}`;
-  const all = { MONGODB: uri, SECRET: 'the secret of the running service', KNOWN: join(here, 'known.csv'), ...env };
+  const all = { MONGODB: uri, SECRET: 'the secret of the running service', ...env };
   const port = await serve(t, 'node', [join(here, 'service.mjs')], all);
   return { target: `http://localhost:${port}`, uri, database, mongo };
 }
@@ -58,8 +74,8 @@ describe('the service of today', () => {
         insert: before.insert + scheduled,
         update: before.update,
         removed: before.removed,
-        collections: ['message2', 'messages'],
-        databases: [...new Set([...before.databases, running.database])].sort(),
+        collections: ['channels', 'message2', 'messages', 'rooms'],
+        databases: before.databases,
       });
     });
   }
