@@ -8,10 +8,12 @@ mod limit;
 pub mod live;
 mod measured;
 mod misses;
+mod opinion;
 mod outlook;
 mod reason;
 mod resample;
 mod scope;
+mod share;
 mod threshold;
 mod validity;
 mod when;
@@ -22,8 +24,9 @@ use self::{
     fan_out::FanOut,
     floor::FloorSecond,
     implied::{Implied, tells},
+    opinion::Opinion,
     scope::{Scope, Stage},
-    threshold::{Opinion, judge_threshold},
+    threshold::judge_threshold,
 };
 pub use self::{
     implied::implied,

@@ -1,0 +1,394 @@
+//! The command line's flags ([`Args`]), and what [`Config`] they make.
+
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    num::NonZeroU32,
+    path::PathBuf,
+    str::FromStr,
+    time::Duration,
+};
+
+use axum::http::HeaderValue;
+
+use super::{
+    Config, DebugAccess, DebugPages, DeliveryMode, LOGIN_WITHIN, Limits, MAX_PAYLOAD, Secret,
+    StoreConfig,
+};
+use crate::{
+    protocol::Dialect,
+    store::{
+        memory::{DurationRange, MemoryConfig},
+        mongo::{MongoConfig, WriteConcernSetting},
+        writer::WriterConfig,
+    },
+};
+
+/// The flags of the server, each also a variable of the environment where one is named.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// Address to listen on.
+    #[arg(long, default_value = "127.0.0.1")]
+    pub host: IpAddr,
+    /// Port to listen on; 0 picks a free one.
+    #[arg(long, env = "PORT", default_value_t = 3000)]
+    pub port: u16,
+    /// Where messages are saved: `memory` simulates a database, `mongodb://…` is one.
+    #[arg(
+        long,
+        env = "MONGODB_URI",
+        default_value = "memory",
+        hide_env_values = true
+    )]
+    pub store: StoreChoice,
+    /// MongoDB database; without it the one that the URI names, or `chat`.
+    #[arg(long)]
+    pub database: Option<String>,
+    /// When MongoDB counts a write as done: `majority` or a number of servers, then `+journal` or nothing.
+    #[arg(long, default_value = "majority+journal")]
+    pub write_concern: WriteConcernSetting,
+    /// Connections to MongoDB at most.
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub pool_size: u32,
+    /// File that remembers which messages were told as failed while MongoDB didn't answer, for the next start to settle.
+    #[arg(long, value_name = "PATH")]
+    pub journal: Option<PathBuf>,
+    /// Moves messages that an earlier version stored in `message2s` to `message2` before it listens.
+    #[arg(long)]
+    pub migrate: bool,
+    /// How long a save takes in the memory store: one duration, or a range.
+    #[arg(long, default_value = "50ms-200ms")]
+    pub save_time: DurationRange,
+    /// How long a read takes in the memory store: one duration, or a range.
+    #[arg(long, default_value = "20ms-50ms")]
+    pub read_time: DurationRange,
+    /// Names of the events that the server sends.
+    #[arg(long, value_enum, default_value_t)]
+    pub dialect: Dialect,
+    /// When members get a message.
+    #[arg(long, value_enum, default_value_t)]
+    pub delivery: DeliveryMode,
+    /// Verifies tokens (HS256). Without it any token is accepted and is the user id.
+    #[arg(long, env = "JWT_SECRET_KEY", hide_env_values = true)]
+    pub jwt_secret: Option<Secret>,
+    /// Messages without an end that may wait for the store; one more fails at once.
+    #[arg(long, default_value_t = 32_768)]
+    pub queue_capacity: usize,
+    /// Messages in one insert at most.
+    #[arg(long, default_value_t = 500)]
+    pub batch_max: usize,
+    /// How long the first message of an insert waits for others.
+    #[arg(long, default_value = "0s", value_parser = humantime::parse_duration)]
+    pub batch_wait: Duration,
+    /// From queueing a save to Confirmed or Failed at the latest.
+    #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
+    pub save_deadline: Duration,
+    /// From the signal to stop to the end of the process at the latest.
+    #[arg(long, default_value = "15s", value_parser = humantime::parse_duration)]
+    pub drain_deadline: Duration,
+    /// Packets that may wait for one client; a client that is further behind is disconnected.
+    #[arg(long, default_value_t = 2048, value_parser = parse_send_buffer)]
+    pub send_buffer: usize,
+    /// Bytes that may wait for one client; a client that is further behind is disconnected.
+    #[arg(long, default_value_t = 33_554_432, value_parser = parse_send_buffer_bytes)]
+    pub send_buffer_bytes: usize,
+    /// Bytes that may wait for all clients together; above that, those who hold more than an equal share are
+    /// disconnected.
+    #[arg(long, default_value_t = 268_435_456, value_parser = parse_send_buffer_bytes)]
+    pub send_memory: usize,
+    /// Longest message body in bytes.
+    #[arg(long, default_value_t = 65_536)]
+    pub max_body: usize,
+    /// Rooms and channels that one user may be in.
+    #[arg(long, default_value_t = 1000)]
+    pub rooms_per_user: usize,
+    /// Events a second that one socket may send, with a burst of the same number. No limit without it.
+    #[arg(long)]
+    pub events_per_second: Option<NonZeroU32>,
+    /// Connections that one address may hold. No limit without it.
+    #[arg(long)]
+    pub connections_per_address: Option<NonZeroU32>,
+    /// Origin that browsers may connect from; repeat it for more. Any origin without it.
+    #[arg(long = "origin", value_name = "ORIGIN", value_parser = parse_origin)]
+    pub origins: Vec<HeaderValue>,
+    /// Who may read /debug/…, which shows users: they are tokens where there is no secret.
+    #[arg(long, value_enum, default_value_t)]
+    pub debug_pages: DebugPages,
+    /// Opens the debug pages to whoever sends `Authorization: Bearer <token>`, as far as `--debug-pages` allows.
+    #[arg(
+        long,
+        env = "DEBUG_TOKEN",
+        hide_env_values = true,
+        required_if_eq("debug_pages", "anywhere")
+    )]
+    pub debug_token: Option<Secret>,
+    /// How often a client is asked whether it is there.
+    #[arg(long, default_value = "10s", value_parser = parse_positive)]
+    pub ping_interval: Duration,
+    /// How long a client may take to answer that.
+    #[arg(long, default_value = "8s", value_parser = parse_positive)]
+    pub ping_timeout: Duration,
+    /// How long sent data may stay unacknowledged, or a peer refuse to read, before the connection is dead.
+    #[arg(long, default_value = "10s", value_parser = parse_positive)]
+    pub tcp_user_timeout: Duration,
+    /// Threads of the server. One serves most and leaves the other cores to the database and the load.
+    #[arg(long, default_value_t = 1, value_parser = parse_threads)]
+    pub threads: usize,
+    /// What to log to stderr, as in RUST_LOG.
+    #[arg(long, env = "RUST_LOG", default_value = "info")]
+    pub log: String,
+}
+
+/// Where messages are saved.
+#[derive(Clone, PartialEq, Eq)]
+pub enum StoreChoice {
+    /// In this process, as slowly as a database would.
+    Memory,
+    /// In the MongoDB at this URI.
+    MongoDb(String),
+}
+
+/// Shows no password.
+impl fmt::Debug for StoreChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory => f.write_str("memory"),
+            Self::MongoDb(_) => f.write_str("mongodb://…"),
+        }
+    }
+}
+
+/// A text that names no store.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected `memory`, `mongodb://…` or `mongodb+srv://…`")]
+pub struct StoreChoiceError;
+
+impl FromStr for StoreChoice {
+    type Err = StoreChoiceError;
+
+    fn from_str(text: &str) -> Result<Self, StoreChoiceError> {
+        if text == "memory" {
+            Ok(Self::Memory)
+        } else if text.starts_with("mongodb://") || text.starts_with("mongodb+srv://") {
+            Ok(Self::MongoDb(text.to_owned()))
+        } else {
+            Err(StoreChoiceError)
+        }
+    }
+}
+
+impl From<Args> for Config {
+    fn from(args: Args) -> Self {
+        let store = match args.store {
+            StoreChoice::Memory => StoreConfig::Memory(MemoryConfig {
+                save_time: args.save_time,
+                read_time: args.read_time,
+                seed: None,
+            }),
+            StoreChoice::MongoDb(uri) => StoreConfig::MongoDb(MongoConfig {
+                database: args.database,
+                write_concern: args.write_concern,
+                pool_size: args.pool_size,
+                migrate: args.migrate,
+                ..MongoConfig::new(uri)
+            }),
+        };
+        Self {
+            address: SocketAddr::new(args.host, args.port),
+            store,
+            dialect: args.dialect,
+            delivery: args.delivery,
+            // An empty variable of the environment is no secret.
+            jwt_secret: args.jwt_secret.filter(|secret| !secret.0.is_empty()),
+            writer: WriterConfig {
+                capacity: args.queue_capacity,
+                batch_max: args.batch_max,
+                batch_wait: args.batch_wait,
+                deadline: args.save_deadline,
+                ..WriterConfig::default()
+            },
+            journal: args.journal,
+            drain_deadline: args.drain_deadline,
+            limits: Limits {
+                max_body: args.max_body,
+                send_buffer: args.send_buffer,
+                send_buffer_bytes: args.send_buffer_bytes,
+                send_memory: args.send_memory,
+                rooms_per_user: args.rooms_per_user,
+                events_per_second: args.events_per_second,
+                connections_per_address: args.connections_per_address,
+            },
+            origins: args.origins,
+            debug_access: DebugAccess {
+                pages: args.debug_pages,
+                token: args.debug_token.filter(|token| !token.0.is_empty()),
+            },
+            ping_interval: args.ping_interval,
+            ping_timeout: args.ping_timeout,
+            tcp_user_timeout: args.tcp_user_timeout,
+            login_within: LOGIN_WITHIN,
+        }
+    }
+}
+
+fn parse_origin(text: &str) -> Result<HeaderValue, String> {
+    if text == "*" {
+        return Err("leave the flag out to allow any origin".to_owned());
+    }
+    let wrong = || "expected an origin like https://chat.example.org".to_owned();
+    let host = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"))
+        .ok_or_else(wrong)?;
+    if host.is_empty() || host.contains('/') {
+        return Err(wrong());
+    }
+    HeaderValue::from_str(text).map_err(|_| wrong())
+}
+
+fn parse_positive(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(duration) if duration >= Duration::from_millis(1) => Ok(duration),
+        Ok(_) => Err("expected at least 1ms".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn parse_send_buffer(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(packets) if (16..=1_000_000).contains(&packets) => Ok(packets),
+        _ => Err("expected a number of packets from 16 to 1000000".to_owned()),
+    }
+}
+
+fn parse_send_buffer_bytes(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(bytes) if bytes >= MAX_PAYLOAD => Ok(bytes),
+        _ => Err("expected a number of bytes from 1000000".to_owned()),
+    }
+}
+
+fn parse_threads(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(threads) if (1..=256).contains(&threads) => Ok(threads),
+        _ => Err("expected a number from 1 to 256".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Cli {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn parse(flags: &[&str]) -> Result<Args, String> {
+        Cli::try_parse_from([&["server"], flags].concat())
+            .map(|cli| cli.args)
+            .map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn the_flags_of_the_contract_are_understood() {
+        let args = parse(&[
+            "--host",
+            "0.0.0.0",
+            "--port",
+            "0",
+            "--store",
+            "mongodb://u:hunter2@h/db",
+            "--dialect",
+            "reference",
+            "--delivery",
+            "persist-first",
+            "--origin",
+            "https://a.example",
+            "--origin",
+            "http://localhost:5173",
+            "--events-per-second",
+            "50",
+            "--connections-per-address",
+            "10",
+            "--save-deadline",
+            "3s",
+            "--jwt-secret",
+            "hunter2",
+            "--debug-pages",
+            "anywhere",
+            "--debug-token",
+            "hunter2",
+        ])
+        .unwrap();
+        assert!(!format!("{args:?}").contains("hunter2"));
+        let config = Config::from(args);
+        assert!(!format!("{config:?}").contains("hunter2"));
+        assert_eq!(config.address.to_string(), "0.0.0.0:0");
+        assert_eq!(config.dialect, Dialect::Reference);
+        assert_eq!(config.delivery, DeliveryMode::PersistFirst);
+        assert_eq!(config.origins.len(), 2);
+        assert_eq!(config.debug_access.pages, DebugPages::Anywhere);
+        assert_eq!(config.writer.deadline, Duration::from_secs(3));
+        assert!(matches!(config.store, StoreConfig::MongoDb(_)));
+    }
+
+    #[test]
+    fn the_defaults_are_those_that_tests_start_from() {
+        let from_flags = Config::from(
+            parse(&[
+                "--port",
+                "0",
+                "--store",
+                "memory",
+                "--jwt-secret",
+                "",
+                "--debug-token",
+                "",
+            ])
+            .unwrap(),
+        );
+        assert_eq!(
+            format!("{from_flags:?}"),
+            format!("{:?}", Config::on_a_free_port())
+        );
+    }
+
+    #[test]
+    fn bad_flags_are_told_what_would_be_right() {
+        for (flags, expected) in [
+            (["--store", "redis://x"], "expected `memory`, `mongodb://…`"),
+            (
+                ["--origin", "example.org"],
+                "expected an origin like https://chat.example.org",
+            ),
+            (
+                ["--send-buffer", "1"],
+                "expected a number of packets from 16",
+            ),
+            (
+                ["--send-memory", "1GB"],
+                "expected a number of bytes from 1000000",
+            ),
+            (["--threads", "0"], "expected a number from 1 to 256"),
+            (["--ping-interval", "0s"], "expected at least 1ms"),
+            (["--save-time", "5"], "expected one like 50ms-200ms"),
+            (
+                ["--write-concern", "all"],
+                "expected `majority` or a number",
+            ),
+            (["--dialect", "node"], "possible values: readme, reference"),
+            (
+                ["--debug-pages", "all"],
+                "possible values: off, loopback, anywhere",
+            ),
+            (["--debug-pages", "anywhere"], "--debug-token <DEBUG_TOKEN>"),
+        ] {
+            let error = parse(&flags).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}
