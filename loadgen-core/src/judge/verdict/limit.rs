@@ -1,7 +1,20 @@
-//! A threshold on a share or a percentile as what it is: a limit that few enough samples may miss.
+//! A threshold on a share or a percentile as what it is: a limit that few enough samples may miss, judged by the exact count
+//! at it.
 
-use super::misses::{Allowed, Decision, Misses, Second};
-use crate::scenario::{Comparison, Subject, Threshold};
+use super::{
+    floor,
+    found::Found,
+    measured::{self, Measured},
+    misses::{Allowed, Decision, Misses, Second},
+    opinion::{Opinion, kept, over_all, service, too_few, too_few_left, whole},
+    scope::{Counted, Scope, Seconds, SeenSecond},
+    when::When,
+};
+use crate::{
+    judge::{Verdict, statistic},
+    model::{Metric, Nanos, numbers},
+    scenario::{Comparison, Subject, Threshold},
+};
 
 /// Which samples miss, and how many may.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -70,6 +83,201 @@ impl Limit {
 fn rest(part: f64) -> f64 {
     let rest = 1.0 - part;
     (rest * 1e12).round() / 1e12
+}
+
+/// A share of samples within a limit, or a percentile, which is the same: by the exact count at the limit.
+pub(super) fn judge_limit(
+    scope: &Scope<'_>,
+    threshold: &Threshold,
+    metric: Metric,
+    limit: Limit,
+) -> Opinion {
+    let seconds = scope.seconds(metric);
+    // Most connects and joins come before the schedule.
+    if seconds.all() == 0 && scope.name().is_none()
+        || matches!(metric, Metric::Connect | Metric::Join)
+    {
+        return whole(scope, metric, judge_whole(scope, threshold, metric, limit));
+    }
+    if seconds.all() == 0 && !scope.samples(metric).histogram.is_empty() {
+        let why = "no whole second of the schedule lies in it";
+        return Opinion::of((Verdict::Inconclusive, why.to_owned()));
+    }
+    let (n, needed) = (seconds.due(Counted::All), statistic::needed(threshold));
+    let Some(place) = scope.place(threshold).filter(|_| n >= needed) else {
+        return Opinion::of(too_few(n, needed));
+    };
+    let found = |counted| {
+        let misses = misses(scope, metric, limit, place, seconds.counted(counted));
+        let n = count_of(scope, metric, &seconds, place, counted);
+        let within = limit.within(misses.share);
+        Found {
+            number: number(scope, threshold, metric, counted, within, &n),
+            when: When::of(&seconds.slow(counted, place), misses.seconds),
+            misses,
+            limit,
+        }
+    };
+    let numbers = |found: &Found, counted| {
+        let value = match threshold.subject {
+            Subject::Percentile(..) => measured::time(scope, metric, threshold.subject, counted),
+            _ => Some(limit.within(found.misses.share)),
+        };
+        Measured::of_limit(found, value, seconds.due(counted))
+    };
+    let all = found(Counted::All);
+    if limit.over_misses && all.misses.decide(limit.allowed) == Decision::Kept {
+        let (_, measured) = all.judged();
+        return Opinion::kept_over_all(measured).with(numbers(&all, Counted::All));
+    }
+    too_few_left(scope, metric, needed, &all.number).unwrap_or_else(|| {
+        let found = found(Counted::Undisturbed);
+        let excuse = floor_misses(scope, threshold, metric)
+            .and_then(|floor| found.excuse(&floor))
+            .filter(|_| limit.over_misses);
+        Opinion::of(found.judged())
+            .unless(excuse)
+            .with(numbers(&found, Counted::Undisturbed))
+    })
+}
+
+/// What a bare relay says of an upper limit, where it misses it.
+pub(super) fn floor_misses(
+    scope: &Scope<'_>,
+    threshold: &Threshold,
+    metric: Metric,
+) -> Option<Misses> {
+    let fan_out = scope.fan_out().of_samples(metric);
+    floor::misses(&scope.trial.floor, metric, threshold.limit()?, fan_out)
+}
+
+pub(super) fn misses<'a>(
+    scope: &Scope<'_>,
+    metric: Metric,
+    limit: Limit,
+    place: usize,
+    seconds: impl Iterator<Item = &'a SeenSecond<'a>>,
+) -> Misses {
+    let counted = seconds.map(|one| {
+        let (over, n) = (one.over(place).n + one.lost, one.due());
+        let missed = if limit.over_misses { over } else { n - over };
+        Second { missed, n }
+    });
+    let fan_out = scope.fan_out().of_samples(metric);
+    Misses::of(&counted.collect::<Vec<_>>(), fan_out)
+}
+
+/// What stands for the threshold's left side, and of how many samples: the share, or the percentile with the share at its
+/// bound.
+fn number(
+    scope: &Scope<'_>,
+    threshold: &Threshold,
+    metric: Metric,
+    counted: Counted,
+    within: f64,
+    n: &str,
+) -> String {
+    let share = numbers::share(within);
+    let Subject::Percentile(..) = threshold.subject else {
+        let (all, some) = (" of service times", ", partly of service times");
+        return format!("{share}{} ({n})", service(scope, metric, all, some));
+    };
+    let latencies = scope.latencies(metric, counted);
+    let histogram = latencies
+        .as_deref()
+        .unwrap_or(&scope.samples(metric).histogram);
+    // What was lost has no time: the percentile is of what came, and the share of all.
+    let value = statistic::time(threshold.subject, histogram);
+    let value = value.map_or_else(
+        |_| "-".to_owned(),
+        |value| numbers::duration(value as Nanos),
+    );
+    let (all, some) = (" service time", ", partly service times");
+    let side = match threshold.comparison {
+        Comparison::Less | Comparison::GreaterOrEqual => "under",
+        _ => "within",
+    };
+    format!(
+        "{value}{} ({n}), {share} {side} {}",
+        service(scope, metric, all, some),
+        numbers::limit(threshold.bound as Nanos),
+    )
+}
+
+/// How many samples there are, how many of them never came, and what was left out as disturbed.
+fn count_of(
+    scope: &Scope<'_>,
+    metric: Metric,
+    seconds: &Seconds<'_>,
+    place: usize,
+    counted: Counted,
+) -> String {
+    let (n, lost) = (seconds.due(counted), seconds.lost(counted));
+    let lost = match lost {
+        0 => String::new(),
+        lost => format!(", {lost} of them lost"),
+    };
+    let n = format!("n = {n}{lost}");
+    if counted == Counted::All {
+        return format!("{n}{}", over_all(seconds));
+    }
+    let disturbed = seconds.disturbed();
+    if disturbed == 0 {
+        return n;
+    }
+    let samples = scope.samples(metric);
+    let all = samples.histogram.len() + seconds.lost(Counted::All);
+    let share = statistic::share(samples.within[place], all.max(1));
+    format!(
+        "{n}, {disturbed} of {} seconds left out as disturbed; {} with them",
+        seconds.all(),
+        numbers::share(share),
+    )
+}
+
+/// Samples that have no seconds: the exact count itself, without an interval.
+fn judge_whole(
+    scope: &Scope<'_>,
+    threshold: &Threshold,
+    metric: Metric,
+    limit: Limit,
+) -> (Verdict, String) {
+    let samples = scope.samples(metric);
+    let (n, needed) = (samples.histogram.len(), statistic::needed(threshold));
+    let Some(place) = scope.place(threshold).filter(|_| n >= needed) else {
+        return too_few(n, needed);
+    };
+    let over = samples.over(place);
+    let missed = if limit.over_misses { over } else { n - over };
+    let verdict = if limit.allowed.allows(statistic::share(missed, n)) {
+        Verdict::Pass
+    } else {
+        Verdict::Fail
+    };
+    let within = statistic::share(samples.within[place], n);
+    let n = format!("n = {n}, no interval: these samples have no seconds");
+    (
+        verdict,
+        number(scope, threshold, metric, Counted::All, within, &n),
+    )
+}
+
+/// A share that shall be neither more nor less, of all samples.
+pub(super) fn judge_equal_share(
+    scope: &Scope<'_>,
+    threshold: &Threshold,
+    metric: Metric,
+) -> (Verdict, String) {
+    let samples = scope.samples(metric);
+    let n = samples.histogram.len() + scope.seconds(metric).lost(Counted::All);
+    let needed = statistic::needed(threshold);
+    let Some(place) = scope.place(threshold).filter(|_| n >= needed) else {
+        return too_few(n, needed);
+    };
+    let share = statistic::share(samples.within[place], n);
+    let n = format!("n = {n}");
+    let text = number(scope, threshold, metric, Counted::All, share, &n);
+    (kept(threshold, share), text)
 }
 
 #[cfg(test)]

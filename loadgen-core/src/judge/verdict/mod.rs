@@ -13,7 +13,6 @@ mod outlook;
 mod reason;
 mod resample;
 mod scope;
-mod share;
 mod threshold;
 mod validity;
 mod when;

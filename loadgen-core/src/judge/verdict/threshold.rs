@@ -5,10 +5,9 @@
 
 use super::{
     floor,
-    limit::Limit,
+    limit::{Limit, floor_misses, judge_equal_share, judge_limit, misses},
     opinion::{Opinion, kept, over_all, service, too_few, too_few_left, unless_inseparable, whole},
     scope::{Counted, Scope},
-    share::{floor_misses, judge_equal_share, judge_limit, misses},
 };
 use crate::{
     judge::{Verdict, statistic},
