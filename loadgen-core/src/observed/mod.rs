@@ -15,7 +15,7 @@ pub mod usage;
 use std::{collections::BTreeMap, sync::Arc};
 
 pub use self::{
-    broken::{Broken, Closed},
+    broken::{Breaks, Broken, Closed},
     first::First,
     ignored::Ignored,
     ledger::Ledger,
@@ -50,8 +50,8 @@ pub struct Observed {
     pub refusals: Refusals,
     /// Who came and went in mid-run, each user's steps in the order of time.
     pub presence: Vec<Entry>,
-    /// Connections that nobody here closed, and that ended.
-    pub broken: First<Broken>,
+    /// Connections that ended, though their users had not meant them to.
+    pub broken: Breaks,
     /// CPU seconds of each thread by the share that it drove, second by second of the schedule.
     pub threads: BTreeMap<Share, Vec<f64>>,
     /// What kept users from connecting, second by second, the last one cut short; empty where nobody watched.
@@ -99,7 +99,7 @@ impl Observed {
             ignored: Ignored::default(),
             refusals: Refusals::default(),
             presence: Vec::new(),
-            broken: First::default(),
+            broken: Breaks::default(),
             threads: BTreeMap::new(),
             connecting: Vec::new(),
             machine: Vec::new(),

@@ -46,7 +46,7 @@ pub enum Step {
     Left(u32),
     /// The user stopped reading here, and the server ended its connection before it read again.
     Deaf,
-    /// The connection is gone, by the user's own doing: out of all places.
+    /// The connection is gone, by the generator's own doing: out of all places.
     Gone,
 }
 
@@ -127,7 +127,7 @@ pub fn handled_by(sent: Nanos, first_sign: Option<Nanos>, received: bool) -> Nan
 pub struct Presence {
     /// Of those who came or went only; everybody else is in all places from the start to the end.
     stays: HashMap<(u32, u32), Vec<Stay>>,
-    /// When users' connections ended by their own doing, ascending.
+    /// When users' connections ended by the generator's own doing, ascending.
     gone: HashMap<u32, Vec<Nanos>>,
 }
 

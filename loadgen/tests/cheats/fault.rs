@@ -41,6 +41,12 @@ pub enum Fault {
     ForgetsAnAck,
     /// A client is thrown out.
     CutsAConnection,
+    /// A client is sent what is no packet.
+    SendsNoPacket,
+    /// A client is sent more than 16 MiB at once.
+    SendsTooMuch,
+    /// A client waits for its heartbeat in vain.
+    ForgetsAHeartbeat,
     /// Nothing moves for 50 ms, every 2 seconds.
     Stalls,
     /// Every delivery is 2 ms late.

@@ -420,6 +420,60 @@ async fn a_connection_that_is_cut_is_told_beside_what_it_missed() {
     assert!(checks.contains(&Check::Lost), "{checks:?}");
 }
 
+/// What a user would have got, and would have been answered, after this program ended its connection is nobody's to lose.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_the_generator_ends_itself_is_told_and_nothing_is_lost_by_it() {
+    for (fault, check, words) in [
+        (
+            Fault::SendsNoPacket,
+            Check::ProtocolViolated,
+            "against the protocol: unexpected packet \"no packet\"",
+        ),
+        (
+            Fault::ForgetsAHeartbeat,
+            Check::ConnectionLost,
+            "no heartbeat came",
+        ),
+    ] {
+        let report = report_of(SCENARIO, fault, "\"failed\" = \"== 0\"").await;
+        let run = &report.runs[0];
+        let findings: Vec<_> = run
+            .findings
+            .iter()
+            .map(|one| (one.check, one.count))
+            .collect();
+        assert_eq!(findings, [(check, 1)], "{:?}", run.findings);
+        let note = run.findings[0].examples[0].note.as_deref().unwrap();
+        assert!(
+            note.starts_with("closed by this program") && note.contains(words),
+            "{note}"
+        );
+        assert_eq!(report.verdict, Verdict::Fail, "{:?}", report.reasons);
+        assert!(run.totals.delivered > 500, "{:?}", run.totals);
+    }
+}
+
+/// A frame may be as long as its server likes; what is not read here is not known, and nobody's fault.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_than_the_generator_reads_is_no_fault_and_no_pass() {
+    let report = report_of(SCENARIO, Fault::SendsTooMuch, "\"failed\" = \"== 0\"").await;
+    let run = &report.runs[0];
+    assert_eq!(run.findings, []);
+    assert_eq!(
+        report.verdict,
+        Verdict::Inconclusive,
+        "{:?}",
+        report.reasons
+    );
+    let reasons: Vec<String> = report.reasons.iter().map(ToString::to_string).collect();
+    assert!(
+        reasons.iter().any(
+            |reason| reason.contains("1 connections went unheard") && reason.contains("16 MiB")
+        ),
+        "{reasons:?}"
+    );
+}
+
 /// The fault is a mechanism, not a speed: no delivery can be faster than the server's own delay.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_late_misses_the_limit() {

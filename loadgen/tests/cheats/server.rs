@@ -154,10 +154,6 @@ fn stats(state: &Shared) -> String {
 
 async fn chat(mut socket: WebSocketStream<TcpStream>, state: Shared, fault: Fault, speech: Speech) {
     let (packets, mut outbox) = mpsc::unbounded_channel();
-    let open = r#"0{"sid":"x","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}"#;
-    if socket.send(Message::text(open)).await.is_err() {
-        return;
-    }
     let me = {
         let mut state = lock(&state);
         state.next_socket += 1;
@@ -165,6 +161,19 @@ async fn chat(mut socket: WebSocketStream<TcpStream>, state: Shared, fault: Faul
         state.sockets.insert(me, packets);
         me
     };
+    // Long enough to be in the middle of the run.
+    let interval = match fault == Fault::ForgetsAHeartbeat && me == 1 {
+        true => 2_000,
+        false => 45_000,
+    };
+    let open = json!({ "sid": "x", "upgrades": [], "pingInterval": interval, "pingTimeout": 0 });
+    if socket
+        .send(Message::text(format!("0{open}")))
+        .await
+        .is_err()
+    {
+        return;
+    }
     loop {
         tokio::select! {
             packet = outbox.recv() => {

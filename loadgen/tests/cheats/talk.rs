@@ -175,8 +175,16 @@ impl Message {
             self.deliver(&mut locked);
             self.overtakes(&mut locked);
         }
-        if self.is_hit_by(Fault::CutsAConnection) && self.number == EVERY {
-            locked.send(self.other, String::new());
+        if self.number == EVERY {
+            match self.fault {
+                Fault::CutsAConnection => locked.send(self.other, String::new()),
+                Fault::SendsNoPacket => locked.send(self.other, "no packet".to_owned()),
+                Fault::SendsTooMuch => {
+                    let text = "x".repeat(16 << 20);
+                    locked.emit(self.other, "picture", &json!(text));
+                }
+                _ => {}
+            }
         }
         drop(locked);
         if self.fault == Fault::Stalls && self.number.is_multiple_of(400) {

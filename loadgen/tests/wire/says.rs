@@ -1,5 +1,7 @@
 //! Legal packets and frames however they are written, and violations, which end the connection by name.
 
+use std::sync::{Arc, Mutex};
+
 use loadgen::{drive::Client, observed::Closed};
 
 use crate::{
@@ -206,8 +208,6 @@ async fn a_namespace_is_in_every_packet() {
 #[tokio::test]
 async fn each_violation_ends_the_connection_by_name() {
     let long = vec![b'x'; 200];
-    let mut too_long = vec![TEXT, 127];
-    too_long.extend(((16_u64 << 20) + 1).to_be_bytes());
     for (bytes, what) in [
         (frame(TEXT, b"hello"), "unexpected packet \"hello\""),
         (frame(TEXT, b"42[\"said\",{]"), "an event that is no JSON"),
@@ -231,25 +231,11 @@ async fn each_violation_ends_the_connection_by_name() {
         (frame(0xc1, b"x"), "reserved bit"),
         (vec![TEXT, 0x80, 0, 0, 0, 0], "masked"),
         (
-            too_long,
-            "16777217 bytes, and 16777216 (16 MiB) are the most",
+            [&[TEXT, 127, 0x80][..], &[0; 7]].concat(),
+            "63 bits are the most",
         ),
     ] {
-        let (told, heard) = tokio::sync::oneshot::channel();
-        let told = std::sync::Arc::new(std::sync::Mutex::new(Some(told)));
-        let (sent, told) = (bytes.clone(), told);
-        let url = serve(move |mut peer: Peer| {
-            let (bytes, told) = (sent.clone(), std::sync::Arc::clone(&told));
-            async move {
-                peer.greet().await;
-                peer.raw(&bytes).await;
-                let goodbye = peer.next_frame().await;
-                let told = told.lock().unwrap().take().unwrap();
-                told.send(goodbye).unwrap();
-            }
-        })
-        .await;
-        let seen = Way::to(&url).until_closed(|_| {}).await;
+        let (seen, goodbye) = hung_up(bytes).await;
         let Some(closed @ Closed::Protocol(_)) = &seen.closed else {
             panic!("{what}: {seen:?}");
         };
@@ -258,12 +244,77 @@ async fn each_violation_ends_the_connection_by_name() {
             closed.contains(what) && closed.contains("closed by this program"),
             "{closed}"
         );
-        assert_eq!(
-            heard.await.unwrap(),
-            Some((CLOSE, vec![0x03, 0xea])),
-            "{what}"
-        );
+        assert_eq!(goodbye, (CLOSE, vec![0x03, 0xea]), "{what}");
     }
+}
+
+#[tokio::test]
+async fn more_than_is_read_here_ends_the_connection_and_is_no_violation() {
+    let mut long = vec![TEXT, 127];
+    long.extend(((16_u64 << 20) + 1).to_be_bytes());
+    let half = vec![b'x'; 8 << 20];
+    let fragments = [
+        frame(TEXT_BEGINS, &half),
+        frame(GOES_ON, &half),
+        frame(ENDS, b"x"),
+    ];
+    for (bytes, what) in [
+        (long, "16777217 bytes, and 16777216 (16 MiB) are the most"),
+        (fragments.concat(), "16777217 bytes, and 16777216 (16 MiB)"),
+        (
+            frame(TEXT, b"4510001-[\"a\"]"),
+            "10001 attachments, and 10000 are the most",
+        ),
+    ] {
+        let (seen, goodbye) = hung_up(bytes).await;
+        let Some(closed @ Closed::Limit(_)) = &seen.closed else {
+            panic!("{what}: {seen:?}");
+        };
+        let closed = closed.to_string();
+        assert!(
+            closed.contains(what) && closed.contains("closed by this program, whose limit"),
+            "{closed}"
+        );
+        assert_eq!(goodbye, (CLOSE, vec![0x03, 0xf1]), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_silent_server_is_left_with_no_connection() {
+    let (told, heard) = tokio::sync::oneshot::channel();
+    let told = Arc::new(Mutex::new(Some(told)));
+    let url = serve(move |mut peer: Peer| {
+        let told = told.lock().unwrap().take();
+        async move {
+            peer.greet().await;
+            let goodbye = (peer.next_frame().await, peer.next_frame().await);
+            let _ = told.unwrap().send(goodbye);
+        }
+    })
+    .await;
+    let seen = Way::to(&url).until_silent().await;
+    assert!(matches!(seen.closed, Some(Closed::Silent(_))), "{seen:?}");
+    let (goodbye, end) = heard.await.unwrap();
+    assert_eq!(goodbye, Some((CLOSE, vec![0x03, 0xe8])));
+    assert_eq!(end, None);
+}
+
+/// What a user sees of these bytes, and what its server hears then.
+async fn hung_up(bytes: Vec<u8>) -> (Seen, (u8, Vec<u8>)) {
+    let (told, heard) = tokio::sync::oneshot::channel();
+    let told = Arc::new(Mutex::new(Some(told)));
+    let url = serve(move |mut peer: Peer| {
+        let (bytes, told) = (bytes.clone(), told.lock().unwrap().take());
+        async move {
+            peer.greet().await;
+            peer.raw(&bytes).await;
+            let goodbye = peer.next_frame().await;
+            let _ = told.unwrap().send(goodbye);
+        }
+    })
+    .await;
+    let seen = Way::to(&url).until_closed(|_| {}).await;
+    (seen, heard.await.unwrap().unwrap())
 }
 
 #[tokio::test]

@@ -136,6 +136,22 @@ impl Way {
         watch.0.take()
     }
 
+    /// Connects and reads until the server has been silent for too long: at once, as it were.
+    pub async fn until_silent(&self) -> Seen {
+        let watch = Watch::default();
+        let here = LocalSet::new();
+        let whole = here.run_until(timeout(PATIENCE, async {
+            let (connection, incoming) = self.connect().await.unwrap_or_else(|e| panic!("{e}"));
+            let reader = connection.clone().run(incoming, watch.clone());
+            let reader = tokio::task::spawn_local(reader);
+            tokio::task::yield_now().await;
+            connection.check_heartbeat(Nanos::MAX, &watch);
+            reader.await.unwrap();
+        }));
+        whole.await.expect("an end");
+        watch.0.take()
+    }
+
     /// The same, while a neighbour on the same thread takes turns: how many it had.
     pub async fn turns_until_closed(&self) -> (Seen, u64) {
         let watch = Watch::default();

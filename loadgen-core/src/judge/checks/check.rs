@@ -54,8 +54,10 @@ named! {
     FailedButStored => "failed and stored all the same",
     /// One message in the store under two ids.
     StoredTwice => "stored twice",
-    /// A connection that the server or the network ended.
+    /// A connection that the server or the network ended, or whose server neither spoke nor read any more.
     ConnectionLost => "connections lost",
+    /// A connection that this program closed, since what came over it was against the protocol.
+    ProtocolViolated => "connections closed for a violation of the protocol",
     /// Users, rooms or sockets left on the server when everybody had gone.
     StateLeft => "users, rooms or sockets left behind",
 }

@@ -408,15 +408,20 @@ fn check_strays(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
 
 fn check_connections(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
     let broken = &evidence.observed.broken;
-    findings.add_counted(
-        Check::ConnectionLost,
-        broken.count(),
-        broken.cases().iter().map(|broken| Example {
-            recipient: Some(evidence.plan.users[broken.user as usize].clone()),
-            note: Some(broken.why.to_string()),
-            ..Example::default()
-        }),
-    );
+    for (check, broken) in [
+        (Check::ConnectionLost, &broken.lost),
+        (Check::ProtocolViolated, &broken.violated),
+    ] {
+        findings.add_counted(
+            check,
+            broken.count(),
+            broken.cases().iter().map(|broken| Example {
+                recipient: Some(evidence.plan.users[broken.user as usize].clone()),
+                note: Some(broken.why.to_string()),
+                ..Example::default()
+            }),
+        );
+    }
 }
 
 fn check_state(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {

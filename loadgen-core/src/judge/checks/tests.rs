@@ -420,14 +420,27 @@ fn what_is_left_on_the_server_and_broken_connections_are_findings() {
         left: Some([1, 2, 1]),
         ..run.observed()
     };
-    for user in 0..2 {
-        let why = Closed::Silent(Duration::from_secs(1));
-        observed.broken.add(Broken { at: 7, user, why });
+    for why in [
+        Closed::Silent(Duration::from_secs(1)),
+        Closed::Overfull(1),
+        Closed::Protocol("hello".into()),
+        Closed::Limit("17 MiB".into()),
+    ] {
+        observed.broken.add(Broken {
+            at: 7,
+            user: 0,
+            why,
+        });
     }
     let account = account(&run.plan, run.promises, &observed);
+    // A limit of this program's own is no promise of the server's.
     assert_eq!(
         broken(&account),
-        [(Check::ConnectionLost, 2), (Check::StateLeft, 4)]
+        [
+            (Check::ConnectionLost, 2),
+            (Check::ProtocolViolated, 1),
+            (Check::StateLeft, 4)
+        ]
     );
     assert_eq!(account.totals.stored, None);
 }

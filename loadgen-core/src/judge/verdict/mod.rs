@@ -312,6 +312,14 @@ fn broken_promises(trial: &Trial<'_>) -> Vec<(Verdict, Reason)> {
     let mut said: Vec<_> = findings
         .map(|finding| (Verdict::Fail, finding.into()))
         .collect();
+    let limited = &observed.broken.limited;
+    if let Some(first) = limited.cases().first() {
+        let reason = Reason::BeyondLimit {
+            connections: limited.count(),
+            first: first.why.to_string(),
+        };
+        said.push((Verdict::Inconclusive, reason));
+    }
     match &observed.ended {
         Some(Ended::Aborted(why)) => said.push((Verdict::Fail, Reason::Aborted(why.clone()))),
         Some(_) => {

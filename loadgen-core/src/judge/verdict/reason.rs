@@ -52,6 +52,13 @@ pub enum Reason {
         /// Of so many.
         scheduled: u64,
     },
+    /// More came over connections than this program reads, so that it does not know what else came.
+    BeyondLimit {
+        /// How many connections.
+        connections: u64,
+        /// What was said of the first one.
+        first: String,
+    },
     /// A threshold, and what was measured.
     Measured {
         /// As in `delivery.within_5ms >= 99%`.
@@ -140,6 +147,9 @@ impl fmt::Display for Reason {
                     f,
                     "{dropped} of {scheduled} scheduled messages could not be sent"
                 )
+            }
+            Reason::BeyondLimit { connections, first } => {
+                write!(f, "{connections} connections went unheard: {first}")
             }
             Reason::Measured {
                 threshold,

@@ -1,5 +1,7 @@
 //! The users of one worker: they connect, join, leave, go, stop reading and come back, and hear what the server says.
 
+mod hearing;
+
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
@@ -9,24 +11,25 @@ use std::{
 };
 
 use futures::{StreamExt, stream};
-use tokio::sync::{Mutex, Notify};
+use tokio::{
+    sync::{Mutex, Notify},
+    task::JoinSet,
+    time::MissedTickBehavior,
+};
 
 use super::{
     Job,
     cpu::Cpu,
     dialogue::Dialogue,
-    receipt::{Made, Receipts},
+    receipt::Receipts,
     request::{Asked, JoinError, NotThere, Requests},
 };
 use crate::{
     dial::Jar,
-    drive::{
-        Client, Connection,
-        client::{Observer, native::Shared},
-    },
+    drive::{Client, Connection, client::native::Shared},
     model::{Metric, Nanos, nanos},
     observed::{
-        Broken, Closed, Entry, First, Ignored, Observed, Recorded, Refusals, Step, Strays, WINDOW,
+        Breaks, Broken, Closed, Entry, Ignored, Observed, Recorded, Refusals, Step, Strays, WINDOW,
     },
     plan::{Deed, Place},
 };
@@ -39,6 +42,8 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 const MOST_ID: u64 = i32::MAX as u64;
 /// How often heartbeats are checked and progress is published.
 const HOUSEKEEPING: Duration = Duration::from_millis(500);
+/// How long all connections together may take to end after their goodbyes.
+const GOODBYES: Duration = Duration::from_secs(2);
 /// Who has not read for a while catches up in that time; the server may end its connection until then.
 const CATCHING_UP: Duration = Duration::from_secs(2);
 
@@ -49,13 +54,15 @@ pub(super) struct Users {
     shared: Rc<Shared>,
     receipts: RefCell<Option<Receipts>>,
     users: Vec<User>,
+    /// What reads each connection until it ends.
+    readers: RefCell<JoinSet<()>>,
     next_request: Cell<u64>,
     /// Whether any join was answered so far.
     pub(super) any_answered: Cell<bool>,
     /// Whether an event answers joins, so that events are looked at for it.
     hears_joins: bool,
     log: RefCell<Vec<Entry>>,
-    broken: RefCell<First<Broken>>,
+    broken: RefCell<Breaks>,
     ignored: RefCell<Ignored>,
     cpu: Cpu,
 }
@@ -106,6 +113,7 @@ impl Users {
             users: own
                 .map(|user| User::new(&job.plan.places[user as usize]))
                 .collect(),
+            readers: RefCell::default(),
             next_request: Cell::new(job.plan.sends.len() as u64),
             any_answered: Cell::default(),
             hears_joins: [&job.vocabulary.room, &job.vocabulary.channel]
@@ -200,11 +208,18 @@ impl Users {
         state.stalled.set(Stalled::Never);
         state.connection.replace(Some(connection.clone()));
         self.job.progress.connected.fetch_add(1, Relaxed);
-        tokio::task::spawn_local(connection.clone().run(incoming, Rc::clone(&self)));
+        self.read(connection.clone().run(incoming, Rc::clone(&self)));
         for place in places {
             self.ask(user, &connection, Asked::Join(place), logged);
         }
         Ok(self.answers(user).await?)
+    }
+
+    /// Reads a connection until it ends.
+    fn read(&self, reader: impl Future<Output = ()> + 'static) {
+        let mut readers = self.readers.borrow_mut();
+        while readers.try_join_next().is_some() {}
+        readers.spawn_local(reader);
     }
 
     /// Acknowledgement ids from here on belong to joins and leaves; those below are message numbers.
@@ -302,7 +317,7 @@ impl Users {
         }
     }
 
-    /// A connection is no more, by its user's own doing.
+    /// A connection is no more, by the doing of this program.
     fn gone(&self, user: u32, at: Nanos) {
         self.note(user, at, Step::Gone);
         self.job.progress.connected.fetch_sub(1, Relaxed);
@@ -359,10 +374,16 @@ impl Users {
     /// Ends connections whose server is silent, and shows others how far this worker is.
     pub(super) async fn housekeeping(self: Rc<Self>) {
         let mut ticks = tokio::time::interval(HOUSEKEEPING);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut last = self.job.clock.now();
         loop {
             ticks.tick().await;
             let now = self.job.clock.now();
-            for user in &self.users {
+            // Who was held up itself may not have read yet what the server said meanwhile.
+            let in_time = now.saturating_sub(last) < 2 * nanos(HOUSEKEEPING);
+            last = now;
+            let users = self.users.iter().filter(|_| in_time);
+            for user in users {
                 let connection = user.connection.borrow().clone();
                 if let Some(connection) = connection {
                     connection.check_heartbeat(now, &self);
@@ -389,7 +410,7 @@ impl Users {
         self.cpu.watch(self.job.clock, start).await;
     }
 
-    /// Closes every connection and lets the goodbyes go out.
+    /// Closes every connection, lets the goodbyes go out, and waits a little for the servers' own.
     pub(super) async fn close_all(&self) {
         for user in &self.users {
             if let Some(connection) = user.connection.take() {
@@ -397,6 +418,10 @@ impl Users {
             }
             tokio::task::yield_now().await;
         }
+        let mut readers = self.readers.take();
+        let gone = async { while readers.join_next().await.is_some() {} };
+        // What is still open then ends with this thread.
+        let _ = tokio::time::timeout(GOODBYES, gone).await;
     }
 
     /// What this worker's users saw.
@@ -423,70 +448,6 @@ impl Users {
             ignored: self.ignored.take(),
             threads: BTreeMap::from([(self.job.share, cpu)]),
             ..Observed::of(recorded, Arc::clone(&self.job.ledger))
-        }
-    }
-}
-
-/// Implemented for the shared users, since one who was thrown out comes back on a task of its own.
-impl Observer for Rc<Users> {
-    fn event(&self, user: u32, stamp: Nanos, name: &str, payload: &str) -> bool {
-        if self.hears_joins {
-            self.joined_by(user, stamp, name, payload);
-        }
-        match self.with_receipts(|receipts| receipts.event(user, stamp, name, payload)) {
-            Some(Made::Answer(message)) => {
-                self.reply_to(message, stamp);
-                true
-            }
-            Some(Made::Understood) | None => true,
-            Some(Made::Unread) => false,
-            Some(Made::Unknown) => {
-                self.ignore(name);
-                false
-            }
-        }
-    }
-
-    fn ignored(&self, _user: u32, what: &str) {
-        self.ignore(what);
-    }
-
-    fn ack(&self, user: u32, stamp: Nanos, id: u64, payload: &str) {
-        match u32::try_from(id).ok().filter(|_| id < self.first_request()) {
-            Some(message) => {
-                let answered = self
-                    .with_receipts(|receipts| receipts.message_ack(user, stamp, message, payload));
-                if answered == Some(true) {
-                    self.reply_to(message, stamp);
-                }
-            }
-            None => self.answered(user, stamp, id, payload),
-        }
-    }
-
-    fn closed(&self, user: u32, stamp: Nanos, why: Closed) {
-        let state = self.user(user);
-        state.connection.replace(None);
-        let mut requests = state.requests.borrow_mut();
-        if !requests.open.is_empty() {
-            requests.open.clear();
-            requests.refused = Some(JoinError::Gone(why.to_string()));
-            state.answered.notify_one();
-        }
-        drop(requests);
-        match self.did_not_read(user, stamp) {
-            // The server may end the connection of one who does not read; what was on its way is lost with it.
-            Some(since) => {
-                self.note(user, since, Step::Deaf);
-                self.gone(user, stamp);
-                state.stalled.set(Stalled::Never);
-                tokio::task::spawn_local(Rc::clone(self).act(user, Deed::Connect));
-            }
-            None => {
-                self.job.progress.connected.fetch_sub(1, Relaxed);
-                self.with_receipts(|receipts| receipts.gone(user));
-                self.tell_broken(user, why);
-            }
         }
     }
 }

@@ -204,8 +204,12 @@ impl Connection {
     /// Reads until the connection ends and hands everything to the observer.
     pub async fn run(self: Rc<Self>, mut incoming: Incoming, observer: impl Observer) {
         let why = self.read_on(&mut incoming, &observer).await;
-        if matches!(why, Closed::Protocol(_)) {
-            self.write_close(frame::PROTOCOL_ERROR);
+        if why.is_hung_up() {
+            self.hang_up(match why {
+                Closed::Protocol(_) => frame::PROTOCOL_ERROR,
+                Closed::Limit(_) => frame::TOO_BIG,
+                _ => frame::NORMAL,
+            });
         }
         if !self.closing.replace(true) {
             observer.closed(self.user, self.shared.clock.now(), why);
@@ -305,7 +309,15 @@ impl Connection {
         let listens = self.reading.get() == Reading::On;
         if listens && silent > self.heartbeat.get() && !self.closing.replace(true) {
             observer.closed(self.user, now, Closed::Silent(silent));
+            self.hang_up(frame::NORMAL);
         }
+    }
+
+    /// Ends the connection and says why, as far as the server reads that at once.
+    fn hang_up(&self, status: u16) {
+        self.write_close(status);
+        self.pipe.abandon();
+        self.read_from_now_on(Reading::Over);
     }
 
     /// Stops reading: what comes waits in the kernel, and then at the server.
@@ -386,6 +398,10 @@ impl Client for Connection {
         }
         self.write_packet(packet::write("41", self.session.namespace(), "").as_bytes());
         self.write_close(frame::NORMAL);
+        // Who had stopped reading waits for the server's goodbye all the same.
+        if self.reading.get() == Reading::Paused {
+            self.read_from_now_on(Reading::On);
+        }
     }
 }
 
@@ -416,9 +432,7 @@ impl Incoming {
         let shared = &connection.shared;
         if let Some(first) = self.first.take() {
             let stamp = shared.clock.now();
-            self.decoder
-                .feed(&first, |frame| each(stamp, frame))
-                .map_err(Closed::Protocol)?;
+            self.decoder.feed(&first, |frame| each(stamp, frame))?;
             if connection.pipe.is_encrypted() {
                 self.decode(connection, &[], &mut each)?;
             }
@@ -472,9 +486,7 @@ impl Incoming {
         let stamp = shared.clock.now();
         let decoder = &mut self.decoder;
         if !connection.pipe.is_encrypted() {
-            return decoder
-                .feed(input, |frame| each(stamp, frame))
-                .map_err(Closed::Protocol);
+            return decoder.feed(input, |frame| each(stamp, frame));
         }
         let mut plain = shared.plain.borrow_mut();
         plain.resize(READ_BYTES, 0);

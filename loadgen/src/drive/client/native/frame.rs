@@ -1,5 +1,7 @@
 //! WebSocket frames (RFC 6455) of a client, decoded in place from a shared read buffer.
 
+use crate::observed::Closed;
+
 /// The most that a message may have: 16 MiB.
 pub const MOST_BYTES: usize = 16 << 20;
 /// The most that a control frame may have (RFC 6455, 5.5).
@@ -30,8 +32,8 @@ impl Decoder {
     /// Decodes what `input` completes and hands each frame over, in order.
     ///
     /// # Errors
-    /// What violates the protocol. Nothing more can be decoded afterwards.
-    pub fn feed(&mut self, input: &[u8], mut each: impl FnMut(Frame<'_>)) -> Result<(), String> {
+    /// What violates the protocol, or is longer than is read here. Nothing more can be decoded afterwards.
+    pub fn feed(&mut self, input: &[u8], mut each: impl FnMut(Frame<'_>)) -> Result<(), Closed> {
         if self.partial.is_empty() {
             let used = self.consume(input, &mut each)?;
             self.partial.extend_from_slice(&input[used..]);
@@ -49,7 +51,7 @@ impl Decoder {
     }
 
     /// Decodes whole frames and returns how many bytes they took.
-    fn consume(&mut self, input: &[u8], each: &mut impl FnMut(Frame<'_>)) -> Result<usize, String> {
+    fn consume(&mut self, input: &[u8], each: &mut impl FnMut(Frame<'_>)) -> Result<usize, Closed> {
         let mut used = 0;
         while let Some(header) = Header::parse(&input[used..])? {
             let start = used + header.bytes;
@@ -67,7 +69,7 @@ impl Decoder {
         header: &Header,
         payload: &[u8],
         each: &mut impl FnMut(Frame<'_>),
-    ) -> Result<(), String> {
+    ) -> Result<(), Closed> {
         match (header.opcode, header.fin, self.in_message) {
             (OPCODE_TEXT | OPCODE_BINARY, true, None) => each(data(header.opcode, payload)?),
             (OPCODE_TEXT | OPCODE_BINARY, false, None) => {
@@ -96,32 +98,33 @@ impl Decoder {
                 _ => Frame::Close(None, ""),
             }),
             (opcode, fin, _) => {
-                return Err(format!(
+                return Err(Closed::Protocol(format!(
                     "unexpected WebSocket frame, opcode {opcode:#x}{}",
                     if fin { "" } else { ", fragmented" }
-                ));
+                )));
             }
         }
         Ok(())
     }
 }
 
-fn text(payload: &[u8]) -> Result<&str, String> {
-    std::str::from_utf8(payload).map_err(|error| format!("text frame is not UTF-8: {error}"))
+fn text(payload: &[u8]) -> Result<&str, Closed> {
+    std::str::from_utf8(payload)
+        .map_err(|error| Closed::Protocol(format!("text frame is not UTF-8: {error}")))
 }
 
 /// A whole message.
-fn data(opcode: u8, payload: &[u8]) -> Result<Frame<'_>, String> {
+fn data(opcode: u8, payload: &[u8]) -> Result<Frame<'_>, Closed> {
     match opcode {
         OPCODE_TEXT => text(payload).map(Frame::Text),
         _ => Ok(Frame::Binary(payload)),
     }
 }
 
-fn too_long(what: &str, bytes: u64) -> String {
-    format!(
+fn too_long(what: &str, bytes: u64) -> Closed {
+    Closed::Limit(format!(
         "{what} of {bytes} bytes, and {MOST_BYTES} (16 MiB) are the most that this program reads"
-    )
+    ))
 }
 
 const OPCODE_CONTINUATION: u8 = 0x0;
@@ -139,15 +142,16 @@ struct Header {
 }
 
 impl Header {
-    fn parse(input: &[u8]) -> Result<Option<Self>, String> {
+    fn parse(input: &[u8]) -> Result<Option<Self>, Closed> {
+        let against = |what: String| Err(Closed::Protocol(what));
         let &[first, second, ref rest @ ..] = input else {
             return Ok(None);
         };
         if first & 0x70 != 0 {
-            return Err("a reserved bit is set, and no extension was agreed on".into());
+            return against("a reserved bit is set, and no extension was agreed on".into());
         }
         if second & 0x80 != 0 {
-            return Err("the server masked a frame".into());
+            return against("the server masked a frame".into());
         }
         let (length, bytes) = match (second & 0x7f, rest) {
             (126, &[a, b, ..]) => (u64::from(u16::from_be_bytes([a, b])), 4),
@@ -157,13 +161,18 @@ impl Header {
             (126 | 127, _) => return Ok(None),
             (length, _) => (u64::from(length), 2),
         };
-        if length > MOST_BYTES as u64 {
-            return Err(too_long("a WebSocket frame", length));
-        }
         if first & 0x08 != 0 && length > MOST_CONTROL_BYTES as u64 {
-            return Err(format!(
+            return against(format!(
                 "a WebSocket control frame of {length} bytes, and {MOST_CONTROL_BYTES} are the most"
             ));
+        }
+        if length >> 63 != 0 {
+            return against(format!(
+                "a WebSocket frame of {length} bytes, and 63 bits are the most"
+            ));
+        }
+        if length > MOST_BYTES as u64 {
+            return Err(too_long("a WebSocket frame", length));
         }
         Ok(Some(Self {
             fin: first & 0x80 != 0,
@@ -188,6 +197,8 @@ pub fn write_pong(out: &mut Vec<u8>, payload: &[u8], mask: [u8; 4]) {
 pub const NORMAL: u16 = 1000;
 /// The status of a close: what came is against the protocol.
 pub const PROTOCOL_ERROR: u16 = 1002;
+/// The status of a close: what came is too long.
+pub const TOO_BIG: u16 = 1009;
 
 /// Appends a masked close frame with a status.
 pub fn write_close(out: &mut Vec<u8>, status: u16, mask: [u8; 4]) {
@@ -240,12 +251,13 @@ mod tests {
         let mut decoder = Decoder::default();
         let mut seen = Vec::new();
         for piece in pieces {
-            decoder.feed(piece, |frame| {
+            let fed = decoder.feed(piece, |frame| {
                 seen.push(match frame {
                     Frame::Text(text) => text.to_owned(),
                     other => format!("{other:?}"),
                 });
-            })?;
+            });
+            fed.map_err(|closed| closed.to_string())?;
         }
         Ok(seen)
     }

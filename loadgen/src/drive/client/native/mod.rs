@@ -27,14 +27,16 @@ use self::{
 /// What violates the protocol.
 pub fn read_events(input: &[u8], mut each: impl FnMut(&str, &str)) -> Result<(), String> {
     let mut wrong = None;
-    Decoder::default().feed(input, |frame| {
-        if let Frame::Text(text) = frame {
-            match packet::parse(text) {
-                Ok(Packet::Event(event)) => each(&event.name, event.payload),
-                Ok(_) => {}
-                Err(violation) => wrong = Some(violation),
+    Decoder::default()
+        .feed(input, |frame| {
+            if let Frame::Text(text) = frame {
+                match packet::parse(text) {
+                    Ok(Packet::Event(event)) => each(&event.name, event.payload),
+                    Ok(_) => {}
+                    Err(violation) => wrong = Some(violation),
+                }
             }
-        }
-    })?;
+        })
+        .map_err(|closed| closed.to_string())?;
     wrong.map_or(Ok(()), Err)
 }

@@ -9,7 +9,10 @@ use std::{
 
 use rustls::ClientConnection;
 use socket2::SockRef;
-use tokio::net::{TcpStream, tcp::OwnedReadHalf, tcp::OwnedWriteHalf};
+use tokio::{
+    net::{TcpStream, tcp::OwnedReadHalf, tcp::OwnedWriteHalf},
+    task::AbortHandle,
+};
 
 use crate::observed::Closed;
 
@@ -23,6 +26,7 @@ pub struct Pipe {
     tls: Option<RefCell<ClientConnection>>,
     /// What the kernel did not take yet; a task flushes it while it is not empty.
     unsent: RefCell<Vec<u8>>,
+    flusher: Cell<Option<AbortHandle>>,
     /// More waited than may.
     overfull: Cell<bool>,
 }
@@ -41,6 +45,7 @@ impl Pipe {
             write,
             tls,
             unsent: RefCell::default(),
+            flusher: Cell::default(),
             overfull: Cell::new(false),
         });
         (pipe, read)
@@ -73,14 +78,16 @@ impl Pipe {
         unsent.extend_from_slice(&bytes[taken..]);
         if unsent.len() > MOST_UNSENT {
             self.overfull.set(true);
-            *unsent = Vec::new();
+            drop(unsent);
+            self.abandon();
             return;
         }
         if idle
             && !unsent.is_empty()
             && let Some(me) = self.me.upgrade()
         {
-            tokio::task::spawn_local(async move { me.flush().await });
+            let flusher = tokio::task::spawn_local(async move { me.flush().await });
+            self.flusher.set(Some(flusher.abort_handle()));
         }
     }
 
@@ -118,10 +125,10 @@ impl Pipe {
         &self,
         mut encrypted_bytes: &[u8],
         plain: &mut [u8],
-        mut each: impl FnMut(&[u8]) -> Result<(), String>,
+        mut each: impl FnMut(&[u8]) -> Result<(), Closed>,
     ) -> Result<(), Closed> {
         let Some(tls) = &self.tls else {
-            return each(encrypted_bytes).map_err(Closed::Protocol);
+            return each(encrypted_bytes);
         };
         loop {
             let mut tls = tls.borrow_mut();
@@ -138,7 +145,7 @@ impl Pipe {
             }
             while let Ok(bytes @ 1..) = tls.reader().read(plain) {
                 drop(tls);
-                each(&plain[..bytes]).map_err(Closed::Protocol)?;
+                each(&plain[..bytes])?;
                 tls = self
                     .tls
                     .as_ref()
@@ -156,7 +163,15 @@ impl Pipe {
         let stream: &TcpStream = self.write.as_ref();
         // Without it the server would see an end instead of a reset, no more.
         let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
-        self.unsent.borrow_mut().clear();
+        self.abandon();
+    }
+
+    /// Forgets what waits, and waits no more for a server that does not read: the connection ends when it is dropped.
+    pub fn abandon(&self) {
+        *self.unsent.borrow_mut() = Vec::new();
+        if let Some(flusher) = self.flusher.take() {
+            flusher.abort();
+        }
     }
 }
 

@@ -65,7 +65,9 @@ impl Session {
             Packet::Ack(ack) if ack.attachments == 0 => self.ack(stamp, &ack, observer),
             Packet::Event(Event { attachments, .. }) | Packet::Ack(Ack { attachments, .. }) => {
                 if attachments > MOST_ATTACHMENTS {
-                    return violation("more attachments than anybody sends", text);
+                    return Step::End(Closed::Limit(format!(
+                        "{attachments} attachments, and {MOST_ATTACHMENTS} are the most that this program waits for"
+                    )));
                 }
                 self.announced.replace(Some(Announced {
                     packet: text.to_owned(),

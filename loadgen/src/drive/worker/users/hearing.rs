@@ -1,0 +1,83 @@
+//! What users hear: events and acknowledgements go to the books of their thread, and the end of a connection is told.
+
+use std::{rc::Rc, sync::atomic::Ordering::Relaxed};
+
+use super::{Stalled, Users};
+use crate::{
+    drive::{
+        client::Observer,
+        worker::{receipt::Made, request::JoinError},
+    },
+    model::Nanos,
+    observed::{Closed, Step},
+    plan::Deed,
+};
+
+/// Implemented for the shared users, since one who was thrown out comes back on a task of its own.
+impl Observer for Rc<Users> {
+    fn event(&self, user: u32, stamp: Nanos, name: &str, payload: &str) -> bool {
+        if self.hears_joins {
+            self.joined_by(user, stamp, name, payload);
+        }
+        match self.with_receipts(|receipts| receipts.event(user, stamp, name, payload)) {
+            Some(Made::Answer(message)) => {
+                self.reply_to(message, stamp);
+                true
+            }
+            Some(Made::Understood) | None => true,
+            Some(Made::Unread) => false,
+            Some(Made::Unknown) => {
+                self.ignore(name);
+                false
+            }
+        }
+    }
+
+    fn ignored(&self, _user: u32, what: &str) {
+        self.ignore(what);
+    }
+
+    fn ack(&self, user: u32, stamp: Nanos, id: u64, payload: &str) {
+        match u32::try_from(id).ok().filter(|_| id < self.first_request()) {
+            Some(message) => {
+                let answered = self
+                    .with_receipts(|receipts| receipts.message_ack(user, stamp, message, payload));
+                if answered == Some(true) {
+                    self.reply_to(message, stamp);
+                }
+            }
+            None => self.answered(user, stamp, id, payload),
+        }
+    }
+
+    fn closed(&self, user: u32, stamp: Nanos, why: Closed) {
+        let state = self.user(user);
+        state.connection.replace(None);
+        let mut requests = state.requests.borrow_mut();
+        if !requests.open.is_empty() {
+            requests.open.clear();
+            requests.refused = Some(JoinError::Gone(why.to_string()));
+            state.answered.notify_one();
+        }
+        drop(requests);
+        match self.did_not_read(user, stamp) {
+            // The server may end the connection of one who does not read; what was on its way is lost with it.
+            Some(since) => {
+                self.note(user, since, Step::Deaf);
+                self.gone(user, stamp);
+                state.stalled.set(Stalled::Never);
+                tokio::task::spawn_local(Rc::clone(self).act(user, Deed::Connect));
+            }
+            // What would have come to a connection that was closed here is not the server's to lose.
+            None if why.is_hung_up() => {
+                self.gone(user, stamp);
+                self.tell_broken(user, why);
+            }
+            None => {
+                self.job.progress.connected.fetch_sub(1, Relaxed);
+                self.with_receipts(|receipts| receipts.gone(user));
+                self.tell_broken(user, why);
+            }
+        }
+    }
+}
