@@ -16,9 +16,18 @@ pub enum DialError {
     /// A connection, but no TLS over it.
     #[error("no TLS: {0}")]
     Tls(String),
-    /// What came over the connection was not HTTP, or it broke.
+    /// The connection broke before there was an answer.
+    #[error("no HTTP answer: {}", escaped(.0))]
+    Broken(String),
+    /// What came over the connection was not HTTP.
     #[error("no HTTP answer: {}", escaped(.0))]
     NotHttp(String),
+    /// An answer that is no text, or in an encoding that was not asked for.
+    #[error("{}", escaped(.0))]
+    NoText(String),
+    /// An answer that is longer than is read here.
+    #[error("{}", escaped(.0))]
+    TooLong(String),
     /// An answer in HTTP that is no WebSocket.
     #[error("{}", escaped(.0))]
     NoWebSocket(String),

@@ -8,7 +8,9 @@ use hyper::{
     HeaderMap, Method, Request, Response, StatusCode,
     body::Incoming,
     client::conn::http1::{self, SendRequest},
-    header::{CONTENT_TYPE, HeaderName, HeaderValue, SET_COOKIE},
+    header::{
+        ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, SET_COOKIE,
+    },
     rt::{Read, Write},
 };
 use hyper_util::rt::TokioIo;
@@ -20,6 +22,10 @@ use super::{Caller, DialError, Endpoint};
 pub const PAGE_PATIENCE: Duration = Duration::from_secs(2);
 /// More than any page has that says how a server is.
 const PAGE_BYTES: usize = 64 << 10;
+/// The encoding in which a body stands as it is.
+const PLAIN: &str = "identity";
+/// More headers than a proxy or a framework adds.
+pub(super) const MOST_HEADERS: usize = 512;
 
 /// A page as it came.
 pub struct Page {
@@ -44,7 +50,7 @@ impl Page {
             Ok(Self {
                 status,
                 media_type,
-                body: body.map_err(DialError::NotHttp)?,
+                body: body?,
             })
         };
         timeout(PAGE_PATIENCE, page)
@@ -88,13 +94,15 @@ impl Line {
     /// Over a stream; what comes beside it does the work, and must be run.
     ///
     /// # Errors
-    /// [`DialError::NotHttp`], if the stream breaks.
+    /// [`DialError::Broken`], if the stream breaks.
     pub async fn over<S: Read + Write + Unpin>(
         stream: S,
     ) -> Result<(Self, impl Future<Output = ()> + use<S>), DialError> {
-        let (sender, connection) = http1::handshake(stream)
+        let (sender, connection) = http1::Builder::new()
+            .max_headers(MOST_HEADERS)
+            .handshake(stream)
             .await
-            .map_err(|error| not_http(&error))?;
+            .map_err(|error| no_answer(&error))?;
         let work = async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "connection to the target ended");
@@ -111,7 +119,7 @@ impl Line {
     /// Sends a request when the last one is answered, keeps the cookies that come, and hands the answer over.
     ///
     /// # Errors
-    /// [`DialError::NotHttp`], if no answer in HTTP comes.
+    /// [`DialError`], if no answer in HTTP comes.
     pub async fn send(
         &mut self,
         caller: &Caller,
@@ -120,9 +128,17 @@ impl Line {
         body: Bytes,
     ) -> Result<Response<Incoming>, DialError> {
         let request = request(caller, method, target, body)?;
-        self.0.ready().await.map_err(|error| not_http(&error))?;
+        self.0.ready().await.map_err(|error| no_answer(&error))?;
         let answer = self.0.send_request(request).await;
-        let answer = answer.map_err(|error| not_http(&error))?;
+        let answer = answer.map_err(|error| no_answer(&error))?;
+        if let Some(encoding) = answer.headers().get(CONTENT_ENCODING)
+            && encoding != PLAIN
+        {
+            let encoding = String::from_utf8_lossy(encoding.as_bytes());
+            return Err(DialError::NoText(format!(
+                "an answer in the encoding {encoding}, and none was asked for"
+            )));
+        }
         for cookie in answer.headers().get_all(SET_COOKIE) {
             if let Ok(cookie) = cookie.to_str() {
                 caller.jar().keep(cookie);
@@ -157,6 +173,10 @@ pub fn request(
         let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|error| made(&error))?;
         headers.append(name, value);
     }
+    // Who says nothing of it may be answered in any encoding.
+    headers
+        .entry(ACCEPT_ENCODING)
+        .or_insert(HeaderValue::from_static(PLAIN));
     if posted && !headers.contains_key(CONTENT_TYPE) {
         let text = HeaderValue::from_static("text/plain;charset=UTF-8");
         headers.insert(CONTENT_TYPE, text);
@@ -167,23 +187,27 @@ pub fn request(
 /// The beginning of a body, at most `limit` bytes or a little more.
 ///
 /// # Errors
-/// What broke it off.
-pub async fn beginning(body: Incoming, limit: usize) -> Result<Vec<u8>, String> {
+/// [`DialError`], if it breaks off.
+pub async fn beginning(body: Incoming, limit: usize) -> Result<Vec<u8>, DialError> {
     let mut body = std::pin::pin!(body);
     let mut bytes = Vec::new();
     while bytes.len() < limit {
         let Some(frame) = body.frame().await else {
             break;
         };
-        if let Some(data) = frame.map_err(|error| error.to_string())?.data_ref() {
+        if let Some(data) = frame.map_err(|error| no_answer(&error))?.data_ref() {
             bytes.extend_from_slice(data);
         }
     }
     Ok(bytes)
 }
 
-fn not_http(error: &hyper::Error) -> DialError {
+/// Why there is no answer, or no more of it.
+pub fn no_answer(error: &hyper::Error) -> DialError {
     let reason = std::error::Error::source(error)
         .map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"));
-    DialError::NotHttp(reason)
+    match error.is_parse() {
+        true => DialError::NotHttp(reason),
+        false => DialError::Broken(reason),
+    }
 }

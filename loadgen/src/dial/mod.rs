@@ -17,7 +17,7 @@ pub use self::{
     cookies::Jar,
     endpoint::Endpoint,
     error::DialError,
-    http::{Line, PAGE_PATIENCE, Page, ask, beginning, media_type},
+    http::{Line, PAGE_PATIENCE, Page, ask, beginning, media_type, no_answer},
     stream::Stream,
     target::{Target, TargetMistake},
     tls::Trust,

@@ -8,12 +8,10 @@ use tokio::{
 };
 use tungstenite::handshake::{client::generate_key, derive_accept_key};
 
-use super::{Caller, DialError, Endpoint, Stream};
+use super::{Caller, DialError, Endpoint, Stream, http::MOST_HEADERS};
 
 /// More than this before the end of the headers is no answer to an upgrade.
 const MOST_HEADER_BYTES: usize = 64 << 10;
-/// More headers than a proxy or a framework adds.
-const MOST_HEADERS: usize = 512;
 /// Of a refusal, as much is read.
 const MOST_REFUSAL_BYTES: usize = 4 << 10;
 /// The text of a refusal comes with its headers or right behind them.
@@ -30,7 +28,7 @@ pub async fn upgrade(
     more: &str,
 ) -> Result<(Stream, Vec<u8>), DialError> {
     let mut stream = endpoint.connect(caller.user).await?;
-    let broken = |error: io::Error| DialError::NotHttp(error.to_string());
+    let broken = |error: io::Error| DialError::Broken(error.to_string());
     let key = generate_key();
     let mut head = format!("GET {} HTTP/1.1\r\n", caller.engine_io("websocket", more));
     for (name, value) in caller.headers() {
@@ -43,13 +41,14 @@ pub async fn upgrade(
     stream.flush().await.map_err(broken)?;
     let mut answer = Vec::with_capacity(512);
     loop {
-        if stream.read_buf(&mut answer).await.map_err(broken)? == 0 {
-            return Err(DialError::NoWebSocket(
-                "it closed the connection instead of upgrading it to WebSocket".into(),
-            ));
-        }
         match Head::parse(&answer)? {
-            None => {}
+            None => {
+                if stream.read_buf(&mut answer).await.map_err(broken)? == 0 {
+                    return Err(DialError::NoWebSocket(
+                        "it closed the connection instead of upgrading it to WebSocket".into(),
+                    ));
+                }
+            }
             Some(head) if head.status == 101 => {
                 head.check(&key)?;
                 head.cookies
@@ -58,6 +57,8 @@ pub async fn upgrade(
                 answer.drain(..head.bytes);
                 return Ok((stream, answer));
             }
+            // What a server says beforehand, as with 103, is no answer yet.
+            Some(head) if (100..200).contains(&head.status) => drop(answer.drain(..head.bytes)),
             Some(head) => {
                 // Whether its text comes whole or not, there is a refusal to tell.
                 let _ = timeout(REFUSAL_PATIENCE, async {

@@ -34,7 +34,9 @@ pub async fn probe(endpoint: &Endpoint, transport: Transport) -> Result<(), Targ
         }
         Ok(Answer::WebSocketOnly) => return Ok(()),
         Ok(answer) => Ok(answer),
-        Err(error @ (DialError::NotHttp(_) | DialError::Late(_))) => Err(error),
+        Err(error @ (DialError::NotHttp(_) | DialError::Broken(_) | DialError::Late(_))) => {
+            Err(error)
+        }
         Err(error) => return Err(TargetError::of_dial(endpoint.shown(), error)),
     };
     let may_be_websocket = !matches!(answer, Ok(Answer::Old));
@@ -43,7 +45,9 @@ pub async fn probe(endpoint: &Endpoint, transport: Transport) -> Result<(), Targ
     }
     let answer = match answer {
         Ok(answer) => answer.to_string(),
-        Err(DialError::NotHttp(reason)) => format!("it does not answer in HTTP ({reason})"),
+        Err(DialError::NotHttp(reason) | DialError::Broken(reason)) => {
+            format!("it does not answer in HTTP ({reason})")
+        }
         Err(error) => return Err(TargetError::of_dial(endpoint.shown(), error)),
     };
     let asked = endpoint.asker().engine_io("polling", "");

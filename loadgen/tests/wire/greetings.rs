@@ -1,6 +1,6 @@
 //! The way to the CONNECT: what may come before it, and what each server that is none of ours is told to be.
 
-use loadgen::scenario::Transport;
+use loadgen::{observed::Closed, scenario::Transport};
 
 use crate::{
     peer::{OPEN, PING, PONG, Peer, serve},
@@ -167,6 +167,25 @@ async fn a_socket_io_2_server_is_named_over_each_transport() {
 }
 
 #[tokio::test]
+async fn what_comes_before_an_answer_is_none() {
+    let url = serve(|mut peer: Peer| async move {
+        for _ in 0..3 {
+            peer.raw(b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n")
+                .await;
+        }
+        peer.greet().await;
+        peer.text("1").await;
+        peer.drain().await;
+    })
+    .await;
+    let seen = Way::to(&url).until_closed(|_| {}).await;
+    assert_eq!(
+        seen.closed,
+        Some(Closed::ByServer("Engine.IO close".into()))
+    );
+}
+
+#[tokio::test]
 async fn each_refusal_is_told() {
     for (answer, what) in [
         (
@@ -176,6 +195,14 @@ async fn each_refusal_is_told() {
         (
             "HTTP/1.1 302 Found\r\nlocation: https://h/\r\ncontent-length: 0\r\n\r\n",
             "sends to https://h/",
+        ),
+        (
+            "HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: wrong\r\n\r\n",
+            "no valid Sec-WebSocket-Accept",
+        ),
+        (
+            "HTTP/1.0 307 x\r\nlocation: /chat/\r\n\r\n",
+            "sends to /chat/",
         ),
         (
             "HTTP/1.1 400 Bad Request\r\ncontent-length: 37\r\n\r\n{\"code\":0,\"message\":\"no\u{1b}[2J and more\"}",

@@ -2,7 +2,10 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
 };
 
 use loadgen::{drive::Client, observed::Closed, scenario::Transport};
@@ -176,4 +179,171 @@ async fn a_session_that_the_server_has_forgotten_is_told() {
         what.contains("400") && what.contains("Session ID unknown"),
         "{what}"
     );
+}
+
+/// A session of which each answer is written by hand: to the handshake, to the poll with the CONNECT, and to those that
+/// follow; posts are taken. Tells when its connections end.
+async fn by_hand(
+    polled: impl Fn() -> Vec<u8> + Clone + Send + Sync + 'static,
+) -> (String, Arc<Mutex<Vec<String>>>, Arc<AtomicUsize>) {
+    let posted: Arc<Mutex<Vec<String>>> = Arc::default();
+    let open = Arc::new(AtomicUsize::new(0));
+    let polls = Arc::new(AtomicUsize::new(0));
+    let (all_posted, all_open) = (Arc::clone(&posted), Arc::clone(&open));
+    let url = serve(move |mut peer: Peer| {
+        let (posted, open) = (Arc::clone(&all_posted), Arc::clone(&all_open));
+        let (polls, polled) = (Arc::clone(&polls), polled.clone());
+        async move {
+            open.fetch_add(1, Relaxed);
+            loop {
+                peer.request.clear();
+                peer.hear().await;
+                if peer.request.is_empty() {
+                    break;
+                }
+                let answer = if peer.request.starts_with("POST") {
+                    let length = peer.header("content-length").unwrap().parse().unwrap();
+                    let mut body = vec![0; length];
+                    peer.wire.read_exact(&mut body).await.unwrap();
+                    let body = String::from_utf8(body).unwrap();
+                    posted.lock().unwrap().push(body);
+                    whole("", b"ok")
+                } else {
+                    match polls.fetch_add(1, Relaxed) {
+                        0 => whole("", SMALL.as_bytes()),
+                        1 => whole("", b"40{\"sid\":\"s\"}"),
+                        _ => polled(),
+                    }
+                };
+                peer.raw(&answer).await;
+            }
+            open.fetch_sub(1, Relaxed);
+        }
+    })
+    .await;
+    (url, posted, open)
+}
+
+/// An answer with further headers.
+fn whole(headers: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "HTTP/1.1 200 OK\r\n{headers}content-length: {}\r\n\r\n",
+        body.len()
+    );
+    [head.as_bytes(), body].concat()
+}
+
+async fn none_open(open: &AtomicUsize) {
+    let closed = async {
+        while open.load(Relaxed) > 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    let closed = tokio::time::timeout(std::time::Duration::from_secs(30), closed).await;
+    closed.expect("both connections end");
+}
+
+#[tokio::test]
+async fn a_goodbye_ends_the_poll_that_waits_and_leaves_no_connection() {
+    // A server that answers the poll, and one that never does.
+    for answer in [whole("", b"6"), Vec::new()] {
+        let (url, posted, open) = by_hand(move || answer.clone()).await;
+        let way = Way::to(&url).over(Transport::Polling);
+        let seen = way.until_closed(|user| user.close()).await;
+        assert_eq!(seen.closed, None);
+        assert_eq!(posted.lock().unwrap()[1..], ["41\u{1e}1"]);
+        none_open(&open).await;
+    }
+}
+
+#[tokio::test]
+async fn what_ends_a_session_is_told_and_the_server_is_told_too() {
+    let long = whole("", &vec![b'2'; (16 << 20) + 1]);
+    let violations = [
+        (whole("", b"42[\"a\",]"), "unexpected packet"),
+        (whole("", b"\xff\xfe"), "not UTF-8"),
+        (whole("", b"b?"), "no Base64"),
+        (
+            whole("content-encoding: gzip\r\n", b"\x1f\x8b"),
+            "in the encoding gzip, and none was asked for",
+        ),
+        (b"what\r\n\r\n".to_vec(), "no HTTP answer"),
+    ];
+    for (answer, what) in violations.into_iter().chain([(long, "16 MiB")]) {
+        let (url, posted, open) = by_hand(move || answer.clone()).await;
+        let way = Way::to(&url).over(Transport::Polling);
+        let seen = way.until_closed(|_| {}).await;
+        let closed = seen.closed.unwrap();
+        match what {
+            "16 MiB" => assert!(matches!(closed, Closed::Limit(_)), "{closed}"),
+            _ => assert!(matches!(closed, Closed::Protocol(_)), "{closed}"),
+        }
+        assert!(closed.to_string().contains(what), "{what}: {closed}");
+        assert_eq!(posted.lock().unwrap()[1..], ["41\u{1e}1"], "{what}");
+        none_open(&open).await;
+    }
+}
+
+#[tokio::test]
+async fn answers_may_be_chunked_and_of_http_1_0() {
+    for answer in [
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\n42[\"\r\n7\r\nsaid\"]\u{1e}\r\n1\r\n1\r\n0\r\n\r\n",
+        "HTTP/1.0 200 OK\r\ncontent-length: 12\r\n\r\n42[\"said\"]\u{1e}1",
+        "HTTP/1.1 200 OK\r\ncontent-encoding: identity\r\ncontent-length: 12\r\n\r\n42[\"said\"]\u{1e}1",
+    ] {
+        let (url, _, _) = by_hand(|| answer.as_bytes().to_vec()).await;
+        let way = Way::to(&url).over(Transport::Polling);
+        let seen = way.until_closed(|_| {}).await;
+        assert_eq!(seen.events, [("said".to_owned(), String::new())]);
+        assert_eq!(
+            seen.closed,
+            Some(Closed::ByServer("Engine.IO close".into())),
+            "{answer}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_the_server_closed_in_a_pause_is_made_anew() {
+    let session = Session::new(&[SMALL, "40{\"sid\":\"s\"}", "42[\"a\"]", "42[\"b\"]"]);
+    let url = {
+        let session = session.clone();
+        serve(move |mut peer: Peer| {
+            let session = session.clone();
+            async move {
+                peer.hear().await;
+                let answer = session.answer(&mut peer).await;
+                peer.raw(&whole("", answer.as_bytes())).await;
+                // The next request is on its way when the connection ends.
+                let _ = peer.wire.read_u8().await;
+            }
+        })
+        .await
+    };
+    let way = Way::to(&url).over(Transport::Polling);
+    let seen = way.until_closed(|user| user.emit("last", "1", None)).await;
+    let names: Vec<&str> = seen.events.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["a", "b"], "{seen:?}");
+    assert_eq!(
+        seen.closed,
+        Some(Closed::ByServer("Engine.IO close".into()))
+    );
+}
+
+#[tokio::test]
+async fn a_flood_of_pings_in_one_answer_leaves_others_their_turn_and_is_answered_once() {
+    let (url, posted, _) = by_hand(|| {
+        let mut flood = "2\u{1e}".repeat(1_000_000);
+        flood.push('1');
+        whole("", flood.as_bytes())
+    })
+    .await;
+    let way = Way::to(&url).over(Transport::Polling);
+    let (seen, turns) = way.turns_until_closed().await;
+    assert_eq!(
+        seen.closed,
+        Some(Closed::ByServer("Engine.IO close".into()))
+    );
+    assert!(turns > 900, "{turns}");
+    assert!(posted.lock().unwrap().len() < 3);
 }

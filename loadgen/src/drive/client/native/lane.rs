@@ -10,13 +10,13 @@ use std::{
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
-use hyper::{Method, StatusCode};
+use hyper::{Method, Response, StatusCode, body::Incoming};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::frame::MOST_BYTES;
 use crate::{
-    dial::{Caller, DialError, Endpoint, Line, Stream},
+    dial::{Caller, DialError, Endpoint, Line, Stream, no_answer},
     model::{Clock, Nanos},
 };
 
@@ -64,34 +64,47 @@ impl Lane {
         target: &str,
         body: String,
     ) -> Result<Answered, DialError> {
+        let body = Bytes::from(body);
         let mut kept = self.line.take();
         if let Some(line) = &mut kept
             && !line.is_ready().await
         {
             kept = None;
         }
-        let line = match kept {
-            Some(line) => line,
-            None => self.connect(caller).await?,
-        };
-        let line = self.line.insert(line);
-        let answer = line.send(caller, method, target, Bytes::from(body)).await?;
+        if let Some(mut line) = kept {
+            let answer = line.send(caller, method.clone(), target, body.clone());
+            match answer.await {
+                // The server closed it in a pause, just when the request was on its way: browsers ask again, too.
+                Err(DialError::Broken(_)) => {}
+                answer => {
+                    self.line = Some(line);
+                    return self.read(answer?).await;
+                }
+            }
+        }
+        let line = self.connect(caller).await?;
+        let answer = self.line.insert(line).send(caller, method, target, body);
+        let answer = answer.await?;
+        self.read(answer).await
+    }
+
+    async fn read(&self, answer: Response<Incoming>) -> Result<Answered, DialError> {
         let status = answer.status();
         let mut frames = std::pin::pin!(answer.into_body());
         let mut bytes = Vec::new();
         while let Some(frame) = frames.frame().await {
-            let broken = |error: hyper::Error| DialError::NotHttp(error.to_string());
-            if let Some(data) = frame.map_err(broken)?.data_ref() {
+            let frame = frame.map_err(|error| no_answer(&error))?;
+            if let Some(data) = frame.data_ref() {
                 bytes.extend_from_slice(data);
             }
             if bytes.len() > MOST_BYTES {
-                return Err(DialError::NotHttp(format!(
+                return Err(DialError::TooLong(format!(
                     "an answer of more than {MOST_BYTES} bytes (16 MiB), the most that this program reads"
                 )));
             }
         }
         let body = String::from_utf8(bytes)
-            .map_err(|error| DialError::NotHttp(format!("an answer that is not UTF-8: {error}")))?;
+            .map_err(|error| DialError::NoText(format!("an answer that is not UTF-8: {error}")))?;
         Ok(Answered {
             status,
             stamp: self.came.get(),

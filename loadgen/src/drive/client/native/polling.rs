@@ -8,8 +8,9 @@ use std::{
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use futures::future::{self, Either};
 use hyper::{Method, StatusCode};
-use tokio::sync::Notify;
+use tokio::{sync::Notify, task::yield_now, time::timeout};
 
 use super::{
     connection::{Reading, Shared},
@@ -19,7 +20,7 @@ use super::{
     session::{Session, Step},
 };
 use crate::{
-    dial::{Caller, Endpoint},
+    dial::{Caller, DialError, Endpoint},
     drive::{Client, ConnectError, client::Observer},
     model::{Clock, Nanos},
     observed::Closed,
@@ -29,6 +30,10 @@ use crate::{
 const MOST_UNSENT: usize = 4 << 20;
 /// What one request may post where the server does not say.
 const USUAL_PAYLOAD: u64 = 1_000_000;
+/// Whoever hears so many packets of one answer lets the others have a turn.
+const TURN_PACKETS: usize = 1_000;
+/// How long a goodbye may take to be posted, and the poll that waits to be answered.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// A connected user. Reading and posting happen in [`Polling::run`].
 pub struct Polling {
@@ -162,12 +167,27 @@ impl Polling {
             early,
             ..
         } = polled;
-        let why = tokio::select! {
-            why = self.poll_on(polls, early, &observer) => why,
-            why = self.post_on(posts) => why,
+        let polls = std::pin::pin!(self.poll_on(polls, early, &observer));
+        let posts = std::pin::pin!(self.post_on(posts));
+        let (why, other) = match future::select(polls, posts).await {
+            Either::Left((why, other)) => (why, Either::Left(other)),
+            Either::Right((why, other)) => (why, Either::Right(other)),
         };
-        if !self.closing.replace(true) {
-            observer.closed(self.caller.user, self.clock.now(), why);
+        let said_goodbye = match self.closing.get() {
+            true => self.reading.get() != Reading::Over,
+            false => {
+                let hung_up = why.is_hung_up();
+                if hung_up {
+                    self.close();
+                }
+                self.closing.set(true);
+                observer.closed(self.caller.user, self.clock.now(), why);
+                hung_up
+            }
+        };
+        if said_goodbye {
+            // A server that does not answer either in time has both connections closed.
+            let _ = timeout(GOODBYE, other).await;
         }
     }
 
@@ -195,13 +215,18 @@ impl Polling {
                 answer = polled => answer,
                 () = self.over() => return Closed::Transport("cut by its own user".into()),
             };
-            let heard = answer
-                .map_err(|error| Closed::Transport(error.to_string()))
-                .and_then(|answer| self.hear(&answer, observer));
+            let heard = match answer {
+                Ok(answer) => self.hear(answer, observer).await,
+                Err(error) => Err(unanswered(error)),
+            };
             if let Err(why) = heard {
                 return why;
             }
-            tokio::task::yield_now().await;
+            // After the own goodbye the session is no more.
+            if self.closing.get() {
+                return goodbye();
+            }
+            yield_now().await;
         }
     }
 
@@ -212,13 +237,16 @@ impl Polling {
         }
     }
 
-    fn hear(&self, answer: &Answered, observer: &impl Observer) -> Result<(), Closed> {
+    async fn hear(&self, answer: Answered, observer: &impl Observer) -> Result<(), Closed> {
         if self.closing.get() {
             return Ok(());
         }
-        taken(answer)?;
+        taken(&answer)?;
         let mut pong = None;
-        for piece in pieces(&answer.body) {
+        for (nth, piece) in pieces(&answer.body).enumerate() {
+            if nth % TURN_PACKETS == TURN_PACKETS - 1 {
+                yield_now().await;
+            }
             let step = match piece.map_err(Closed::Protocol)? {
                 Piece::Text(text) => self.session.text(answer.stamp, text, observer),
                 Piece::Binary => self.session.binary(answer.stamp, observer),
@@ -268,18 +296,19 @@ impl Polling {
             let body = self.next_body();
             if body.is_empty() {
                 if self.closing.get() {
-                    return Closed::Transport("closed by its own user".into());
+                    return goodbye();
                 }
                 self.written.notified().await;
                 continue;
             }
             let posted = posts.ask(&self.caller, Method::POST, &self.place, body);
             let posted = tokio::select! {
-                posted = posted => posted,
+                posted = timeout(self.heartbeat, posted) => posted,
                 () = self.over() => return Closed::Transport("cut by its own user".into()),
             };
             let taken = posted
-                .map_err(|error| Closed::Transport(error.to_string()))
+                .map_err(|_| Closed::Unanswered(self.heartbeat))
+                .and_then(|posted| posted.map_err(unanswered))
                 .and_then(|answer| taken(&answer));
             if let Err(why) = taken {
                 return why;
@@ -351,10 +380,29 @@ impl Client for Polling {
             return;
         }
         self.post(packet::write("41", self.session.namespace(), ""));
-        // Engine.IO's own goodbye ends the session.
+        // Engine.IO's own goodbye ends the session, and with it the poll that waits.
         self.post("1".to_owned());
         self.closing.set(true);
         self.written.notify_one();
+        if self.reading.get() == Reading::Paused {
+            self.read_from_now_on(Reading::On);
+        }
+    }
+}
+
+/// What ends a session that its own user has ended.
+fn goodbye() -> Closed {
+    Closed::Transport("closed by its own user".into())
+}
+
+/// What a request ended with that was not answered.
+fn unanswered(error: DialError) -> Closed {
+    match error {
+        DialError::TooLong(what) => Closed::Limit(what),
+        error @ (DialError::NotHttp(_) | DialError::NoText(_)) => {
+            Closed::Protocol(error.to_string())
+        }
+        error => Closed::Transport(error.to_string()),
     }
 }
 
