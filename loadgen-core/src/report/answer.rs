@@ -38,12 +38,13 @@ pub(crate) fn answer(report: &Report) -> Result<Option<Answer<'_>>, HistogramErr
         return Ok(None);
     };
     let versus = match baselines.first() {
-        Some(baseline) => versus::told(baseline, run)?,
+        Some(baseline) => versus::versus(baseline, run)?,
         None => None,
     };
+    let limit = sentence(&clause(report, &held)?);
     let told = match versus {
-        Some(versus) => format!("{versus} {}", sentence(&clause(report, &held)?)),
-        None => sentence(&clause(report, &held)?),
+        Some(versus) => format!("{} {limit}", versus.told()),
+        None => limit,
     };
     let warning = match baselines.first() {
         Some(baseline) => versus::also_kept(baseline, &held)?,
@@ -76,21 +77,22 @@ pub(crate) fn headline(report: &Report) -> Result<Vec<String>, HistogramError> {
     let Some(answer) = answer(report)? else {
         return Ok(vec![why]);
     };
-    let told = answer.told;
+    let told = match answer.warning {
+        Some(warning) => format!("{} {warning}", answer.told),
+        None => answer.told,
+    };
     let is_missed = answer.held.verdict() == Verdict::Fail;
     let broken = report
         .runs
         .last()
         .is_some_and(|run| !run.findings.is_empty());
-    let mut said = match report.verdict {
+    Ok(match report.verdict {
         Verdict::Pass => vec![told, why],
         Verdict::Fail if is_missed && !broken => vec![told, why],
         Verdict::Fail => vec![why, told],
         Verdict::Inconclusive => vec![why, format!("So far: {told}")],
         Verdict::Invalid => vec![why, format!("Measured all the same: {told}")],
-    };
-    said.extend(answer.warning);
-    Ok(said)
+    })
 }
 
 /// With a capital letter and a full stop.

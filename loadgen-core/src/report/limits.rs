@@ -122,6 +122,32 @@ impl<'a> Held<'a> {
         }
     }
 
+    /// How much of what the limit allows is used: of the time, of the share that may miss it, of the count; above one, it is
+    /// missed. `None` where more is better without an end, and of what may not be at all.
+    pub(crate) fn used(&self) -> Option<f64> {
+        let Value::Known(value) = self.value else {
+            return None;
+        };
+        let bound = self.threshold.bound;
+        let (used, all) = match (self.threshold.subject, self.threshold.comparison) {
+            (Subject::Within(..), Comparison::Greater | Comparison::GreaterOrEqual) => {
+                (1.0 - value, 1.0 - bound)
+            }
+            (Subject::Within(..), _) => return None,
+            (_, Comparison::Less | Comparison::LessOrEqual) => (value, bound),
+            _ => return None,
+        };
+        (all > 0.0).then_some(used / all)
+    }
+
+    /// What is left of what the limit allows, in words: `91 % left`; `None` as of [`Held::used`], and of a missed one.
+    pub(crate) fn headroom(&self) -> Option<String> {
+        let left = 1.0 - self.used()?;
+        (0.0..=1.0)
+            .contains(&left)
+            .then(|| format!("{:.0} % left", 100.0 * left))
+    }
+
     /// The same number of another run.
     ///
     /// # Errors
@@ -184,12 +210,11 @@ fn value(
         return Ok(Value::Known(recorded.unwrap_or(plain)));
     };
     let is_share = matches!(subject, Subject::Within(..));
-    let samples = samples(run, metric, phase, left_out)?;
-    let lost = samples.as_ref().map_or(0, |samples| samples.1);
+    let lost = result(run, metric, phase).map_or(0, |all| all.lost);
     if let Some(value) = recorded.filter(|_| is_share || lost == 0) {
         return Ok(Value::Known(value));
     }
-    let Some((samples, lost)) = samples else {
+    let Some((samples, lost)) = samples(run, metric, phase, left_out)? else {
         return Ok(recorded.map_or(Value::TooFew, Value::Known));
     };
     Ok(match subject {

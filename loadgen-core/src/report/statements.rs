@@ -371,6 +371,10 @@ pub(crate) fn example(example: &crate::judge::Example) -> String {
         parts.push(format!("to {recipient}"));
     }
     parts.extend(example.note.clone());
+    if example.more > 0 {
+        let more = count(example.more);
+        parts.push(format!("and {more} more of this message and cause"));
+    }
     parts.join(", ").replace(char::is_control, "\u{fffd}")
 }
 

@@ -19,51 +19,94 @@ struct Median {
     interval: Option<[f64; 2]>,
 }
 
+/// A run's deliveries beside those of its baseline.
+pub(super) struct Versus {
+    before: f64,
+    after: f64,
+    /// The one divided by the other, whichever way it is above one.
+    times: f64,
+    is_sooner: bool,
+    /// Of [`Versus::times`], at 95 %.
+    interval: Option<[f64; 2]>,
+    name: String,
+    base: String,
+}
+
 /// How much sooner a delivery of the run is than one of its baseline; `None` where either has too few.
 ///
 /// # Errors
 /// When a histogram can't be read.
-pub(super) fn told(baseline: &Run, run: &Run) -> Result<Option<String>, HistogramError> {
+pub(super) fn versus(baseline: &Run, run: &Run) -> Result<Option<Versus>, HistogramError> {
     let (Some(before), Some(after)) = (median(baseline)?, median(run)?) else {
         return Ok(None);
     };
     let ratio = before.value / after.value;
     let interval = before.interval.zip(after.interval);
     let interval = interval.map(|([least, most], [low, high])| [least / high, most / low]);
-    let names = (named(run), named(baseline));
-    let both = format!(
-        "{} at the median instead of {}",
-        duration(after.value as u64),
-        duration(before.value as u64)
-    );
-    let (times, word, ends) = match ratio {
-        1.0.. => (ratio, "sooner", interval),
-        _ => (
-            1.0 / ratio,
-            "later",
-            interval.map(|[low, high]| [1.0 / high, 1.0 / low]),
-        ),
-    };
-    let between = ends.map(|[low, high]| format!("{} to {}", digits(low), digits(high)));
-    Ok(Some(match ends {
-        Some([low, _]) if low <= 1.0 => format!(
-            "With {} and with {} messages arrive alike, as far as these two runs can tell: {both} ({} times {word}, 95 % interval {}).",
-            names.0,
-            names.1,
-            digits(times),
-            between.unwrap_or_default(),
-        ),
-        _ => format!(
-            "With {} a message arrives {} times {word} than with {} ({}): {both}.",
-            names.0,
-            digits(times),
-            names.1,
-            match between {
-                Some(between) => format!("95 % interval of these two runs {between}"),
-                None => "too few seconds for an interval".to_owned(),
-            },
-        ),
+    let is_sooner = ratio >= 1.0;
+    Ok(Some(Versus {
+        before: before.value,
+        after: after.value,
+        times: if is_sooner { ratio } else { 1.0 / ratio },
+        is_sooner,
+        interval: match is_sooner {
+            true => interval,
+            false => interval.map(|[low, high]| [1.0 / high, 1.0 / low]),
+        },
+        name: named(run),
+        base: named(baseline),
     }))
+}
+
+impl Versus {
+    /// In a sentence.
+    pub(super) fn told(&self) -> String {
+        let (name, base, word) = (&self.name, &self.base, self.word());
+        let both = format!(
+            "{} at the median instead of {}",
+            duration(self.after as u64),
+            duration(self.before as u64)
+        );
+        let times = self.times();
+        match self.interval {
+            Some([low, high]) if low <= 1.0 => format!(
+                "With {name} and with {base} messages arrive alike, as far as these two runs can tell: {both} ({times} times {word}, 95 % interval {} to {}).",
+                digits(low),
+                digits(high),
+            ),
+            _ => format!(
+                "With {name} a message arrives {times} times {word} than with {base} ({}): {both}.",
+                self.between(),
+            ),
+        }
+    }
+
+    /// How many times, with three digits.
+    pub(super) fn times(&self) -> String {
+        digits(self.times)
+    }
+
+    /// Sooner or later.
+    pub(super) fn word(&self) -> &'static str {
+        if self.is_sooner { "sooner" } else { "later" }
+    }
+
+    /// The baseline, in a few words.
+    pub(super) fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// The interval in words.
+    pub(super) fn between(&self) -> String {
+        match self.interval {
+            Some([low, high]) => format!(
+                "95 % interval of these two runs {} to {}",
+                digits(low),
+                digits(high)
+            ),
+            None => "too few seconds for an interval".to_owned(),
+        }
+    }
 }
 
 /// That the baseline keeps the limit, too.

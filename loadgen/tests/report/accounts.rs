@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use loadgen::{
-    judge::Check,
+    judge::{Check, Verdict},
     observed::PROMISE,
     report::{Choice, Format, publish},
     result::{Document, Report, Run},
@@ -97,6 +97,15 @@ fn every_format_for_people_shows_the_account() {
         "<",
     );
     assert_eq!(said(row), known);
+    let strip = between(&page, "<ol class=\"account\">", "</ol>");
+    let steps = strip.split("<b>").skip(1).map(|step| {
+        let (count, words) = step.split_once("</b> ").unwrap();
+        let (words, _) = words.split_once("</li>").unwrap();
+        (words.to_owned(), number(count))
+    });
+    assert_eq!(steps.collect::<BTreeMap<_, _>>(), known);
+    // What should not be is marked.
+    assert_eq!(strip.matches("class=\"bad\"").count(), 3);
     let junit = rendered(&document, Format::Junit);
     for (words, count) in known {
         let property = format!("name=\"deliveries {words}\" value=\"{count}\"");
@@ -222,7 +231,8 @@ fn rule_13_the_share_within_the_promise_is_one_and_charges_what_was_lost() {
     assert!(wanted < 0.93);
     let shown = format!("{:.2} %", 100.0 * wanted);
     let page = rendered(&document, Format::Html);
-    assert!(page.contains(&format!("<b>{shown}</b><span>arrived within 5 ms")));
+    let tile = "<span>delivery latency within 5 ms</span><b>";
+    assert!(page.contains(&format!("{tile}{shown}</b>")));
     assert!(page.contains(&format!("<td class=\"n\">{shown}</td>")));
     for format in [Format::Terminal, Format::Markdown] {
         assert!(rendered(&document, format).contains(&shown), "{format:?}");
@@ -258,10 +268,12 @@ fn rule_13_the_share_within_the_promise_is_one_and_charges_what_was_lost() {
 
 #[test]
 fn rule_13_a_percentile_among_what_never_came_is_no_time() {
-    let page = rendered(&sick(), Format::Html);
-    // 7.9 % were lost.
-    assert!(page.contains("<b>never</b><span>99 of 100"));
     let mut report = fixtures::sick();
+    let limit = fixtures::parts::judged("delivery.p99 < 5ms", Verdict::Fail, "4.1 ms (n = 28231)");
+    report.runs[0].judgement.thresholds.push(limit);
+    // 7.9 % were lost.
+    let page = rendered(&Document::of(&report).unwrap(), Format::Html);
+    assert!(page.contains("<span>delivery latency, p99</span><b>never</b>"));
     let run = &mut report.runs[0];
     for window in &mut run.windows {
         *window = loadgen::result::WindowResult {
@@ -293,7 +305,8 @@ fn rule_13_a_percentile_among_what_never_came_is_no_time() {
         }
     }
     assert_eq!(benchmark(&document)["sick: deliveries over 5 ms"], 100.0);
-    assert!(rendered(&document, Format::Html).contains("<b>0.00 %</b>"));
+    let page = rendered(&document, Format::Html);
+    assert!(page.contains("within 5 ms</span><b>0.00 %</b>"));
     let again = fixtures::slower();
     let index = publish::index(&[document.report(), &again]).unwrap().text;
     assert!(index.contains("never"), "{index}");
@@ -324,9 +337,6 @@ fn an_older_result_is_read_with_the_counts_of_today() {
     assert_eq!(run.metrics[0].lost, 2_231);
     let shown = rendered(&document, Format::Html);
     let today = rendered(&sick(), Format::Html);
-    let within = |page: &str| {
-        let (before, _) = page.split_once("</b><span>arrived within").unwrap();
-        before.rsplit("<b>").next().unwrap().to_owned()
-    };
+    let within = |page: &str| between(page, "within 5 ms</span><b>", "</b>").to_owned();
     assert_eq!(within(&shown), within(&today));
 }

@@ -107,3 +107,37 @@ fn what_does_not_fit_is_left_out_with_a_word() {
     let whole = page(&Document::of(&report).unwrap());
     assert!(whole.contains("too large for this page"));
 }
+
+/// What every reader of a number has to know beside it stands at the top, with what the user says of it.
+#[test]
+fn the_setting_is_always_in_sight() {
+    let page = page(fixtures::named("pass"));
+    let (_, strip) = page.split_once("<p class=\"strip\">").unwrap();
+    let (strip, _) = strip.split_once("</p>").unwrap();
+    for part in [
+        "one machine, loopback, 2 cores shared by server, generator and database",
+        "store: MongoDB 6.0.5 (testcontainers) (w: majority, j: true)",
+        "version 0.1.0",
+        "2026-03-01 12:00 UTC",
+        "2 of 22 seconds disturbed",
+        "build=nightly",
+    ] {
+        assert!(strip.contains(part), "{part} in {strip}");
+    }
+}
+
+#[test]
+fn every_limit_has_a_tile_that_says_what_is_left_of_it() {
+    let page = page(fixtures::named("fail"));
+    let (_, tiles) = page.split_once("<div class=\"tiles FAIL\">").unwrap();
+    let (tiles, _) = tiles.split_once("<ol").unwrap();
+    assert!(tiles.contains(
+        "<div class=\"FAIL\"><span>delivery latency within 5 ms</span><b>91.01 %</b><span>limit: at least 99 %</span>\
+         <i class=\"used\"><i style=\"width:100%\"></i></i><em>missed</em></div>"
+    ), "{tiles}");
+    assert!(
+        tiles.contains("<b>3</b><span>limit: none</span><em>missed</em>"),
+        "{tiles}"
+    );
+    assert!(tiles.contains("<em>97 % left</em>"), "{tiles}");
+}

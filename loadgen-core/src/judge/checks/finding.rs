@@ -10,7 +10,7 @@ use crate::{
     plan::{Plan, Send},
 };
 
-/// How many examples of a finding are kept.
+/// How many examples of a finding are kept, each of another message or another cause.
 const EXAMPLES: usize = 10;
 
 /// A broken promise: how often, and the first few cases.
@@ -42,6 +42,46 @@ pub struct Example {
     /// What else there is to say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// How many other cases have the same message and the same note: a message to 999 that is lost is one example.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub more: u64,
+}
+
+fn is_none(count: &u64) -> bool {
+    *count == 0
+}
+
+impl Example {
+    /// Whether it tells of the same message and cause.
+    fn is_like(&self, other: &Example) -> bool {
+        self.message == other.message && self.note == other.note
+    }
+}
+
+impl Finding {
+    /// Keeps an example, or counts it with the one that is like it. Of a cause that no kept example has, one is kept even
+    /// where there is no room for more.
+    fn keep(&mut self, example: Example) {
+        let mut kept = self.examples.iter_mut();
+        if let Some(like) = kept.find(|kept| kept.is_like(&example)) {
+            like.more += 1;
+            return;
+        }
+        if self.examples.len() < EXAMPLES {
+            self.examples.push(example);
+            return;
+        }
+        let causes = |note: &Option<String>| {
+            let examples = self.examples.iter();
+            examples.filter(|kept| kept.note == *note).count()
+        };
+        let spare = |kept: &Example| causes(&kept.note) > 1;
+        if causes(&example.note) == 0
+            && let Some(place) = self.examples.iter().rposition(spare)
+        {
+            self.examples[place] = example;
+        }
+    }
 }
 
 /// A (message, member) pair with a remark.
@@ -110,15 +150,14 @@ impl<'a> Findings<'a> {
         let plan = self.plan;
         let finding = self.of(check);
         finding.count += times;
-        if finding.examples.len() < EXAMPLES {
-            finding.examples.push(Example {
-                message: Some(case.message),
-                sender: Some(plan.users[case.send.sender as usize].clone()),
-                recipient: Some(plan.users[case.member as usize].clone()),
-                at: Some(case.send.at),
-                note: case.note,
-            });
-        }
+        finding.keep(Example {
+            message: Some(case.message),
+            sender: Some(plan.users[case.send.sender as usize].clone()),
+            recipient: Some(plan.users[case.member as usize].clone()),
+            at: Some(case.send.at),
+            note: case.note,
+            more: 0,
+        });
     }
 
     pub(super) fn add_counted(
@@ -146,5 +185,47 @@ impl<'a> Findings<'a> {
 
     pub(super) fn into_sorted(self) -> Vec<Finding> {
         self.by_check.into_values().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example(message: u32, note: Option<&str>) -> Example {
+        Example {
+            message: Some(message),
+            note: note.map(str::to_owned),
+            ..Example::default()
+        }
+    }
+
+    #[test]
+    fn examples_are_one_for_each_message_and_cause_and_show_every_cause() {
+        let mut finding = Finding {
+            check: Check::Lost,
+            count: 0,
+            examples: Vec::new(),
+        };
+        for message in 0..20 {
+            for _ in 0..999 {
+                finding.keep(example(message, None));
+            }
+        }
+        assert_eq!(finding.examples.len(), EXAMPLES);
+        assert!(finding.examples.iter().all(|example| example.more == 998));
+        // Kinds that come late are shown all the same, in the place of the last of a kind that has several.
+        finding.keep(example(30, Some("twice")));
+        finding.keep(example(31, Some("twice")));
+        finding.keep(example(31, Some("three times")));
+        let notes: Vec<_> = finding
+            .examples
+            .iter()
+            .map(|kept| kept.note.as_deref())
+            .collect();
+        let mut wanted = vec![None; 8];
+        wanted.extend([Some("three times"), Some("twice")]);
+        assert_eq!(notes, wanted);
+        assert_eq!(finding.examples[9].message, Some(30));
     }
 }

@@ -2,6 +2,7 @@
 
 mod figures;
 mod rows;
+mod tiles;
 
 use std::io::Write as _;
 
@@ -9,13 +10,17 @@ use askama::Template;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use flate2::{Compression, write::GzEncoder};
 
-use self::rows::{Finding, Limit};
+use self::{
+    rows::{Finding, Limit},
+    tiles::{Step, Tile},
+};
 use super::{
     RenderError,
     answer::headline,
     chart::Figure,
     histogram_log,
     latencies::{Latency, latencies},
+    setting::setting,
     statements,
 };
 use crate::{
@@ -36,11 +41,12 @@ struct Page<'a> {
     question: &'a str,
     headline: Vec<String>,
     further: &'a [Reason],
-    tiles: Vec<(String, String)>,
+    setting: Vec<String>,
+    tiles: Vec<Tile>,
+    account: Vec<Step>,
     left_out: Option<String>,
     load: String,
     model: &'static str,
-    when: String,
     limits: Vec<Limit>,
     broken: Vec<Limit>,
     kept: Vec<&'static str>,
@@ -90,11 +96,12 @@ fn page(report: &Report) -> Result<Page<'_>, RenderError> {
         question: &report.scenario.question,
         headline: headline(report)?,
         further: rows::further(report),
-        tiles: subject.map_or_else(|| Ok(Vec::new()), rows::tiles)?,
+        setting: setting(report),
+        tiles: tiles::tiles(report)?,
+        account: subject.map_or_else(Vec::new, |run| tiles::account(report, run)),
         left_out: subject.and_then(rows::left_out),
         load: statements::load(report),
         model: model(report.scenario.model),
-        when: rows::when(report),
         limits,
         broken,
         kept,

@@ -2,11 +2,7 @@
 
 use crate::{
     judge::{Reason, Verdict},
-    model::{
-        HistogramError,
-        numbers::{bytes, count, duration, limit, share},
-    },
-    observed::PROMISE,
+    model::numbers::{bytes, count},
     report::{
         floor,
         statements::{self, Outcome},
@@ -26,43 +22,6 @@ pub(super) struct Limit {
 pub(super) struct Finding {
     pub title: String,
     pub examples: Vec<String>,
-}
-
-/// The five numbers that most readers come for, of the seconds that the verdict rests on.
-///
-/// # Errors
-/// When a histogram can't be read.
-pub(super) fn tiles(run: &Run) -> Result<Vec<(String, String)>, HistogramError> {
-    let mut tiles = Vec::new();
-    let latencies = statements::judged_latencies(run)?;
-    for (wanted, what) in [
-        (50.0, "half of all deliveries took at most this (p50)"),
-        (99.0, "99 of 100 took at most this (p99)"),
-    ] {
-        tiles.push(
-            match statements::judged_percentile(run, &latencies, wanted) {
-                Ok(Some(value)) => (duration(value), what.to_owned()),
-                Ok(None) => ("never".to_owned(), what.to_owned()),
-                Err(needed) => (
-                    "too few".to_owned(),
-                    format!("p{wanted} needs {} deliveries", count(needed)),
-                ),
-            },
-        );
-    }
-    let judged = statements::judged(run);
-    if judged.due > 0 {
-        let what = format!("arrived within {}", limit(PROMISE));
-        tiles.push((share(judged.within as f64 / judged.due as f64), what));
-    }
-    let totals = &run.totals;
-    tiles.push((
-        count(totals.lost),
-        format!("lost, of {} that were due", count(totals.expected)),
-    ));
-    let copies = "copies beyond the first (duplicated)";
-    tiles.push((count(totals.duplicated), copies.to_owned()));
-    Ok(tiles)
 }
 
 /// The reasons that neither the sentence nor a table right beneath it tells.
@@ -92,15 +51,6 @@ pub(super) fn left_out(run: &Run) -> Option<String> {
     Some(format!(
         "{disturbed} of {all} seconds were disturbed: something outside held the run up. {what}."
     ))
-}
-
-/// When it was, and how long it took.
-pub(super) fn when(report: &Report) -> String {
-    let day: String = report.started.chars().take(16).collect();
-    let run = report.runs.last();
-    let version = run.and_then(|run| run.target_version.as_deref());
-    let version = version.map_or_else(String::new, |version| format!(", version {version}"));
-    format!("Measured on {} UTC{version}.", day.replace('T', " at "))
 }
 
 /// The scenario's own conditions.
@@ -144,13 +94,17 @@ pub(super) fn promises(run: &Run) -> (Vec<Limit>, Vec<&'static str>) {
     (told, kept)
 }
 
-/// Every finding with its cases.
+/// Every finding with its cases, those of one cause together.
 pub(super) fn findings(run: &Run) -> Vec<Finding> {
     let findings = run.findings.iter();
     findings
-        .map(|finding| Finding {
-            title: format!("{}: {}", finding.check.title(), count(finding.count)),
-            examples: finding.examples.iter().map(statements::example).collect(),
+        .map(|finding| {
+            let mut examples: Vec<_> = finding.examples.iter().collect();
+            examples.sort_by_key(|example| (&example.note, example.message));
+            Finding {
+                title: format!("{}: {}", finding.check.title(), count(finding.count)),
+                examples: examples.into_iter().map(statements::example).collect(),
+            }
         })
         .collect()
 }

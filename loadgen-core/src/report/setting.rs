@@ -1,0 +1,104 @@
+//! Under what a result was measured, in a few words each: what every reader of a number has to know beside it.
+
+use super::statements;
+use crate::{
+    model::numbers::count,
+    result::{Circumstances, Report, Run},
+};
+
+/// Where, shared by whom, into which store, of what, when, how disturbed, and what the user says of it.
+pub(crate) fn setting(report: &Report) -> Vec<String> {
+    let mut said = Vec::new();
+    if let Some(run) = report.runs.last() {
+        said.push(place(report, run));
+        said.push(store(run));
+        said.push(target(run));
+    }
+    said.push(date(&report.started));
+    if let Some(run) = report.runs.last() {
+        let (disturbed, all) = (statements::disturbed(run), run.windows.len());
+        said.push(match disturbed {
+            0 => format!("none of {} seconds disturbed", count(all as u64)),
+            disturbed => format!("{disturbed} of {} seconds disturbed", count(all as u64)),
+        });
+    }
+    said.extend(Circumstances::of(report).labels);
+    said
+}
+
+/// A time of day to the minute: `2026-03-01 12:00 UTC`.
+pub(crate) fn date(moment: &str) -> String {
+    let minute: String = moment.chars().take(16).collect();
+    format!("{} UTC", minute.replace('T', " "))
+}
+
+fn place(report: &Report, run: &Run) -> String {
+    let cores = match report.environment.cores {
+        1 => "one core".to_owned(),
+        cores => format!("{cores} cores"),
+    };
+    if !run.own && !is_here(&run.target) {
+        return format!("over the network, the generator on {cores}");
+    }
+    let target = if run.own { "server" } else { "target" };
+    // A simulated store lives in the server, and where a target's own is nobody knows.
+    let sharing = match run.own && run.store.starts_with("MongoDB") {
+        true => format!("{target}, generator and database"),
+        false => format!("{target} and generator"),
+    };
+    format!("one machine, loopback, {cores} shared by {sharing}")
+}
+
+/// Whether a URL leads to this machine by its loopback.
+fn is_here(url: &str) -> bool {
+    let (_, rest) = url.split_once("://").unwrap_or(("", url));
+    let authority = rest.split('/').next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    ["127.", "localhost", "[::1]"]
+        .iter()
+        .any(|here| host.starts_with(here))
+}
+
+fn store(run: &Run) -> String {
+    match &run.durability {
+        Some(durability) => format!("store: {} ({durability})", run.store),
+        None => format!("store: {}, its durability unknown", run.store),
+    }
+}
+
+fn target(run: &Run) -> String {
+    let version = run.target_version.as_deref().unwrap_or("unknown");
+    match run.own {
+        true => format!("server of loadgen itself, version {version}"),
+        false => format!("{}, version {version}", run.target),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_is_told_from_the_network() {
+        for here in [
+            "http://127.0.0.1:5000",
+            "ws://localhost/chat",
+            "http://[::1]:80",
+            "http://u:p@127.0.0.1",
+        ] {
+            assert!(is_here(here), "{here}");
+        }
+        for there in [
+            "http://10.0.0.1",
+            "https://chat.example/127.0.0.1",
+            "http://localhost@chat.example",
+        ] {
+            assert!(!is_here(there), "{there}");
+        }
+    }
+
+    #[test]
+    fn a_date_is_to_the_minute() {
+        assert_eq!(date("2026-03-01T12:34:56.789Z"), "2026-03-01 12:34 UTC");
+    }
+}
