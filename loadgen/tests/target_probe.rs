@@ -12,23 +12,22 @@ use loadgen::{
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
 };
 
 #[tokio::test]
 async fn a_port_at_which_nothing_listens_is_said() {
-    let free = TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let line = probe(&format!("http://{free}"))
+    // Held to the end, so that nobody else can be given it meanwhile, and never listening.
+    let held = TcpSocket::new_v4().unwrap();
+    held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let silent = held.local_addr().unwrap();
+    let line = probe(&format!("http://{silent}"))
         .await
         .unwrap_err()
         .to_string();
     assert!(
         line.starts_with(&format!(
-            "nothing listens at http://{free} (connection refused)"
+            "nothing listens at http://{silent} (connection refused)"
         )),
         "{line}"
     );

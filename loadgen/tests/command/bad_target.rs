@@ -2,11 +2,13 @@
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
-    net::TcpListener,
+    net::{SocketAddr, TcpListener},
     process::{Child, Command, Stdio},
     thread,
     time::Duration,
 };
+
+use socket2::{Domain, Socket, Type};
 
 use crate::{Bench, Ended, SMALL, ended, is_running, loadgen};
 
@@ -70,12 +72,12 @@ impl Drop for Server {
 
 #[test]
 fn nothing_listens() {
-    let port = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
-    let ended = run_against(&format!("http://127.0.0.1:{port}"));
+    // Held to the end, so that nobody else can be given it meanwhile, and never listening.
+    let held = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    held.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())
+        .unwrap();
+    let silent = held.local_addr().unwrap().as_socket().unwrap();
+    let ended = run_against(&format!("http://{silent}"));
     assert!(
         only_error(&ended).contains("nothing listens"),
         "{}",

@@ -97,7 +97,9 @@ fn sockets(table: &str, port: u16) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
+    use std::net::{SocketAddr, TcpListener};
+
+    use socket2::{Domain, Socket, Type};
 
     use super::*;
 
@@ -111,9 +113,13 @@ mod tests {
                 Server::Here(vec![Processes::One(std::process::id())])
             );
         }
-        drop(listener);
+        // Held, so that nobody else can be given its port meanwhile, and never listening.
+        let held = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        held.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())
+            .unwrap();
+        let silent = held.local_addr().unwrap().as_socket().unwrap();
         assert_eq!(
-            Server::of(None, &format!("http://127.0.0.1:{port}")),
+            Server::of(None, &format!("http://{silent}")),
             Server::Unknown
         );
         assert_eq!(
