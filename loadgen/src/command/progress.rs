@@ -1,32 +1,62 @@
-//! Shows a run while it goes on, on stderr: sentences always, a progress line only on a terminal.
+//! Shows a run while it goes on, on stderr: sentences always; on a terminal a bar that changes in place, elsewhere a line
+//! every ten seconds.
 
-use std::io::{self, IsTerminal};
+use std::{
+    env,
+    io::{self, IsTerminal},
+    time::{Duration, Instant},
+};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::{
     experiment::{Event, Snapshot, Watcher},
-    model::numbers::duration,
+    model::numbers::{count, duration},
 };
+
+/// From one line to the next where nothing can change in place.
+const EVERY: Duration = Duration::from_secs(10);
+/// The stage, how far it is, and what fits into the rest of the line.
+const TEMPLATE: &str = "{prefix} {bar:10} {wide_msg}";
+/// The bar where nobody knows how far a stage is.
+const ENDLESS: &str = "{prefix} {wide_msg}";
 
 /// Shows a run to whoever started it.
 pub struct Progress {
-    line: Option<ProgressBar>,
+    shown: Shown,
+}
+
+enum Shown {
+    /// In place, on a terminal.
+    Bar(ProgressBar),
+    /// Line by line, the last of them then.
+    Lines(Instant),
 }
 
 impl Progress {
-    /// With a line that changes in place, if stderr is a terminal.
+    /// With a bar if stderr is a terminal that can take words back.
     pub fn on_stderr() -> Self {
-        let line = io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-            // A template without placeholders can't be wrong; the default would do if it were.
-            if let Ok(style) = ProgressStyle::with_template("{msg}") {
-                bar.set_style(style);
-            }
-            bar
-        });
-        Self { line }
+        let is_dumb = env::var_os("TERM").is_none_or(|term| term == "dumb");
+        let shown = match io::stderr().is_terminal() && !is_dumb {
+            true => Shown::Bar(bar(ProgressDrawTarget::stderr())),
+            false => Shown::Lines(Instant::now()),
+        };
+        Self { shown }
     }
+}
+
+/// The bar of a stage that nobody knows the length of.
+fn bar(target: ProgressDrawTarget) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(None, target);
+    bar.set_style(style(ENDLESS));
+    bar
+}
+
+fn style(template: &str) -> ProgressStyle {
+    // These templates are right; the default would do if they were not.
+    let style = ProgressStyle::with_template(template);
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+    style.progress_chars("━╸ ")
 }
 
 /// Shows nothing.
@@ -38,66 +68,137 @@ impl Watcher for Silence {
 
 impl Watcher for Progress {
     fn event(&mut self, event: Event<'_>) {
-        match (&self.line, event) {
-            (Some(line), Event::Notice(text)) => line.println(text),
-            (None, Event::Notice(text)) => eprintln!("{text}"),
-            (Some(line), Event::Stage(stage)) => line.set_message(format!("{stage} …")),
-            (Some(line), Event::Progress(snapshot)) => line.set_message(describe(snapshot)),
-            (None, Event::Stage(_) | Event::Progress(_)) => {}
+        match (&mut self.shown, event) {
+            (Shown::Bar(bar), Event::Notice(text)) => bar.println(text),
+            (Shown::Lines(_), Event::Notice(text)) => eprintln!("{text}"),
+            (Shown::Bar(bar), Event::Stage(stage)) => {
+                bar.unset_length();
+                bar.set_style(style(ENDLESS));
+                bar.set_prefix(stage.to_owned());
+                bar.set_message("…");
+            }
+            (Shown::Bar(bar), Event::Progress(snapshot)) => draw(bar, snapshot),
+            (Shown::Lines(last), Event::Progress(snapshot)) => {
+                if last.elapsed() >= EVERY {
+                    *last = Instant::now();
+                    eprintln!("{}: {}", snapshot.phase, told(snapshot));
+                }
+            }
+            (Shown::Lines(_), Event::Stage(_)) => {}
         }
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        if let Some(line) = &self.line {
-            line.finish_and_clear();
+        if let Shown::Bar(bar) = &self.shown {
+            bar.finish_and_clear();
         }
     }
 }
 
-fn describe(snapshot: &Snapshot) -> String {
-    let elapsed = snapshot.elapsed.as_secs_f64();
+fn draw(bar: &ProgressBar, snapshot: &Snapshot) {
+    let (all, done) = match snapshot.total {
+        Some(total) => (total.as_millis(), snapshot.elapsed.as_millis()),
+        None => (snapshot.users.into(), snapshot.connected.into()),
+    };
+    if bar.length() != Some(all as u64) {
+        bar.set_length(all as u64);
+        bar.set_style(style(TEMPLATE));
+    }
+    bar.set_position(done as u64);
+    bar.set_prefix(snapshot.phase.clone());
+    bar.set_message(told(snapshot));
+}
+
+/// Where the run is, the weightier first: a narrow terminal cuts the end off.
+fn told(snapshot: &Snapshot) -> String {
     let Some(total) = snapshot.total else {
         return format!(
-            "{}: {} of {} users, {elapsed:.1} s",
-            snapshot.phase, snapshot.connected, snapshot.users
+            "{} of {} users, {:.1} s",
+            count(snapshot.connected),
+            count(snapshot.users),
+            snapshot.elapsed.as_secs_f64()
         );
     };
-    let percentile = |value: Option<u64>| value.map_or_else(|| "-".to_owned(), duration);
-    format!(
-        "{}: {elapsed:.0} of {:.0} s, {} messages sent, {:.0}/s, delivery p50 {} p99 {}",
-        snapshot.phase,
-        total.as_secs_f64(),
-        snapshot.sent,
-        snapshot.rate,
-        percentile(snapshot.p50),
-        percentile(snapshot.p99),
-    )
+    let mut parts = vec![format!(
+        "{} left",
+        left(total.saturating_sub(snapshot.elapsed))
+    )];
+    parts.extend(
+        snapshot
+            .so_far
+            .map(|verdict| format!("{} so far", verdict.name())),
+    );
+    parts.push(format!("{} sent", count(snapshot.sent)));
+    parts.extend(snapshot.lost.map(|lost| format!("{} lost", count(lost))));
+    parts.extend(snapshot.late.map(|late| format!("{} late", count(late))));
+    parts.push(format!("{}/s", count(snapshot.rate.round() as u64)));
+    for (name, value) in [("p50", snapshot.p50), ("p99", snapshot.p99)] {
+        parts.extend(value.map(|value| format!("{name} {}", duration(value))));
+    }
+    parts.join(", ")
+}
+
+/// The whole seconds, minutes and hours of a time that is to be waited for: `9 s`, `3 min 5 s`, `7 h 2 min`.
+fn left(time: Duration) -> String {
+    let seconds = time.as_secs_f64().ceil() as u64;
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
+    use crate::judge::Verdict;
 
-    #[test]
-    fn the_line_says_phase_time_rate_and_latency() {
-        let snapshot = Snapshot {
+    fn snapshot() -> Snapshot {
+        Snapshot {
             phase: "steady".into(),
             elapsed: Duration::from_secs(7),
             total: Some(Duration::from_secs(25)),
             connected: 100,
             users: 100,
             sent: 4_200,
-            rate: 600.4,
+            rate: 1_600.4,
+            lost: Some(0),
+            late: Some(3),
+            so_far: Some(Verdict::Pass),
             p50: Some(312_000),
             p99: None,
-        };
+        }
+    }
+
+    #[test]
+    fn the_line_says_stage_time_left_verdict_sent_lost_and_late() {
         assert_eq!(
-            describe(&snapshot),
-            "steady: 7 of 25 s, 4200 messages sent, 600/s, delivery p50 312 µs p99 -"
+            told(&snapshot()),
+            "18 s left, PASS so far, 4,200 sent, 0 lost, 3 late, 1,600/s, p50 312 µs"
         );
+        let connecting = Snapshot {
+            phase: "connecting".into(),
+            total: None,
+            users: 12_000,
+            ..snapshot()
+        };
+        assert_eq!(told(&connecting), "100 of 12,000 users, 7.0 s");
+        let unknown = Snapshot {
+            lost: None,
+            late: None,
+            so_far: None,
+            p50: None,
+            ..snapshot()
+        };
+        assert_eq!(told(&unknown), "18 s left, 4,200 sent, 1,600/s");
+    }
+
+    #[test]
+    fn the_time_left_is_told_in_what_one_counts_in() {
+        for (seconds, text) in [(8.2, "9 s"), (185.0, "3 min 5 s"), (25_320.0, "7 h 2 min")] {
+            assert_eq!(left(Duration::from_secs_f64(seconds)), text);
+        }
     }
 }

@@ -145,6 +145,11 @@ impl Crew {
         self.milestones.recv().await
     }
 
+    /// The account of what was sent and received, which goes on.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
     /// Since the workers were started.
     pub fn elapsed(&self) -> Duration {
         Duration::from_nanos(self.clock.now() - self.started)

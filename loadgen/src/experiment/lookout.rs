@@ -10,6 +10,7 @@ use super::{
     Interrupt, RunError,
     awaited::{Awaited, come},
     mistake::Agreed,
+    overdue::Overdue,
     watch::{Event, Snapshot, Watcher},
 };
 use crate::{
@@ -203,6 +204,7 @@ impl Lookout<'_> {
                     }
                     let phase = phase_at(&crew.plan, elapsed);
                     let snapshot = view.snapshot(crew, phase, elapsed, Some(crew.plan.end()));
+                    let snapshot = self.judged(snapshot, crew);
                     self.watcher.event(Event::Progress(&snapshot));
                 }
             }
@@ -232,12 +234,18 @@ impl Lookout<'_> {
             return None;
         }
         let machine = self.monitors.so_far();
-        let counts = Counts {
-            dropped: crew.progress.dropped.load(Relaxed),
-            duplicated: crew.progress.duplicated.load(Relaxed),
-            failed: crew.progress.failed.load(Relaxed),
-        };
-        self.live.look(elapsed, &crew.live(), &counts, &machine)
+        self.live
+            .look(elapsed, &crew.live(), &counts(crew), &machine)
+    }
+
+    /// With what the limits say to what came so far.
+    fn judged(&self, snapshot: Snapshot, crew: &Crew) -> Snapshot {
+        let shown = crew.live();
+        Snapshot {
+            late: self.live.late(&shown),
+            so_far: self.live.so_far(&shown, &counts(crew), snapshot.lost),
+            ..snapshot
+        }
     }
 
     /// Waits until everything that is due has come, or the scenario's patience ends.
@@ -319,6 +327,16 @@ impl Lookout<'_> {
     }
 }
 
+/// What is counted so far.
+fn counts(crew: &Crew) -> Counts {
+    let count = |counter: &AtomicU64| counter.load(Relaxed);
+    Counts {
+        dropped: count(&crew.progress.dropped),
+        duplicated: count(&crew.progress.duplicated),
+        failed: count(&crew.progress.failed),
+    }
+}
+
 /// What ended a run whose schedule began then: what died and when.
 pub(super) fn died(death: Death, began: Option<Instant>) -> Ended {
     let Death { what, at } = death;
@@ -338,10 +356,11 @@ fn phase_at(plan: &Plan, elapsed: Nanos) -> String {
         .map_or_else(|| "draining".to_owned(), |phase| phase.name.clone())
 }
 
-/// Remembers the last snapshot, for the rate between two.
+/// Remembers the last snapshot, for the rate between two, and what was missing then.
 #[derive(Default)]
 struct View {
     last: Option<(Nanos, u64)>,
+    overdue: Overdue,
 }
 
 impl View {
@@ -369,6 +388,9 @@ impl View {
             users: crew.plan.users.len() as u64,
             sent,
             rate,
+            lost: total.and_then(|_| self.overdue.look(crew, elapsed)),
+            late: None,
+            so_far: None,
             p50: at(50.0),
             p99: at(99.0),
         }

@@ -10,6 +10,7 @@ mod lookout;
 mod measure;
 mod mistake;
 mod order;
+mod overdue;
 mod probe;
 mod session;
 mod watch;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::Nanos;
+use crate::{judge::Verdict, model::Nanos};
 
 /// What happens, told to whoever shows it. Measuring never waits for showing.
 pub enum Event<'a> {
@@ -37,6 +37,12 @@ pub struct Snapshot {
     pub sent: u64,
     /// Messages sent per second since the last snapshot.
     pub rate: f64,
+    /// Deliveries that were due some time ago and are not there; `None` where nobody can say.
+    pub lost: Option<u64>,
+    /// Deliveries so far over the limit that the scenario sets for them; `None` where it sets none.
+    pub late: Option<u64>,
+    /// What the limits say to what came so far; `None` of a run that none judge.
+    pub so_far: Option<Verdict>,
     /// Of the deliveries so far, nanoseconds.
     pub p50: Option<Nanos>,
     /// Of the deliveries so far, nanoseconds.

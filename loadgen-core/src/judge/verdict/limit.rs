@@ -215,9 +215,9 @@ fn count_of(
     let (n, lost) = (seconds.due(counted), seconds.lost(counted));
     let lost = match lost {
         0 => String::new(),
-        lost => format!(", {lost} of them lost"),
+        lost => format!(", {} of them lost", numbers::count(lost)),
     };
-    let n = format!("n = {n}{lost}");
+    let n = format!("n = {}{lost}", numbers::count(n));
     if counted == Counted::All {
         return format!("{n}{}", over_all(seconds));
     }
@@ -255,7 +255,10 @@ fn judge_whole(
         Verdict::Fail
     };
     let within = statistic::share(samples.within[place], n);
-    let n = format!("n = {n}, no interval: these samples have no seconds");
+    let n = format!(
+        "n = {}, no interval: these samples have no seconds",
+        numbers::count(n)
+    );
     (
         verdict,
         number(scope, threshold, metric, Counted::All, within, &n),
@@ -275,7 +278,7 @@ pub(super) fn judge_equal_share(
         return too_few(n, needed);
     };
     let share = statistic::share(samples.within[place], n);
-    let n = format!("n = {n}");
+    let n = format!("n = {}", numbers::count(n));
     let text = number(scope, threshold, metric, Counted::All, share, &n);
     (kept(threshold, share), text)
 }

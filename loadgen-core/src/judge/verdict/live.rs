@@ -1,10 +1,11 @@
-//! Thresholds that end a run while it goes on, judged once a second on what the workers have shown so far.
+//! Thresholds while a run goes on: what they say so far, and those that end it, judged once a second on what the workers
+//! have shown.
 
 use std::{sync::Arc, time::Duration};
 
 use super::{fan_out::FanOut, limit::Limit};
 use crate::{
-    judge::statistic,
+    judge::{Verdict, statistic},
     model::{Count, Metric, Nanos, nanos, numbers},
     observed::{Layout, MachineSecond, Samples, WINDOW, Watched},
     plan::{Plan, Send},
@@ -34,7 +35,7 @@ impl Counts {
     }
 }
 
-/// The thresholds with a delay, and the samples that they may be judged by.
+/// The thresholds, and the samples that those with a delay may be judged by.
 pub struct Live {
     layout: Arc<Layout>,
     conditions: Vec<Condition>,
@@ -52,8 +53,8 @@ struct Condition {
     phase: Option<(u16, String)>,
     /// How many deliveries its messages have.
     fan_out: FanOut,
-    /// It is judged from here on, counted from the start of the schedule.
-    from: Nanos,
+    /// It ends the run from here on, counted from the start of the schedule; `None`: never.
+    from: Option<Nanos>,
 }
 
 impl Live {
@@ -79,7 +80,8 @@ impl Live {
     /// Whether a second has passed since the last look, and anything is to be looked at. A tenth of a second later, so
     /// that whoever watches the machine has said what it saw.
     pub fn is_due(&self, elapsed: Nanos) -> bool {
-        !self.conditions.is_empty() && elapsed >= self.second as Nanos * WINDOW + WINDOW / 10
+        let ends = self.conditions.iter().any(|one| one.from.is_some());
+        ends && elapsed >= self.second as Nanos * WINDOW + WINDOW / 10
     }
 
     /// Looks at what all workers have shown, in the order of [`Layout::watched`]. The threshold that is missed, if one
@@ -92,8 +94,12 @@ impl Live {
         machine: &[MachineSecond],
     ) -> Option<String> {
         self.take(elapsed, shown, machine);
-        let due = self.conditions.iter().filter(|one| elapsed >= one.from);
-        let mut missed = due.filter_map(|one| Some((one, self.missed(one, counts)?)));
+        let due = self.conditions.iter();
+        let due = due.filter(|one| one.from.is_some_and(|from| elapsed >= from));
+        let mut missed = due.filter_map(|one| {
+            let measured = self.missed(one, counts, &self.judged)?;
+            Some((one, measured))
+        });
         let (condition, measured) = missed.next()?;
         Some(format!(
             "aborted after {:.0} s: {}: {measured}",
@@ -133,8 +139,47 @@ impl Live {
         }
     }
 
+    /// How many of the deliveries so far are over the first limit that the thresholds set for all of them.
+    pub fn late(&self, shown: &[Samples]) -> Option<u64> {
+        let all = self.conditions.iter().filter(|one| one.phase.is_none());
+        let mut of_deliveries = all.map(|one| &one.threshold).filter(|threshold| {
+            let metric = threshold.subject.metric();
+            metric == Some(Metric::Delivery)
+        });
+        let limit = of_deliveries.find_map(Threshold::limit)?;
+        let place = self.layout.limits().place(limit)?;
+        Some(shown.first()?.over(place))
+    }
+
+    /// What the thresholds say to all that was shown so far, disturbed seconds and all: FAIL if one is missed for certain or
+    /// something was lost or doubled, INCONCLUSIVE as long as a threshold has too few samples. Of metrics that are not
+    /// watched nothing is said. `None`: nothing is judged.
+    pub fn so_far(&self, shown: &[Samples], counts: &Counts, lost: Option<u64>) -> Option<Verdict> {
+        if self.conditions.is_empty() {
+            return None;
+        }
+        let of = |condition: &Condition| {
+            if self.missed(condition, counts, shown).is_some() {
+                return Verdict::Fail;
+            }
+            match condition.threshold.subject.metric() {
+                Some(Metric::Delivery) if condition.phase.is_none() => {
+                    let n = shown.first().map_or(0, |samples| samples.histogram.len());
+                    match n < statistic::needed(&condition.threshold) {
+                        true => Verdict::Inconclusive,
+                        false => Verdict::Pass,
+                    }
+                }
+                _ => Verdict::Pass,
+            }
+        };
+        let broken = counts.duplicated > 0 || lost.is_some_and(|lost| lost > 0);
+        let promises = if broken { Verdict::Fail } else { Verdict::Pass };
+        self.conditions.iter().map(of).chain([promises]).max()
+    }
+
     /// What was measured, in words, of a threshold that is missed; `None` also where there is too little to say.
-    fn missed(&self, condition: &Condition, counts: &Counts) -> Option<String> {
+    fn missed(&self, condition: &Condition, counts: &Counts, all: &[Samples]) -> Option<String> {
         let Condition {
             threshold, phase, ..
         } = condition;
@@ -143,14 +188,14 @@ impl Live {
         let metric = match threshold.subject {
             Subject::Count(count) => {
                 let counted = counts.so_far(count)?;
-                return missed(counted as f64).then(|| counted.to_string());
+                return missed(counted as f64).then(|| numbers::count(counted));
             }
             Subject::Percentile(metric, _)
             | Subject::Max(metric)
             | Subject::Mean(metric)
             | Subject::Within(metric, _) => metric,
         };
-        let samples = self.samples(phase, metric)?;
+        let samples = self.samples(phase, metric, all)?;
         let n = samples.histogram.len();
         if n < statistic::needed(threshold) {
             return None;
@@ -172,14 +217,19 @@ impl Live {
             Some(limit) => limit.is_missed(over, n, condition.fan_out.of_samples(metric)),
             None => missed(number),
         };
-        missed.then(|| format!("{text} (n = {n})"))
+        missed.then(|| format!("{text} (n = {})", numbers::count(n)))
     }
 
     /// The samples of a metric, where there are any.
-    fn samples(&self, phase: Option<u16>, metric: Metric) -> Option<&Samples> {
+    fn samples<'s>(
+        &self,
+        phase: Option<u16>,
+        metric: Metric,
+        all: &'s [Samples],
+    ) -> Option<&'s Samples> {
         let watched = Watched { phase, metric };
         let place = self.layout.watched().iter().position(|w| *w == watched)?;
-        let samples = self.judged.get(place)?;
+        let samples = all.get(place)?;
         (!samples.histogram.is_empty()).then_some(samples)
     }
 }
@@ -195,17 +245,17 @@ fn conditions(scenario: &Scenario, plan: &Plan) -> Vec<Condition> {
         thresholds.map(move |one| (one, label.clone(), planned.start))
     });
     all.chain(of_phases)
-        .filter_map(|(threshold, phase, start)| {
+        .map(|(threshold, phase, start)| {
             let counts = |send: &Send| match &phase {
                 Some((index, _)) => send.phase == *index,
                 None => plan.phase_of(send).measured,
             };
-            Some(Condition {
+            Condition {
                 fan_out: FanOut::of(plan, counts),
-                from: start + nanos(threshold.abort_after?),
+                from: threshold.abort_after.map(|after| start + nanos(after)),
                 threshold: threshold.clone(),
                 phase,
-            })
+            }
         })
         .collect()
 }

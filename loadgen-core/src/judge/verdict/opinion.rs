@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     judge::{Judged, Verdict},
-    model::Metric,
+    model::{Metric, numbers},
     scenario::Threshold,
 };
 
@@ -202,6 +202,10 @@ pub(super) fn kept(threshold: &Threshold, number: f64) -> Verdict {
 pub(super) fn too_few(n: u64, needed: u64) -> (Verdict, String) {
     (
         Verdict::Inconclusive,
-        format!("{n} samples, needs {needed}"),
+        format!(
+            "{} samples, needs {}",
+            numbers::count(n),
+            numbers::count(needed)
+        ),
     )
 }

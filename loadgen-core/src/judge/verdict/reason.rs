@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     judge::{Check, Finding, Judged},
+    model::numbers::count,
     observed::Cause,
 };
 
@@ -92,9 +93,12 @@ impl fmt::Display for Reason {
         match self {
             Reason::ClockWrong(receipts) => write!(
                 f,
-                "{receipts} receipts before their send: the generator's clock is wrong"
+                "{} receipts before their send: the generator's clock is wrong",
+                count(*receipts)
             ),
-            Reason::TooLong(samples) => write!(f, "{samples} samples are longer than can be kept"),
+            Reason::TooLong(samples) => {
+                write!(f, "{} samples are longer than can be kept", count(*samples))
+            }
             Reason::Disturbed {
                 connecting,
                 disturbed,
@@ -137,7 +141,7 @@ impl fmt::Display for Reason {
                     ),
                 }
             }
-            Reason::Broken(check, count) => write!(f, "{}: {count}", check.title()),
+            Reason::Broken(check, cases) => write!(f, "{}: {}", check.title(), count(*cases)),
             Reason::Incomplete(why) => write!(f, "the run did not go to its end: {why}"),
             Reason::NotLookedUp => {
                 f.write_str("confirmed messages could not be looked up in the store")
@@ -145,7 +149,9 @@ impl fmt::Display for Reason {
             Reason::NotSent { dropped, scheduled } => {
                 write!(
                     f,
-                    "{dropped} of {scheduled} scheduled messages could not be sent"
+                    "{} of {} scheduled messages could not be sent",
+                    count(*dropped),
+                    count(*scheduled)
                 )
             }
             Reason::BeyondLimit { connections, first } => {

@@ -176,7 +176,7 @@ fn rule_08_an_interval_is_not_drawn_from_a_handful_of_seconds() {
     let (four, reason) = verdict(4, 1_000_000);
     assert_eq!(four, Verdict::Inconclusive);
     assert!(
-        reason.contains("100 % (n = 4000): 4 seconds, needs 5 of them to pass"),
+        reason.contains("100 % (n = 4,000): 4 seconds, needs 5 of them to pass"),
         "{reason}"
     );
     // What was missed was missed, however short the run.
@@ -221,7 +221,7 @@ fn rule_12_no_data_never_passes() {
     assert!(
         judgement.reasons[0]
             .to_string()
-            .contains("999 samples, needs 1000"),
+            .contains("999 samples, needs 1,000"),
         "{judgement:?}"
     );
 }
@@ -352,7 +352,7 @@ fn rule_10_a_limit_that_all_seconds_keep_is_kept_however_disturbed_they_were() {
     assert_eq!(judgement.verdict, Verdict::Pass, "{judgement:?}");
     assert!(
         judgement.reasons[0].to_string().starts_with(
-            "delivery.within_5ms >= 99%: 100 % (n = 2000, over all 20 seconds, 20 of them disturbed); 95 % sure: "
+            "delivery.within_5ms >= 99%: 100 % (n = 2,000, over all 20 seconds, 20 of them disturbed); 95 % sure: "
         ),
         "{judgement:?}"
     );

@@ -51,7 +51,7 @@ fn judge_count(scope: &Scope<'_>, threshold: &Threshold, count: Count) -> (Verdi
         _ => String::new(),
     };
     let verdict = kept(threshold, counted as f64);
-    (verdict, format!("{counted}{refused}"))
+    (verdict, format!("{}{refused}", numbers::count(counted)))
 }
 
 /// How many of the failed messages were refused, and in which words: `; 1,100 refused: "You are blocked" × 1,100`.
@@ -118,9 +118,10 @@ fn point(
         Err(needed) => too_few(n, needed),
         Ok(number) => {
             let text = format!(
-                "{}{} (n = {n})",
+                "{}{} (n = {})",
                 numbers::duration(number as Nanos),
                 service(scope, metric, " service time", ", partly service times"),
+                numbers::count(n),
             );
             let verdict = largest(scope, threshold, metric, counted);
             let verdict = verdict.unwrap_or_else(|| kept(threshold, number));

@@ -118,7 +118,7 @@ fn a_miss_ends_the_run_and_says_by_what() {
     assert_eq!(after, 3);
     assert!(
         why.starts_with("aborted after 3 s: delivery.p99 < 5ms: 9.")
-            && why.ends_with("ms (n = 6000)"),
+            && why.ends_with("ms (n = 6,000)"),
         "{why}"
     );
 }
@@ -149,7 +149,7 @@ fn a_phase_has_its_own_samples_and_its_own_name() {
     let (after, why) = ends(&mut live, &[9 * MS; 8], &[]).unwrap();
     assert_eq!(after, 3);
     assert!(
-        why.contains("delivery.within_5ms >= 99% (phase steady): 0.00 % (n = 6000)"),
+        why.contains("delivery.within_5ms >= 99% (phase steady): 0.00 % (n = 6,000)"),
         "{why}"
     );
 }
@@ -182,4 +182,38 @@ fn counts_end_a_run_too() {
     };
     let why = worker.second(&mut live, MS, &twice, &[]).unwrap();
     assert_eq!(why, "aborted after 4 s: duplicated == 0: 2");
+}
+
+#[test]
+fn so_far_a_limit_is_kept_or_missed_or_has_too_few_samples() {
+    let mut live = live("delivery.p99 | < 5ms | 1h\nduplicated | == 0 | 1h", "");
+    let none = Counts::default();
+    let so_far = |live: &Live, shown: &[Samples]| live.so_far(shown, &none, Some(0)).unwrap();
+    assert_eq!(so_far(&live, &[]), Verdict::Inconclusive);
+    let mut worker = Worker::new(&live);
+    worker.second(&mut live, MS, &none, &[]);
+    assert_eq!(live.late(&worker.shown), Some(0));
+    assert_eq!(so_far(&live, &worker.shown), Verdict::Pass);
+    let doubled = Counts {
+        duplicated: 1,
+        ..none
+    };
+    let fails = |counts, lost| live.so_far(&worker.shown, counts, lost) == Some(Verdict::Fail);
+    assert!(fails(&doubled, Some(0)) && fails(&none, Some(1)) && !fails(&none, None));
+    worker.second(&mut live, 9 * MS, &none, &[]);
+    assert_eq!(live.late(&worker.shown), Some(2_000));
+    assert_eq!(so_far(&live, &worker.shown), Verdict::Fail);
+}
+
+#[test]
+fn a_limit_without_a_delay_is_told_and_ends_nothing() {
+    let mut live = live("delivery.p99 | < 5ms | 1h", "");
+    live.conditions[0].from = None;
+    assert!(!live.is_due(100 * SECOND));
+    assert_eq!(
+        live.so_far(&[], &Counts::default(), None),
+        Some(Verdict::Inconclusive)
+    );
+    live.conditions.clear();
+    assert_eq!(live.so_far(&[], &Counts::default(), None), None);
 }

@@ -50,7 +50,7 @@ fn rule_14_one_stall_in_a_short_run_fails_and_is_told() {
     let measured = &judgement.thresholds[0].measured;
     assert!(
         measured.starts_with(
-            "95.50 % (n = 2000): one stall of 0.9 s at 10.2 s; 95 % sure: this run 94."
+            "95.50 % (n = 2,000): one stall of 0.9 s at 10.2 s; 95 % sure: this run 94."
         ),
         "{measured}"
     );
@@ -64,7 +64,7 @@ fn rule_14_one_stall_in_a_short_run_fails_and_is_told() {
     assert!(
         judgement.thresholds[0]
             .measured
-            .contains("91.67 % (n = 3000): one stall of 2.5 s at 10.8 s"),
+            .contains("91.67 % (n = 3,000): one stall of 2.5 s at 10.8 s"),
         "{judgement:?}"
     );
 }
@@ -136,7 +136,7 @@ fn rule_08_no_misses_are_not_certain_to_be_none() {
     assert_eq!(judgement.verdict, Verdict::Pass, "{judgement:?}");
     assert_eq!(
         judgement.thresholds[0].measured,
-        "100 % (n = 2000); 95 % sure: this run 99.82 % or more (2,000 messages), the long run 83.16 % or more (20 \
+        "100 % (n = 2,000); 95 % sure: this run 99.82 % or more (2,000 messages), the long run 83.16 % or more (20 \
          seconds); so short a run can't show what comes less often than once in 7 s, 300 s can"
     );
     let (judgement, _) = run(&[], 300, |_| MS);
@@ -294,7 +294,7 @@ fn rule_13_a_lost_delivery_is_over_the_limit_in_its_own_second() {
     assert!(
         judgement.thresholds[0]
             .measured
-            .contains("(n = 2100, 100 of them lost): 1 slow second of 20: 3 s"),
+            .contains("(n = 2,100, 100 of them lost): 1 slow second of 20: 3 s"),
         "{judgement:?}"
     );
     // Nobody's fault for certain, where others had the machine; the check on losses fails the run all the same.

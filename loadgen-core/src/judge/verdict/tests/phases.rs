@@ -71,7 +71,7 @@ fn a_phase_is_judged_by_its_own_samples_and_by_its_name() {
             ("delivery.p99 < 5ms (phase rush)", Verdict::Fail),
         ]
     );
-    assert!(judgement.thresholds[0].measured.contains("n = 1000"));
+    assert!(judgement.thresholds[0].measured.contains("n = 1,000"));
     assert_eq!(judgement.verdict, Verdict::Fail);
 }
 
@@ -113,9 +113,9 @@ fn rule_10_a_phase_that_others_had_the_machine_in_is_invalid_by_itself() {
     assert_eq!(judgement.verdict, Verdict::Invalid, "{judgement:?}");
     let reason = judgement.reasons[1].to_string();
     assert!(
-        reason
-            .contains("(phase rush): 9.00 ms (n = 1000, over all 10 seconds, 6 of them disturbed)")
-            && reason.ends_with("6 of 10 seconds were disturbed, and too few are left to judge by"),
+        reason.contains(
+            "(phase rush): 9.00 ms (n = 1,000, over all 10 seconds, 6 of them disturbed)"
+        ) && reason.ends_with("6 of 10 seconds were disturbed, and too few are left to judge by"),
         "{judgement:?}"
     );
     assert_eq!(judgement.thresholds[0].verdict, Verdict::Pass);
@@ -179,7 +179,7 @@ fn a_phase_in_which_everything_was_lost_is_over_its_limit() {
     assert_eq!(judged.verdict, Verdict::Fail, "{judgement:?}");
     let measured = &judged.measured;
     assert!(
-        measured.starts_with("0.00 % (n = 1000, 1000 of them lost): spread evenly"),
+        measured.starts_with("0.00 % (n = 1,000, 1,000 of them lost): spread evenly"),
         "{measured}"
     );
 }
@@ -212,14 +212,14 @@ fn rule_01_a_closed_phase_has_service_times_and_says_so() {
     assert!(mixed[0].contains("partly service times"), "{mixed:?}");
     assert!(mixed[1].contains("partly of service times"), "{mixed:?}");
     assert!(
-        mixed[3].contains("1.00 ms service time (n = 1000)"),
+        mixed[3].contains("1.00 ms service time (n = 1,000)"),
         "{mixed:?}"
     );
     assert!(mixed[4].contains("100 % of service times"), "{mixed:?}");
     phases[1].closed = true;
     let closed = texts(&phases);
     assert!(
-        closed[0].contains("ms service time (n = 2000)"),
+        closed[0].contains("ms service time (n = 2,000)"),
         "{closed:?}"
     );
     assert!(!closed[2].contains("service"), "{closed:?}");
@@ -227,7 +227,7 @@ fn rule_01_a_closed_phase_has_service_times_and_says_so() {
 
 #[test]
 fn rule_14_a_run_that_a_threshold_ended_fails_for_that_reason() {
-    let why = "aborted after 3 s: delivery.p99 < 5ms: 9.00 ms (n = 1200)";
+    let why = "aborted after 3 s: delivery.p99 < 5ms: 9.00 ms (n = 1,200)";
     let (recorded, account) = (recorded(vec![1_000_000; 2_000]), account(2_000));
     let judgement = judge(&Measured {
         incomplete: Some(why),

@@ -120,7 +120,7 @@ fn rule_09_a_limit_that_the_machine_misses_alone_is_not_the_servers_fault() {
     assert_eq!(judgement.verdict, Verdict::Invalid, "{judgement:?}");
     let reason = judgement.reasons[0].to_string();
     assert!(
-        reason.starts_with("delivery.within_5ms >= 99%: 60.00 % (n = 2000): 8 slow seconds of 20")
+        reason.starts_with("delivery.within_5ms >= 99%: 60.00 % (n = 2,000): 8 slow seconds of 20")
             && reason.contains("; over a bare relay, without any server, 40.00 % miss this limit too: what the server adds, -"),
         "{reason}"
     );
