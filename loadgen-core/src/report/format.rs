@@ -2,7 +2,9 @@
 
 use clap::ValueEnum;
 
-use super::{benchmark, csv, histogram_log, html, junit, markdown, openmetrics, terminal};
+use super::{
+    benchmark, csv, histogram_log, html, junit, markdown, openmetrics, table::Width, terminal,
+};
 use crate::{
     model::{HistogramError, Metric},
     result::Document,
@@ -60,6 +62,10 @@ pub struct Choice {
     pub metric: Metric,
     /// Whether a terminal shows the text.
     pub colour: bool,
+    /// How wide a terminal's text may be.
+    pub width: Width,
+    /// Whether a terminal's text has all metrics, and not only those that limits name.
+    pub all: bool,
 }
 
 impl Default for Choice {
@@ -67,6 +73,8 @@ impl Default for Choice {
         Self {
             metric: Metric::Delivery,
             colour: false,
+            width: None,
+            all: false,
         }
     }
 }
@@ -95,7 +103,7 @@ impl Format {
     pub fn render(self, document: &Document, choice: Choice) -> Result<String, RenderError> {
         let report = document.report();
         Ok(match self {
-            Format::Terminal => terminal::render(report, choice.colour)?,
+            Format::Terminal => terminal::render(report, choice),
             Format::Json => document.text().to_owned(),
             Format::Html => html::render(document)?,
             Format::Markdown => markdown::render(report)?,

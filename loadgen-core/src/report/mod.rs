@@ -23,7 +23,7 @@ mod versus;
 pub use self::{
     format::{Choice, Format, RenderError},
     histogram_log::LogError,
-    terminal::{render, summary},
+    terminal::{headline, summary},
 };
 
 use crate::{model::HistogramError, result::Report};

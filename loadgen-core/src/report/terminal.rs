@@ -1,148 +1,146 @@
-//! The result on a terminal: the verdict and its reason first, then what was measured.
+//! The result on a terminal: the verdict and its reason, what was measured, and at the end, where one looks, each limit
+//! with its verdict.
 
-mod parts;
-
-use askama::Template;
-use comfy_table::Table;
+mod ending;
+mod measured;
 
 use super::{
-    RenderError,
-    answer::headline,
-    floor,
-    statements::{self, within},
-    table::{align_numbers, plain_table},
+    Choice, floor, statements,
+    table::{Column, Width, fitted, sentences},
 };
 use crate::{
-    judge::{Reason, Verdict},
+    judge::Verdict,
     model::{
         Metric,
         numbers::{count, duration},
     },
-    observed::{MachineSecond, PROMISE},
-    result::{MetricResult, Report, Run},
+    observed::MachineSecond,
+    result::{Model, Report, Run},
 };
 
-/// Percentiles of the table; the others are in the JSON.
-const SHOWN: [f64; 4] = [50.0, 90.0, 99.0, 99.9];
+/// What a sentence of a run is about has so many columns, so that those of all runs begin below each other.
+const ABOUT: usize = 11;
 
-#[derive(Template)]
-#[template(path = "terminal.txt")]
-struct Text<'a> {
-    verdict: String,
-    name: &'a str,
-    headline: String,
-    further: &'a [Reason],
-    model: Option<&'static str>,
-    runs: Vec<RunText>,
-    latencies: Table,
-    parts: Vec<Table>,
-    findings: Vec<FindingText>,
-}
-
-/// What is said of a run, each line behind the word for what it is about.
-struct RunText {
-    heading: String,
-    lines: Vec<(&'static str, String)>,
-}
-
-struct FindingText {
-    title: &'static str,
-    count: String,
-    examples: Vec<String>,
-}
-
-/// The whole result as text; `colour` marks the verdict.
-///
-/// # Errors
-/// When a histogram can't be read, or the template fails.
-pub fn render(report: &Report, colour: bool) -> Result<String, RenderError> {
-    let told = match report.verdict {
-        // In whole sentences.
-        Verdict::Fail | Verdict::Inconclusive => 1,
-        Verdict::Pass | Verdict::Invalid => 0,
-    };
-    let further = report.reasons.get(told..).unwrap_or_default();
+/// The whole result as text.
+pub fn render(report: &Report, choice: Choice) -> String {
+    let width = choice.width;
+    let mut parts = vec![head(report, choice)];
+    parts.extend(model(report.scenario.model).map(|told| {
+        let row = [("model:", told.to_owned())];
+        sentences(&row, false, width)
+    }));
+    let last = report.runs.len().saturating_sub(1);
+    let runs = report.runs.iter().enumerate();
+    parts.extend(runs.map(|(index, run)| run_text(report, run, index < last, width)));
+    parts.push(measured::latencies(report, choice.all, width));
     let runs = || report.runs.iter();
-    let findings = runs().flat_map(|run| &run.findings);
-    let text = Text {
-        verdict: paint(report.verdict, colour),
-        name: &report.scenario.name,
-        headline: headline(report)?.join("\n  "),
-        further,
-        model: parts::model(report.scenario.model),
-        runs: runs()
-            .enumerate()
-            .map(|(index, run)| run_text(report, run, index + 1 < report.runs.len()))
-            .collect(),
-        latencies: table(report),
-        parts: runs().filter_map(parts::parts).collect(),
-        findings: findings
-            .map(|finding| FindingText {
-                title: finding.check.title(),
-                count: count(finding.count),
-                examples: finding.examples.iter().map(statements::example).collect(),
-            })
-            .collect(),
-    };
-    Ok(text.render()? + "\n")
+    parts.extend(runs().filter_map(|run| measured::parts(run, width)));
+    parts.extend(runs().flat_map(|run| &run.findings).map(finding));
+    parts.push(ending::ending(report, choice));
+    parts.join("\n\n") + "\n"
 }
 
-/// Several results, a line each.
-pub fn summary(reports: &[Report]) -> String {
-    let mut table = plain_table();
-    table.set_header([
-        "scenario",
-        "verdict",
-        "deliveries/s",
-        "p50",
-        "p99",
-        "within",
-        "lost",
-        "server CPU",
-        "generator CPU",
-    ]);
+/// The verdict and its first reason, in one line.
+pub fn headline(report: &Report) -> String {
+    format!(
+        "{} {}: {}\n",
+        report.verdict.name(),
+        report.scenario.name,
+        reason(report)
+    )
+}
+
+fn reason(report: &Report) -> String {
+    let first = report.reasons.first();
+    first.map(ToString::to_string).unwrap_or_default()
+}
+
+/// How the numbers are to be read where they are not charged from the plan.
+fn model(model: Model) -> Option<&'static str> {
+    match model {
+        Model::Open => None,
+        Model::Closed => {
+            Some("closed: latencies are service times, and a slow server was sent less")
+        }
+        Model::Mixed => Some(
+            "open and closed: latencies of closed phases are service times, and a slow server was sent less in these",
+        ),
+    }
+}
+
+/// The verdict and all its reasons.
+fn head(report: &Report, choice: Choice) -> String {
+    let name = report.verdict.name();
+    let first = format!("{}: {}", report.scenario.name, reason(report));
+    let first = sentences(&[(name, first)], false, choice.width);
+    let first = first.replacen(name, &paint(name, report.verdict, choice.colour), 1);
+    let further = report.reasons.iter().skip(1);
+    let further = further.map(|reason| {
+        let row = [("also:", reason.to_string())];
+        sentences(&row, true, choice.width)
+    });
+    let lines: Vec<String> = std::iter::once(first).chain(further).collect();
+    lines.join("\n")
+}
+
+/// Several results, a line each, as wide as there is room.
+pub fn summary(reports: &[Report], width: Width) -> String {
+    let mut columns: Vec<Column> = [
+        ("scenario", 0),
+        ("verdict", 0),
+        ("deliveries/s", 2),
+        ("p50", 1),
+        ("p99", 1),
+        ("lost", 0),
+        ("server CPU", 3),
+        ("generator CPU", 4),
+    ]
+    .map(|(title, rank)| Column::new(title, rank))
+    .into();
     for report in reports {
         let Some(run) = report.runs.last() else {
             continue;
         };
-        let delivery = run
-            .metrics
-            .iter()
-            .find(|result| result.metric == Metric::Delivery);
-        let percentile = |wanted: f64| {
-            delivery
-                .and_then(|result| statements::percentile_value(result, wanted))
-                .map_or_else(|| "-".into(), duration)
-        };
-        let per_message = |cpu_seconds: f64| match run.totals.sent {
-            0 => "-".to_owned(),
-            sent => format!("{:.3} ms", cpu_seconds * 1e3 / sent as f64),
-        };
-        table.add_row([
-            report.scenario.name.clone(),
-            report.verdict.name().to_owned(),
-            run.measured_rate()
-                .map_or_else(|| "-".into(), |rate| count(rate.round() as u64)),
-            percentile(50.0),
-            percentile(99.0),
-            delivery
-                .and_then(|result| within(result, PROMISE))
-                .unwrap_or_else(|| "-".into()),
-            count(run.totals.lost),
-            run.server
-                .as_ref()
-                .map_or_else(|| "-".into(), |server| per_message(server.cpu_seconds)),
-            per_message(run.generator.cpu_seconds),
-        ]);
+        for (column, cell) in columns.iter_mut().zip(in_a_line(report, run)) {
+            column.cells.push(cell);
+        }
     }
-    align_numbers(&mut table, 2);
-    format!("{table}\n")
+    fitted(columns, 2, width) + "\n"
 }
 
-fn paint(verdict: Verdict, colour: bool) -> String {
-    let name = verdict.name();
+fn in_a_line(report: &Report, run: &Run) -> [String; 8] {
+    let mut metrics = run.metrics.iter();
+    let delivery = metrics.find(|result| result.metric == Metric::Delivery);
+    let percentile = |wanted: f64| {
+        delivery
+            .and_then(|result| statements::percentile_value(result, wanted))
+            .map_or_else(|| "-".into(), duration)
+    };
+    let server = run.server.as_ref();
+    [
+        report.scenario.name.clone(),
+        report.verdict.name().to_owned(),
+        run.measured_rate()
+            .map_or_else(|| "-".into(), |rate| count(rate.round() as u64)),
+        percentile(50.0),
+        percentile(99.0),
+        count(run.totals.lost),
+        server.map_or_else(|| "-".into(), |server| per_message(run, server.cpu_seconds)),
+        per_message(run, run.generator.cpu_seconds),
+    ]
+}
+
+fn per_message(run: &Run, cpu_seconds: f64) -> String {
+    match run.totals.sent {
+        0 => "-".to_owned(),
+        sent => format!("{:.3} ms", cpu_seconds * 1e3 / sent as f64),
+    }
+}
+
+/// A word in the colour of a verdict, where there are colours.
+fn paint(word: &str, verdict: Verdict, colour: bool) -> String {
     if !colour {
-        return name.into();
+        return word.into();
     }
     let code = match verdict {
         Verdict::Pass => 32,
@@ -150,10 +148,10 @@ fn paint(verdict: Verdict, colour: bool) -> String {
         Verdict::Inconclusive => 33,
         Verdict::Invalid => 35,
     };
-    format!("\x1b[1;{code}m{name}\x1b[0m")
+    format!("\x1b[1;{code}m{word}\x1b[0m")
 }
 
-fn run_text(report: &Report, run: &Run, baseline: bool) -> RunText {
+fn run_text(report: &Report, run: &Run, baseline: bool, width: Width) -> String {
     let role = match baseline {
         true => " (the baseline, not judged by limits)",
         false => "",
@@ -162,14 +160,18 @@ fn run_text(report: &Report, run: &Run, baseline: bool) -> RunText {
         .durability
         .as_ref()
         .map_or_else(String::new, |known| format!(" (durability: {known})"));
-    RunText {
-        heading: format!(
-            "{} delivery{role}, store: {}{durability}",
-            run.mode(),
-            run.store
-        ),
-        lines: lines(report, run),
-    }
+    let heading = format!("delivery{role}, store: {}{durability}", run.store);
+    let heading = sentences(&[(run.mode(), heading)], false, width);
+    let lines = lines(report, run);
+    let padded: Vec<(String, String)> = lines
+        .into_iter()
+        .map(|(about, text)| (format!("{about:<ABOUT$}"), text))
+        .collect();
+    let rows: Vec<(&str, String)> = padded
+        .iter()
+        .map(|(about, text)| (about.as_str(), text.clone()))
+        .collect();
+    format!("{heading}\n{}", sentences(&rows, true, width))
 }
 
 fn lines(report: &Report, run: &Run) -> Vec<(&'static str, String)> {
@@ -207,11 +209,10 @@ fn generator(run: &Run) -> String {
 
 fn cpu(run: &Run) -> Option<String> {
     let server = run.server.as_ref().filter(|_| run.totals.sent > 0)?;
-    let per_message = |cpu_seconds: f64| cpu_seconds * 1e3 / run.totals.sent as f64;
     Some(format!(
-        "{:.3} ms per message in the server, {:.3} ms in the generator",
-        per_message(server.cpu_seconds),
-        per_message(run.generator.cpu_seconds),
+        "{} per message in the server, {} in the generator",
+        per_message(run, server.cpu_seconds),
+        per_message(run, run.generator.cpu_seconds),
     ))
 }
 
@@ -230,42 +231,10 @@ fn machine(run: &Run) -> Option<String> {
     }
 }
 
-fn table(report: &Report) -> Table {
-    let several = report.runs.len() > 1;
-    let mut table = plain_table();
-    let mut header = vec!["metric".to_owned(), "n".to_owned()];
-    if several {
-        header.insert(1, "delivery".to_owned());
-    }
-    header.extend(SHOWN.iter().map(|p| format!("p{p}")));
-    header.extend(["max".to_owned(), format!("within {}", duration(PROMISE))]);
-    let first_number = if several { 2 } else { 1 };
-    table.set_header(header);
-    for metric in Metric::ALL {
-        for run in &report.runs {
-            let Some(result) = run.metrics.iter().find(|result| result.metric == metric) else {
-                continue;
-            };
-            // What a mode can't have is left out; what it should have and has not stays, with n = 0.
-            if result.n == 0 && metric != Metric::Delivery {
-                continue;
-            }
-            let mut row = vec![metric.definition().title.to_owned()];
-            if several {
-                row.push(run.mode().to_owned());
-            }
-            row.extend(numbers(result));
-            table.add_row(row);
-        }
-    }
-    align_numbers(&mut table, first_number);
-    table
-}
-
-fn numbers(result: &MetricResult) -> Vec<String> {
-    let mut row = vec![count(result.n)];
-    row.extend(SHOWN.map(|shown| statements::percentile(result, shown)));
-    row.push(result.max.map_or_else(|| "-".into(), duration));
-    row.push(within(result, PROMISE).unwrap_or_else(|| "-".into()));
-    row
+/// A broken promise with its cases, which are shown as they are.
+fn finding(finding: &crate::judge::Finding) -> String {
+    let examples = finding.examples.iter().map(statements::example);
+    let examples = examples.map(|example| format!("\n  {example}"));
+    let (title, count) = (finding.check.title(), count(finding.count));
+    format!("{title} ({count}){}", examples.collect::<String>())
 }

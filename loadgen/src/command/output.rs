@@ -8,6 +8,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use console::Term;
+
 use super::exit_code::Exit;
 use crate::{
     report::{Choice, Format, RenderError},
@@ -39,6 +41,9 @@ pub enum OutputError {
     },
 }
 
+/// The width of what is no terminal, or does not say how wide it is.
+const UNKNOWN_WIDTH: usize = 80;
+
 /// Names the file of a GitHub job's summary.
 const STEP_SUMMARY: &str = "GITHUB_STEP_SUMMARY";
 
@@ -53,10 +58,9 @@ pub(super) fn summary(document: &Document) -> Result<(), OutputError> {
     Ok(())
 }
 
-/// Writes a format of a result to a file, and says so.
+/// Writes a format of a result to a file.
 pub(super) fn save(document: &Document, format: Format, path: &Path) -> Result<(), OutputError> {
-    result::write(path, &format.render(document, Choice::default())?)?;
-    eprintln!("report: {}", path.display());
+    result::write(path, &format.render(document, in_a_file())?)?;
     Ok(())
 }
 
@@ -100,11 +104,29 @@ pub(super) fn failed(error: impl Display) -> Exit {
     Exit::Setup
 }
 
-/// With colour where somebody looks at it and has not said no (<https://no-color.org>).
+/// As wide as the terminal, with colour where somebody looks at it, the terminal knows colours (`TERM`) and nobody has
+/// said no (<https://no-color.org>).
 pub(super) fn on_stdout() -> Choice {
+    let stdout = io::stdout();
+    let is_dumb = env::var_os("TERM").is_none_or(|term| term == "dumb");
+    let refused = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     Choice {
-        colour: io::stdout().is_terminal()
-            && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+        colour: stdout.is_terminal() && !is_dumb && !refused,
+        width: Some(width()),
+        ..Choice::default()
+    }
+}
+
+/// The width of the terminal on standard output, in columns.
+pub(super) fn width() -> usize {
+    let size = Term::stdout().size_checked();
+    size.map_or(UNKNOWN_WIDTH, |(_, columns)| usize::from(columns))
+}
+
+/// As in a file.
+pub(super) fn in_a_file() -> Choice {
+    Choice {
+        width: Some(UNKNOWN_WIDTH),
         ..Choice::default()
     }
 }

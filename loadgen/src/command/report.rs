@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{
     exit_code::Exit,
-    output::{self, on_stdout, print, wrong},
+    output::{self, in_a_file, on_stdout, print, wrong},
 };
 use crate::{
     model::Metric,
@@ -27,8 +27,11 @@ pub struct Args {
     /// The metric of a format that holds only one, as `hgrm` does.
     #[arg(long, default_value = "delivery", value_parser = metric)]
     pub metric: Metric,
+    /// All metrics in the tables of a terminal, and not only those that limits name.
+    #[arg(long)]
+    pub all: bool,
     /// Print the JSON Schema of results instead.
-    #[arg(long, conflicts_with_all = ["result", "format", "out", "metric"])]
+    #[arg(long, conflicts_with_all = ["result", "format", "out", "metric", "all"])]
     pub schema: bool,
 }
 
@@ -40,8 +43,9 @@ pub fn run(args: &Args) -> Result<Exit, Exit> {
     let document = Document::read(path).map_err(wrong)?;
     let choice = Choice {
         metric: args.metric,
+        all: args.all,
         ..match args.out {
-            Some(_) => Choice::default(),
+            Some(_) => in_a_file(),
             None => on_stdout(),
         }
     };

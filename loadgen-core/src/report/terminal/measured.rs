@@ -1,0 +1,249 @@
+//! The tables of what was measured: the metrics that limits name first, as many columns as there is room for.
+
+use std::collections::BTreeSet;
+
+use super::{Column, Width, fitted, sentences, statements::within};
+use crate::{
+    model::{
+        Metric, Nanos, nanos,
+        numbers::{count, duration, limit},
+    },
+    result::{MetricResult, Report, Run},
+    scenario::{Subject, parse_subject},
+};
+
+/// The percentiles of the tables, and how readily each is left out where no limit names it; `u8::MAX`: always then. All
+/// are in the JSON.
+const SHOWN: [(f64, u8); 5] = [(50.0, 0), (90.0, 4), (95.0, u8::MAX), (99.0, 0), (99.9, 2)];
+/// How readily a percentile is left out that a limit names.
+const NAMED: u8 = 1;
+/// So much of a phase's name stands in a table that has no room to spare.
+const MOST_OF_A_NAME: usize = 24;
+/// In the place of a percentile that the samples do not bear.
+const TOO_FEW: &str = "too few";
+
+/// What limits name.
+struct Named(Vec<Subject>);
+
+impl Named {
+    /// By the limits of these runs.
+    fn of<'r>(runs: impl IntoIterator<Item = &'r Run>) -> Self {
+        let runs = runs.into_iter();
+        let judged = runs.flat_map(|run| &run.judgement.thresholds);
+        let subjects = judged.filter_map(|judged| {
+            let subject = judged.threshold.split_whitespace().next()?;
+            parse_subject(subject).ok()
+        });
+        Self(subjects.collect())
+    }
+
+    /// Metrics in the order of the limits.
+    fn metrics(&self) -> Vec<Metric> {
+        let mut known = BTreeSet::new();
+        let metrics = self.0.iter().filter_map(|subject| subject.metric());
+        metrics.filter(|metric| known.insert(*metric)).collect()
+    }
+
+    fn percentile(&self, wanted: f64) -> bool {
+        let mut subjects = self.0.iter();
+        subjects.any(|subject| matches!(subject, Subject::Percentile(_, p) if *p == wanted))
+    }
+
+    /// The durations within which so much of a metric is promised.
+    fn promises(&self, metric: Metric) -> impl Iterator<Item = Nanos> {
+        self.0.iter().filter_map(move |subject| match subject {
+            Subject::Within(of, within) if *of == metric => Some(nanos(*within)),
+            _ => None,
+        })
+    }
+}
+
+/// The metrics that limits name, in their order, and how long deliveries took; or all of them.
+pub(super) fn latencies(report: &Report, all: bool, width: Width) -> String {
+    let named = Named::of(&report.runs);
+    let first = named.metrics();
+    let rest = Metric::ALL
+        .into_iter()
+        .filter(|metric| !first.contains(metric));
+    let several = report.runs.len() > 1;
+    let mut rows = Vec::new();
+    let mut more = 0;
+    for metric in first.iter().copied().chain(rest) {
+        let results: Vec<(&Run, &MetricResult)> = results(report, metric).collect();
+        if results.is_empty() {
+            continue;
+        }
+        if !all && metric != Metric::Delivery && !first.contains(&metric) {
+            more += 1;
+            continue;
+        }
+        let title = metric.definition().title;
+        if !several {
+            rows.extend(
+                results
+                    .iter()
+                    .map(|(_, result)| (title.to_owned(), Some(*result))),
+            );
+            continue;
+        }
+        rows.push((title.to_owned(), None));
+        let modes = results.iter();
+        rows.extend(modes.map(|(run, result)| (format!("  {}", run.mode()), Some(*result))));
+    }
+    let table = table("metric", &rows, &named, width);
+    match more {
+        0 => table,
+        1 => format!("{table}\n1 more metric was measured: --all"),
+        more => format!("{table}\n{more} more metrics were measured: --all"),
+    }
+}
+
+/// What a mode can't have is left out; what it should have and has not stays, with n = 0.
+fn results(report: &Report, metric: Metric) -> impl Iterator<Item = (&Run, &MetricResult)> {
+    report.runs.iter().filter_map(move |run| {
+        let mut results = run.metrics.iter();
+        let result = results.find(|result| result.metric == metric)?;
+        (result.n > 0 || metric == Metric::Delivery).then_some((run, result))
+    })
+}
+
+/// Deliveries by phase and by the size of their conversation, where there are several.
+pub(super) fn parts(run: &Run, width: Width) -> Option<String> {
+    let phases = run.phases.iter().map(|phase| {
+        let name = format!("phase {}", phase.name);
+        (short(name, width), Some(&phase.delivery))
+    });
+    let sizes = run.sizes.iter().map(|size| {
+        let name = match (size.least, size.most) {
+            (least, most) if least == most => format!("{} members", count(least.into())),
+            (least, u32::MAX) => format!("{} members or more", count(least.into())),
+            (least, most) => format!("{} to {} members", count(least.into()), count(most.into())),
+        };
+        (name, Some(&size.delivery))
+    });
+    let mut rows = several(phases.collect());
+    rows.extend(several(sizes.collect()));
+    let named = Named::of([run]);
+    (!rows.is_empty()).then(|| table("deliveries", &rows, &named, width))
+}
+
+/// One part alone is the whole.
+fn several<T>(parts: Vec<T>) -> Vec<T> {
+    if parts.len() > 1 { parts } else { Vec::new() }
+}
+
+fn short(name: String, width: Width) -> String {
+    match name.char_indices().nth(MOST_OF_A_NAME) {
+        Some((end, _)) if width.is_some() => format!("{}…", &name[..end]),
+        _ => name,
+    }
+}
+
+/// A row for each result; a name without one is a heading.
+fn table(
+    title: &str,
+    rows: &[(String, Option<&MetricResult>)],
+    named: &Named,
+    width: Width,
+) -> String {
+    let results = || rows.iter().map(|(_, result)| *result);
+    let column = |title: String, rank, cell: &dyn Fn(&MetricResult) -> String| Column {
+        cells: results()
+            .map(|result| result.map_or_else(String::new, cell))
+            .collect(),
+        ..Column::new(title, rank)
+    };
+    let mut columns = vec![Column {
+        cells: rows.iter().map(|(name, _)| name.clone()).collect(),
+        ..Column::new(title, 0)
+    }];
+    columns.push(column("n".to_owned(), 3, &|result| count(result.n)));
+    let mut shown = Vec::new();
+    for (wanted, rank) in SHOWN {
+        let rank = if named.percentile(wanted) {
+            rank.min(NAMED)
+        } else {
+            rank
+        };
+        if rank != u8::MAX {
+            shown.push(wanted);
+            columns.push(column(format!("p{wanted}"), rank, &|result| {
+                percentile(result, wanted)
+            }));
+        }
+    }
+    columns.push(column("max".to_owned(), 2, &|result| {
+        result.max.map_or_else(|| "-".into(), duration)
+    }));
+    columns.extend(promised(rows, named));
+    let text = fitted(columns, 1, width);
+    match needed(results().flatten(), &shown, &text) {
+        Some(needed) => format!(
+            "{text}\n{}",
+            sentences(&[("too few:", needed)], false, width)
+        ),
+        None => text,
+    }
+}
+
+fn percentile(result: &MetricResult, wanted: f64) -> String {
+    let mut percentiles = result.percentiles.iter();
+    match percentiles.find(|percentile| percentile.percentile == wanted) {
+        Some(percentile) => percentile
+            .value
+            .map_or_else(|| TOO_FEW.to_owned(), duration),
+        None => "-".into(),
+    }
+}
+
+/// How many samples the percentiles need for which there are too few.
+fn needed<'r>(
+    results: impl Iterator<Item = &'r MetricResult>,
+    shown: &[f64],
+    table: &str,
+) -> Option<String> {
+    let head = table.lines().next().unwrap_or_default();
+    let is_there = |p: f64| {
+        head.split_whitespace()
+            .any(|title| title == format!("p{p}"))
+    };
+    let mut needed = BTreeSet::new();
+    for result in results {
+        let few = result.percentiles.iter().filter(|p| p.value.is_none());
+        let few = few.filter(|few| shown.contains(&few.percentile) && is_there(few.percentile));
+        needed.extend(few.map(|few| (few.needs, few.percentile.to_string())));
+    }
+    let needed = needed.iter();
+    let needed: Vec<String> = needed
+        .map(|(needs, p)| format!("p{p} needs {} samples", count(*needs)))
+        .collect();
+    (!needed.is_empty()).then(|| needed.join(", "))
+}
+
+/// The share within what a limit promises, of the metrics that one is promised of.
+fn promised(rows: &[(String, Option<&MetricResult>)], named: &Named) -> Option<Column> {
+    let promise = |result: &MetricResult| named.promises(result.metric).next();
+    let results = || rows.iter().filter_map(|(_, result)| *result);
+    let promises: BTreeSet<Nanos> = results().filter_map(promise).collect();
+    let (title, each) = match promises.iter().collect::<Vec<_>>()[..] {
+        [] => return None,
+        [one] => (format!("within {}", limit(*one)), false),
+        _ => ("within".to_owned(), true),
+    };
+    let cell = |result: &MetricResult| {
+        let Some(promised) = promise(result) else {
+            return String::new();
+        };
+        let share = within(result, promised).unwrap_or_else(|| "-".into());
+        match each {
+            true => format!("{share} in {}", limit(promised)),
+            false => share,
+        }
+    };
+    let cells = rows.iter();
+    let cells = cells.map(|(_, result)| result.map_or_else(String::new, cell));
+    Some(Column {
+        cells: cells.collect(),
+        ..Column::new(title, NAMED)
+    })
+}

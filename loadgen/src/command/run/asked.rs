@@ -1,0 +1,124 @@
+//! What is to be run: the scenarios with the flags of the command line, and where each is measured.
+
+use std::{collections::BTreeSet, path::Path};
+
+use super::flags::Args;
+use crate::{
+    command::{exit_code::Exit, output},
+    dial::{Target, TargetMistake},
+    model::Delivery,
+    scenario::{Scenario, ScenarioError},
+};
+
+/// What is to be run.
+pub(super) struct Asked {
+    /// Each scenario and where it is measured; `None`: what is started here.
+    pub scenarios: Vec<(Scenario, Option<Target>)>,
+    /// The command that starts the target.
+    pub target_command: Option<String>,
+}
+
+/// What the command line and the scenario files ask for. All files are checked before the first is run: a mistake in the
+/// last one is not found an hour later.
+///
+/// # Errors
+/// After each mistake was told.
+pub(super) fn asked(run: &Args) -> Result<Asked, Exit> {
+    if let Some(twice) = Delivery::repeated(&run.delivery).map(Delivery::name) {
+        let error = format!("--delivery names {twice} twice: name each once");
+        return Err(output::wrong(error));
+    }
+    if let Some(twice) = repeated(&run.label) {
+        let error = format!("--label names {twice} twice: give each key one value");
+        return Err(output::wrong(error));
+    }
+    let (url, target_command) = target(run).map_err(output::wrong)?;
+    let mut scenarios = Vec::new();
+    let mut exit = Exit::Pass;
+    for path in &run.scenarios {
+        match read(path, run, url.as_deref()) {
+            Ok(scenario) => scenarios.push(scenario),
+            Err(mistake) => exit = exit.worse(output::wrong(mistake)),
+        }
+    }
+    match exit {
+        Exit::Pass => Ok(Asked {
+            scenarios,
+            target_command,
+        }),
+        exit => Err(exit),
+    }
+}
+
+/// A key that has two values.
+fn repeated(labels: &[(String, String)]) -> Option<&str> {
+    let mut known = BTreeSet::new();
+    let mut keys = labels.iter().map(|(key, _)| key.as_str());
+    keys.find(|key| !known.insert(*key))
+}
+
+/// A mistake in what is to be run.
+#[derive(Debug, thiserror::Error)]
+enum Mistake {
+    #[error(transparent)]
+    Scenario(#[from] ScenarioError),
+    #[error(transparent)]
+    Target(#[from] TargetMistake),
+}
+
+/// A scenario with the flags of the command line, and where it is to be measured.
+fn read(path: &Path, run: &Args, url: Option<&str>) -> Result<(Scenario, Option<Target>), Mistake> {
+    let scenario = with_flags(Scenario::load(path, &run.set)?, run);
+    let target = run.place.target(url, &scenario.connections)?;
+    Ok((scenario, target))
+}
+
+fn with_flags(mut scenario: Scenario, run: &Args) -> Scenario {
+    if !run.delivery.is_empty() {
+        scenario.delivery.clone_from(&run.delivery);
+    }
+    scenario.dialect = run.dialect.unwrap_or(scenario.dialect);
+    scenario.seed = run.seed.unwrap_or(scenario.seed);
+    scenario
+}
+
+/// A free port, in the places of a text that are for it.
+const PORT: &str = "{port}";
+
+/// Where the server is that is measured, and the command that starts it, where one does.
+fn target(run: &Args) -> Result<(Option<String>, Option<String>), String> {
+    let Some(command) = &run.command else {
+        let about = [
+            ("--audit", run.audit.is_some()),
+            ("--target-version", run.target_version.is_some()),
+        ];
+        return match (
+            &run.place.target,
+            about.into_iter().find(|(_, given)| *given),
+        ) {
+            (None, Some((flag, _))) => Err(format!(
+                "{flag} says something of a target: name it with --target or --command"
+            )),
+            (target, _) => Ok((target.clone(), None)),
+        };
+    };
+    let url = match &run.place.target {
+        Some(url) => url.clone(),
+        None if command.contains(PORT) => format!("http://127.0.0.1:{PORT}"),
+        None => {
+            return Err(format!(
+                "--command: say where it is to listen with {PORT}, as in 'PORT={PORT} node server.js', or where it does with --target"
+            ));
+        }
+    };
+    // Nobody else is given it by the system for some time.
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|free| free.local_addr())
+        .map_err(|error| format!("no free port: {error}"))?
+        .port()
+        .to_string();
+    Ok((
+        Some(url.replace(PORT, &port)),
+        Some(command.replace(PORT, &port)),
+    ))
+}

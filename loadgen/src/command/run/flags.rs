@@ -1,0 +1,190 @@
+//! Flags of `run`: what is typed, and what the words in it mean.
+
+use std::{path::PathBuf, str::FromStr, time::Duration};
+
+use clap::ValueEnum;
+
+use crate::{
+    command::arguments::{Where, label, setting, words},
+    drive::Driver,
+    model::{Delivery, Dialect},
+    report::Format,
+    rig::StoreChoice,
+    scenario::{Setting, Span},
+};
+
+/// The MongoDB image of a store in a container.
+const MONGO_IMAGE: &str = "mongo:8.0";
+/// A shorter floor has no second of its own.
+const SHORTEST_FLOOR: Duration = Duration::from_secs(1);
+/// Flags of `run`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Scenario files, run one after another.
+    #[arg(required = true, value_name = "SCENARIO")]
+    pub scenarios: Vec<PathBuf>,
+    /// The store behind the server: auto, memory, docker, mongod, or mongodb://host:port.
+    ///
+    /// `auto` takes MONGODB_URI if it is set, else MongoDB in a container if Docker answers, else `mongod` on the
+    /// PATH in a temporary folder, else the in-memory simulation. Any other is an error where it is missing.
+    #[arg(long, default_value = "auto", conflicts_with_all = ["target", "command"])]
+    pub store: StoreChoice,
+    /// The image of a MongoDB in a container.
+    #[arg(long, env = "MONGO_IMAGE", default_value = MONGO_IMAGE)]
+    pub mongo_image: String,
+    /// Where a server runs that is measured instead of one that is started here.
+    #[command(flatten)]
+    pub place: Where,
+    /// Start the target by a shell's command, as in 'PORT={port} node server.js', and end it with all its children.
+    ///
+    /// {port} is a free port, here and in --target [default then: http://127.0.0.1:{port}].
+    #[arg(long, value_name = "COMMAND")]
+    pub command: Option<String>,
+    /// Which version the target is, where it does not say so itself (`version` and `commit` of its /health), or wrongly.
+    #[arg(long, value_name = "TEXT", value_parser = words)]
+    pub target_version: Option<String>,
+    /// What to tell the result apart by, as in build=nightly; can be given again with other keys.
+    ///
+    /// `compare` and `publish` keep results of other labels apart.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
+    pub label: Vec<(String, String)>,
+    /// The MongoDB database of a running target (mongodb://host:port/database), to look confirmed messages up.
+    #[arg(long, value_name = "URI", value_parser = database)]
+    pub audit: Option<(String, String)>,
+    /// Delivery modes to run one after another; limits judge the last, earlier ones are its baselines.
+    #[arg(
+        long,
+        value_name = "MODE[,MODE]",
+        value_delimiter = ',',
+        conflicts_with_all = ["target", "command"]
+    )]
+    pub delivery: Vec<Delivery>,
+    /// The names of events that the server speaks, instead of the scenario's.
+    #[arg(long)]
+    pub dialect: Option<Dialect>,
+    /// The seed, instead of the scenario's.
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// The value of a variable of the scenarios, instead of its default; can be given again for others.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
+    pub set: Vec<Setting>,
+    /// The client that connects users: native, or the rust_socketio crate [default: native where it can].
+    #[arg(long)]
+    pub client: Option<Driver>,
+    /// Worker threads of the generator [default: one for every two cores].
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub workers: Option<u16>,
+    /// Processors to bind the worker threads to, in turn, as in `1` or `2,3` [default: the system decides].
+    #[arg(long, value_name = "CPU[,CPU]", value_delimiter = ',')]
+    pub cpus: Vec<usize>,
+    /// Judge every second, also those in which other processes or the hypervisor had the machine.
+    #[arg(long)]
+    pub no_machine_check: bool,
+    /// How long the same load goes against a bare relay, before and after each run, or `off`.
+    ///
+    /// What the relay takes is the machine's and the generator's own part: the floor under the server's numbers.
+    #[arg(long, value_name = "DURATION", default_value = "3s")]
+    pub floor: Floor,
+    /// The same as `--floor off`.
+    #[arg(long, conflicts_with = "floor")]
+    pub no_floor: bool,
+    /// The folder for the result of each scenario, as JSON.
+    #[arg(long, default_value = "reports/latest")]
+    pub out: PathBuf,
+    /// A further format of the result; without a path, into the folder of `--out`.
+    #[arg(long, value_name = "FORMAT[=PATH]")]
+    pub report: Vec<Wanted>,
+    /// All metrics in the tables, and not only those that limits name.
+    #[arg(long)]
+    pub all: bool,
+    /// Print only the verdict and its reason.
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// Print the result as JSON instead of tables.
+    #[arg(long, conflicts_with = "quiet")]
+    pub json: bool,
+}
+
+/// A format, and where it goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// What the result is written as.
+    pub format: Format,
+    /// The file; `None`: named after the scenario, in the folder of all.
+    pub path: Option<PathBuf>,
+}
+
+impl FromStr for Wanted {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (format, path) = match text.split_once('=') {
+            Some((_, "")) => return Err(format!("{text:?} lacks its path")),
+            Some((format, path)) => (format, Some(path.into())),
+            None => (text, None),
+        };
+        let format = Format::from_str(format, false).map_err(|_| {
+            let known: Vec<_> = Format::value_variants()
+                .iter()
+                .filter_map(|format| Some(format.to_possible_value()?.get_name().to_owned()))
+                .collect();
+            format!("unknown format {format:?}; there are {}", known.join(", "))
+        })?;
+        Ok(Self { format, path })
+    }
+}
+
+/// How long a floor lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Floor(Option<Duration>);
+
+impl Args {
+    /// How long a floor lasts before and after each run; `None`: there is none.
+    pub fn floor(&self) -> Option<Duration> {
+        self.floor.0.filter(|_| !self.no_floor)
+    }
+}
+
+impl FromStr for Floor {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "off" {
+            return Ok(Self(None));
+        }
+        match text.parse::<Span>()?.0 {
+            length if length < SHORTEST_FLOOR => {
+                Err(format!("write at least {SHORTEST_FLOOR:?}, or \"off\""))
+            }
+            length => Ok(Self(Some(length))),
+        }
+    }
+}
+
+/// A connection string with its database.
+fn database(uri: &str) -> Result<(String, String), String> {
+    let wrong = || "expected mongodb://host:port/database".to_owned();
+    let rest = uri
+        .strip_prefix("mongodb://")
+        .or_else(|| uri.strip_prefix("mongodb+srv://"))
+        .ok_or_else(wrong)?;
+    let (_, path) = rest.split_once('/').ok_or_else(wrong)?;
+    let name = path.split('?').next().unwrap_or_default();
+    if name.is_empty() {
+        return Err(wrong());
+    }
+    Ok((uri.to_owned(), name.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_floor_has_a_length_or_is_off() {
+        assert_eq!("off".parse(), Ok(Floor(None)));
+        assert_eq!("2s".parse(), Ok(Floor(Some(Duration::from_secs(2)))));
+        assert!("10ms".parse::<Floor>().unwrap_err().contains("off"));
+        assert!("3".parse::<Floor>().is_err());
+    }
+}

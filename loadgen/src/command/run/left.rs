@@ -1,0 +1,82 @@
+//! What `run` leaves behind of a result: its text, its files, the summary of a job.
+
+use std::{collections::HashMap, path::Path};
+
+use super::flags::{Args, Wanted};
+use crate::{
+    command::{
+        exit_code::Exit,
+        output::{self, OutputError, print},
+    },
+    dial::Target,
+    report::{self, Choice, Format},
+    result::{Document, Report},
+    scenario::Scenario,
+};
+
+/// What `run` leaves in its folder whatever else is asked for.
+const ALWAYS: [Format; 2] = [Format::Json, Format::Html];
+
+/// Everything that `run` leaves behind of a result. Where it is shown as tables, these end with the files.
+///
+/// # Errors
+/// [`OutputError`] at the first that could not be made.
+pub(super) fn leave(report: &Report, run: &Args) -> Result<Exit, OutputError> {
+    let document = Document::of(report)?;
+    let choice = Choice {
+        all: run.all,
+        ..output::on_stdout()
+    };
+    let mut exit = match (run.quiet, run.json) {
+        (true, _) => print(&report::headline(report)),
+        (_, true) => print(&Format::Json.render(&document, choice)?),
+        _ => print(&Format::Terminal.render(&document, choice)?),
+    };
+    let name = &report.scenario.name;
+    let always = ALWAYS.map(|format| Wanted { format, path: None });
+    let asked = run.report.iter().cloned();
+    // What is left always is not left twice.
+    let asked = asked.filter(|one| one.path.is_some() || !ALWAYS.contains(&one.format));
+    for Wanted { format, path } in always.into_iter().chain(asked) {
+        let beside = || run.out.join(format!("{name}.{}", format.extension()));
+        let path = path.unwrap_or_else(beside);
+        output::save(&document, format, &path)?;
+        let told = format!("  report: {}\n", path.display());
+        match run.quiet || run.json {
+            true => eprint!("{}", told.trim_start()),
+            false => exit = exit.worse(print(&told)),
+        }
+    }
+    // A page beside the result, which another file of the same machine's may be.
+    if let Err(error) = output::summary(&document) {
+        eprintln!("warning: the job has no summary: {error}");
+    }
+    Ok(exit)
+}
+
+/// No two results may have one name, and each must find its place, or hours later there is none.
+pub(super) fn can_be(scenarios: &[(Scenario, Option<Target>)], run: &Args) -> Result<(), Exit> {
+    let mut files: HashMap<&str, &Path> = HashMap::new();
+    for (scenario, _) in scenarios {
+        if let Some(other) = files.insert(&scenario.name, &scenario.path) {
+            return Err(output::wrong(format_args!(
+                "{} and {} are both called {:?}, and results are named after it: give each `name` once",
+                other.display(),
+                scenario.path.display(),
+                scenario.name
+            )));
+        }
+    }
+    let wanted = run
+        .report
+        .iter()
+        .filter_map(|wanted| wanted.path.as_deref());
+    let folders = wanted.filter_map(Path::parent).map(|folder| match folder {
+        folder if folder.as_os_str().is_empty() => Path::new("."),
+        folder => folder,
+    });
+    for folder in [run.out.as_path()].into_iter().chain(folders) {
+        output::try_folder(folder).map_err(output::failed)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,140 @@
+//! `run`: measures scenarios one after another, judges them, and leaves their results.
+
+mod asked;
+mod flags;
+mod left;
+mod typed;
+
+use std::{env, process};
+
+use tokio::runtime::Builder;
+
+use self::asked::{Asked, asked};
+pub use self::flags::Args;
+use super::{
+    exit_code::Exit,
+    output::{self, print},
+    progress::{Progress, Silence},
+};
+use crate::{
+    dial::Target,
+    experiment::{self, Interrupt, Options, RunError, Watcher},
+    report,
+    result::Report,
+    rig::guard,
+    scenario::Scenario,
+};
+
+/// `loadgen run`: measures, judges, and leaves the results where they are wanted.
+pub fn run(run: &Args) -> Result<Exit, Exit> {
+    let Asked {
+        scenarios,
+        target_command,
+    } = asked(run)?;
+    left::can_be(&scenarios, run)?;
+    let runtime = Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(output::failed)?;
+    arm_guard();
+    let exit = runtime.block_on(async {
+        let interrupt = Interrupt::listen().map_err(output::failed)?;
+        tokio::select! {
+            exit = run_all(&scenarios, run, target_command, &interrupt) => Ok(exit),
+            // The first signal ends the run in order; at the second one, what was started is removed and no more.
+            () = interrupt.nth(2) => Ok(Exit::Inconclusive),
+        }
+    });
+    runtime.shutdown_background();
+    exit
+}
+
+/// Without a guard all is removed too, unless this process is killed.
+fn arm_guard() {
+    let armed = env::current_exe().map(|program| {
+        let mut command = process::Command::new(program);
+        command.arg("guard");
+        guard::arm(command)
+    });
+    match armed {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => eprintln!("warning: {error}"),
+        Err(error) => eprintln!("warning: this program can't be found again: {error}"),
+    }
+}
+
+async fn run_all(
+    scenarios: &[(Scenario, Option<Target>)],
+    run: &Args,
+    target_command: Option<String>,
+    interrupt: &Interrupt,
+) -> Exit {
+    let options = Options {
+        store: run.store.clone(),
+        mongo_image: run.mongo_image.clone(),
+        target: None,
+        target_version: run.target_version.clone(),
+        target_command,
+        audit: run.audit.clone(),
+        client: run.client,
+        workers: run.workers.map(usize::from),
+        cpus: run.cpus.clone(),
+        machine_check: !run.no_machine_check,
+        floor: run.floor(),
+        command: typed::typed(env::args_os()),
+        labels: run.label.iter().cloned().collect(),
+    };
+    let mut exit = Exit::Pass;
+    let mut reports = Vec::new();
+    for (scenario, target) in scenarios {
+        let options = Options {
+            target: target.clone(),
+            ..options.clone()
+        };
+        let (one, report) = run_one(scenario, &options, run, interrupt).await;
+        exit = exit.worse(one);
+        reports.extend(report);
+        if matches!(one, Exit::Setup) || interrupt.has_come() {
+            break;
+        }
+    }
+    if scenarios.len() > 1 && !run.quiet && !run.json {
+        exit = exit.worse(print(&format!(
+            "\n{}",
+            report::summary(&reports, Some(output::width()))
+        )));
+    }
+    exit
+}
+
+async fn run_one(
+    scenario: &Scenario,
+    options: &Options,
+    run: &Args,
+    interrupt: &Interrupt,
+) -> (Exit, Option<Report>) {
+    let mut watcher: Box<dyn Watcher> = match run.quiet {
+        true => Box::new(Silence),
+        false => Box::new(Progress::on_stderr()),
+    };
+    let finished = experiment::run(scenario, options, interrupt, watcher.as_mut()).await;
+    drop(watcher);
+    let finished = match finished {
+        Ok(finished) => finished,
+        Err(error @ RunError::Mistaken(_)) => return (output::wrong(error), None),
+        Err(error) => return (output::failed(error), None),
+    };
+    let report = finished.report;
+    let left = match left::leave(&report, run) {
+        Ok(left) => left,
+        Err(error) => return (output::failed(error), Some(report)),
+    };
+    for what in finished.not_cleaned_up {
+        eprintln!("warning: {what}");
+    }
+    let exit = match finished.target_died {
+        Some(why) => output::failed(format!(
+            "{why}; what was measured until then is in the report, marked incomplete"
+        )),
+        None => report.verdict.into(),
+    };
+    (exit.worse(left), Some(report))
+}
