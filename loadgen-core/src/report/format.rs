@@ -103,7 +103,7 @@ impl Format {
     pub fn render(self, document: &Document, choice: Choice) -> Result<String, RenderError> {
         let report = document.report();
         Ok(match self {
-            Format::Terminal => terminal::render(report, choice),
+            Format::Terminal => terminal::render(report, choice)?,
             Format::Json => document.text().to_owned(),
             Format::Html => html::render(document)?,
             Format::Markdown => markdown::render(report)?,

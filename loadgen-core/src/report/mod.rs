@@ -23,7 +23,7 @@ mod versus;
 pub use self::{
     format::{Choice, Format, RenderError},
     histogram_log::LogError,
-    terminal::{headline, summary},
+    terminal::summary,
 };
 
 use crate::{model::HistogramError, result::Report};

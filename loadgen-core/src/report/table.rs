@@ -7,6 +7,10 @@ pub type Width = Option<usize>;
 
 /// Between two columns.
 const GAP: usize = 2;
+/// What follows a number and is no word of its own.
+const UNITS: [&str; 8] = ["ns", "µs", "ms", "s", "%", "×", "KiB", "MiB"];
+/// A blank at which no line ends (U+00A0), while a text is wrapped.
+const TOGETHER: char = '\u{a0}';
 /// Before the lines below a heading.
 const INDENT: u16 = 2;
 
@@ -97,25 +101,61 @@ fn plain(columns: &[Column], numbers: usize) -> Table {
 /// Sentences behind the words for what they are about, wrapped between words: the second and further lines of one begin
 /// below its first. `indent`: all of it stands below a heading.
 pub fn sentences(rows: &[(&str, String)], indent: bool, width: Width) -> String {
-    let mut table = plain_table();
+    let mut table = wrapping(width);
     for (about, text) in rows {
-        table.add_row([about, text.as_str()]);
+        table.add_row([*about, &held_together(text)]);
     }
-    let before = if indent { INDENT } else { 0 };
+    if let Some(about) = table.column_mut(0) {
+        about.set_padding((before(indent), 1));
+        about.set_constraint(ColumnConstraint::ContentWidth);
+    }
+    if let Some(text) = table.column_mut(1) {
+        text.set_padding((0, 0));
+    }
+    table.trim_fmt().replace(TOGETHER, " ")
+}
+
+/// A sentence by itself, wrapped between words.
+pub fn paragraph(text: &str, indent: bool, width: Width) -> String {
+    let mut table = wrapping(width);
+    table.add_row([held_together(text)]);
+    if let Some(text) = table.column_mut(0) {
+        text.set_padding((before(indent), 0));
+    }
+    table.trim_fmt().replace(TOGETHER, " ")
+}
+
+/// A text whose numbers stay in one line with their units.
+fn held_together(text: &str) -> String {
+    let mut held = String::with_capacity(text.len());
+    for word in text.split_inclusive(' ') {
+        let unit = word.trim_end_matches([' ', ',', ';', '.', ')', ':']);
+        if UNITS.contains(&unit) && held.ends_with(|last: char| last == ' ') {
+            let end = held.trim_end_matches(' ').len();
+            if held[..end].ends_with(|last: char| last.is_ascii_digit()) {
+                held.truncate(end);
+                held.push(TOGETHER);
+            }
+        }
+        held.push_str(word);
+    }
+    held
+}
+
+const fn before(indent: bool) -> u16 {
+    if indent { INDENT } else { 0 }
+}
+
+/// A table whose texts are wrapped where there is no room.
+fn wrapping(width: Width) -> Table {
+    let mut table = plain_table();
     match width.and_then(|width| u16::try_from(width).ok()) {
         Some(width) => table
             .set_content_arrangement(ContentArrangement::Dynamic)
             .set_width(width),
         None => table.set_content_arrangement(ContentArrangement::Disabled),
     };
-    if let Some(about) = table.column_mut(0) {
-        about.set_padding((before, 1));
-        about.set_constraint(ColumnConstraint::ContentWidth);
-    }
-    if let Some(text) = table.column_mut(1) {
-        text.set_padding((0, 0));
-    }
-    table.trim_fmt()
+    table
 }
 
 #[cfg(test)]
@@ -155,6 +195,23 @@ mod tests {
         assert!(fitted(columns(), 1, None).starts_with("metric            "));
         assert!(
             fitted(columns(), 1, None).contains("\njoin              1.35 ms  2.37 ms  2.74 ms")
+        );
+    }
+
+    #[test]
+    fn a_paragraph_is_wrapped_below_its_heading() {
+        assert_eq!(
+            paragraph("one two three", true, Some(10)),
+            "  one two\n  three"
+        );
+        assert_eq!(paragraph("one two three", false, None), "one two three");
+    }
+
+    #[test]
+    fn a_number_stays_with_its_unit() {
+        assert_eq!(
+            paragraph("of all 99 %, 12.5 ms", false, Some(9)),
+            "of all\n99 %,\n12.5 ms"
         );
     }
 

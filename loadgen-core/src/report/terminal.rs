@@ -5,13 +5,13 @@ mod ending;
 mod measured;
 
 use super::{
-    Choice, floor, statements,
-    table::{Column, Width, fitted, sentences},
+    Choice, answer, floor, statements,
+    table::{Column, Width, fitted, paragraph, sentences},
 };
 use crate::{
     judge::Verdict,
     model::{
-        Metric,
+        HistogramError, Metric,
         numbers::{count, duration},
     },
     observed::MachineSecond,
@@ -22,9 +22,13 @@ use crate::{
 const ABOUT: usize = 11;
 
 /// The whole result as text.
-pub fn render(report: &Report, choice: Choice) -> String {
+///
+/// # Errors
+/// When a histogram can't be read.
+pub fn render(report: &Report, choice: Choice) -> Result<String, HistogramError> {
     let width = choice.width;
-    let mut parts = vec![head(report, choice)];
+    let headline = answer::headline(report)?;
+    let mut parts = vec![head(report, &headline, choice)];
     parts.extend(model(report.scenario.model).map(|told| {
         let row = [("model:", told.to_owned())];
         sentences(&row, false, width)
@@ -36,23 +40,33 @@ pub fn render(report: &Report, choice: Choice) -> String {
     let runs = || report.runs.iter();
     parts.extend(runs().filter_map(|run| measured::parts(run, width)));
     parts.extend(runs().flat_map(|run| &run.findings).map(finding));
-    parts.push(ending::ending(report, choice));
-    parts.join("\n\n") + "\n"
+    parts.push(ending::ending(report, &headline, choice)?);
+    Ok(parts.join("\n\n") + "\n")
 }
 
-/// The verdict and its first reason, in one line.
-pub fn headline(report: &Report) -> String {
-    format!(
-        "{} {}: {}\n",
-        report.verdict.name(),
-        report.scenario.name,
-        reason(report)
-    )
+/// The verdict and the headline.
+fn head(report: &Report, headline: &[String], choice: Choice) -> String {
+    let told = match report.verdict {
+        // In whole sentences.
+        Verdict::Fail | Verdict::Inconclusive => 1,
+        Verdict::Pass | Verdict::Invalid => 0,
+    };
+    let further = report.reasons.iter().skip(told);
+    let further = further.map(ToString::to_string);
+    let further = headline.iter().skip(1).cloned().chain(further);
+    let further = further.map(|text| paragraph(&text, true, choice.width));
+    let first = verdict(report, headline, choice);
+    let lines: Vec<String> = std::iter::once(first).chain(further).collect();
+    lines.join("\n")
 }
 
-fn reason(report: &Report) -> String {
-    let first = report.reasons.first();
-    first.map(ToString::to_string).unwrap_or_default()
+/// The verdict and the first sentence of the headline.
+fn verdict(report: &Report, headline: &[String], choice: Choice) -> String {
+    let name = report.verdict.name();
+    let first = headline.first().map_or("", String::as_str);
+    let first = format!("{}: {first}", report.scenario.name);
+    let first = sentences(&[(name, first)], false, choice.width);
+    first.replacen(name, &paint(name, report.verdict, choice.colour), 1)
 }
 
 /// How the numbers are to be read where they are not charged from the plan.
@@ -66,21 +80,6 @@ fn model(model: Model) -> Option<&'static str> {
             "open and closed: latencies of closed phases are service times, and a slow server was sent less in these",
         ),
     }
-}
-
-/// The verdict and all its reasons.
-fn head(report: &Report, choice: Choice) -> String {
-    let name = report.verdict.name();
-    let first = format!("{}: {}", report.scenario.name, reason(report));
-    let first = sentences(&[(name, first)], false, choice.width);
-    let first = first.replacen(name, &paint(name, report.verdict, choice.colour), 1);
-    let further = report.reasons.iter().skip(1);
-    let further = further.map(|reason| {
-        let row = [("also:", reason.to_string())];
-        sentences(&row, true, choice.width)
-    });
-    let lines: Vec<String> = std::iter::once(first).chain(further).collect();
-    lines.join("\n")
 }
 
 /// Several results, a line each, as wide as there is room.
@@ -234,7 +233,7 @@ fn machine(run: &Run) -> Option<String> {
 /// A broken promise with its cases, which are shown as they are.
 fn finding(finding: &crate::judge::Finding) -> String {
     let examples = finding.examples.iter().map(statements::example);
-    let examples = examples.map(|example| format!("\n  {example}"));
+    let examples = examples.map(|example| format!("\n  {example}").trim_end().to_owned());
     let (title, count) = (finding.check.title(), count(finding.count));
     format!("{title} ({count}){}", examples.collect::<String>())
 }

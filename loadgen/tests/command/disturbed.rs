@@ -71,8 +71,8 @@ fn rule_10_what_stops_the_generator_is_not_the_servers_fault() {
     let ended = ended(child);
     assert_eq!(ended.code, Some(4), "{}{}", ended.stdout, ended.stderr);
     assert!(
-        ended.stdout.contains("seconds were disturbed (in ")
-            && ended.stdout.contains("--no-machine-check"),
+        ended.said().contains("seconds were disturbed (in ")
+            && ended.said().contains("--no-machine-check"),
         "{}",
         ended.stdout
     );

@@ -47,7 +47,7 @@ fn rule_09_the_same_load_goes_against_a_relay_before_and_after_each_run() {
         assert_eq!(run["totals"]["lost"], 0);
     }
     assert!(
-        ended.stdout.contains("over a bare relay"),
+        ended.said().contains("over a bare relay"),
         "{}",
         ended.stdout
     );
@@ -125,12 +125,13 @@ fn rule_14_a_threshold_with_a_delay_ends_the_run_and_says_so() {
     let ended = ended(child);
     assert_eq!(ended.code, Some(1), "{}{}", ended.stdout, ended.stderr);
     assert!(
-        ended.stdout.starts_with("FAIL small: aborted after "),
+        ended.said().starts_with("FAIL small: ")
+            && ended.said().contains("A limit was missed: aborted after "),
         "{}",
         ended.stdout
     );
     assert!(
-        ended.stdout.contains("delivery.p50 < 1ns: "),
+        ended.said().contains("delivery.p50 < 1ns: "),
         "{}",
         ended.stdout
     );

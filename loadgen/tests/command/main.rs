@@ -132,6 +132,14 @@ struct Ended {
     stderr: String,
 }
 
+impl Ended {
+    /// Its standard output in one line, as if there were room for it.
+    fn said(&self) -> String {
+        let words = self.stdout.split_whitespace();
+        words.collect::<Vec<_>>().join(" ")
+    }
+}
+
 fn finish(mut command: Command) -> Ended {
     command
         .stdin(Stdio::null())

@@ -81,3 +81,47 @@ fn an_unknown_format_is_refused_with_the_known_ones() {
     assert_eq!(ended.code, Some(2));
     assert!(ended.stderr.contains("openmetrics"), "{}", ended.stderr);
 }
+
+#[test]
+fn a_pipe_is_a_terminal_of_80_columns_and_the_text_ends_with_the_files() {
+    let bench = Bench::new();
+    let ended = bench.run(&bench.scenario(SMALL), &["--store", "memory"]);
+    let lines: Vec<&str> = ended.stdout.lines().collect();
+    let (told, files) = lines.split_at(lines.len() - 2);
+    for (line, ending) in files.iter().zip(["json", "html"]) {
+        let path = bench.path("out").join(format!("small.{ending}"));
+        assert_eq!(*line, format!("  report: {}", path.display()));
+    }
+    assert!(
+        told.iter().all(|line| line.chars().count() <= 80),
+        "{}",
+        ended.stdout
+    );
+    assert!(told.contains(&"  ✓ PASS lost == 0: 0"), "{}", ended.stdout);
+    assert!(ended.said().contains("more metrics were measured: --all"));
+    let result = bench.path("out/small.json");
+    let again = |flags: &[&str]| {
+        let mut command = loadgen();
+        command.arg("report").arg(&result).args(flags);
+        finish(command).stdout
+    };
+    // The same again, without the files.
+    assert_eq!(again(&[]), told.join("\n") + "\n");
+    let all = again(&["--all"]);
+    assert!(all.contains("\nsend lateness "), "{all}");
+    assert!(all.lines().all(|line| line.chars().count() <= 80), "{all}");
+}
+
+#[test]
+fn without_a_terminal_a_line_tells_every_ten_seconds_where_the_run_is() {
+    let bench = Bench::new();
+    let scenario = SMALL.replace("\"2s\"", "\"12s\"").replace("200/s", "20/s");
+    let ended = bench.run(&bench.scenario(&scenario), &["--store", "memory"]);
+    let lines = ended.stderr.lines();
+    let told: Vec<&str> = lines.filter(|line| line.starts_with("steady: ")).collect();
+    assert!(!told.is_empty(), "{}", ended.stderr);
+    for word in [" left, ", " so far, ", " sent, ", " lost, "] {
+        assert!(told[0].contains(word), "{word} {}", told[0]);
+    }
+    assert!(!ended.stderr.contains('\u{1b}'), "{}", ended.stderr);
+}

@@ -30,6 +30,115 @@ fn terminal() {
     snapshots(Format::Terminal);
 }
 
+/// Of a terminal of 80 columns, as of a file.
+#[test]
+fn narrow() {
+    for (name, document) in fixtures::all() {
+        insta::assert_snapshot!(format!("narrow-{name}"), on_a_terminal(document, 80, false));
+    }
+}
+
+fn on_a_terminal(document: &Document, width: usize, all: bool) -> String {
+    let choice = Choice {
+        width: Some(width),
+        all,
+        ..Choice::default()
+    };
+    Format::Terminal.render(document, choice).unwrap()
+}
+
+#[test]
+fn nothing_is_wider_than_the_terminal_and_no_row_is_wrapped() {
+    let sick = Document::of(&fixtures::sick()).unwrap();
+    let all = fixtures::all().iter().map(|(_, document)| document);
+    for document in all.chain([&sick]) {
+        for (width, every) in [(80, false), (80, true), (100, true), (132, true)] {
+            let text = on_a_terminal(document, width, every);
+            for line in text.lines() {
+                // What is shown of a finding came off the wire, as it is.
+                let is_case = line.starts_with("  message ") || line.contains("<script>");
+                assert!(line.chars().count() <= width || is_case, "{width}: {line}");
+                assert_eq!(line, line.trim_end());
+            }
+            // A row of a table has a number in each column: as many rows as metrics.
+            let rows = text
+                .lines()
+                .filter(|line| line.starts_with("delivery latency "));
+            let several = document.report().runs.len() > 1;
+            assert_eq!(rows.count(), if several { 2 } else { 1 }, "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_share_within_is_shown_of_metrics_that_one_is_promised_of() {
+    let document = fixtures::named("pass");
+    let text = on_a_terminal(document, 200, true);
+    assert!(text.contains("within 5 ms\n"), "{text}");
+    let table = text.lines().skip_while(|line| !line.starts_with("metric "));
+    let mut rows = table.skip(1).take_while(|line| !line.is_empty());
+    for mode in ["persist-first", "optimistic"] {
+        let row = rows.next().unwrap();
+        assert!(row.contains(mode) && row.ends_with('%'), "{row}");
+    }
+    assert!(rows.all(|row| !row.contains('%')), "{text}");
+    let mut report = document.report().clone();
+    for run in &mut report.runs {
+        run.judgement
+            .thresholds
+            .retain(|one| !one.threshold.contains("within"));
+    }
+    let text = on_a_terminal(&Document::of(&report).unwrap(), 200, true);
+    let mut heads = text.lines().filter(|line| line.starts_with("metric "));
+    assert!(heads.all(|head| head.ends_with("max")), "{text}");
+}
+
+#[test]
+fn the_text_ends_with_each_limit_its_value_and_its_verdict() {
+    for (name, mark, verdict) in [
+        ("pass", "✓", "PASS"),
+        ("fail", "✗", "FAIL"),
+        ("inconclusive", "?", "INCONCLUSIVE"),
+        ("invalid", "!", "INVALID"),
+    ] {
+        let document = fixtures::named(name);
+        let text = on_a_terminal(document, 1_000, false);
+        let (_, ending) = text.trim_end().rsplit_once("\n\n").unwrap();
+        let run = document.report().runs.last().unwrap();
+        for judged in &run.judgement.thresholds {
+            let line = ending
+                .lines()
+                .find(|line| line.contains(&judged.threshold))
+                .unwrap_or_else(|| panic!("{}: {ending}", judged.threshold));
+            assert!(!line.ends_with(&judged.threshold), "no value: {line}");
+        }
+        let told = format!("  {mark} {verdict} ");
+        assert!(
+            ending.contains(&told) || name == "invalid",
+            "{told}: {ending}"
+        );
+        let last = ending.lines().last().unwrap();
+        let scenario = &document.report().scenario.name;
+        assert!(
+            last.starts_with(&format!("{verdict} {scenario}: ")),
+            "{last}"
+        );
+    }
+}
+
+#[test]
+fn colours_are_where_somebody_looks() {
+    let choice = Choice {
+        colour: true,
+        ..Choice::default()
+    };
+    let document = fixtures::named("fail");
+    let text = Format::Terminal.render(document, choice).unwrap();
+    assert!(text.contains("\u{1b}[1;31m✗\u{1b}[0m FAIL "), "{text}");
+    let plain = rendered(document, Format::Terminal);
+    assert!(!plain.contains('\u{1b}'));
+}
+
 #[test]
 fn markdown() {
     snapshots(Format::Markdown);

@@ -1,11 +1,14 @@
 //! What a result ends with on a terminal, where one looks: each limit with its value and its verdict, the promises, and
 //! the verdict.
 
-use super::{paint, sentences, statements};
+use super::{Choice, paint, sentences, statements};
 use crate::{
-    judge::{Judged, Verdict},
-    model::numbers::count,
-    report::{Choice, statements::Outcome},
+    judge::Verdict,
+    model::{HistogramError, numbers::count},
+    report::{
+        limits::{Held, limits},
+        statements::Outcome,
+    },
     result::{Report, Run},
 };
 
@@ -19,37 +22,35 @@ pub(super) const fn mark(verdict: Verdict) -> &'static str {
     }
 }
 
-/// Limits, promises, and the verdict.
-pub(super) fn ending(report: &Report, choice: Choice) -> String {
+/// Limits, promises, and the verdict with the first sentence of the headline.
+///
+/// # Errors
+/// When a histogram can't be read.
+pub(super) fn ending(
+    report: &Report,
+    headline: &[String],
+    choice: Choice,
+) -> Result<String, HistogramError> {
     let mut lines = Vec::new();
     if let Some(run) = report.runs.last() {
-        let limits = run.judgement.thresholds.iter();
-        lines.extend(limits.map(|judged| limit(run, judged)));
+        lines.extend(limits(run)?.iter().map(limit));
         lines.extend(promises(run));
     }
     let lines = lines.into_iter().map(|(verdict, text)| {
         let mark = mark(verdict);
+        let text = format!("{} {text}", verdict.name());
         let line = sentences(&[(mark, text)], true, choice.width);
         line.replacen(mark, &paint(mark, verdict, choice.colour), 1)
     });
-    let verdict = paint(report.verdict.name(), report.verdict, choice.colour);
-    let last = format!("{verdict} {}", report.scenario.name);
-    let lines: Vec<String> = lines.chain([last]).collect();
-    lines.join("\n")
+    let verdict = super::verdict(report, headline, choice);
+    let lines: Vec<String> = lines.chain([verdict]).collect();
+    Ok(lines.join("\n"))
 }
 
-/// A limit as it is written, what was measured, and the verdict on it where that is not the mark's plain meaning.
-fn limit(run: &Run, judged: &Judged) -> (Verdict, String) {
-    let verdict = statements::verdict(run, judged);
-    let (threshold, value) = (&judged.threshold, value(judged));
-    (verdict, format!("{} {threshold}: {value}", verdict.name()))
-}
-
-/// What was measured, without how sure it is: that stands above.
-fn value(judged: &Judged) -> &str {
-    let end = judged.measured.find([';', '(']);
-    let value = end.map_or(&*judged.measured, |end| &judged.measured[..end]);
-    value.trim_end()
+/// A limit as it is written, and what was measured.
+fn limit(held: &Held<'_>) -> (Verdict, String) {
+    let (threshold, measured) = (&held.judged.threshold, held.measured());
+    (held.verdict(), format!("{threshold}: {measured}"))
 }
 
 /// The promises that hold in every scenario: those that were broken, each; of the others, how many.
@@ -62,7 +63,7 @@ fn promises(run: &Run) -> Vec<(Verdict, String)> {
             Outcome::NotMade(_) => not_made += 1,
             Outcome::Broken(finding) => {
                 let (title, count) = (check.title(), count(finding.count));
-                lines.push((Verdict::Fail, format!("FAIL {title}: {count}")));
+                lines.push((Verdict::Fail, format!("{title}: {count}")));
             }
         }
     }
@@ -70,10 +71,10 @@ fn promises(run: &Run) -> Vec<(Verdict, String)> {
         0 => String::new(),
         not_made => format!(", {not_made} could not be checked"),
     };
-    let further = if lines.is_empty() { "" } else { " others" };
+    let further = if lines.is_empty() { "" } else { " other" };
     lines.push((
         Verdict::Pass,
-        format!("PASS {kept}{further} promises kept{not_made}"),
+        format!("{kept}{further} promises kept{not_made}"),
     ));
     lines
 }

@@ -77,18 +77,11 @@ pub(super) fn latencies(report: &Report, all: bool, width: Width) -> String {
             more += 1;
             continue;
         }
-        let title = metric.definition().title;
-        if !several {
-            rows.extend(
-                results
-                    .iter()
-                    .map(|(_, result)| (title.to_owned(), Some(*result))),
-            );
-            continue;
-        }
-        rows.push((title.to_owned(), None));
-        let modes = results.iter();
-        rows.extend(modes.map(|(run, result)| (format!("  {}", run.mode()), Some(*result))));
+        rows.extend(results.iter().map(|(run, result)| Row {
+            name: metric.definition().title.to_owned(),
+            mode: several.then(|| run.mode()),
+            result,
+        }));
     }
     let table = table("metric", &rows, &named, width);
     match more {
@@ -109,9 +102,14 @@ fn results(report: &Report, metric: Metric) -> impl Iterator<Item = (&Run, &Metr
 
 /// Deliveries by phase and by the size of their conversation, where there are several.
 pub(super) fn parts(run: &Run, width: Width) -> Option<String> {
+    let row = |name: String, result| Row {
+        name,
+        mode: None,
+        result,
+    };
     let phases = run.phases.iter().map(|phase| {
         let name = format!("phase {}", phase.name);
-        (short(name, width), Some(&phase.delivery))
+        row(short(name, width), &phase.delivery)
     });
     let sizes = run.sizes.iter().map(|size| {
         let name = match (size.least, size.most) {
@@ -119,7 +117,7 @@ pub(super) fn parts(run: &Run, width: Width) -> Option<String> {
             (least, u32::MAX) => format!("{} members or more", count(least.into())),
             (least, most) => format!("{} to {} members", count(least.into()), count(most.into())),
         };
-        (name, Some(&size.delivery))
+        row(name, &size.delivery)
     });
     let mut rows = several(phases.collect());
     rows.extend(several(sizes.collect()));
@@ -139,24 +137,35 @@ fn short(name: String, width: Width) -> String {
     }
 }
 
-/// A row for each result; a name without one is a heading.
-fn table(
-    title: &str,
-    rows: &[(String, Option<&MetricResult>)],
-    named: &Named,
-    width: Width,
-) -> String {
-    let results = || rows.iter().map(|(_, result)| *result);
+/// A row of a table.
+struct Row<'r> {
+    name: String,
+    /// The delivery mode, where there are several.
+    mode: Option<&'static str>,
+    result: &'r MetricResult,
+}
+
+fn table(title: &str, rows: &[Row<'_>], named: &Named, width: Width) -> String {
     let column = |title: String, rank, cell: &dyn Fn(&MetricResult) -> String| Column {
-        cells: results()
-            .map(|result| result.map_or_else(String::new, cell))
-            .collect(),
+        cells: rows.iter().map(|row| cell(row.result)).collect(),
         ..Column::new(title, rank)
     };
     let mut columns = vec![Column {
-        cells: rows.iter().map(|(name, _)| name.clone()).collect(),
+        cells: rows.iter().map(|row| row.name.clone()).collect(),
         ..Column::new(title, 0)
     }];
+    let modes: Vec<String> = rows
+        .iter()
+        .filter_map(|row| row.mode)
+        .map(str::to_owned)
+        .collect();
+    if !modes.is_empty() {
+        columns.push(Column {
+            cells: modes,
+            ..Column::new("delivery", 0)
+        });
+    }
+    let words = columns.len();
     columns.push(column("n".to_owned(), 3, &|result| count(result.n)));
     let mut shown = Vec::new();
     for (wanted, rank) in SHOWN {
@@ -176,8 +185,9 @@ fn table(
         result.max.map_or_else(|| "-".into(), duration)
     }));
     columns.extend(promised(rows, named));
-    let text = fitted(columns, 1, width);
-    match needed(results().flatten(), &shown, &text) {
+    let text = fitted(columns, words, width);
+    let results = rows.iter().map(|row| row.result);
+    match needed(results, &shown, &text) {
         Some(needed) => format!(
             "{text}\n{}",
             sentences(&[("too few:", needed)], false, width)
@@ -221,9 +231,9 @@ fn needed<'r>(
 }
 
 /// The share within what a limit promises, of the metrics that one is promised of.
-fn promised(rows: &[(String, Option<&MetricResult>)], named: &Named) -> Option<Column> {
+fn promised(rows: &[Row<'_>], named: &Named) -> Option<Column> {
     let promise = |result: &MetricResult| named.promises(result.metric).next();
-    let results = || rows.iter().filter_map(|(_, result)| *result);
+    let results = || rows.iter().map(|row| row.result);
     let promises: BTreeSet<Nanos> = results().filter_map(promise).collect();
     let (title, each) = match promises.iter().collect::<Vec<_>>()[..] {
         [] => return None,
@@ -240,10 +250,8 @@ fn promised(rows: &[(String, Option<&MetricResult>)], named: &Named) -> Option<C
             false => share,
         }
     };
-    let cells = rows.iter();
-    let cells = cells.map(|(_, result)| result.map_or_else(String::new, cell));
     Some(Column {
-        cells: cells.collect(),
+        cells: results().map(cell).collect(),
         ..Column::new(title, NAMED)
     })
 }

@@ -9,7 +9,7 @@ use crate::{
         output::{self, OutputError, print},
     },
     dial::Target,
-    report::{self, Choice, Format},
+    report::{self, Choice, Format, RenderError},
     result::{Document, Report},
     scenario::Scenario,
 };
@@ -28,7 +28,12 @@ pub(super) fn leave(report: &Report, run: &Args) -> Result<Exit, OutputError> {
         ..output::on_stdout()
     };
     let mut exit = match (run.quiet, run.json) {
-        (true, _) => print(&report::headline(report)),
+        (true, _) => print(&format!(
+            "{} {}: {}\n",
+            report.verdict.name(),
+            report.scenario.name,
+            report::headline(report).map_err(RenderError::from)?
+        )),
         (_, true) => print(&Format::Json.render(&document, choice)?),
         _ => print(&Format::Terminal.render(&document, choice)?),
     };
