@@ -130,7 +130,7 @@ fn held_together(text: &str) -> String {
     let mut held = String::with_capacity(text.len());
     for word in text.split_inclusive(' ') {
         let unit = word.trim_end_matches([' ', ',', ';', '.', ')', ':']);
-        if UNITS.contains(&unit) && held.ends_with(|last: char| last == ' ') {
+        if UNITS.contains(&unit) && held.ends_with(' ') {
             let end = held.trim_end_matches(' ').len();
             if held[..end].ends_with(|last: char| last.is_ascii_digit()) {
                 held.truncate(end);
