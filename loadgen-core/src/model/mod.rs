@@ -21,5 +21,5 @@ pub use self::{
     metric::{Count, Metric},
     path::Path,
     shapes::{Answer, Answers, Paths, Shapes},
-    vocabulary::{Delivery, Dialect, Kind, Meaning, Names, Vocabulary},
+    vocabulary::{Delivery, Dialect, Kind, Meaning, Names, Reading, Vocabulary},
 };

@@ -23,6 +23,8 @@ pub struct Shapes {
     pub failed: Paths,
     /// The conversation, in the event that tells a user that it has joined; `None`: it does not say which.
     pub joined: Option<Path>,
+    /// The message's id, in the acknowledgement of a message; `None`: it has none, or none that is compared.
+    pub acknowledged: Option<Path>,
 }
 
 /// Where in an event things stand; `None`: nowhere.
@@ -36,6 +38,8 @@ pub struct Paths {
     pub temp_id: Option<Path>,
     /// The id of the conversation.
     pub conversation: Option<Path>,
+    /// The id of the sender; `None`: nowhere, and not compared.
+    pub from: Option<Path>,
 }
 
 impl Shapes {
@@ -47,6 +51,7 @@ impl Shapes {
             body: field("body"),
             temp_id: field("tempId"),
             conversation: field(id_field),
+            from: None,
         };
         let conversation = [(id_field, Blank::Conversation)];
         Self {
@@ -62,6 +67,7 @@ impl Shapes {
             confirmed: paths.clone(),
             failed: paths,
             joined: field(id_field),
+            acknowledged: None,
         }
     }
 

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Answers, Shapes, named::named};
+use super::{Answers, Paths, Shapes, named::named};
 
 /// All names that a server speaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +24,9 @@ pub struct Vocabulary {
     pub answers: Answers,
     /// Whether the sender gets a copy of its own message, by `received` or by `sent`.
     pub echoes: bool,
+    /// Whether all members of a conversation see its messages in one order. Where several processes deliver, nobody may
+    /// promise that; what one sender sends is in order all the same.
+    pub one_order: bool,
     /// Whether it promises all that the system's contract says, as a dialect does, and not only what its names say: every
     /// message has an id and its sender's, and an acknowledgement comes after the save.
     pub whole_contract: bool,
@@ -121,6 +124,7 @@ impl Vocabulary {
             acknowledges_messages: true,
             answers: Answers::own(),
             echoes: true,
+            one_order: true,
             whole_contract: true,
         }
     }
@@ -159,12 +163,47 @@ impl Vocabulary {
         names.joined.is_some() || self.acknowledges_joins && names.join.is_some()
     }
 
-    /// What an event of this name means; `None` for an event that says nothing about messages.
+    /// What an event of this name means; `None` for an event that says nothing about messages. Of the kinds of conversation
+    /// that share the name it is the first: [`Vocabulary::readings`] has all.
     pub fn meaning(&self, event: &str) -> Option<(Kind, Meaning)> {
         [Kind::Room, Kind::Channel]
             .into_iter()
             .find_map(|kind| Some((kind, self.names(kind).meaning(event)?)))
     }
+
+    /// All that an event of this name can be: rooms and channels may share it, and a sender's own copy may have the name of
+    /// the others'. The message itself says which it is.
+    pub fn readings<'a>(&'a self, event: &'a str) -> impl Iterator<Item = Reading<'a>> {
+        [Kind::Room, Kind::Channel]
+            .into_iter()
+            .flat_map(move |kind| {
+                let names = self.names(kind);
+                let meaning = names.meaning(event);
+                let own = names.sent.as_deref() == Some(event);
+                let others = event == names.received || !own;
+                let read = move |meaning, own| Reading {
+                    kind,
+                    own: (meaning == Meaning::Received && names.sent.is_some()).then_some(own),
+                    paths: self.shapes(kind).paths(meaning, own),
+                };
+                let by = [others.then_some(false), own.then_some(true)];
+                let by = by.into_iter().flatten();
+                meaning
+                    .into_iter()
+                    .flat_map(move |meaning| by.clone().map(move |own| read(meaning, own)))
+            })
+    }
+}
+
+/// One of the things that an event can be.
+#[derive(Debug, Clone, Copy)]
+pub struct Reading<'a> {
+    /// Of messages in such a conversation.
+    pub kind: Kind,
+    /// Whether it is for the sender alone, or for all others; `None`: for all of them.
+    pub own: Option<bool>,
+    /// Where in it things stand.
+    pub paths: &'a Paths,
 }
 
 impl Names {

@@ -180,6 +180,10 @@ fn not_held_to(run: &Run, check: Check) -> Option<&'static str> {
         }
         Check::AckWrong => (held_to.acks, "this server acknowledges no message"),
         Check::EchoMissing => (held_to.echo, "this server sends no copy to the sender"),
+        Check::OrderDisagrees => (
+            held_to.one_order,
+            "this server promises no one order for all members",
+        ),
         Check::StateLeft => (
             held_to.forgets,
             "nobody could ask the server, or others were there",

@@ -227,6 +227,18 @@ pub struct HeldTo {
     pub echo: bool,
     /// To know nobody any more when all have gone.
     pub forgets: bool,
+    /// One order of a conversation's messages for all its members.
+    #[serde(default = "known", skip_serializing_if = "is_usual")]
+    pub one_order: bool,
+}
+
+/// What nearly every server is held to is not said, as in results of before.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands the field on by reference"
+)]
+fn is_usual(held_to: &bool) -> bool {
+    *held_to
 }
 
 /// What a result of before does not say is known.

@@ -54,6 +54,7 @@ pub fn run(about: About<'_>, observed: Observed, account: Account, judgement: Ju
             ack_confirms: about.promises.ack_confirms,
             echo: about.promises.echo,
             forgets: observed.left.is_some(),
+            one_order: about.promises.one_order,
         }),
         dialect: about.scenario.dialect,
         target: about.target.to_owned(),

@@ -94,6 +94,8 @@ pub(super) struct FileFields {
     pub temp_id: Option<Placed<String>>,
     /// The conversation's id, in what the server sends; default: `id_field`; empty: nowhere, and not compared.
     pub conversation: Option<Placed<String>>,
+    /// The sender's id, in what the server sends; default: nowhere, and not compared.
+    pub from: Option<Placed<String>>,
     /// The text, in what clients send: a field, no path. By default the last field of the path `body`.
     pub sent_body: Option<Placed<String>>,
     /// The sender, in what clients send: a field, no path; default "senderId"; empty: not sent.
@@ -110,6 +112,8 @@ pub(super) struct FileFields {
     pub failed: Option<FilePaths>,
     /// Other paths in the event `joined`, where `conversation` alone is looked for.
     pub joined: Option<FilePaths>,
+    /// Paths in the acknowledgement of a message, where `id` alone is looked for: the message's final id.
+    pub acknowledged: Option<Placed<FilePaths>>,
 }
 
 /// Paths event by event.
@@ -126,6 +130,8 @@ pub(super) struct FileEventPaths {
     pub failed: Option<FilePaths>,
     /// In the event `joined`, where `conversation` alone is looked for.
     pub joined: Option<FilePaths>,
+    /// In the acknowledgement of a message, where `id` alone is looked for: the message's final id.
+    pub acknowledged: Option<Placed<FilePaths>>,
 }
 
 /// Where in one event things are.
@@ -140,6 +146,8 @@ pub(super) struct FilePaths {
     pub temp_id: Option<Placed<String>>,
     /// The conversation's id; empty: nowhere, and not compared.
     pub conversation: Option<Placed<String>>,
+    /// The sender's id; empty: nowhere, and not compared.
+    pub from: Option<Placed<String>>,
 }
 
 impl FilePaths {
@@ -153,6 +161,7 @@ impl FilePaths {
             body: or(self.body, &other.body),
             temp_id: or(self.temp_id, &other.temp_id),
             conversation: or(self.conversation, &other.conversation),
+            from: or(self.from, &other.from),
         }
     }
 }

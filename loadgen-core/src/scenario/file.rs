@@ -103,7 +103,7 @@ impl JsonSchema for Scalar {
 }
 
 /// What the measured server speaks, and how the one that this program starts behaves.
-#[derive(Deserialize, Default, JsonSchema)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct FileServer {
     /// The names of events: those of the documentation (`readme`, the default) or of the running service (`reference`).
@@ -112,6 +112,10 @@ pub(super) struct FileServer {
     pub events: Option<Placed<FileEvents>>,
     /// The delivery modes to run one after another; limits judge the last, earlier ones are its baselines.
     pub delivery: Option<Placed<Vec<Delivery>>>,
+    /// Whether all members of a conversation see its messages in one order; default true. Where several processes deliver, it
+    /// may be promised for each sender alone.
+    #[serde(default = "yes")]
+    pub one_order: bool,
     /// How another server keeps its messages in its MongoDB, where `--audit` looks them up.
     #[serde(default)]
     pub store: FileStore,
@@ -119,6 +123,20 @@ pub(super) struct FileServer {
     pub save_time: Option<Range<Span>>,
     /// How long the simulated database takes to read; default "20ms-50ms".
     pub read_time: Option<Range<Span>>,
+}
+
+impl Default for FileServer {
+    fn default() -> Self {
+        Self {
+            dialect: None,
+            events: None,
+            delivery: None,
+            one_order: yes(),
+            store: FileStore::default(),
+            save_time: None,
+            read_time: None,
+        }
+    }
 }
 
 /// How another server keeps its messages in its MongoDB.

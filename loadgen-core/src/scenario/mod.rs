@@ -69,6 +69,8 @@ pub struct Scenario {
     pub dialect: Dialect,
     /// Names of another server's own, instead of a dialect's.
     pub events: Option<Vocabulary>,
+    /// Whether all members of a conversation see its messages in one order.
+    pub one_order: bool,
     /// How another server keeps its messages.
     pub documents: Documents,
     /// The variables of the file as they were set, by name: part of what was asked.
@@ -128,9 +130,13 @@ impl Scenario {
 
     /// The names that are spoken: the file's own, or those of its dialect.
     pub fn vocabulary(&self) -> Vocabulary {
-        self.events
-            .clone()
-            .unwrap_or_else(|| Vocabulary::of(self.dialect))
+        Vocabulary {
+            one_order: self.one_order,
+            ..self
+                .events
+                .clone()
+                .unwrap_or_else(|| Vocabulary::of(self.dialect))
+        }
     }
 
     /// From the first intended send to the last possible one.

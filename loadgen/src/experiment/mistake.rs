@@ -29,8 +29,12 @@ impl Agreed {
         kinds
             .into_iter()
             .find_map(|kind| self.not_understood(kind, false, heard.part(kind, false)))
-            .or_else(|| self.strangers(heard, sent))
+            .or_else(|| self.strangers(heard, sent, ended))
             .or_else(|| kinds.into_iter().find_map(|kind| self.echo(kind, heard)))
+            .or_else(|| {
+                let senders = kinds.into_iter().find_map(|kind| self.sender(kind, heard));
+                senders.or_else(|| without_id(heard))
+            })
             .or_else(|| {
                 kinds
                     .into_iter()
@@ -105,18 +109,40 @@ impl Agreed {
         )
     }
 
-    /// Nothing was understood, and as many events of a name came that have nothing of this run's in them.
-    fn strangers(&self, heard: &Heard, sent: u64) -> Option<String> {
+    /// Nothing was understood, and as many events of a name came that have nothing of this run's in them, and may have it
+    /// coded. A server that was understood otherwise has its messages in words that can be read, and one that refuses them
+    /// all has none to deliver: what it sends beside is no delivery.
+    fn strangers(&self, heard: &Heard, sent: u64, ended: u64) -> Option<String> {
+        let refused = heard.clear_answers > 0 && heard.agreed_to == 0;
+        if ended > 0 || self.promises.acks && refused {
+            return None;
+        }
         let kinds = [Kind::Room, Kind::Channel];
         let silent = kinds
             .into_iter()
             .all(|kind| [true, false].map(|own| heard.part(kind, own).understood) == [0, 0]);
-        let (event, times) = most(&heard.strangers)?;
+        let strangers = heard.since_the_first_message();
+        let (event, times) = strangers.max_by_key(|(_, times)| *times)?;
         (silent && sent > 0 && 2 * times >= sent).then(|| {
             format!(
                 "received {times} `{}`, which the map doesn't know, and no message; is it `received` in [server.events], and where is its text?",
                 escaped(event)
             )
+        })
+    }
+
+    /// No delivery named its sender where the map says, and all had the sender's id elsewhere.
+    fn sender(&self, kind: Kind, heard: &Heard) -> Option<String> {
+        [false, true].into_iter().find_map(|own| {
+            let part = heard.part(kind, own);
+            let (times, place) = part.named_elsewhere.as_ref()?;
+            let paths = self.vocabulary.shapes(kind).paths(Meaning::Received, own);
+            let looked_at = paths.from.as_ref()?;
+            (part.named == 0 && *times >= part.understood).then(|| {
+                format!(
+                    "{times} deliveries came, and none names its sender at `{looked_at}`; its id is at `{place}`: try `fields.from = \"{place}\"` in [server.events]"
+                )
+            })
         })
     }
 
@@ -167,6 +193,17 @@ impl Agreed {
             )
         })
     }
+}
+
+/// Messages are acknowledged, and none with an id where the map has it.
+fn without_id(heard: &Heard) -> Option<String> {
+    let (times, words) = heard.without_id.as_ref()?;
+    (heard.answers_with_id == 0).then(|| {
+        format!(
+            "{times} messages were acknowledged, and none with an id where `fields.acknowledged` in [server.events] says; the first with {}",
+            escaped(words)
+        )
+    })
 }
 
 /// The event that came most often.

@@ -1,7 +1,7 @@
 //! Maps that are wrong: the run ends within seconds with the one true reason, and nobody is told that deliveries are lost.
 
 use loadgen::{experiment::RunError, judge::Verdict};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     PLAIN, SCENARIO, mistake, run,
@@ -200,6 +200,83 @@ async fn a_refused_join_is_the_servers_word() {
     let error = ended.unwrap_err();
     assert!(matches!(error, RunError::Join { .. }), "{error}");
     assert!(error.to_string().contains("no such room"), "{error}");
+}
+
+#[tokio::test]
+async fn a_sender_that_stands_elsewhere_is_found() {
+    let shape = Shape {
+        sign: |token, told| told[0]["author"] = json!({ "id": token, "name": "Ann" }),
+        ..Shape::PLAIN
+    };
+    for wrong in ["by", "author", "author.name"] {
+        let from = PLAIN.replace("sender =", &format!("from = \"{wrong}\"\nsender ="));
+        let said = mistake(&map(&from), shape).await;
+        assert!(
+            said.contains(&format!("none names its sender at `{wrong}`")),
+            "{said}"
+        );
+        assert!(said.contains("try `fields.from = \"author.id\"`"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn an_id_that_no_acknowledgement_has_is_told() {
+    let events = PLAIN.replace("sender =", "acknowledged = { id = \"data._id\" }\nsender =");
+    let said = mistake(&map(&events), Shape::PLAIN).await;
+    assert!(
+        said.contains("none with an id where `fields.acknowledged`"),
+        "{said}"
+    );
+    assert!(said.contains("{\"success\":true}"), "{said}");
+}
+
+/// What a server sends beside its messages is no mistake of the map, however much of it there is.
+#[tokio::test]
+async fn a_server_that_swallows_everything_and_chatters_loses_it() {
+    let nothing: fn(&str, &str, u64) -> Told = |_, _, _| Told {
+        own: None,
+        others: None,
+    };
+    let short: fn() -> (&'static str, Value) = || {
+        let users: Vec<String> = (0..50).map(|user| format!("{user:024x}")).collect();
+        (
+            "presence",
+            json!([{ "online": users, "at": 1_760_000_000_000_u64 }]),
+        )
+    };
+    let long: fn() -> (&'static str, Value) = || ("stats", json!([{ "of": "x".repeat(200) }]));
+    // Too short to be a delivery.
+    let presence = Shape {
+        tell: nothing,
+        chatter: Some(short),
+        ..Shape::PLAIN
+    };
+    // Long enough, but it was there before anybody said anything.
+    let before = Shape {
+        joined: |_| Some(("stats", json!([{ "of": "x".repeat(200) }]))),
+        chatter: Some(long),
+        ..presence
+    };
+    // Long enough, of a server that refuses all.
+    let refuses = Shape {
+        answer: |is_message| Some(json!([{ "success": !is_message }])),
+        chatter: Some(long),
+        ..presence
+    };
+    for shape in [presence, before, refuses] {
+        let (report, _) = run(&map(PLAIN), shape).await;
+        let report = report.unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(report.verdict, Verdict::Fail);
+    }
+    // One whose confirmations are understood has its texts in plain words.
+    let confirms = Shape {
+        chatter: Some(long),
+        confirm: |room, text, _| Some(("stored", json!([{ "room": room, "text": text }]))),
+        ..presence
+    };
+    let confirmed = PLAIN.replace("received =", "confirmed = \"stored\"\nreceived =");
+    let (report, _) = run(&map(&confirmed), confirms).await;
+    assert_eq!(report.unwrap().verdict, Verdict::Fail);
 }
 
 #[tokio::test]

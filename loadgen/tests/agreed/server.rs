@@ -43,6 +43,10 @@ pub struct Shape {
     pub joined: fn(&str) -> Option<(&'static str, Value)>,
     /// What members of a room are told of a text, with the message's number.
     pub tell: fn(&str, &str, u64) -> Told,
+    /// Writes the token of the sender into what members are told.
+    pub sign: fn(&str, &mut Value),
+    /// The name of an event that everybody gets beside each message, and its arguments.
+    pub chatter: Option<fn() -> (&'static str, Value)>,
     /// The event by which all are told that a message is stored.
     pub confirm: fn(&str, &str, u64) -> Option<(&'static str, Value)>,
 }
@@ -68,6 +72,8 @@ impl Shape {
                 others: said(),
             }
         },
+        sign: |_, _| {},
+        chatter: None,
         confirm: |_, _, _| None,
     };
 }
@@ -129,6 +135,7 @@ async fn chat(stream: TcpStream, me: u64, shape: Shape, state: Shared) {
     let open = r#"0{"sid":"x","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}"#;
     let _ = socket.send(Message::text(open)).await;
     let (out, mut outbox) = unbounded_channel();
+    let mut token = String::new();
     loop {
         tokio::select! {
             Some(packet) = outbox.recv() => {
@@ -142,11 +149,12 @@ async fn chat(stream: TcpStream, me: u64, shape: Shape, state: Shared) {
                 if let Some(auth) = text.strip_prefix("40") {
                     let _ = socket.send(Message::text("40{\"sid\":\"y\"}")).await;
                     let auth: Value = serde_json::from_str(auth).unwrap();
-                    if let Some(room) = (shape.room_of)(auth["token"].as_str().unwrap()) {
+                    auth["token"].as_str().unwrap().clone_into(&mut token);
+                    if let Some(room) = (shape.room_of)(&token) {
                         join(me, &room, &out, shape, &state);
                     }
                 } else if let Some(event) = text.strip_prefix("42") {
-                    hear(me, event, &out, shape, &state);
+                    hear((me, &token), event, &out, shape, &state);
                 }
             }
         }
@@ -164,7 +172,7 @@ fn join(me: u64, room: &str, out: &Outbox, shape: Shape, state: &Shared) {
     emit(out, (shape.joined)(room).as_ref());
 }
 
-fn hear(me: u64, event: &str, out: &Outbox, shape: Shape, state: &Shared) {
+fn hear((me, token): (u64, &str), event: &str, out: &Outbox, shape: Shape, state: &Shared) {
     let begin = event.find('[').unwrap();
     let (id, array) = event.split_at(begin);
     let array: Vec<Value> = serde_json::from_str(array).unwrap();
@@ -178,7 +186,10 @@ fn hear(me: u64, event: &str, out: &Outbox, shape: Shape, state: &Shared) {
             let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
             state.messages += 1;
             let number = state.messages;
-            let told = (shape.tell)(&room, &text, number);
+            let mut told = (shape.tell)(&room, &text, number);
+            for (_, arguments) in [&mut told.own, &mut told.others].into_iter().flatten() {
+                (shape.sign)(token, arguments);
+            }
             let confirmation = (shape.confirm)(&room, &text, number);
             for (member, outbox) in state.rooms.entry(room).or_default() {
                 let told = if *member == me {
@@ -188,6 +199,7 @@ fn hear(me: u64, event: &str, out: &Outbox, shape: Shape, state: &Shared) {
                 };
                 emit(outbox, told.as_ref());
                 emit(outbox, confirmation.as_ref());
+                emit(outbox, shape.chatter.map(|chatter| chatter()).as_ref());
             }
             true
         }

@@ -1,10 +1,10 @@
 //! Servers that differ in the shape of what they say and understand, each with the map that says so.
 
-use loadgen::model::Metric;
+use loadgen::{judge::Check, model::Metric};
 use serde_json::{Value, json};
 
 use crate::{
-    PLAIN, SCENARIO, passes,
+    PLAIN, SCENARIO, passes, run,
     server::{Heard, Shape, Told},
 };
 
@@ -149,6 +149,205 @@ confirmed = { conversation = "_doc.room", temp_id = "" }
     let report = passes(&map(events), shape).await;
     let totals = &report.runs[0].totals;
     assert_eq!(totals.confirmed, totals.sent);
+}
+
+/// Rooms and channels whose events have the same names: the message itself says which it is, and nothing is blamed.
+#[tokio::test]
+async fn rooms_and_channels_can_share_their_events() {
+    // Ids of rooms stand elsewhere than ids of channels, and each server tells them apart by what was joined.
+    fn kind(id: &str) -> &str {
+        id.split_once('/').unwrap_or_default().0
+    }
+    let hear: fn(&str, &[Value]) -> Heard = |event, arguments| {
+        let first = &arguments[0];
+        let field = if first["dm"].is_string() {
+            "dm"
+        } else {
+            "topic"
+        };
+        let place = format!("{field}/{}", text(&first[field]));
+        match event {
+            "enter" => Heard::Joins(place),
+            "say" => Heard::Says(place, text(&first["text"])),
+            _ => Heard::Nothing,
+        }
+    };
+    let tell: fn(&str, &str, u64) -> Told = |place, text, number| {
+        let id = place.split_once('/').unwrap_or_default().1;
+        let said = || match kind(place) {
+            "dm" => json!([{ "_id": format!("t{number}"), "dm": id, "text": text }]),
+            _ => json!([{ "_id": format!("t{number}"), "topic": id, "msg": { "text": text } }]),
+        };
+        Told {
+            own: Some(("said", said())),
+            others: Some(("said", said())),
+        }
+    };
+    let confirm: fn(&str, &str, u64) -> Option<(&'static str, Value)> = |place, text, number| {
+        let id = place.split_once('/').unwrap_or_default().1;
+        let (temporary, id_of_it) = (format!("t{number}"), format!("id{number}"));
+        Some((
+            "stored",
+            match kind(place) {
+                "dm" => json!([{ "_id": id_of_it, "tempId": temporary, "dm": id, "text": text }]),
+                _ => {
+                    json!([{ "_id": id_of_it, "was": temporary, "topic": id, "msg": { "text": text } }])
+                }
+            },
+        ))
+    };
+    let joined: fn(&str) -> Option<(&'static str, Value)> = |place| {
+        let (kind, id) = place.split_once('/').unwrap_or_default();
+        Some(("entered", json!([{ kind: id }])))
+    };
+    let shape = Shape {
+        hear,
+        tell,
+        confirm,
+        joined,
+        answer: |is_message| is_message.then(|| json!([{ "success": true }])),
+        ..Shape::PLAIN
+    };
+    let events = r#"
+[server.events.fields]
+sender = ""
+[server.events.room]
+join = "enter"
+joined = "entered"
+send = "say"
+received = "said"
+confirmed = "stored"
+id_field = "dm"
+fields = { received = { body = "text" }, confirmed = { body = "text" } }
+[server.events.channel]
+join = "enter"
+joined = "entered"
+send = "say"
+send_payload = '{"topic":"{conversation}","text":"{body}"}'
+received = "said"
+confirmed = "stored"
+id_field = "topic"
+fields = { received = { body = "msg.text" }, confirmed = { body = "msg.text", temp_id = "was" } }
+"#;
+    let events = events.replace("sender = \"\"", "sender = \"\"\nsent_body = \"text\"");
+    let both = map(&events).replace(
+        "rooms = 3",
+        "rooms = 3, channels = [{ count = 2, members = 4 }]",
+    );
+    let report = passes(&both, shape).await;
+    let totals = &report.runs[0].totals;
+    assert_eq!(totals.confirmed, totals.sent);
+    // The same the other way round: the kind that is looked at second has the plain shape.
+    let swapped = both
+        .replace("server.events.room", "server.events.X")
+        .replace("server.events.channel", "server.events.room")
+        .replace("server.events.X", "server.events.channel");
+    passes(&swapped, shape).await;
+    // A join that says not of which kind it is answers one request, and not one of each kind.
+    let mute = Shape {
+        joined: |_| Some(("entered", json!([]))),
+        ..shape
+    };
+    passes(&both, mute).await;
+}
+
+#[tokio::test]
+async fn a_senders_own_copy_can_share_the_name_and_have_another_shape() {
+    let shape = Shape {
+        tell: |room, text, _| Told {
+            own: Some(("said", json!([{ "echo": { "room": room, "text": text } }]))),
+            others: Some(("said", json!([{ "room": room, "text": text }]))),
+        },
+        ..Shape::PLAIN
+    };
+    let events = PLAIN
+        .replace(
+            "received = \"said\"",
+            "received = \"said\"\nsent = \"said\"",
+        )
+        .replace(
+            "sender = \"\"",
+            "sender = \"\"\nsent = { body = \"echo.text\", conversation = \"echo.room\" }",
+        );
+    passes(&map(&events), shape).await;
+}
+
+#[tokio::test]
+async fn the_sender_is_compared_where_the_map_has_it() {
+    for (place, sign) in [
+        (
+            "by",
+            (|token, told| told[0]["by"] = json!(token)) as fn(&str, &mut Value),
+        ),
+        ("author.id", |token, told| {
+            told[0]["author"] = json!({ "id": token, "name": "x" })
+        }),
+        ("1.0", |token, told| {
+            told.as_array_mut()
+                .unwrap()
+                .push(json!([token.to_uppercase()]))
+        }),
+    ] {
+        let shape = Shape {
+            sign,
+            ..Shape::PLAIN
+        };
+        let from = PLAIN.replace("sender =", &format!("from = \"{place}\"\nsender ="));
+        passes(&map(&from), shape).await;
+    }
+}
+
+#[tokio::test]
+async fn an_acknowledgement_can_have_the_messages_id() {
+    let with = |more: &str| {
+        let events = PLAIN.replace("sender =", &format!("{more}\nsender ="));
+        map(&format!(
+            "[server.events]\nanswers = \"error-first\"\n{events}"
+        ))
+    };
+    let shape = Shape {
+        answer: |_| Some(json!([null, { "data": { "_id": "the same" } }])),
+        ..Shape::PLAIN
+    };
+    let id = "acknowledged = { id = \"1.data._id\" }";
+    passes(&with(id), shape).await;
+    // It is the id that a confirmation tells, and one that differs is found.
+    let confirmed = with(&format!("id = \"_id\"\n{id}")).replace(
+        "received = \"said\"",
+        "received = \"said\"\nconfirmed = \"stored\"",
+    );
+    let alike = Shape {
+        tell: |room, text, number| {
+            let said = || {
+                Some((
+                    "said",
+                    json!([{ "_id": format!("t{number}"), "room": room, "text": text }]),
+                ))
+            };
+            Told {
+                own: said(),
+                others: said(),
+            }
+        },
+        confirm: |room, text, number| {
+            let saved = json!({ "_id": "the same", "tempId": format!("t{number}"), "room": room, "text": text });
+            Some(("stored", json!([saved])))
+        },
+        ..shape
+    };
+    passes(&confirmed, alike).await;
+    let other = Shape {
+        answer: |_| Some(json!([null, { "data": { "_id": "another" } }])),
+        ..alike
+    };
+    let (report, _) = run(&confirmed, other).await;
+    let report = report.unwrap();
+    let checks: Vec<Check> = report.runs[0]
+        .findings
+        .iter()
+        .map(|one| one.check)
+        .collect();
+    assert_eq!(checks, [Check::IdDiffers]);
 }
 
 #[tokio::test]

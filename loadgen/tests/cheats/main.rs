@@ -25,6 +25,7 @@ use loadgen::{
     rig::StoreChoice,
     scenario::Scenario,
 };
+use other::Naming;
 use server::Cheat;
 use speech::Speech;
 
@@ -359,16 +360,34 @@ async fn rule_13_a_lost_delivery_is_found_among_comings_and_goings() {
     assert_eq!(caught_in(CHURN, Fault::Drops).await, [Check::Lost]);
 }
 
-/// Whoever says `dropped == 0` is never inconclusive for want of samples.
+/// Where one order for all is not promised, two members who disagree blame nobody; what one sender sends stays in order.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn another_servers_events_are_measured_by_a_map_of_them() {
-    let url = other::start("member-of-7").await;
+async fn one_order_is_checked_where_it_is_promised_and_the_report_says_where_not() {
+    let apart = format!("{SCENARIO}\n[server]\none_order = false\n");
+    let (checks, report) =
+        caught_speaking(&apart, Fault::SwapsForOneMember, Speech::default()).await;
+    assert_eq!(checks, []);
+    let document = Document::of(&report).unwrap();
+    for format in [Format::Markdown, Format::Html] {
+        let text = format.render(&document, Choice::default()).unwrap();
+        assert!(
+            text.contains("this server promises no one order for all members"),
+            "{format:?}"
+        );
+    }
+    assert_eq!(
+        caught_in(&apart, Fault::SwapsOfOneSender).await,
+        [Check::Reordered]
+    );
+}
+
+/// A run of somebody else's server, by a map of its events with these paths more.
+async fn of_another(naming: Naming, fields: &str) -> Report {
+    let url = other::start("member-of-7", naming).await;
+    let token = "connections = { token = { template = \"member-of-7/{id}\" } }\npopulation =";
     let scenario = format!(
-        "{}{}",
-        SCENARIO.replace(
-            "population =",
-            "connections = { token = { template = \"member-of-7/{id}\" } }\npopulation ="
-        ),
+        "{}{}{fields}\n",
+        SCENARIO.replace("population =", token),
         r#"
 [server.events]
 acknowledges_joins = false
@@ -387,7 +406,32 @@ body = "msg.text"
 sender = ""
 "#
     );
-    let report = report_on(url, &scenario, "\"lost\" = \"== 0\"").await;
+    report_on(url, &scenario, "\"lost\" = \"== 0\"").await
+}
+
+/// The sender is compared where the map has it, and nowhere else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_sender_is_found_where_the_map_names_it() {
+    let from = "from = \"msg.by.id\"";
+    for naming in [Naming::Another, Naming::Nobody, Naming::AlwaysAnother] {
+        let report = of_another(naming, from).await;
+        let findings = &report.runs[0].findings;
+        let checks: Vec<Check> = findings.iter().map(|finding| finding.check).collect();
+        assert_eq!(checks, [Check::WrongSender], "{naming:?}");
+        assert_eq!(report.verdict, Verdict::Fail);
+        let all = findings[0].count == report.runs[0].totals.delivered;
+        assert_eq!(all, naming == Naming::AlwaysAnother);
+    }
+    let report = of_another(Naming::Right, from).await;
+    assert_eq!(report.verdict, Verdict::Pass, "{:?}", report.reasons);
+    let report = of_another(Naming::AlwaysAnother, "").await;
+    assert_eq!(report.verdict, Verdict::Pass, "{:?}", report.reasons);
+}
+
+/// Whoever says `dropped == 0` is never inconclusive for want of samples.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_servers_events_are_measured_by_a_map_of_them() {
+    let report = of_another(Naming::Right, "").await;
     let run = &report.runs[0];
     assert_eq!(report.verdict, Verdict::Pass, "{:?}", report.reasons);
     assert!(run.totals.delivered > 1_000, "{:?}", run.totals);

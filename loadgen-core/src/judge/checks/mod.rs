@@ -38,6 +38,8 @@ pub struct Promises {
     pub echo: bool,
     /// The sender's copy is an event apart, whose order among the others' says nothing.
     pub answered_apart: bool,
+    /// One order of a conversation's messages for all its members.
+    pub one_order: bool,
     /// A delivery's id is the message's own, and no temporary one.
     pub final_ids: bool,
     /// All that the system's contract says, an acknowledgement after the save and no earlier among it.
@@ -54,6 +56,7 @@ impl Promises {
             ack_confirms: persist_first && vocabulary.acknowledges_messages,
             echo: vocabulary.echoes,
             answered_apart: vocabulary.room.sent.is_some() || vocabulary.channel.sent.is_some(),
+            one_order: vocabulary.one_order,
             final_ids: persist_first,
             whole_contract: vocabulary.whole_contract,
         }

@@ -11,6 +11,9 @@ use crate::{
 pub(super) fn check(evidence: &Evidence<'_>, findings: &mut Findings<'_>) {
     let by_conversation = messages_by_conversation(evidence);
     check_senders(evidence, &by_conversation, findings);
+    if !evidence.promises.one_order {
+        return;
+    }
     for (conversation, messages) in evidence.plan.conversations.iter().zip(&by_conversation) {
         check_conversation(evidence, conversation, messages, findings);
     }

@@ -477,6 +477,7 @@ fn a_server_without_ends_acknowledgements_and_echo_owes_deliveries_alone() {
             ack_confirms: false,
             echo: false,
             answered_apart: false,
+            one_order: true,
             final_ids: false,
             whole_contract: false,
         };

@@ -25,6 +25,8 @@ impl Checker<'_> {
         self.distinct(&events)?;
         self.no_echo(&events)?;
         self.sent_fields_are_of_use(&events)?;
+        self.acknowledgements_are_of_use(&events)?;
+        self.told_apart(&events)?;
         let answers = self.answers(&events)?;
         let FileEvents {
             room,
@@ -41,6 +43,7 @@ impl Checker<'_> {
             acknowledges_messages: events.acknowledges_messages,
             answers,
             echoes: events.echoes,
+            one_order: true,
             whole_contract: false,
         })
     }
@@ -111,6 +114,43 @@ impl Checker<'_> {
                 "`sent` is the sender's own copy, and `echoes = false` says that there is none: leave one of the two out",
             )),
             _ => Ok(()),
+        }
+    }
+
+    /// Nothing is looked for in acknowledgements that never come.
+    fn acknowledgements_are_of_use(&self, events: &FileEvents) -> Result<(), Located> {
+        let kinds = [&events.room, &events.channel].into_iter().flatten();
+        let of_kinds = kinds.filter_map(|names| names.value.fields.as_ref()?.acknowledged.as_ref());
+        match of_kinds.chain(&events.fields.acknowledged).next() {
+            Some(paths) if !events.acknowledges_messages => Err(self.wrong(
+                &paths.span,
+                "`acknowledges_messages = false` says that no message is acknowledged: leave one of the two out",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// A server must see which of a join and a leave an event is.
+    fn told_apart(&self, events: &FileEvents) -> Result<(), Located> {
+        let mut kinds = [&events.room, &events.channel].into_iter().flatten();
+        let same = kinds.find_map(|names| {
+            let names = &names.value;
+            let text = |text: &Option<Placed<String>>| text.as_ref().map(|text| text.value.clone());
+            let payload = text(&names.leave_payload).or_else(|| text(&names.join_payload));
+            let leave = names.leave.as_ref()?;
+            let alike = text(&names.join).as_ref() == Some(&leave.value)
+                && payload == text(&names.join_payload);
+            alike.then_some(leave)
+        });
+        match same {
+            Some(leave) => Err(self.wrong(
+                &leave.span,
+                format!(
+                    "{:?} is the event of `join` already, with the same payload: say with `leave_payload` how the server tells them apart",
+                    leave.value
+                ),
+            )),
+            None => Ok(()),
         }
     }
 

@@ -67,6 +67,7 @@ pub(super) fn check(
         seed: file.seed,
         dialect: server.dialect,
         events: server.events,
+        one_order: server.one_order,
         documents: server.documents,
         variables,
         delivery: server.delivery,
@@ -92,6 +93,7 @@ struct Checker<'a> {
 struct Server {
     dialect: Dialect,
     events: Option<Vocabulary>,
+    one_order: bool,
     documents: Documents,
     delivery: Vec<Delivery>,
     save_time: Range<Span>,
@@ -171,6 +173,7 @@ impl Checker<'_> {
                 .dialect
                 .map_or_else(Default::default, |dialect| dialect.value),
             events,
+            one_order: file.one_order,
             documents: self.store(file.store)?,
             delivery,
             save_time: file.save_time.unwrap_or(Range::milliseconds(50, 200)),

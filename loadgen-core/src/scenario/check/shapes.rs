@@ -175,6 +175,7 @@ impl Checker<'_> {
             body: fields.body.clone(),
             temp_id: fields.temp_id.clone(),
             conversation: fields.conversation.clone(),
+            from: fields.from.clone(),
         };
         let nowhere = FileEventPaths::default();
         let own = names.fields.as_ref().unwrap_or(&nowhere);
@@ -190,6 +191,7 @@ impl Checker<'_> {
             confirmed,
             failed,
             joined,
+            acknowledged,
             ..
         } = fields;
         let of_received = written(&[&own.received, received]);
@@ -201,8 +203,47 @@ impl Checker<'_> {
             confirmed: read(written(&[&own.confirmed, confirmed]))?,
             failed: read(written(&[&own.failed, failed]))?,
             joined: joined.conversation,
+            acknowledged: self.acknowledged_id([&own.acknowledged, acknowledged])?,
             ..Shapes::of("")
         })
+    }
+
+    /// Where in an acknowledgement the message's id is, as the first of these says that says anything.
+    fn acknowledged_id(
+        &self,
+        written: [&Option<Placed<FilePaths>>; 2],
+    ) -> Result<Option<Path>, Located> {
+        let Some(Placed { value, span }) = written.into_iter().flatten().next() else {
+            return Ok(None);
+        };
+        let FilePaths {
+            id,
+            body,
+            temp_id,
+            conversation,
+            from,
+        } = value;
+        if let Some(other) = [body, temp_id, conversation, from]
+            .into_iter()
+            .flatten()
+            .next()
+        {
+            let what = "in an acknowledgement `id` alone is looked for: leave this out";
+            return Err(self.wrong(&other.span, what));
+        }
+        match id {
+            None => Err(self.wrong(
+                span,
+                "say where the message's id is, as in { id = \"1.data._id\" }",
+            )),
+            Some(id) if id.value.is_empty() => Ok(None),
+            Some(id) => self.place(id).map(Some),
+        }
+    }
+
+    fn place(&self, path: &Placed<String>) -> Result<Path, Located> {
+        let read = path.value.parse();
+        read.map_err(|error| self.wrong(&path.span, format!("{error}")))
     }
 
     fn event_paths(
@@ -217,17 +258,14 @@ impl Checker<'_> {
         let path = |path: Option<Placed<String>>, own: Option<Path>| match path {
             None => Ok(own),
             Some(path) if path.value.is_empty() => Ok(None),
-            Some(path) => path
-                .value
-                .parse()
-                .map(Some)
-                .map_err(|error| self.wrong(&path.span, format!("{error}"))),
+            Some(path) => self.place(&path).map(Some),
         };
         Ok(Paths {
             id: path(written.id, default("_id"))?,
             body: path(written.body, default("body"))?,
             temp_id: path(written.temp_id, default("tempId"))?,
             conversation: path(written.conversation.or_else(|| id_field.cloned()), None)?,
+            from: path(written.from, None)?,
         })
     }
 }

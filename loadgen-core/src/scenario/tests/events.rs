@@ -116,6 +116,121 @@ fn an_acknowledgement_says_yes_in_one_way() {
 }
 
 #[test]
+fn a_sender_and_an_acknowledged_id_have_places_where_the_map_says() {
+    let map = format!(
+        "{ROOM}sent = \"mine\"\nconfirmed = \"stored\"\nid_field = \"room\"\n\
+         [server.events.fields]\nfrom = \"author.id\"\nsent = {{ from = \"\" }}\nconfirmed = {{ from = \"by\" }}\n\
+         acknowledged = {{ id = \"1.data._id\" }}\n"
+    );
+    let shapes = parse(&with(&map)).vocabulary().room_shapes;
+    assert_eq!(shapes.received.from, path("author.id"));
+    assert_eq!(shapes.sent.from, None);
+    assert_eq!(shapes.confirmed.from, path("by"));
+    assert_eq!(shapes.acknowledged, path("1.data._id"));
+    let of_rooms = format!("{map}[server.events.room.fields]\nacknowledged = {{ id = \"0\" }}\n");
+    let shapes = parse(&with(&of_rooms)).vocabulary().room_shapes;
+    assert_eq!(shapes.acknowledged, path("0"));
+    let nowhere = of_rooms.replace("id = \"0\"", "id = \"\"");
+    assert_eq!(
+        parse(&with(&nowhere)).vocabulary().room_shapes.acknowledged,
+        None
+    );
+    // What names its sender nowhere is not compared, and a map of the system's own shapes says nothing more.
+    let own = parse(&with(&format!("{ROOM}id_field = \"roomId\"\n"))).vocabulary();
+    assert_eq!((own.room_shapes.received.from, own.one_order), (None, true));
+    let from =
+        format!("{ROOM}id_field = \"roomId\"\n[server.events.fields]\nfrom = \"senderId\"\n");
+    assert!(parse(&with(&from)).vocabulary().is_mapped());
+}
+
+#[test]
+fn one_order_can_be_unpromised_by_a_map_and_by_a_dialect() {
+    for server in [
+        "[server]\none_order = false\n",
+        "[server]\none_order = false\ndialect = \"reference\"\n",
+    ] {
+        assert!(!parse(&with(server)).vocabulary().one_order);
+    }
+    assert!(
+        parse(&with("[server]\ndialect = \"reference\"\n"))
+            .vocabulary()
+            .one_order
+    );
+    let map = format!("[server]\none_order = false\n{ROOM}id_field = \"room\"\n");
+    assert!(!parse(&with(&map)).vocabulary().one_order);
+}
+
+/// Every pair of events of a map that have one name either works or is refused, whichever kinds they are of.
+#[test]
+fn two_events_of_one_name_work_or_are_refused() {
+    const EVENTS: [&str; 8] = [
+        "join",
+        "leave",
+        "send",
+        "received",
+        "sent",
+        "confirmed",
+        "failed",
+        "joined",
+    ];
+    let from_server = |event: &str| !["join", "leave", "send"].contains(&event);
+    let message = |event: &str| ["received", "sent"].contains(&event);
+    let all: Vec<(&str, &str)> = ["room", "channel"]
+        .into_iter()
+        .flat_map(|kind| EVENTS.map(|event| (kind, event)))
+        .collect();
+    for (index, &one) in all.iter().enumerate() {
+        for &other in &all[..index] {
+            let name = |event: (&str, &str)| match event == one || event == other {
+                true => "same".to_owned(),
+                false => format!("{}-{}", event.0, event.1),
+            };
+            let mut map = String::new();
+            for kind in ["room", "channel"] {
+                map += &format!("[server.events.{kind}]\nid_field = \"{kind}\"\n");
+                for event in EVENTS {
+                    map += &format!("{event} = {:?}\n", name((kind, event)));
+                }
+            }
+            let text = with(&map).replace(
+                "rooms = 2",
+                "rooms = 2\nchannels = [{ count = 1, members = 3 }]",
+            );
+            let same_meaning = one.1 == other.1 || message(one.1) && message(other.1);
+            let ambiguous = match (from_server(one.1), from_server(other.1)) {
+                (true, true) => !same_meaning,
+                // Of one kind, with the payload that is the default of both.
+                (false, false) => one.0 == other.0 && [one.1, other.1] == ["leave", "join"],
+                _ => false,
+            };
+            match Scenario::parse(Path::new("t.toml"), &text) {
+                Ok(scenario) => {
+                    assert!(!ambiguous, "{one:?} and {other:?}");
+                    let events = scenario.vocabulary();
+                    let shared = from_server(one.1) && from_server(other.1) && one.1 != "joined";
+                    assert_eq!(
+                        events.readings("same").count(),
+                        match (shared, one.1) {
+                            (true, _) => 2,
+                            (false, "joined") => 0,
+                            (false, one) => usize::from(
+                                from_server(one) || from_server(other.1) && other.1 != "joined"
+                            ),
+                        },
+                        "{one:?} and {other:?}"
+                    );
+                }
+                Err(ScenarioError::Wrong(error)) => {
+                    assert!(ambiguous, "{one:?} and {other:?}: {error}");
+                    assert!(error.excerpt.contains("\"same\""), "{error}");
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+}
+
+#[test]
 fn each_mistake_is_shown_in_place() {
     let id = "id_field = \"room\"\n";
     for (map, line, what) in [
@@ -171,6 +286,40 @@ fn each_mistake_is_shown_in_place() {
             format!("{ROOM}{id}[server.events.fields]\nconfirmed = {{ bdy = \"a\" }}\n"),
             "confirmed",
             "unknown field `bdy`",
+        ),
+        (
+            format!("{ROOM}{id}[server.events.fields]\nfrom = \"a..b\"\n"),
+            "from",
+            "is no path",
+        ),
+        (
+            format!("{ROOM}{id}[server.events.fields]\nacknowledged = {{ id = \"a..b\" }}\n"),
+            "acknowledged",
+            "is no path",
+        ),
+        (
+            format!(
+                "{ROOM}{id}[server.events.fields]\nacknowledged = {{ id = \"a\", body = \"b\" }}\n"
+            ),
+            "acknowledged",
+            "`id` alone is looked for",
+        ),
+        (
+            format!("{ROOM}{id}[server.events.fields]\nacknowledged = {{ }}\n"),
+            "acknowledged",
+            "where the message's id is",
+        ),
+        (
+            format!(
+                "[server.events]\nacknowledges_messages = false\n{ROOM}{id}[server.events.room.fields]\nacknowledged = {{ id = \"_id\" }}\n"
+            ),
+            "acknowledged",
+            "leave one of the two out",
+        ),
+        (
+            format!("{ROOM}{id}leave = \"enter\"\n"),
+            "leave",
+            "say with `leave_payload` how the server tells them apart",
         ),
         (
             format!("{ROOM}{id}[server.events.fields.received]\nbody = \"\"\n"),

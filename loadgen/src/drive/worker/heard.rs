@@ -1,7 +1,8 @@
 //! What came of a run's messages, as far as it was understood: so that a mistake in the event map is told within seconds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::payload::is_id;
 use crate::model::{Kind, Path, body, path};
 use serde_json::Value;
 
@@ -15,10 +16,19 @@ const MOST_BYTES: usize = 200;
 pub struct Heard {
     /// By kind of conversation and whether it was the sender's own copy.
     parts: [[Part; 2]; 2],
-    /// Events of unknown names in which no message of this run was found.
+    /// Events of unknown names that came after the first message, in which no message of this run was found, and which are
+    /// long enough to have one in them.
     pub strangers: BTreeMap<String, u64>,
+    /// Names of unknown events that came before the schedule began.
+    early: BTreeSet<String>,
     /// Acknowledgements of messages that said yes or no.
     pub clear_answers: u64,
+    /// Those that said yes.
+    pub agreed_to: u64,
+    /// Those that said yes with an id where the map has it.
+    pub answers_with_id: u64,
+    /// Those that said yes without, and the first of them.
+    pub without_id: Option<(u64, String)>,
     /// Those that said neither, and the first of them.
     pub unclear: Option<(u64, String)>,
 }
@@ -32,6 +42,10 @@ pub struct Part {
     pub unknown: BTreeMap<String, u64>,
     /// Events of a known name that could not be read.
     pub unreadable: Option<Unreadable>,
+    /// Deliveries that named their sender where the map says.
+    pub named: u64,
+    /// Deliveries that did not, nor another user, and where in the first of them the sender's id was found.
+    pub named_elsewhere: Option<(u64, Path)>,
 }
 
 /// Events that could not be read.
@@ -63,12 +77,28 @@ impl Heard {
         count(&mut self.strangers, event, 1);
     }
 
+    /// An event of an unknown name came before the schedule began: it tells of something else.
+    pub fn early(&mut self, event: &str) {
+        if self.early.len() < MOST_NAMES {
+            self.early.insert(beginning(event).to_owned());
+        }
+    }
+
+    /// Of the events without a message of this run, those that may tell of one that is coded.
+    pub fn since_the_first_message(&self) -> impl Iterator<Item = (&str, u64)> {
+        let late = self.strangers.iter();
+        let late = late.filter(|(event, _)| !self.early.contains(*event));
+        late.map(|(event, times)| (event.as_str(), *times))
+    }
+
+    /// A message was acknowledged with yes, and without an id where the map has it.
+    pub fn answer_without_id(&mut self, answer: &str) {
+        quote(&mut self.without_id, 1, answer);
+    }
+
     /// A message was acknowledged with neither yes nor no.
     pub fn unclear_answer(&mut self, answer: &str) {
-        let (count, _) = self
-            .unclear
-            .get_or_insert_with(|| (0, beginning(answer).to_owned()));
-        *count += 1;
+        quote(&mut self.unclear, 1, answer);
     }
 
     /// Adds what another worker heard.
@@ -80,11 +110,19 @@ impl Heard {
         for (event, times) in &other.strangers {
             count(&mut self.strangers, event, *times);
         }
+        for event in &other.early {
+            self.early(event);
+        }
         self.clear_answers += other.clear_answers;
-        match (&mut self.unclear, &other.unclear) {
-            (Some((mine, _)), Some((theirs, _))) => *mine += theirs,
-            (mine @ None, theirs) => mine.clone_from(theirs),
-            (Some(_), None) => {}
+        self.agreed_to += other.agreed_to;
+        self.answers_with_id += other.answers_with_id;
+        for (mine, theirs) in [
+            (&mut self.unclear, &other.unclear),
+            (&mut self.without_id, &other.without_id),
+        ] {
+            if let Some((times, first)) = theirs {
+                quote(mine, *times, first);
+            }
         }
     }
 }
@@ -108,8 +146,23 @@ impl Part {
         unreadable.count += 1;
     }
 
+    /// A delivery came that did not name its sender where the map says, but there.
+    pub fn named_elsewhere(&mut self, place: Option<Path>) {
+        match (&mut self.named_elsewhere, place) {
+            (Some((times, _)), Some(_)) => *times += 1,
+            (none @ None, Some(place)) => *none = Some((1, place)),
+            (_, None) => {}
+        }
+    }
+
     fn merge(&mut self, other: &Self) {
         self.understood += other.understood;
+        self.named += other.named;
+        match (&mut self.named_elsewhere, &other.named_elsewhere) {
+            (Some((mine, _)), Some((theirs, _))) => *mine += theirs,
+            (mine @ None, theirs) => mine.clone_from(theirs),
+            (Some(_), None) => {}
+        }
         for (event, times) in &other.unknown {
             count(&mut self.unknown, event, *times);
         }
@@ -128,6 +181,36 @@ pub fn text_at(arguments: &[Value], prefix: &str) -> Option<Path> {
     })
 }
 
+/// Where in an event's payload a user's id stands.
+pub(super) fn id_at(payload: &str, user: &str) -> Option<Path> {
+    let arguments = path::arguments(payload).ok()?;
+    Path::to(&arguments, |value| match value {
+        Value::String(text) => is_id(text, user),
+        Value::Number(number) => number.to_string() == user,
+        _ => false,
+    })
+}
+
+/// The length of the longest text in a payload, in bytes of JSON.
+pub(super) fn longest_text(payload: &str) -> usize {
+    let mut longest = 0;
+    let mut start = None;
+    let mut escaped = false;
+    for (at, byte) in payload.bytes().enumerate() {
+        match (byte, start) {
+            _ if escaped => escaped = false,
+            (b'\\', Some(_)) => escaped = true,
+            (b'"', None) => start = Some(at + 1),
+            (b'"', Some(from)) => {
+                longest = longest.max(at - from);
+                start = None;
+            }
+            _ => {}
+        }
+    }
+    longest
+}
+
 /// The number of the first message of a run in a payload, however it is wrapped.
 pub fn message_in(payload: &str, prefix: &str) -> Option<u32> {
     let (_, digits) = payload.split_once(prefix)?;
@@ -141,6 +224,12 @@ fn count(names: &mut BTreeMap<String, u64>, event: &str, times: u64) {
     } else if names.len() < MOST_NAMES {
         names.insert(event.to_owned(), times);
     }
+}
+
+/// So many more such answers, of which the first is kept.
+fn quote(kept: &mut Option<(u64, String)>, times: u64, answer: &str) {
+    let (count, _) = kept.get_or_insert_with(|| (0, beginning(answer).to_owned()));
+    *count += times;
 }
 
 fn beginning(text: &str) -> &str {
@@ -201,5 +290,24 @@ mod tests {
             assert_eq!(message_in(payload, "lg1:0000002a:"), Some(7), "{payload}");
         }
         assert_eq!(message_in("{}", "lg1:0000002a:"), None);
+    }
+
+    #[test]
+    fn the_longest_text_is_measured_and_an_id_is_found() {
+        for (payload, bytes) in [
+            ("", 0),
+            ("{\"a\":[1,2],\"bc\":\"xyz\"}", 3),
+            (r#"["a\"b",{"k":"12"}]"#, 4),
+            (r#"{"long-key":7}"#, 8),
+            ("\"open", 0),
+        ] {
+            assert_eq!(longest_text(payload), bytes, "{payload}");
+        }
+        let at = |payload, user| id_at(payload, user).map(|path| path.to_string());
+        let payload = r#"{"m":{"by":["x",7]}},"507F1F77BCF86CD799439011""#;
+        assert_eq!(at(payload, "7").as_deref(), Some("m.by.1"));
+        let id = "507f1f77bcf86cd799439011";
+        assert_eq!(at(payload, id).as_deref(), Some("1"));
+        assert_eq!(at(payload, "m"), None);
     }
 }

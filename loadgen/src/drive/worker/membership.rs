@@ -163,18 +163,24 @@ impl Users {
 
     /// An event came: one that tells a user that it has joined answers what it asked for.
     pub(super) fn joined_by(&self, user: u32, stamp: Nanos, name: &str, payload: &str) {
-        for kind in [Kind::Room, Kind::Channel] {
-            let joined = &self.job.vocabulary.names(kind).joined;
-            if joined.as_deref() == Some(name) {
-                self.has_joined(user, stamp, kind, payload);
-            }
-        }
+        let vocabulary = &self.job.vocabulary;
+        let kinds = [Kind::Room, Kind::Channel].into_iter();
+        let kinds = kinds.filter(|kind| vocabulary.names(*kind).joined.as_deref() == Some(name));
+        let arguments = path::arguments(payload).unwrap_or_default();
+        let mut said: Vec<(Kind, Option<String>)> = kinds
+            .map(|kind| {
+                let path = vocabulary.shapes(kind).joined.as_ref();
+                (kind, path.and_then(|path| path.text(&arguments)))
+            })
+            .collect();
+        // Rooms and channels may share the event: who says which it is comes first, and one answers one request.
+        said.sort_by_key(|(_, said)| said.is_none());
+        let mut said = said.into_iter();
+        said.any(|(kind, said)| self.has_joined(user, stamp, kind, said.as_deref()));
     }
 
-    fn has_joined(&self, user: u32, stamp: Nanos, kind: Kind, payload: &str) {
-        let path = self.job.vocabulary.shapes(kind).joined.as_ref();
-        let arguments = path::arguments(payload).unwrap_or_default();
-        let said = path.and_then(|path| path.text(&arguments));
+    /// An event tells that a user has joined this conversation; `None`: one of that kind. Whether it had asked for it.
+    fn has_joined(&self, user: u32, stamp: Nanos, kind: Kind, said: Option<&str>) -> bool {
         let plan = &self.job.plan;
         let is_of = |request: &Request| {
             let place = plan.places[user as usize][request.what.place() as usize];
@@ -182,12 +188,12 @@ impl Users {
             request.answered == AnsweredBy::Event
                 && request.kind == kind
                 // One that does not say which is taken for the first that is open.
-                && said.as_ref().is_none_or(|said| *said == conversation.id)
+                && said.is_none_or(|said| said == conversation.id)
         };
         let state = self.user(user);
         let mut requests = state.requests.borrow_mut();
         let Some(place) = requests.open.iter().position(is_of) else {
-            return;
+            return false;
         };
         let request = requests.open.remove(place);
         self.any_answered.set(true);
@@ -195,6 +201,7 @@ impl Users {
         if requests.open.is_empty() {
             state.answered.notify_one();
         }
+        true
     }
 
     fn granted(&self, user: u32, stamp: Nanos, request: Request) {

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 
 use crate::{
     model::{Answer, Answers, Kind, Path, Paths, RunId, body, path},
@@ -73,6 +73,9 @@ pub(super) struct Payload<'a> {
     /// The map says that it names no conversation.
     #[serde(skip)]
     names_none: bool,
+    /// What stands where the map has the sender; the outer `None`: the map has it nowhere.
+    #[serde(skip)]
+    mapped_sender: Option<Option<String>>,
 }
 
 /// A text that stays where it was received, unless it has escapes. Around the `Cow`, since serde borrows for a field that
@@ -83,25 +86,26 @@ struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 impl<'a> Payload<'a> {
     /// Reads the payload of an event: by the paths of an event map, or as the system's own.
     pub(super) fn parse(map: Option<&Paths>, payload: &'a str) -> Result<Self, Misfit> {
-        let parsed = match map {
-            Some(paths) => Self::mapped(paths, payload),
-            None => first::<Self>(payload),
-        };
-        parsed.map_err(|error| Misfit::unreadable(format!("its payload can't be read: {error}")))
+        match map {
+            Some(paths) => Ok(Self::mapped(paths, &arguments(payload)?)),
+            None => first::<Self>(payload).map_err(unread),
+        }
     }
 
-    fn mapped(paths: &Paths, payload: &str) -> Result<Self, serde_json::Error> {
-        let arguments = path::arguments(payload)?;
-        let at = |path: &Option<Path>| path.as_ref()?.text(&arguments);
+    /// Takes what is checked out of an event's arguments.
+    pub(super) fn mapped(paths: &Paths, arguments: &[Value]) -> Self {
+        let at = |path: &Option<Path>| path.as_ref()?.text(arguments);
         let text = |path: &Option<Path>| at(path).map(|text| Text(Cow::Owned(text)));
-        Ok(Self {
+        let sender = paths.from.as_ref();
+        Self {
             id: text(&paths.id),
             mapped_body: at(&paths.body),
             temp_id: text(&paths.temp_id),
             conversation: text(&paths.conversation),
             names_none: paths.conversation.is_none(),
+            mapped_sender: sender.map(|path| path.text(arguments)),
             ..Self::default()
-        })
+        }
     }
 
     /// The message's id, where it has one.
@@ -145,8 +149,35 @@ impl<'a> Payload<'a> {
 
     /// Whether it names this user as its sender; `None` where it names nobody.
     pub(super) fn is_from(&self, user: &str) -> Option<bool> {
-        names(self.sender?.get(), user)
+        match &self.mapped_sender {
+            Some(said) => said.as_ref().map(|said| is_id(said, user)),
+            None => names(self.sender?.get(), user),
+        }
     }
+
+    /// Whether it names one of these users where the map says that it names its sender.
+    pub(super) fn names_any(&self, users: &[String]) -> bool {
+        let said = self.mapped_sender.as_ref().and_then(Option::as_ref);
+        said.is_some_and(|said| users.iter().any(|user| is_id(said, user)))
+    }
+
+    /// Whether the map says where it names its sender.
+    pub(super) fn has_mapped_sender(&self) -> bool {
+        self.mapped_sender.is_some()
+    }
+}
+
+/// The arguments of an event.
+pub(super) fn arguments(payload: &str) -> Result<Vec<Value>, Misfit> {
+    path::arguments(payload).map_err(unread)
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "an error is handed on as it comes"
+)]
+fn unread(error: serde_json::Error) -> Misfit {
+    Misfit::unreadable(format!("its payload can't be read: {error}"))
 }
 
 /// Whether JSON is a user's id, or an object that holds it; `None` where there is neither.
@@ -176,7 +207,7 @@ fn is_text(json: &str, id: &str) -> bool {
 }
 
 /// The digits of an ObjectId are the same in either case.
-fn is_id(text: &str, id: &str) -> bool {
+pub(super) fn is_id(text: &str, id: &str) -> bool {
     let digits = |id: &str| id.len() == 24 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
     text == id || digits(id) && text.eq_ignore_ascii_case(id)
 }
@@ -371,6 +402,7 @@ mod tests {
                 body,
                 conversation,
                 temp_id: None,
+                from: None,
             };
             let payload = Payload::parse(Some(&paths), json).ok().unwrap();
             assert_eq!(payload.id(), paths.id.as_ref().map(|_| "7"));

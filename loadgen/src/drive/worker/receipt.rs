@@ -4,6 +4,7 @@ mod acknowledged;
 #[cfg(test)]
 mod allocations;
 mod ends;
+mod reading;
 #[cfg(test)]
 mod unsent;
 
@@ -17,11 +18,11 @@ use std::{
 use self::ends::Open;
 use super::{
     Job,
-    heard::{self, Heard},
+    heard::Heard,
     payload::{Body, Misfit, Payload},
 };
 use crate::{
-    model::{Answers, Kind, Meaning, Metric, Nanos, Paths, body},
+    model::{Answers, Meaning, Metric, Nanos, body},
     observed::{
         DeliverySample, Entry, Recorder, Refusals, Stray, StrayKind, Strays,
         presence::{self, Presence, Standing},
@@ -38,6 +39,8 @@ pub struct Receipts {
     own_answers: bool,
     /// What every body of this run begins with.
     prefix: String,
+    /// The bytes of the shortest message that is planned.
+    shortest_body: usize,
     /// What came so far.
     heard: RefCell<Heard>,
     /// When the schedule began, on the run's clock.
@@ -89,6 +92,7 @@ impl Receipts {
             mapped: job.vocabulary.is_mapped(),
             own_answers: job.vocabulary.answers == Answers::own(),
             prefix: job.run.body_prefix(),
+            shortest_body: reading::shortest_body(job),
             heard: RefCell::default(),
             job: job.clone(),
         }
@@ -180,18 +184,21 @@ impl Receipts {
         let parsing = self.job.clock.now();
         self.recorder().record(Metric::ReceiveWait, stamp, parsing);
         let Some((kind, meaning)) = self.job.vocabulary.meaning(name) else {
-            self.unknown(user, name, payload);
+            self.unknown(user, stamp, name, payload);
             return Made::Unknown;
         };
-        let read = || {
-            let map = self.map(kind, meaning, name);
-            Payload::parse(map, payload)
+        let read = || match self.mapped {
+            true => self.mapped(user, name, payload),
+            false => Payload::parse(None, payload),
         };
         let understood = match meaning {
-            Meaning::Received => read().and_then(|read| self.received(user, stamp, name, &read)),
+            Meaning::Received => read().and_then(|read| {
+                let answered = self.received(user, stamp, name, &read)?;
+                self.senders_place(user, payload, &read);
+                Ok(answered)
+            }),
             Meaning::Confirmed => {
-                let confirmed =
-                    read().and_then(|read| self.confirmed(user, stamp, (kind, name), &read));
+                let confirmed = read().and_then(|read| self.confirmed(user, stamp, name, &read));
                 confirmed.map(|()| None)
             }
             Meaning::Failed => {
@@ -216,41 +223,6 @@ impl Receipts {
                 Made::Unread
             }
         }
-    }
-
-    /// The paths by which an event is read, where a map has them.
-    fn map(&self, kind: Kind, meaning: Meaning, name: &str) -> Option<&Paths> {
-        let vocabulary = &self.job.vocabulary;
-        let own = vocabulary.names(kind).sent.as_deref() == Some(name);
-        let paths = || vocabulary.shapes(kind).paths(meaning, own);
-        self.mapped.then(paths)
-    }
-
-    /// An event came whose name nobody knows.
-    fn unknown(&self, user: u32, name: &str, payload: &str) {
-        let mut heard = self.heard.borrow_mut();
-        match self.part_of(user, payload) {
-            Some((kind, own)) => heard.part_mut(kind, own).unknown(name),
-            None => heard.stranger(name),
-        }
-    }
-
-    /// An event came that should be a message, and is not where the map says.
-    fn unreadable(&self, user: u32, kind: Kind, name: &str, why: &str, payload: &str) {
-        let (kind, own) = self.part_of(user, payload).unwrap_or((kind, false));
-        let mut heard = self.heard.borrow_mut();
-        let part = heard.part_mut(kind, own);
-        part.unreadable(name, why, &self.prefix, payload);
-    }
-
-    /// In what kind of conversation a message of this run is that is somewhere in a payload, and whether this user sent it.
-    fn part_of(&self, user: u32, payload: &str) -> Option<(Kind, bool)> {
-        let message = heard::message_in(payload, &self.prefix)?;
-        let send = self.job.plan.sends.get(message as usize)?;
-        Some((
-            self.job.plan.conversation_of(send).kind,
-            send.sender == user,
-        ))
     }
 
     /// What came so far.
@@ -319,9 +291,9 @@ impl Receipts {
         }
     }
 
-    /// Whether a payload names the sender of a message, where the contract says that it does; `None`: it names nobody.
+    /// Whether a payload names the sender of a message, where the contract or the map says that it does; `None`: it names nobody.
     fn is_from(&self, payload: &Payload<'_>, send: &Send) -> Option<bool> {
-        match self.job.vocabulary.whole_contract {
+        match self.job.vocabulary.whole_contract || payload.has_mapped_sender() {
             true => payload.is_from(&self.job.plan.users[send.sender as usize]),
             false => Some(true),
         }

@@ -2,11 +2,12 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use super::Receipts;
+use super::{Receipts, hash};
 use crate::{
     drive::worker::payload,
-    model::{Answer, Metric, Nanos},
+    model::{Answer, Metric, Nanos, path},
     observed::{Stray, StrayKind},
+    plan::Send,
 };
 
 impl Receipts {
@@ -31,12 +32,17 @@ impl Receipts {
         let accepted = answer == Answer::Done;
         let mut heard = self.heard.borrow_mut();
         match answer {
-            Answer::Done | Answer::Refused => heard.clear_answers += 1,
+            Answer::Done => {
+                heard.clear_answers += 1;
+                heard.agreed_to += 1;
+            }
+            Answer::Refused => heard.clear_answers += 1,
             Answer::Unclear => heard.unclear_answer(payload),
         }
         drop(heard);
-        if !accepted {
-            self.refused(slot, payload);
+        match accepted {
+            true => self.final_id(&send, slot, payload),
+            false => self.refused(slot, payload),
         }
         let sent = self.job.ledger.sent_at(message).unwrap_or_default();
         self.sign(message, sent, stamp);
@@ -53,6 +59,24 @@ impl Receipts {
             }
         }
         first
+    }
+
+    /// Notes the id under which a message is stored, where the map says that its acknowledgement has it.
+    fn final_id(&self, send: &Send, slot: usize, payload: &str) {
+        let kind = self.job.plan.conversation_of(send).kind;
+        let Some(path) = &self.job.vocabulary.shapes(kind).acknowledged else {
+            return;
+        };
+        let arguments = path::arguments(payload).unwrap_or_default();
+        let id = path.text(&arguments).filter(|id| !id.is_empty());
+        let mut heard = self.heard.borrow_mut();
+        match id {
+            Some(id) => {
+                heard.answers_with_id += 1;
+                self.job.ledger.note_id(slot, hash(&id));
+            }
+            None => heard.answer_without_id(payload),
+        }
     }
 
     fn odd_ack(&self, user: u32, stamp: Nanos, message: u32) {

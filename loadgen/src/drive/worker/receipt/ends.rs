@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::{Receipts, hash};
 use crate::{
     drive::worker::payload::{Misfit, Payload},
-    model::{Kind, Meaning, Metric, Nanos},
+    model::{Meaning, Metric, Nanos},
     observed::presence::END_OWED,
     plan::Send,
 };
@@ -38,7 +38,7 @@ impl Receipts {
         &self,
         user: u32,
         stamp: Nanos,
-        (kind, name): (Kind, &str),
+        name: &str,
         payload: &Payload<'_>,
     ) -> Result<(), Misfit> {
         let (message, send, slot, sent) = self.locate(user, payload)?;
@@ -51,9 +51,9 @@ impl Receipts {
         let known = temp_id.and_then(|id| self.message_under(id));
         // Where a server has no temporary ids, the body says which message it is; and who was given none can't be told of
         // a wrong one.
-        let named = self
-            .map(kind, Meaning::Confirmed, "")
-            .is_none_or(|paths| paths.temp_id.is_some());
+        let kind = self.job.plan.conversation_of(&send).kind;
+        let paths = &self.job.vocabulary.shapes(kind).confirmed;
+        let named = !self.mapped || paths.temp_id.is_some();
         let given = self.delivered.borrow().contains_key(&(message, user));
         self.next_arrival(user);
         let first_end = self.job.ledger.confirmed(slot, payload.id().map(hash));
@@ -180,7 +180,7 @@ impl Receipts {
     }
 
     /// Which message a temporary id stands for, as long as some local user waits for its end.
-    fn message_under(&self, temp_id: u64) -> Option<u32> {
+    pub(super) fn message_under(&self, temp_id: u64) -> Option<u32> {
         self.open.borrow().get(&temp_id).map(|open| open.message)
     }
 
