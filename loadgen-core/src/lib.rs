@@ -9,3 +9,4 @@ pub mod plan;
 pub mod report;
 pub mod result;
 pub mod scenario;
+pub mod search;

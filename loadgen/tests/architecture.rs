@@ -12,7 +12,7 @@ use std::{
 };
 
 /// The rooms from the ground up. A room may import those that come before it, but for what [`APART`] keeps apart.
-const ROOMS: [&str; 14] = [
+const ROOMS: [&str; 15] = [
     "model",
     "scenario",
     "plan",
@@ -21,6 +21,7 @@ const ROOMS: [&str; 14] = [
     "result",
     "report",
     "compare",
+    "search",
     "dial",
     "rig",
     "drive",
@@ -39,7 +40,7 @@ const APART: [(&str, &str); 5] = [
 ];
 
 /// Rooms that touch nothing: no clock, no network, no files. That they know no runtime their package sees to.
-const PURE: [&str; 5] = ["model", "plan", "observed", "judge", "compare"];
+const PURE: [&str; 6] = ["model", "plan", "observed", "judge", "compare", "search"];
 
 /// What a pure room must not name.
 const IMPURE: [&str; 5] = [

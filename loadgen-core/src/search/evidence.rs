@@ -1,0 +1,178 @@
+//! What the holds at all rates show of one limit: the last rate that kept it, the first that missed it.
+
+use super::Outcome;
+
+/// Holds at one rate, that decide nothing, until the rate counts as not kept.
+const ATTEMPTS: usize = 3;
+/// Holds that were undecided without having been disturbed: the rate is too near to the limit, another would say no more.
+const UNDECIDED: usize = 2;
+
+/// The outcomes of the holds at one rate.
+#[derive(Debug, Clone, PartialEq)]
+struct AtRate {
+    rate: f64,
+    outcomes: Vec<Outcome>,
+}
+
+/// What the holds at one rate say together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    /// More of them kept the limit than missed it.
+    Kept,
+    /// More of them missed it.
+    Missed,
+    /// The generator can't go there.
+    Unreachable,
+    /// Nothing yet, and another hold may say more.
+    Open,
+    /// Nothing, and more holds would not help.
+    Exhausted,
+}
+
+impl AtRate {
+    fn count(&self, which: impl Fn(Outcome) -> bool) -> usize {
+        self.outcomes.iter().filter(|one| which(**one)).count()
+    }
+
+    fn last_not_kept(&self) -> Option<Outcome> {
+        let mut latest = self.outcomes.iter().rev();
+        latest.find(|one| **one != Outcome::Kept).copied()
+    }
+
+    fn side(&self) -> Side {
+        let kept = self.count(|one| one == Outcome::Kept);
+        let missed = self.count(Outcome::is_failure);
+        let undecided = self.count(|one| one == Outcome::Undecided);
+        match kept.cmp(&missed) {
+            std::cmp::Ordering::Greater => Side::Kept,
+            std::cmp::Ordering::Less => Side::Missed,
+            _ if self.outcomes.contains(&Outcome::GeneratorBound) => Side::Unreachable,
+            _ if self.outcomes.len() >= ATTEMPTS || undecided >= UNDECIDED => Side::Exhausted,
+            _ => Side::Open,
+        }
+    }
+}
+
+/// What is known of one limit, by rate.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Evidence(Vec<AtRate>);
+
+/// Between which rates a limit ends.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Bounds {
+    /// The highest rate that kept it with none below that did not.
+    pub last_success: Option<f64>,
+    /// The lowest rate that missed it for certain.
+    pub first_failure: Option<f64>,
+    /// The lowest rate that was held and did not keep it, for whatever reason, and what was seen there last.
+    pub not_kept: Option<(f64, Outcome)>,
+    /// A rate that missed it below one that kept it: the limit ends nowhere.
+    pub contradiction: Option<(f64, f64)>,
+}
+
+impl Evidence {
+    /// Adds a hold.
+    pub fn add(&mut self, rate: f64, outcome: Outcome) {
+        let place = self.0.partition_point(|known| known.rate < rate);
+        match self.0.get_mut(place) {
+            Some(known) if known.rate == rate => known.outcomes.push(outcome),
+            _ => self.0.insert(
+                place,
+                AtRate {
+                    rate,
+                    outcomes: vec![outcome],
+                },
+            ),
+        }
+    }
+
+    /// What all of it says together.
+    pub fn bounds(&self) -> Bounds {
+        let of = |side: Side| self.0.iter().filter(move |one| one.side() == side);
+        let not_kept = self.0.iter().find(|one| one.side() != Side::Kept);
+        let missed = of(Side::Missed).next().map(|one| one.rate);
+        let kept = of(Side::Kept).next_back().map(|one| one.rate);
+        let below = |one: &&AtRate| not_kept.is_none_or(|not_kept| one.rate < not_kept.rate);
+        Bounds {
+            last_success: of(Side::Kept).rfind(below).map(|one| one.rate),
+            first_failure: missed,
+            not_kept: not_kept.and_then(|one| Some((one.rate, one.last_not_kept()?))),
+            contradiction: missed.zip(kept).filter(|(missed, kept)| missed < kept),
+        }
+    }
+
+    /// What the holds at a rate say together.
+    pub(super) fn side(&self, rate: f64) -> Option<Side> {
+        self.at(rate).map(AtRate::side)
+    }
+
+    /// How many holds there were at a rate.
+    pub(super) fn holds(&self, rate: f64) -> usize {
+        self.at(rate).map_or(0, |known| known.outcomes.len())
+    }
+
+    /// The lowest rate at which another hold may still decide.
+    pub(super) fn open(&self) -> Option<f64> {
+        let mut open = self.0.iter().filter(|one| one.side() == Side::Open);
+        open.next().map(|one| one.rate)
+    }
+
+    /// The highest rate that was held.
+    pub(super) fn highest(&self) -> Option<f64> {
+        self.0.last().map(|one| one.rate)
+    }
+
+    fn at(&self, rate: f64) -> Option<&AtRate> {
+        self.0.iter().find(|known| known.rate == rate)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bounds(holds: &[(f64, Outcome)]) -> Bounds {
+        let mut evidence = Evidence::default();
+        for &(rate, outcome) in holds {
+            evidence.add(rate, outcome);
+        }
+        evidence.bounds()
+    }
+
+    #[test]
+    fn a_limit_ends_between_the_last_success_and_the_first_failure() {
+        use Outcome::{BacklogGrew, Kept, Missed, Undecided};
+        let found = bounds(&[(1.0, Kept), (4.0, Missed), (2.0, Kept), (3.0, BacklogGrew)]);
+        assert_eq!(found.last_success, Some(2.0));
+        assert_eq!(found.first_failure, Some(3.0));
+        assert_eq!(found.not_kept, Some((3.0, BacklogGrew)));
+        assert_eq!(found.contradiction, None);
+        // What was undecided is neither, and what lies above it is not vouched for.
+        let found = bounds(&[
+            (1.0, Kept),
+            (2.0, Undecided),
+            (2.0, Undecided),
+            (2.0, Undecided),
+            (4.0, Missed),
+        ]);
+        assert_eq!(found.last_success, Some(1.0));
+        assert_eq!(found.first_failure, Some(4.0));
+        assert_eq!(found.not_kept, Some((2.0, Undecided)));
+    }
+
+    #[test]
+    fn the_holds_at_a_rate_outvote_each_other() {
+        use Outcome::{Kept, Missed};
+        let found = bounds(&[(1.0, Kept), (2.0, Missed), (2.0, Kept), (2.0, Kept)]);
+        assert_eq!(found.last_success, Some(2.0));
+        assert_eq!(found.first_failure, None);
+    }
+
+    #[test]
+    fn a_success_above_a_failure_is_a_contradiction() {
+        use Outcome::{Kept, Missed};
+        let found = bounds(&[(1.0, Kept), (2.0, Missed), (3.0, Kept)]);
+        assert_eq!(found.contradiction, Some((2.0, 3.0)));
+        assert_eq!(found.last_success, Some(1.0));
+    }
+}

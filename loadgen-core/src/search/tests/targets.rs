@@ -1,0 +1,263 @@
+use std::time::Duration;
+
+use super::{
+    fake::{SERVICE, Target, Worker, capacity},
+    search, settings, unhurried,
+};
+use crate::{
+    judge::Verdict,
+    search::{Ended, Length, Outcome, Purpose, Settings},
+};
+
+/// How far two rates are apart, as a share.
+fn apart(one: f64, other: f64) -> f64 {
+    (one / other - 1.0).abs()
+}
+
+/// Starts from far below to far above what a worker can do.
+fn start(seed: u64) -> f64 {
+    160.0 * 1.25_f64.powi(seed as i32)
+}
+
+#[test]
+fn the_capacity_of_a_known_queue_is_found_within_5_percent_in_20_of_20() {
+    let right = capacity(SERVICE, 5.0 * SERVICE);
+    for seed in 0..20 {
+        let (answer, controller) = search(settings(start(seed)), &mut Worker::new(seed));
+        let found = answer.bounds.last_success.unwrap();
+        assert!(
+            apart(found, right) <= 0.05 && answer.confirmed.is_some(),
+            "seed {seed}: {found:.0} instead of {right:.0}: {answer:?}, {:#?}",
+            controller.holds()
+        );
+    }
+}
+
+#[test]
+fn a_wider_limit_of_the_same_queue_has_another_capacity() {
+    let wide = capacity(SERVICE, 25.0 * SERVICE);
+    assert!(wide > 1.1 * capacity(SERVICE, 5.0 * SERVICE), "{wide}");
+    let mut worker = Worker::new(5).within(25.0 * SERVICE);
+    let (answer, _) = search(settings(400.0), &mut worker);
+    assert!(apart(answer.bounds.last_success.unwrap(), wide) <= 0.05);
+}
+
+#[test]
+fn a_target_that_buffers_5_seconds_is_not_confirmed_beyond_what_it_can_do() {
+    // It delivers at once what it can only do later: what it can carry is what its worker can do.
+    let right = 1.0 / SERVICE;
+    for seed in 0..20 {
+        let mut worker = Worker::new(seed).buffering(5.0);
+        let (answer, controller) = search(settings(start(seed)), &mut worker);
+        let found = answer.bounds.last_success.unwrap();
+        let confirmed = answer.confirmed.unwrap();
+        assert!(
+            apart(found, right) <= 0.05 && confirmed < right,
+            "seed {seed}: {found:.0}, {answer:?}, {:#?}",
+            controller.holds()
+        );
+    }
+}
+
+#[test]
+fn what_piles_up_behind_prompt_deliveries_is_a_failure_all_the_same() {
+    let mut worker = Worker::new(1).buffering(5.0);
+    assert_eq!(worker.hold(1.3 / SERVICE, 15), Outcome::BacklogGrew);
+    assert_eq!(worker.hold(0.5 / SERVICE, 15), Outcome::Kept);
+}
+
+#[test]
+fn after_a_failure_the_backlog_is_drained_at_half_the_rate() {
+    let (_, controller) = search(settings(400.0), &mut Worker::new(3));
+    let holds = controller.holds();
+    let failures = holds.windows(2).filter(|pair| pair[0].outcome.is_failure());
+    let mut failed = 0;
+    for pair in failures {
+        failed += 1;
+        assert_eq!(pair[1].ask.purpose, Purpose::Drain, "{holds:#?}");
+        assert_eq!(pair[1].ask.rate, pair[0].ask.rate / 2.0);
+    }
+    assert!(failed > 1);
+    assert_eq!(holds[0].ask.purpose, Purpose::Settle);
+}
+
+#[test]
+fn the_best_is_confirmed_5_percent_below_in_full_length() {
+    let (answer, controller) = search(settings(400.0), &mut Worker::new(4));
+    assert_eq!(answer.ended, Ended::Found);
+    assert_eq!(answer.verdict(), Verdict::Pass);
+    let best = answer.bounds.last_success.unwrap();
+    let mut holds = controller.holds().iter();
+    let confirm = holds.rfind(|held| held.ask.purpose == Purpose::Confirm);
+    let confirm = confirm.unwrap();
+    assert_eq!(answer.confirmed, Some(confirm.ask.rate));
+    assert!(apart(confirm.ask.rate, 0.95 * best) < 1e-9);
+    assert_eq!(confirm.ask.length, Length::Full);
+}
+
+#[test]
+fn a_server_that_does_not_recover_is_told_instead_of_a_wrong_rate() {
+    let mut broken = false;
+    let mut breaks = |rate: f64| {
+        broken |= rate > 1_000.0;
+        match broken {
+            true => Outcome::BacklogGrew,
+            false => Outcome::Kept,
+        }
+    };
+    let (answer, _) = search(settings(100.0), &mut breaks);
+    assert_eq!(answer.ended, Ended::NotDrained);
+    assert_eq!(answer.verdict(), Verdict::Inconclusive);
+    assert_eq!(answer.bounds.last_success, Some(800.0));
+}
+
+/// Kept below a rate, missed from it on.
+fn step(rate: f64) -> impl FnMut(f64) -> Outcome {
+    move |asked| match asked < rate {
+        true => Outcome::Kept,
+        false => Outcome::Missed,
+    }
+}
+
+#[test]
+fn a_failed_confirmation_reopens() {
+    // The first two full holds between 800 and 1,000 are lucky.
+    let mut luck = 2;
+    let mut lucky = |rate: f64| {
+        let lucky = (850.0..1_000.0).contains(&rate) && luck > 0;
+        luck -= i32::from(lucky);
+        match rate < 850.0 || lucky {
+            true => Outcome::Kept,
+            false => Outcome::Missed,
+        }
+    };
+    let (answer, controller) = search(unhurried(100.0), &mut lucky);
+    assert_eq!(answer.ended, Ended::Found, "{:#?}", controller.holds());
+    assert!(apart(answer.bounds.last_success.unwrap(), 850.0) < 0.03);
+    let confirmations = controller.holds().iter();
+    let confirmations = confirmations.filter(|held| held.ask.purpose == Purpose::Confirm);
+    assert!(confirmations.count() > 1, "{:#?}", controller.holds());
+}
+
+#[test]
+fn what_is_not_monotonic_is_undecided() {
+    for (from, to) in [(740.0, 750.0), (60.0, 130.0), (90.0, 110.0), (30.0, 190.0)] {
+        // Missed between these two, kept again above, missed for good from 800 on.
+        let mut band = |rate: f64| match (from..to).contains(&rate) || rate >= 800.0 {
+            true => Outcome::Missed,
+            false => Outcome::Kept,
+        };
+        let (answer, controller) = search(unhurried(100.0), &mut band);
+        assert_eq!(
+            answer.ended,
+            Ended::NonMonotonic,
+            "{from} {to}: {answer:?} {:#?}",
+            controller.holds()
+        );
+        assert_eq!(answer.verdict(), Verdict::Inconclusive);
+        let (missed, kept) = answer.bounds.contradiction.unwrap();
+        assert!((from..to).contains(&missed) && kept > missed, "{answer:?}");
+    }
+}
+
+#[test]
+fn one_failure_by_chance_is_outvoted() {
+    let mut holds = 0;
+    let mut unlucky = |rate: f64| {
+        holds += 1;
+        // The fourth hold is the one at four times the start.
+        match rate < 900.0 && holds != 4 {
+            true => Outcome::Kept,
+            false => Outcome::Missed,
+        }
+    };
+    let (answer, controller) = search(unhurried(100.0), &mut unlucky);
+    assert_eq!(controller.holds()[3].outcome, Outcome::Missed);
+    // It was believed, since nothing higher was seen; the look beyond finds that something is wrong.
+    let found = answer.bounds.last_success.unwrap_or_default();
+    assert!(
+        apart(found, 900.0) < 0.03,
+        "{answer:?} {:#?}",
+        controller.holds()
+    );
+}
+
+#[test]
+fn disturbed_and_undecided_holds_are_repeated_and_not_for_ever() {
+    let mut holds = 0;
+    let mut disturbed = |rate: f64| {
+        holds += 1;
+        match (holds % 3, rate < 500.0) {
+            (1, _) => Outcome::Disturbed,
+            (_, true) => Outcome::Kept,
+            (_, false) => Outcome::Missed,
+        }
+    };
+    let (answer, _) = search(unhurried(100.0), &mut disturbed);
+    assert!(apart(answer.bounds.last_success.unwrap(), 500.0) < 0.03);
+    assert_eq!(answer.verdict(), Verdict::Pass);
+
+    let mut always = |_: f64| Outcome::Disturbed;
+    let (answer, controller) = search(unhurried(64.0), &mut always);
+    assert_eq!(answer.ended, Ended::NothingKept);
+    assert_eq!(answer.verdict(), Verdict::Invalid);
+    // Three at each of 64, 32, … 1, and the first one, which counts for nothing.
+    assert_eq!(controller.holds().len(), 1 + 3 * 7);
+
+    let mut never_sure = |_: f64| Outcome::Undecided;
+    let (answer, _) = search(unhurried(64.0), &mut never_sure);
+    assert_eq!(answer.verdict(), Verdict::Inconclusive);
+}
+
+#[test]
+fn a_generator_that_is_bound_says_nothing_of_the_server() {
+    let mut bound = |rate: f64| match rate < 3_000.0 {
+        true => Outcome::Kept,
+        false => Outcome::GeneratorBound,
+    };
+    let (answer, controller) = search(settings(100.0), &mut bound);
+    assert_eq!(answer.verdict(), Verdict::Invalid);
+    assert!(apart(answer.bounds.last_success.unwrap(), 3_000.0) < 0.03);
+    assert_eq!(answer.bounds.first_failure, None);
+    let drains = controller.holds().iter();
+    assert!(
+        !drains
+            .into_iter()
+            .any(|held| held.ask.purpose == Purpose::Drain)
+    );
+}
+
+#[test]
+fn a_server_that_keeps_no_rate_fails() {
+    let (answer, _) = search(settings(100.0), &mut step(0.0));
+    assert_eq!(answer.ended, Ended::NothingKept);
+    assert_eq!(answer.verdict(), Verdict::Fail);
+    assert_eq!(answer.bounds.last_success, None);
+}
+
+#[test]
+fn a_server_that_keeps_the_highest_rate_passes() {
+    let settings = Settings {
+        most: 777.0,
+        ..settings(100.0)
+    };
+    let (answer, _) = search(settings, &mut step(1e9));
+    assert_eq!(answer.ended, Ended::AtMost);
+    assert_eq!(answer.bounds.last_success, Some(777.0));
+    assert_eq!(answer.verdict(), Verdict::Pass);
+}
+
+#[test]
+fn a_budget_that_is_too_small_leaves_it_undecided() {
+    let settings = Settings {
+        budget: Duration::from_secs(200),
+        ..settings(100.0)
+    };
+    let (answer, controller) = search(settings, &mut step(900.0));
+    assert_eq!(answer.ended, Ended::OutOfBudget);
+    assert_eq!(answer.verdict(), Verdict::Inconclusive);
+    // What is known is confirmed all the same.
+    let last = controller.holds().last().unwrap();
+    assert_eq!(last.ask.purpose, Purpose::Confirm);
+    assert!(answer.confirmed.is_some() && answer.bounds.last_success.is_some());
+}
