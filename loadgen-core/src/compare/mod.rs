@@ -1,5 +1,6 @@
 //! Results of one scenario before and after a change, number by number: what became of each, and whether the runs can tell.
 
+pub mod ab;
 mod headline;
 mod measured;
 mod number;

@@ -17,24 +17,26 @@ use crate::{
 
 #[derive(Template)]
 #[template(path = "junit.xml")]
-struct Suite {
-    name: String,
-    timestamp: String,
-    time: String,
-    properties: Vec<(String, String)>,
-    cases: Vec<Case>,
-    sentence: String,
+pub(crate) struct Suite {
+    pub(crate) name: String,
+    /// RFC 3339 without its fraction and its zone, as the schema wants it.
+    pub(crate) timestamp: String,
+    /// Seconds.
+    pub(crate) time: String,
+    pub(crate) properties: Vec<(String, String)>,
+    pub(crate) cases: Vec<Case>,
+    pub(crate) sentence: String,
 }
 
-struct Case {
-    class: String,
-    name: String,
+pub(crate) struct Case {
+    pub(crate) class: String,
+    pub(crate) name: String,
     /// `None`: passed.
-    outcome: Option<Wrong>,
+    pub(crate) outcome: Option<Wrong>,
 }
 
 /// How a case did not pass.
-struct Wrong {
+pub(crate) struct Wrong {
     element: &'static str,
     kind: &'static str,
     message: String,
@@ -59,7 +61,7 @@ pub(super) fn render(report: &Report) -> Result<String, RenderError> {
     let suite = Suite {
         // Without its fraction and its zone, as the schema wants it.
         timestamp: report.started.chars().take(19).collect(),
-        time: seconds(report),
+        time: seconds(&report.started, &report.ended),
         properties: properties(report),
         cases,
         sentence: legal(&format!("{}: {}", report.verdict.name(), headline)),
@@ -85,10 +87,11 @@ fn properties(report: &Report) -> Vec<(String, String)> {
     counts.chain(environment).collect()
 }
 
-fn seconds(report: &Report) -> String {
+/// From one time to another, both RFC 3339, in seconds.
+pub(crate) fn seconds(started: &str, ended: &str) -> String {
     let at = |text: &str| humantime::parse_rfc3339(text).ok();
-    let passed = at(&report.started)
-        .zip(at(&report.ended))
+    let passed = at(started)
+        .zip(at(ended))
         .and_then(|(started, ended)| ended.duration_since(started).ok());
     format!("{:.3}", passed.unwrap_or_default().as_secs_f64())
 }
@@ -120,7 +123,13 @@ fn cases(report: &Report, run: &Run, headline: &str) -> Vec<Case> {
     cases
 }
 
-fn wrong(verdict: Verdict, kind: &'static str, message: &str, detail: String) -> Option<Wrong> {
+/// How a case with that verdict did not pass; `None`: it did.
+pub(crate) fn wrong(
+    verdict: Verdict,
+    kind: &'static str,
+    message: &str,
+    detail: String,
+) -> Option<Wrong> {
     let element = match verdict {
         Verdict::Pass => return None,
         Verdict::Fail => "failure",
@@ -158,7 +167,7 @@ fn checked(outcome: Outcome<'_>) -> Option<Wrong> {
 }
 
 /// Without the characters that XML can't hold, not even escaped: what a server sends may have any.
-fn legal(text: &str) -> String {
+pub(crate) fn legal(text: &str) -> String {
     let is_legal = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
     text.chars()
         .map(|c| if is_legal(c) { c } else { '\u{fffd}' })

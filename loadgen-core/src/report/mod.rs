@@ -8,7 +8,7 @@ mod floor;
 mod format;
 mod histogram_log;
 mod html;
-mod junit;
+pub(crate) mod junit;
 mod latencies;
 mod limits;
 pub mod markdown;

@@ -1,5 +1,6 @@
 //! What a scenario file says, checked: the question, the population, the phases and the thresholds.
 
+mod block;
 mod check;
 mod connections;
 mod documents;
@@ -33,6 +34,7 @@ use self::{file::File, sources::Sources, variables::Variables};
 use crate::model::{Delivery, Dialect, Vocabulary};
 
 pub use self::{
+    block::Block,
     check::connections::{OWN_PARAMETERS, check_path},
     connections::{Connections, KnownUser, Token, Transport},
     documents::{Documents, IdType},

@@ -136,6 +136,17 @@ impl Axis {
         Self::linear(0.0, high, multiples(step, 0.0, high, show))
     }
 
+    /// Percentages above and beneath zero, with a few round steps.
+    pub(super) fn percents(low: f64, high: f64) -> Self {
+        let high = high.max(low + 1.0);
+        let step = round_step((high - low) / 5.0);
+        let label = |percent: f64| match percent {
+            none if none.abs() < step / 2.0 => "0 %".to_owned(),
+            some => format!("{some:+.0} %"),
+        };
+        Self::linear(low, high, multiples(step, low, high, label))
+    }
+
     /// Things in a row, each with its name as far as these fit.
     pub(super) fn row(names: Vec<String>, room: Room) -> Self {
         let high = names.len().max(1) as f64;
@@ -187,7 +198,7 @@ impl Axis {
 
 /// The multiples of a step between two ends, labelled.
 fn multiples(step: f64, low: f64, high: f64, label: impl Fn(f64) -> String) -> Vec<(f64, String)> {
-    let places = (low / step).ceil() as u64..=(high / step).floor() as u64;
+    let places = (low / step).ceil() as i64..=(high / step).floor() as i64;
     let values = places.map(|place| place as f64 * step);
     values.map(|value| (value, label(value))).collect()
 }
@@ -247,6 +258,10 @@ mod tests {
         assert_eq!(
             labels(&Axis::from_zero(640.0, |rate| format!("{rate:.0}/s"))),
             ["0/s", "200/s", "400/s", "600/s"]
+        );
+        assert_eq!(
+            labels(&Axis::percents(-12.0, 33.0)),
+            ["-10 %", "0 %", "+10 %", "+20 %", "+30 %"]
         );
     }
 

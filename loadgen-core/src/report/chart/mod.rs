@@ -2,6 +2,7 @@
 
 mod axis;
 mod heat;
+mod pairs;
 mod panels;
 mod plot;
 mod ranges;
@@ -17,6 +18,7 @@ pub(super) use self::{
     trend::{Point, trend},
 };
 pub(crate) use self::{
+    pairs::{Pair, Together, pairs},
     spectrum::{Series, spectrum},
     svg::Ink,
 };

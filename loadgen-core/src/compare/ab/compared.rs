@@ -1,0 +1,220 @@
+//! What both sides are compared by: a time or the server's CPU, how much larger it may be, and its value in a block.
+
+use std::{fmt, str::FromStr, time::Duration};
+
+use hdrhistogram::Histogram;
+
+use crate::{
+    judge::statistic,
+    model::{HistogramError, Metric, Nanos, histogram, nanos, percentile},
+    result::{Run, WindowResult},
+    scenario::{Subject, parse_subject},
+};
+
+/// How the CPU of the server is called.
+const SERVER_CPU: &str = "server.cpu";
+/// A slowdown up to so much is none: what tells changes of a few microseconds apart fails no change.
+pub const LEAST: Duration = Duration::from_micros(50);
+
+/// A number that both sides are compared by.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Compared {
+    /// Which.
+    pub number: Number,
+    /// By which fraction of the base's it may be larger; `None`: the default of its kind.
+    pub margin: Option<f64>,
+}
+
+/// Which number of a block.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Number {
+    /// A percentile, the mean or the largest of a metric.
+    Time(Subject),
+    /// CPU of the server's processes for each message, in all of the block's schedule.
+    ServerCpu,
+}
+
+/// What is compared where nobody says: two times, and what the machine disturbs least.
+pub fn defaults() -> Vec<Compared> {
+    let delivery = |p| Number::Time(Subject::Percentile(Metric::Delivery, p));
+    let numbers = [delivery(50.0), delivery(99.0), Number::ServerCpu];
+    let compared = |number| Compared {
+        number,
+        margin: None,
+    };
+    numbers.map(compared).to_vec()
+}
+
+impl Compared {
+    /// The fraction of the base's by which it may be larger.
+    pub fn allowed(&self) -> f64 {
+        self.margin.unwrap_or(match self.number {
+            Number::ServerCpu | Number::Time(Subject::Mean(_)) => 0.1,
+            Number::Time(Subject::Percentile(_, p)) if p <= 95.0 => 0.1,
+            // A tail.
+            Number::Time(_) => 0.2,
+        })
+    }
+
+    /// A slowdown by less is none whatever it is a fraction of; nanoseconds.
+    pub fn least(&self) -> Nanos {
+        match self.number {
+            Number::ServerCpu => 0,
+            Number::Time(_) => nanos(LEAST),
+        }
+    }
+
+    /// Deliveries that a block needs for it; `None` where samples of another kind decide.
+    pub fn needs(&self) -> Option<u64> {
+        match self.number {
+            Number::Time(Subject::Percentile(
+                Metric::Delivery | Metric::DeliveryAsSent,
+                percentile,
+            )) => Some(percentile::needed(percentile)),
+            _ => None,
+        }
+    }
+
+    /// In one block, in nanoseconds: of deliveries those of undisturbed seconds; `None` where it has too few samples.
+    ///
+    /// # Errors
+    /// [`HistogramError`] when a histogram can't be read.
+    pub fn of(&self, run: &Run) -> Result<Option<f64>, HistogramError> {
+        match self.number {
+            Number::ServerCpu => Ok(cpu_per_message(run)),
+            Number::Time(subject) => time(subject, run),
+        }
+    }
+}
+
+fn time(subject: Subject, run: &Run) -> Result<Option<f64>, HistogramError> {
+    let Some(metric) = subject.metric() else {
+        return Ok(None);
+    };
+    if metric == Metric::Delivery {
+        let lost = undisturbed(run).filter_map(|second| second.lost).sum();
+        let latencies = deliveries(run)?;
+        return Ok(match subject {
+            Subject::Percentile(_, p) => {
+                let value = percentile::of_due(&latencies, lost, p);
+                value.ok().flatten().map(|value| value as f64)
+            }
+            _ => statistic::time(subject, &latencies).ok(),
+        });
+    }
+    let Some(result) = run.metrics.iter().find(|one| one.metric == metric) else {
+        return Ok(None);
+    };
+    let samples = histogram::decode(&result.histogram)?;
+    Ok(statistic::time(subject, &samples).ok())
+}
+
+fn cpu_per_message(run: &Run) -> Option<f64> {
+    let seconds = run.server.as_ref()?.cpu_seconds;
+    (run.totals.sent > 0 && seconds > 0.0).then(|| 1e9 * seconds / run.totals.sent as f64)
+}
+
+/// The measured seconds in which nothing outside disturbed.
+pub(super) fn undisturbed(run: &Run) -> impl Iterator<Item = &WindowResult> {
+    let windows = run.windows.iter();
+    windows.filter(|second| !second.machine.is_some_and(|machine| machine.disturbed))
+}
+
+/// The latencies of the deliveries of these seconds.
+pub(super) fn deliveries(run: &Run) -> Result<Histogram<u64>, HistogramError> {
+    histogram::merged(undisturbed(run).map(|second| second.histogram.as_str()))
+}
+
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Number::Time(subject) => subject.fmt(f),
+            Number::ServerCpu => f.write_str(SERVER_CPU),
+        }
+    }
+}
+
+impl FromStr for Compared {
+    type Err = String;
+
+    /// `delivery.p99`, or with its margin `delivery.p99=30%`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (key, margin) = match text.split_once('=') {
+            Some((key, margin)) => (key.trim(), Some(self::margin(margin)?)),
+            None => (text.trim(), None),
+        };
+        let number = match key {
+            SERVER_CPU => Number::ServerCpu,
+            key => match parse_subject(key).map_err(|error| format!("{error}, or {SERVER_CPU}"))? {
+                Subject::Count(_) | Subject::Within(..) => {
+                    return Err(format!(
+                        "{key:?} is no time: what is compared are ratios of times, as of delivery.p99 or {SERVER_CPU}; lost and doubled messages fail a change anyway"
+                    ));
+                }
+                time => Number::Time(time),
+            },
+        };
+        Ok(Self { number, margin })
+    }
+}
+
+/// By which fraction a number may be larger, as in `10%`.
+///
+/// # Errors
+/// What would be right.
+pub fn margin(text: &str) -> Result<f64, String> {
+    let number = text
+        .trim()
+        .strip_suffix('%')
+        .and_then(|n| n.trim().parse::<f64>().ok());
+    match number {
+        Some(percent) if (1.0..=1_000.0).contains(&percent) => Ok(percent / 100.0),
+        _ => Err(format!(
+            "{text:?} is no margin: write a percentage from 1% to 1000%, as in 10%"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_named_as_in_thresholds_and_has_its_margin_behind_it() {
+        let read = |text: &str| {
+            text.parse::<Compared>()
+                .map(|one| (one.number.to_string(), one.allowed()))
+        };
+        assert_eq!(read("delivery.p50"), Ok(("delivery.p50".into(), 0.1)));
+        assert_eq!(read("delivery.p99"), Ok(("delivery.p99".into(), 0.2)));
+        assert_eq!(read("ack.max = 30%"), Ok(("ack.max".into(), 0.3)));
+        assert_eq!(read("confirm.mean"), Ok(("confirm.mean".into(), 0.1)));
+        assert_eq!(read("server.cpu"), Ok(("server.cpu".into(), 0.1)));
+        for (text, word) in [
+            ("delivery.p99=ten", "10%"),
+            ("delivery.p99=0%", "1%"),
+            ("delivery.p99=-3%", "1%"),
+            ("delivery.p99=nan%", "1%"),
+            ("lost", "fail a change anyway"),
+            ("delivery.within_5ms", "no time"),
+            ("latency.p50", "server.cpu"),
+            ("", "server.cpu"),
+        ] {
+            let error = read(text).unwrap_err();
+            assert!(error.contains(word), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_defaults_are_the_median_the_tail_and_the_servers_cpu() {
+        let named: Vec<String> = defaults()
+            .iter()
+            .map(|one| one.number.to_string())
+            .collect();
+        assert_eq!(named, ["delivery.p50", "delivery.p99", "server.cpu"]);
+        let needs: Vec<_> = defaults().iter().map(Compared::needs).collect();
+        assert_eq!(needs, [Some(20), Some(1_000), None]);
+        let least: Vec<_> = defaults().iter().map(Compared::least).collect();
+        assert_eq!(least, [50_000, 50_000, 0]);
+    }
+}

@@ -1,0 +1,516 @@
+//! The change against its base for people and machines: on a terminal, as Markdown, JSON, JUnit XML, and as a page.
+
+use askama::Template;
+use comfy_table::Table;
+
+use super::{
+    AbResult, Cycle, Effect, Side, SystemInfo,
+    conclusion::{interval, margin, percent, said},
+};
+use crate::{
+    judge::Verdict,
+    model::numbers::duration,
+    report::{
+        RenderError,
+        chart::{Figure, Pair, Together, pairs},
+        junit::{Case, Suite, legal, seconds, wrong},
+        markdown::escaped,
+        table::{align_numbers, plain_table},
+    },
+};
+
+/// A form of the result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AbFormat {
+    /// A table and the reasons.
+    Terminal,
+    /// Everything.
+    Json,
+    /// A page with a plot of the pairs of each number.
+    Html,
+    /// For a comment on a pull request.
+    Markdown,
+    /// JUnit XML: every number is a test case.
+    Junit,
+}
+
+impl AbFormat {
+    /// Those that are files.
+    pub const FILES: [AbFormat; 4] = [
+        AbFormat::Json,
+        AbFormat::Html,
+        AbFormat::Markdown,
+        AbFormat::Junit,
+    ];
+
+    /// How the name of its file ends.
+    pub const fn extension(self) -> &'static str {
+        match self {
+            AbFormat::Terminal => "ab.txt",
+            AbFormat::Json => "ab.json",
+            AbFormat::Html => "ab.html",
+            AbFormat::Markdown => "ab.md",
+            AbFormat::Junit => "ab.junit.xml",
+        }
+    }
+
+    /// The result in it.
+    ///
+    /// # Errors
+    /// [`RenderError`] when a page can't be made.
+    pub fn render(self, result: &AbResult) -> Result<String, RenderError> {
+        Ok(match self {
+            AbFormat::Terminal => text(result)?,
+            AbFormat::Json => serde_json::to_string_pretty(result)? + "\n",
+            AbFormat::Html => page(result).render()?,
+            AbFormat::Markdown => summary(result).render()? + "\n",
+            AbFormat::Junit => suite(result).render()? + "\n",
+        })
+    }
+}
+
+/// One cycle in a line: by how much each number is larger with the change, and so far.
+pub fn cycle_line(cycle: &Cycle, effects: &[Effect]) -> String {
+    let number = cycle.number;
+    if let Some(why) = &cycle.left_out {
+        return format!("cycle {number}: left out, {why}");
+    }
+    let of = |effect: &Effect| {
+        let here = cycle
+            .ratio(&effect.key)
+            .map_or_else(|| "?".to_owned(), percent);
+        let all = effect.ratio.map_or_else(|| "?".to_owned(), percent);
+        match (effect.low, effect.high) {
+            (Some(low), Some(high)) => format!(
+                "{} {here}, all {all} ({} to {})",
+                effect.key,
+                percent(low),
+                percent(high)
+            ),
+            _ => format!("{} {here}, all {all}", effect.key),
+        }
+    };
+    let numbers: Vec<String> = effects.iter().map(of).collect();
+    format!("cycle {number}: {}", numbers.join("; "))
+}
+
+const HEADER: [&str; 8] = [
+    "number",
+    "base",
+    "change",
+    "relay",
+    "slower by",
+    "95 % interval",
+    "margin",
+    "verdict",
+];
+
+fn cells(effect: &Effect) -> [String; 8] {
+    let time = |nanos: Option<f64>| {
+        nanos.map_or_else(|| "-".to_owned(), |nanos| duration(nanos.round() as u64))
+    };
+    let end = |end: Option<f64>| end.map_or_else(|| "?".to_owned(), percent);
+    [
+        effect.key.clone(),
+        time(effect.base),
+        time(effect.change),
+        time(effect.relay),
+        end(effect.ratio),
+        match (effect.low, effect.high) {
+            (None, None) => "too few cycles".to_owned(),
+            (low, high) => format!("{} to {}", end(low), end(high)),
+        },
+        margin(effect),
+        effect.verdict.name().to_owned(),
+    ]
+}
+
+/// How many cycles there were, and of what.
+fn measured(result: &AbResult) -> String {
+    let left_out = result
+        .cycles
+        .iter()
+        .filter(|one| one.left_out.is_some())
+        .count();
+    let counted = result.cycles.len() - left_out;
+    let repeated = result.cycles.iter().flat_map(|one| &one.blocks);
+    let repeated = repeated.filter(|block| block.repeated).count();
+    let settings = &result.settings;
+    let mut words = format!(
+        "{counted} {} of at most {} count, each of base, change and relay in an order that was drawn; blocks of {} s of the load of phase {} after {} s of warm-up",
+        if counted == 1 { "cycle" } else { "cycles" },
+        settings.cycles,
+        settings.block,
+        settings.phase,
+        settings.warm_up
+    );
+    if left_out + repeated > 0 {
+        words += &format!("; {left_out} left out, {repeated} blocks repeated");
+    }
+    words
+}
+
+fn system(info: &SystemInfo) -> String {
+    let SystemInfo {
+        system,
+        version,
+        store,
+        delivery,
+    } = info;
+    let version = version
+        .as_ref()
+        .map_or_else(String::new, |version| format!(", {version}"));
+    format!("{system}{version}, {delivery} delivery, store: {store}")
+}
+
+#[derive(Template)]
+#[template(path = "ab.txt")]
+struct Text<'a> {
+    result: &'a AbResult,
+    verdict: &'static str,
+    base: String,
+    change: String,
+    measured: String,
+    table: Table,
+}
+
+fn text(result: &AbResult) -> Result<String, askama::Error> {
+    let mut table = plain_table();
+    table.set_header(HEADER);
+    for effect in &result.effects {
+        table.add_row(cells(effect));
+    }
+    align_numbers(&mut table, 1);
+    let text = Text {
+        result,
+        verdict: result.verdict.name(),
+        base: system(&result.base),
+        change: system(&result.change),
+        measured: measured(result),
+        table,
+    };
+    Ok(text.render()? + "\n")
+}
+
+#[derive(Template)]
+#[template(path = "ab.md")]
+struct Summary {
+    verdict: &'static str,
+    scenario: String,
+    reasons: Vec<String>,
+    base: String,
+    change: String,
+    measured: String,
+    header: [&'static str; 8],
+    rows: Vec<[String; 8]>,
+}
+
+fn summary(result: &AbResult) -> Summary {
+    Summary {
+        verdict: result.verdict.name(),
+        scenario: escaped(&result.scenario.name),
+        reasons: result.reasons.iter().map(|one| escaped(one)).collect(),
+        base: escaped(&system(&result.base)),
+        change: escaped(&system(&result.change)),
+        measured: escaped(&measured(result)),
+        header: HEADER,
+        rows: result
+            .effects
+            .iter()
+            .map(|effect| cells(effect).map(|cell| escaped(&cell)))
+            .collect(),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "ab.html")]
+struct Page<'a> {
+    result: &'a AbResult,
+    verdict: &'static str,
+    base: String,
+    change: String,
+    measured: String,
+    machine: String,
+    header: [&'static str; 8],
+    rows: Vec<[String; 8]>,
+    figures: Vec<Figure>,
+    /// Of every cycle: its number, its order, the ratios, and why it was left out.
+    cycles: Vec<Vec<String>>,
+}
+
+fn page(result: &AbResult) -> Page<'_> {
+    Page {
+        result,
+        verdict: result.verdict.name(),
+        base: system(&result.base),
+        change: system(&result.change),
+        measured: measured(result),
+        machine: machine(result),
+        header: HEADER,
+        rows: result.effects.iter().map(cells).collect(),
+        figures: result
+            .effects
+            .iter()
+            .map(|effect| figure(result, effect))
+            .collect(),
+        cycles: result
+            .cycles
+            .iter()
+            .map(|cycle| row(cycle, &result.effects))
+            .collect(),
+    }
+}
+
+fn machine(result: &AbResult) -> String {
+    let environment = &result.environment;
+    let cpu = environment.cpu.as_deref().unwrap_or("an unknown processor");
+    let commit = environment.commit.as_deref().unwrap_or("unknown commit");
+    format!(
+        "{cpu}, {} cores; loadgen {} ({commit}); from {} to {}",
+        environment.cores, environment.loadgen, result.started, result.ended
+    )
+}
+
+fn row(cycle: &Cycle, effects: &[Effect]) -> Vec<String> {
+    let order: Vec<&str> = cycle.blocks.iter().map(|block| block.side.name()).collect();
+    let ratio = |effect: &Effect| {
+        let ratio = cycle.ratio(&effect.key);
+        ratio.map_or_else(|| "-".to_owned(), percent)
+    };
+    let remark = match &cycle.left_out {
+        Some(why) => format!("left out: {why}"),
+        None => {
+            let disturbed: usize = cycle.blocks.iter().map(|block| block.disturbed).sum();
+            match disturbed {
+                0 => String::new(),
+                _ => format!("{disturbed} seconds were disturbed"),
+            }
+        }
+    };
+    [cycle.number.to_string(), order.join(", ")]
+        .into_iter()
+        .chain(effects.iter().map(ratio))
+        .chain([remark])
+        .collect()
+}
+
+fn figure(result: &AbResult, effect: &Effect) -> Figure {
+    let shown = result.cycles.iter().map(|cycle| Pair {
+        name: cycle.number.to_string(),
+        ratio: cycle.ratio(&effect.key),
+        counts: cycle.left_out.is_none(),
+    });
+    let shown: Vec<Pair> = shown.collect();
+    let together = Together {
+        ratio: effect.ratio,
+        interval: effect.low.zip(effect.high),
+        margin: 1.0 + effect.margin_here,
+    };
+    let title = match effect.ratio {
+        Some(ratio) => format!("{}: {} {}", effect.key, percent(ratio), interval(effect)),
+        None => effect.key.clone(),
+    };
+    pairs(&title, &shown, &together)
+}
+
+fn suite(result: &AbResult) -> Suite {
+    let name = legal(&format!("{} ab", result.scenario.name));
+    let case = |name: &str, outcome| Case {
+        class: legal(&format!("{}.ab", result.scenario.name)),
+        name: legal(name),
+        outcome,
+    };
+    let broken: Vec<String> = result
+        .cycles
+        .iter()
+        .filter_map(|cycle| {
+            let broken = &cycle.of(Side::Change)?.broken;
+            (!broken.is_empty()).then(|| format!("cycle {}: {}", cycle.number, broken.join(", ")))
+        })
+        .collect();
+    let promises = match broken.is_empty() {
+        true => None,
+        false => wrong(Verdict::Fail, "check", &broken[0], broken.join("\n")),
+    };
+    let mut cases = vec![
+        case(
+            "the change as a whole",
+            wrong(
+                result.verdict,
+                "verdict",
+                &first(result),
+                result.reasons.join("\n"),
+            ),
+        ),
+        case("the change keeps its promises", promises),
+    ];
+    cases.extend(result.effects.iter().map(|effect| {
+        let message = said(effect);
+        case(
+            &format!("{} is not slower by {}", effect.key, margin(effect)),
+            wrong(effect.verdict, "limit", &message, String::new()),
+        )
+    }));
+    Suite {
+        timestamp: result.started.chars().take(19).collect(),
+        time: seconds(&result.started, &result.ended),
+        properties: vec![
+            ("base".to_owned(), legal(&system(&result.base))),
+            ("change".to_owned(), legal(&system(&result.change))),
+            ("measured".to_owned(), legal(&measured(result))),
+        ],
+        cases,
+        sentence: legal(&format!("{}: {}", result.verdict.name(), first(result))),
+        name,
+    }
+}
+
+fn first(result: &AbResult) -> String {
+    result.reasons.first().cloned().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::ab::{Block, Ending, Numbers, Settings, Trial, conclude};
+
+    /// A change that takes so many times as long in ten cycles, one of them left out.
+    fn result(times: f64) -> AbResult {
+        let compared = vec!["delivery.p50".parse().unwrap()];
+        let mut trial = Trial::new(compared, 20);
+        let mut cycles = Vec::new();
+        for number in 1..=10 {
+            let block = |side, value: f64| Block {
+                side,
+                started: "2026-01-01T00:00:00Z".into(),
+                repeated: false,
+                doubt: None,
+                broken: vec![],
+                numbers: Numbers::from([("delivery.p50".to_owned(), value)]),
+                seconds: 8,
+                disturbed: 0,
+                sent: 100,
+                delivery: String::new(),
+            };
+            let base = 1e6 + 1e4 * (number % 4) as f64;
+            let blocks = vec![block(Side::Change, base * times), block(Side::Base, base)];
+            let left_out =
+                (number == 3).then(|| "6 of 8 seconds were disturbed <by others>".to_owned());
+            if left_out.is_none() {
+                trial.add(blocks[1].numbers.clone(), blocks[0].numbers.clone(), None);
+            }
+            cycles.push(Cycle {
+                number,
+                blocks,
+                left_out,
+            });
+        }
+        let conclusion = conclude(&trial, &cycles, &Ending::Decided);
+        AbResult {
+            ab_version: crate::compare::ab::AB_VERSION,
+            verdict: conclusion.verdict,
+            reasons: conclusion.reasons,
+            unstable: conclusion.unstable,
+            scenario: crate::result::ScenarioInfo {
+                name: "ci-gate".into(),
+                question: "?".into(),
+                asks: None,
+                file: "ci-gate.toml".into(),
+                sha256: String::new(),
+                seed: 1,
+                variables: std::collections::BTreeMap::new(),
+                model: crate::result::Model::Open,
+                phases: vec![],
+                actions: 0,
+                users: 2,
+                rooms: 1,
+                channels: 0,
+                messages: 1,
+                deliveries: 1,
+            },
+            command: vec!["loadgen".into(), "ab".into()],
+            labels: std::collections::BTreeMap::new(),
+            started: "2026-01-01T00:00:00.000Z".into(),
+            ended: "2026-01-01T00:05:00.000Z".into(),
+            environment: crate::result::Environment::default(),
+            settings: Settings {
+                warm_up: 2.0,
+                block: 8.0,
+                phase: "steady".into(),
+                cycles: 20,
+                order_seed: 1,
+                false_alarms: 0.01,
+            },
+            base: SystemInfo {
+                system: "own:base|server".into(),
+                ..SystemInfo::default()
+            },
+            change: SystemInfo {
+                system: "own".into(),
+                version: Some("2 & 3".into()),
+                ..SystemInfo::default()
+            },
+            effects: conclusion.effects,
+            cycles,
+        }
+    }
+
+    fn rendered(result: &AbResult, format: AbFormat) -> String {
+        format.render(result).unwrap()
+    }
+
+    #[test]
+    fn every_format_begins_with_the_verdict_and_says_why() {
+        let slow = result(1.3);
+        assert_eq!(slow.verdict, Verdict::Fail);
+        let text = rendered(&slow, AbFormat::Terminal);
+        assert!(
+            text.starts_with("FAIL: delivery.p50: slower for certain"),
+            "{text}"
+        );
+        assert!(text.contains("9 cycles of at most 20 count"), "{text}");
+        assert!(text.contains("1 left out"), "{text}");
+        let markdown = rendered(&slow, AbFormat::Markdown);
+        assert!(markdown.starts_with("## FAIL: ci-gate"), "{markdown}");
+        assert!(markdown.contains("own:base\\|server"), "{markdown}");
+        let junit = rendered(&slow, AbFormat::Junit);
+        assert!(
+            junit.contains("failures=\"2\"") && junit.contains("tests=\"3\""),
+            "{junit}"
+        );
+        let page = rendered(&slow, AbFormat::Html);
+        assert!(page.contains("FAIL") && page.contains("<svg"), "{page}");
+        assert!(
+            page.contains("&#60;by others&#62;") || page.contains("&lt;by others&gt;"),
+            "{page}"
+        );
+        assert!(!page.contains("<by others>"));
+    }
+
+    #[test]
+    fn the_json_can_be_read_again() {
+        let same = result(1.0);
+        assert_eq!(same.verdict, Verdict::Pass);
+        let json = rendered(&same, AbFormat::Json);
+        let again: AbResult = serde_json::from_str(&json).unwrap();
+        assert_eq!((again.verdict, &again.cycles), (same.verdict, &same.cycles));
+        assert!(json.contains("\"ab_version\": 1"));
+        let junit = rendered(&same, AbFormat::Junit);
+        assert!(
+            junit.contains("failures=\"0\"") && junit.contains("time=\"300.000\""),
+            "{junit}"
+        );
+    }
+
+    #[test]
+    fn a_cycle_is_told_in_one_line() {
+        let slow = result(1.3);
+        let line = |cycle: &Cycle| cycle_line(cycle, &slow.effects);
+        let told = line(&slow.cycles[0]);
+        assert!(
+            told.starts_with("cycle 1: delivery.p50 +30.0 %, all +30.0 % ("),
+            "{told}"
+        );
+        assert!(line(&slow.cycles[2]).starts_with("cycle 3: left out, 6 of 8 seconds"));
+    }
+}
