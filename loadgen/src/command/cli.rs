@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use super::{check, compare, list, probe, publish, report, run};
+use super::{ab, check, compare, list, probe, publish, report, run};
 
 /// Measures the delivery latency of a Socket.IO chat server and accounts for every message.
 #[derive(Debug, Parser)]
@@ -27,6 +27,8 @@ Exit codes of `run`:
 pub enum Command {
     /// Run scenario files: start store and server, measure, judge, clean up.
     Run(Box<run::Args>),
+    /// Tell whether a change is slower than its base: both in turn, until it is certain.
+    Ab(Box<ab::Args>),
     /// Show what a server says and which keys of an event map would fit it: the first command for a server of your own.
     Probe(probe::Args),
     /// Check scenario files and print their plans, without connecting to anything.

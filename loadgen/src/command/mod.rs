@@ -1,5 +1,6 @@
 //! The commands, one file each: what is typed, what is shown, and how the program ends.
 
+mod ab;
 mod arguments;
 mod catalogue;
 mod check;
@@ -27,6 +28,7 @@ pub fn dispatch(cli: Cli) -> ExitCode {
     // An error has been told where it came up, and is how the program ends.
     let exit = match cli.command {
         Command::Run(args) => run::run(&args),
+        Command::Ab(args) => ab::run(&args),
         Command::Probe(args) => probe::run(&args),
         Command::Check(args) => Ok(check::run(&args)),
         Command::List(args) => list::run(&args),

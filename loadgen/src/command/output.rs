@@ -50,11 +50,14 @@ const STEP_SUMMARY: &str = "GITHUB_STEP_SUMMARY";
 /// Adds the result to the summary of a GitHub job, where this is one
 /// (<https://docs.github.com/actions/reference/workflow-commands-for-github-actions#adding-a-job-summary>).
 pub(super) fn summary(document: &Document) -> Result<(), OutputError> {
-    let Some(path) = env::var_os(STEP_SUMMARY).filter(|path| !path.is_empty()) else {
-        return Ok(());
-    };
-    let text = Format::Markdown.render(document, Choice::default())?;
-    result::append(Path::new(&path), &format!("{text}\n"))?;
+    summarize(&Format::Markdown.render(document, Choice::default())?)
+}
+
+/// Adds a text in Markdown to the summary of a GitHub job, likewise.
+pub(super) fn summarize(markdown: &str) -> Result<(), OutputError> {
+    if let Some(path) = env::var_os(STEP_SUMMARY).filter(|path| !path.is_empty()) {
+        result::append(Path::new(&path), &format!("{markdown}\n"))?;
+    }
     Ok(())
 }
 

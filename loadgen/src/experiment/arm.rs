@@ -1,6 +1,6 @@
 //! An arm: one system that one plan is measured against, told apart from the others by its name.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, path::Path, sync::Arc};
 
 use super::{Options, RunError};
 use crate::{
@@ -104,8 +104,10 @@ pub(super) fn running<'a>(
     }]
 }
 
-/// An arm for each delivery mode of the scenario, each a server of our own on one store; the last is judged.
+/// An arm for each delivery mode of the scenario, each a server of our own on one store, or another build of it; the last is
+/// judged.
 pub(super) fn own<'a>(
+    program: Option<&Path>,
     scenario: &Arc<Scenario>,
     plan: &Arc<Plan>,
     store: &'a RunningStore,
@@ -117,6 +119,7 @@ pub(super) fn own<'a>(
         .map(|(index, &delivery)| Arm {
             name: delivery.name().to_owned(),
             system: Box::new(OwnServer::new(
+                program,
                 arguments(scenario, delivery, store),
                 store,
                 description.clone(),

@@ -2,6 +2,7 @@
 
 use crate::{
     drive::{ConnectError, client::DriverError, worker::JoinError},
+    model::HistogramError,
     plan::PlanError,
     rig::TargetError,
 };
@@ -41,6 +42,12 @@ pub enum RunError {
     /// What the scenario says of the server's events is not so: nothing that was measured means anything.
     #[error("{0}")]
     Mistaken(String),
+    /// What was asked for can't be measured, and why.
+    #[error("{0}")]
+    Asked(String),
+    /// A histogram of what was measured can't be read.
+    #[error(transparent)]
+    Histogram(#[from] HistogramError),
     /// The server of this program speaks its dialects alone.
     #[error(
         "this scenario speaks another server's events: name that server with --target http://host:port"

@@ -1,5 +1,6 @@
 //! A scenario from its file to its result: the arms, each measured in its turn, each judged beside its floors.
 
+mod ab;
 mod arm;
 mod awaited;
 mod environment;
@@ -13,14 +14,17 @@ mod order;
 mod overdue;
 mod probe;
 mod session;
+mod systems;
 mod watch;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 pub use self::{
+    ab::{AbFinished, AbOptions, ab},
     error::RunError,
     interrupt::Interrupt,
     probe::{Seen, probe},
+    systems::SystemChoice,
     watch::{Event, Snapshot, Watcher},
 };
 use self::{measure::Bench, session::Session};
@@ -118,7 +122,7 @@ pub async fn run(
         }
         None => {
             let store = session.store().await?;
-            let arms = arm::own(&scenario, &plan, &store, &run_id);
+            let arms = arm::own(None, &scenario, &plan, &store, &run_id);
             let measured = session.measure(floor.into_iter().chain(arms)).await;
             let stopped = store.stop().await;
             let mut measured = measured?;

@@ -140,6 +140,26 @@ impl Session<'_> {
         Ok(measured)
     }
 
+    /// One arm by itself, without floors.
+    pub(super) async fn alone(&mut self, mut arm: Arm<'_>) -> Result<Measured, RunError> {
+        let measured = measure::measure(&mut arm, &self.bench, self.watcher).await;
+        let (observed, left) = measured?;
+        let died = match &observed.ended {
+            Some(Ended::Died(why)) => Some(why.clone()),
+            _ => None,
+        };
+        let waiting = Waiting {
+            arm: 0,
+            observed: self.with_resident_before(observed),
+            before: None,
+        };
+        Ok(Measured {
+            runs: vec![self.conclude(&[arm], waiting, None)],
+            died,
+            not_cleaned_up: left.into_iter().collect(),
+        })
+    }
+
     /// What the floor saw, where it can be gone by.
     ///
     /// # Errors

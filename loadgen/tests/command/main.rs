@@ -5,6 +5,7 @@
     reason = "clippy knows test functions, but not the functions that they call"
 )]
 
+mod ab;
 mod bad_input;
 mod bad_store;
 mod bad_target;

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The MongoDB image of a store in a container.
-const MONGO_IMAGE: &str = "mongo:8.0";
+pub(crate) const MONGO_IMAGE: &str = "mongo:8.0";
 /// A shorter floor has no second of its own.
 const SHORTEST_FLOOR: Duration = Duration::from_secs(1);
 /// Flags of `run`.

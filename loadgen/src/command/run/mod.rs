@@ -1,9 +1,9 @@
 //! `run`: measures scenarios one after another, judges them, and leaves their results.
 
 mod asked;
-mod flags;
+pub(super) mod flags;
 mod left;
-mod typed;
+pub(super) mod typed;
 
 use std::{env, process};
 
@@ -48,7 +48,7 @@ pub fn run(run: &Args) -> Result<Exit, Exit> {
 }
 
 /// Without a guard all is removed too, unless this process is killed.
-fn arm_guard() {
+pub(super) fn arm_guard() {
     let armed = env::current_exe().map(|program| {
         let mut command = process::Command::new(program);
         command.arg("guard");

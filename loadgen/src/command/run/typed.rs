@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 /// The command line as it was typed, for the report.
-pub(super) fn typed(arguments: impl Iterator<Item = OsString>) -> Vec<String> {
+pub fn typed(arguments: impl Iterator<Item = OsString>) -> Vec<String> {
     arguments
         .map(|argument| argument.to_string_lossy().into_owned())
         .map(|argument| redacted(&argument))

@@ -1,6 +1,9 @@
 //! What this program starts for one run: a server, or the bare relay, which only passes frames on.
 
-use std::time::Instant;
+use std::{
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use async_trait::async_trait;
 
@@ -19,9 +22,11 @@ use crate::{
     scenario::Connections,
 };
 
-/// This very program as a server on a store that is there already, or as the relay.
+/// This very program as a server on a store that is there already, or as the relay; or another build of the server.
 pub struct OwnServer<'a> {
-    /// The command and its arguments.
+    /// Another build of the `server` program; `None`: this one.
+    program: Option<PathBuf>,
+    /// The command, of this program, and its arguments.
     arguments: Vec<String>,
     description: String,
     /// The relay has none.
@@ -35,15 +40,19 @@ pub struct OwnServer<'a> {
 }
 
 impl<'a> OwnServer<'a> {
-    /// With these arguments of `serve`, beside those for its store; users connect to it as `connections` says.
+    /// With these arguments of `serve`, beside those for its store; users connect to it as `connections` says. `program` is
+    /// another build of the `server` program than the one that is in this program.
     pub fn new(
+        program: Option<&Path>,
         arguments: Vec<String>,
         store: &'a RunningStore,
         description: String,
         connections: &Connections,
     ) -> Self {
-        let serve = ["serve".to_owned()].into_iter().chain(arguments);
+        let serve = program.is_none().then(|| "serve".to_owned());
+        let serve = serve.into_iter().chain(arguments);
         Self {
+            program: program.map(Path::to_owned),
             arguments: serve.chain(store.server_args()).collect(),
             description,
             store: Some(store),
@@ -58,6 +67,7 @@ impl<'a> OwnServer<'a> {
     /// The bare relay: what it takes is the machine's and the generator's share.
     pub fn relay() -> Self {
         Self {
+            program: None,
             arguments: vec!["floor".to_owned()],
             description: "none".to_owned(),
             store: None,
@@ -73,7 +83,10 @@ impl<'a> OwnServer<'a> {
 #[async_trait(?Send)]
 impl System for OwnServer<'_> {
     async fn start(&mut self) -> Result<Endpoint, TargetError> {
-        let running = RunningServer::start(&self.arguments, PATIENCE).await?;
+        let running = match &self.program {
+            Some(program) => RunningServer::start_program(program, &self.arguments, PATIENCE).await,
+            None => RunningServer::start(&self.arguments, PATIENCE).await,
+        }?;
         running.url().clone_into(&mut self.url);
         self.running = Some(running);
         if let Some(store) = self.store {

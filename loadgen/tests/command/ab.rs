@@ -1,0 +1,89 @@
+//! `ab`: the change against its base, started and ended block by block.
+
+use crate::{Bench, Ended, SMALL, finish, loadgen};
+
+/// `loadgen ab` on the small scenario.
+fn ab(bench: &Bench, flags: &[&str]) -> Ended {
+    let scenario = bench.scenario(SMALL);
+    let mut command = loadgen();
+    command.arg("ab").arg(scenario).args(flags);
+    command.arg("--out").arg(bench.path("out"));
+    finish(command)
+}
+
+#[test]
+fn what_can_never_be_decided_is_refused_before_anything_is_started() {
+    let both = ["--base", "own", "--change", "own"];
+    for (flags, word) in [
+        (
+            &["--base", "own", "--change", "node server.js"][..],
+            "cmd:COMMAND",
+        ),
+        (
+            &["--base", "own", "--change", "cmd:node server.js"],
+            "{port}",
+        ),
+        (
+            &["--base", "own", "--change", "own:/no/such/file"],
+            "no file",
+        ),
+        (&[&both[..], &["--cycles", "3"]].concat(), "from 4 to 100"),
+        (&[&both[..], &["--cycles", "6"]].concat(), "or more"),
+        (&[&both[..], &["--block", "500ms"]].concat(), "1s at least"),
+        (
+            &[&both[..], &["--phase", "loud"]].concat(),
+            "warm-up, steady",
+        ),
+        (&[&both[..], &["--metric", "lost"]].concat(), "no time"),
+        (&[&both[..], &["--margin", "10"]].concat(), "10%"),
+        (
+            &[
+                &both[..],
+                &["--metric", "delivery.p50", "--metric", "delivery.p50=5%"],
+            ]
+            .concat(),
+            "twice",
+        ),
+        (
+            &[&both[..], &["--block", "2s"]].concat(),
+            "needs 1000 deliveries",
+        ),
+        (
+            &[
+                "--base",
+                "own",
+                "--change",
+                "http://127.0.0.1:1",
+                "--metric",
+                "server.cpu",
+            ],
+            "--change be started here",
+        ),
+    ] {
+        let bench = Bench::new();
+        let ended = ab(&bench, flags);
+        assert_eq!(ended.code, Some(2), "{flags:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains(word), "{flags:?}: {}", ended.stderr);
+        assert_eq!(ended.stdout, "");
+    }
+}
+
+#[test]
+fn a_system_that_does_not_start_is_named() {
+    let bench = Bench::new();
+    let flags = [
+        "--base",
+        "cmd:exit 3; {port}",
+        "--change",
+        "own",
+        "--store",
+        "memory",
+    ];
+    let ended = ab(&bench, &[&flags[..], &["--metric", "server.cpu"]].concat());
+    assert_eq!(ended.code, Some(5), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("the command ended"),
+        "{}",
+        ended.stderr
+    );
+}
