@@ -23,9 +23,9 @@ pub(super) enum Awaited {
 
 impl Awaited {
     pub(super) fn of(plan: &Plan, promises: Promises) -> Self {
-        let Promises {
-            ends, acks, echo, ..
-        } = promises;
+        let Promises { acks, echo, .. } = promises;
+        let of_sends = plan.sends.iter().map(|send| plan.conversation_of(send));
+        let ended = of_sends.filter(|one| promises.in_a(one.kind).ends);
         let (slots, messages) = (plan.slots as u64, plan.sends.len() as u64);
         if !plan.is_certain() {
             let time = if acks { QUIET } else { QUIET_WITHOUT_ACKS };
@@ -33,7 +33,7 @@ impl Awaited {
         }
         Awaited::Counts([
             if echo { slots } else { slots - messages },
-            if ends { slots } else { 0 },
+            ended.map(|one| one.members.len() as u64).sum(),
             if acks { messages } else { 0 },
         ])
     }

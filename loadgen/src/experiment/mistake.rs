@@ -170,7 +170,7 @@ impl Agreed {
 
     /// No message ended, and about as many events came that would be its end.
     fn end(&self, kind: Kind, heard: &Heard, ended: u64) -> Option<String> {
-        if !self.promises.ends || ended > 0 {
+        if !self.promises.in_a(kind).ends || ended > 0 {
             return None;
         }
         let part = heard.part(kind, false);

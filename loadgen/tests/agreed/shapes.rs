@@ -251,6 +251,58 @@ fields = { received = { body = "msg.text" }, confirmed = { body = "msg.text", te
     passes(&both, mute).await;
 }
 
+/// Who confirms in rooms alone owes no end in channels.
+#[tokio::test]
+async fn one_kind_of_conversation_can_have_ends_and_the_other_none() {
+    let shape = Shape {
+        hear: |event, arguments| {
+            let first = &arguments[0];
+            let place = match first["room"].as_str() {
+                Some(room) => format!("room/{room}"),
+                None => format!("topic/{}", text(&first["topic"])),
+            };
+            match event {
+                "enter" => Heard::Joins(place),
+                "say" => Heard::Says(place, text(&first["text"])),
+                _ => Heard::Nothing,
+            }
+        },
+        tell: |place, text, number| {
+            let (kind, id) = place.split_once('/').unwrap_or_default();
+            let said = || {
+                Some((
+                    "said",
+                    json!([{ "_id": format!("t{number}"), kind: id, "text": text }]),
+                ))
+            };
+            Told {
+                own: said(),
+                others: said(),
+            }
+        },
+        confirm: |place, text, number| {
+            let (temporary, id) = (format!("t{number}"), format!("id{number}"));
+            let room = place.strip_prefix("room/")?;
+            let saved = json!({ "_id": id, "tempId": temporary, "room": room, "text": text });
+            Some(("stored", json!([saved])))
+        },
+        ..Shape::PLAIN
+    };
+    let channel = "[server.events.channel]\njoin = \"enter\"\nsend = \"say\"\nreceived = \"said\"\nid_field = \"topic\"\n";
+    let confirmed = PLAIN.replace("received =", "confirmed = \"stored\"\nreceived =");
+    let both = map(&format!("{confirmed}{channel}")).replace(
+        "rooms = 3",
+        "rooms = 3, channels = [{ count = 2, members = 4 }]",
+    );
+    let report = passes(&both, shape).await;
+    let totals = &report.runs[0].totals;
+    // What is acknowledged in channels says no more than that.
+    assert!(
+        totals.confirmed > 0 && totals.acknowledged == totals.sent,
+        "{totals:?}"
+    );
+}
+
 #[tokio::test]
 async fn a_senders_own_copy_can_share_the_name_and_have_another_shape() {
     let shape = Shape {

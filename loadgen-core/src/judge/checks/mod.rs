@@ -16,7 +16,7 @@ pub use self::{
     totals::{Missing, Totals},
 };
 use crate::{
-    model::{Delivery, Vocabulary},
+    model::{Delivery, Kind, Vocabulary},
     observed::{
         Ledger, Observed, Stored, StrayKind,
         ledger::{Slot, id_bits},
@@ -30,6 +30,8 @@ use crate::{
 pub struct Promises {
     /// Confirmed or Failed, to everybody who got it.
     pub ends: bool,
+    /// In these conversations a message has no end all the same.
+    pub endless: Option<Kind>,
     /// An acknowledgement to the sender.
     pub acks: bool,
     /// An acknowledgement says that the message is stored, since nothing else does.
@@ -52,6 +54,9 @@ impl Promises {
         let persist_first = delivery == Delivery::PersistFirst;
         Self {
             ends: !persist_first && vocabulary.has_ends(),
+            endless: [Kind::Room, Kind::Channel]
+                .into_iter()
+                .find(|kind| vocabulary.names(*kind).confirmed.is_none()),
             acks: vocabulary.acknowledges_messages,
             ack_confirms: persist_first && vocabulary.acknowledges_messages,
             echo: vocabulary.echoes,
@@ -59,6 +64,14 @@ impl Promises {
             one_order: vocabulary.one_order,
             final_ids: persist_first,
             whole_contract: vocabulary.whole_contract,
+        }
+    }
+
+    /// For messages in such conversations.
+    pub fn in_a(self, kind: Kind) -> Self {
+        Self {
+            ends: self.ends && self.endless != Some(kind),
+            ..self
         }
     }
 }
@@ -74,6 +87,11 @@ struct Evidence<'a> {
 impl Evidence<'_> {
     fn ledger(&self) -> &Ledger {
         &self.observed.ledger
+    }
+
+    /// What is owed for a message.
+    fn promises(&self, send: &Send) -> Promises {
+        self.promises.in_a(self.plan.conversation_of(send).kind)
     }
 }
 
@@ -204,7 +222,7 @@ impl<'a> Audit<'a> {
         totals.scheduled += 1;
         totals.sent += 1;
         let told = Answers::of(evidence, send);
-        let turned_away = told.is_turned_away(evidence.promises);
+        let turned_away = told.is_turned_away(evidence.promises(send));
         let first_sign = evidence.ledger().first_sign(message);
         let handled_by = presence::handled_by(sent, first_sign, told.delivered);
         let unheard = first_sign.is_none() && evidence.presence.cut_short(send.sender, sent);
@@ -260,7 +278,7 @@ impl<'a> Audit<'a> {
                 self.findings.add(check, case.clone().named());
             }
         }
-        if self.evidence.promises.ends {
+        if self.evidence.promises(send).ends {
             let owed = standing == Standing::In { to_the_end: true };
             self.end(seen, owed, case);
         }
@@ -345,7 +363,7 @@ impl<'a> Audit<'a> {
 
     /// What all members together were told of a message.
     fn told(&mut self, message: u32, send: &Send, told: &Answers) {
-        let promises = self.evidence.promises;
+        let promises = self.evidence.promises(send);
         if let Some(what) = told.contradiction(promises) {
             let case = Case::of(message, send, send.sender).note(what);
             self.findings.add(Check::AnswersContradict, case);
@@ -365,7 +383,7 @@ impl<'a> Audit<'a> {
         };
         let ids: Vec<u64> = stored.ids(message).collect();
         let case = || Case::of(message, send, send.sender);
-        if told.is_confirmed(self.evidence.promises) {
+        if told.is_confirmed(self.evidence.promises(send)) {
             // Which of two ids is the stored one, the finding about the ids leaves open; and who was told no id, was told
             // no wrong one.
             let under =

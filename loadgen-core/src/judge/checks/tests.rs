@@ -473,6 +473,7 @@ fn a_server_without_ends_acknowledgements_and_echo_owes_deliveries_alone() {
     let account = Run::with(|run| {
         run.promises = Promises {
             ends: false,
+            endless: None,
             acks: false,
             ack_confirms: false,
             echo: false,

@@ -250,8 +250,9 @@ impl Receipts {
         }
         self.sign(message, sent, stamp);
         let member = !self.was_out(user, message, &send, sent);
+        let kind = self.job.plan.conversation_of(&send).kind;
         match payload.id() {
-            Some(id) if self.job.promises.ends => {
+            Some(id) if self.job.promises.in_a(kind).ends => {
                 self.wait_for_end(user, member.then_some(stamp), message, id);
             }
             Some(id) if self.job.promises.final_ids => self.job.ledger.note_id(slot, hash(id)),
@@ -262,7 +263,6 @@ impl Receipts {
         if !own {
             self.job.progress.delivered.fetch_add(1, Relaxed);
         }
-        let kind = self.job.plan.conversation_of(&send).kind;
         self.heard.borrow_mut().part_mut(kind, own).understood += 1;
         if member && self.measured(&send) {
             self.record_receipt(user, stamp, message, &send, sent);
