@@ -4,6 +4,8 @@ use std::{io, time::Duration};
 
 use printable::escaped;
 
+use super::tls::is_of_dates;
+
 /// Why there is no connection, or no answer over it.
 #[derive(Debug, thiserror::Error)]
 pub enum DialError {
@@ -40,7 +42,12 @@ impl DialError {
     /// What went wrong in the TLS handshake, and what may help.
     pub(super) fn tls(error: &io::Error) -> Self {
         let text = error.to_string();
-        let hint = if text.contains("invalid peer certificate") {
+        let refused = error.get_ref().and_then(|error| error.downcast_ref());
+        let dated =
+            matches!(refused, Some(rustls::Error::InvalidCertificate(why)) if is_of_dates(why));
+        let hint = if dated {
+            "; it needs another certificate, or this machine's clock is wrong; --insecure trusts whoever answers"
+        } else if text.contains("invalid peer certificate") {
             "; name whom to trust with --ca FILE, or trust whoever answers with --insecure"
         } else if text.contains("corrupt message") {
             "; it may be a server without TLS, at http://"

@@ -6,7 +6,7 @@ use std::{
 };
 
 use rustls::{
-    ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
     client::{
         WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -134,8 +134,8 @@ fn system_roots() -> Result<RootCertStore, TargetMistake> {
     }
 }
 
-/// Trusts what the certificates of `--ca` have signed, and these themselves: one that a server has signed for itself names
-/// the server, and the library takes it for no signer's.
+/// Trusts what the certificates of `--ca` have signed, and these themselves as long as they are valid: one that a server has
+/// signed for itself names the server, and the library takes it for no signer's.
 #[derive(Debug)]
 struct Named {
     named: Vec<CertificateDer<'static>>,
@@ -151,12 +151,16 @@ impl ServerCertVerifier for Named {
         stapled: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        if self.named.iter().any(|named| named == certificate) {
-            verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
-            return Ok(ServerCertVerified::assertion());
+        let signed = self
+            .signed
+            .verify_server_cert(certificate, between, name, stapled, now);
+        let dated = matches!(&signed, Err(Error::InvalidCertificate(why)) if is_of_dates(why));
+        if dated || !self.named.iter().any(|named| named == certificate) {
+            return signed;
         }
-        self.signed
-            .verify_server_cert(certificate, between, name, stapled, now)
+        // Who signed it, and whether it may sign, makes no difference. Its dates were looked at before these.
+        verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
+        Ok(ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -182,6 +186,17 @@ impl ServerCertVerifier for Named {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.signed.supported_verify_schemes()
     }
+}
+
+/// Whether a certificate is refused since it is not valid now.
+pub(super) const fn is_of_dates(why: &CertificateError) -> bool {
+    matches!(
+        why,
+        CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. }
+    )
 }
 
 /// Trusts whoever answers, as `--insecure` says.

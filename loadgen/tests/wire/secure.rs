@@ -170,6 +170,59 @@ async fn a_server_that_vouches_for_itself_is_trusted_where_it_is_named() {
     }
 }
 
+/// A certificate of the server's own, valid between two years.
+fn dated(from: i32, to: i32, is_ca: IsCa) -> CertificateParams {
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    params.not_before = rcgen::date_time_ymd(from, 1, 1);
+    params.not_after = rcgen::date_time_ymd(to, 1, 1);
+    params.is_ca = is_ca;
+    params
+}
+
+#[tokio::test]
+async fn a_certificate_is_not_trusted_before_or_after_its_time_however_it_is_named() {
+    let authority = Authority::new();
+    let is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    for (from, to, what) in [
+        (2001, 2002, "expired"),
+        (3001, 3002, "not valid yet"),
+        (2001, 3002, ""),
+    ] {
+        let key = KeyPair::generate().unwrap();
+        let own = [IsCa::NoCa, is_ca].map(|is_ca| {
+            let own = dated(from, to, is_ca).self_signed(&key).unwrap();
+            let pem = own.pem();
+            (own, pem)
+        });
+        let signed = dated(from, to, IsCa::NoCa);
+        let signed = signed.signed_by(&key, &authority.issuer).unwrap();
+        // Named itself, and by who signed it.
+        let (itself, signer) = (signed.pem(), authority.issuer.pem());
+        let signed = [(signed.clone(), itself), (signed, signer)];
+        for (certificate, named) in own.into_iter().chain(signed) {
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("named.pem");
+            std::fs::write(&file, named).unwrap();
+            let way = Way {
+                trust: Trust {
+                    ca: Some(file),
+                    ..Trust::default()
+                },
+                ..Way::to(&serve(&certificate, &key, None).await)
+            };
+            if what.is_empty() {
+                assert_eq!(way.until_closed(|_| {}).await.events.len(), 6);
+                continue;
+            }
+            let refused = way.refused().await;
+            assert!(
+                refused.contains(what) && refused.contains("another certificate"),
+                "{refused}"
+            );
+        }
+    }
+}
+
 #[tokio::test]
 async fn whom_nobody_vouches_for_is_not_trusted() {
     let (authority, other) = (Authority::new(), Authority::new());
