@@ -94,11 +94,11 @@ impl Endpoint {
         tcp.set_nodelay(true)
             .map_err(|error| DialError::Unreachable(error.to_string()))?;
         let Some((config, name)) = &self.0.target.tls else {
-            return Ok(Stream::Plain(tcp));
+            return Ok(Stream::Left(tcp));
         };
         let connector = TlsConnector::from(Arc::clone(config));
         match timeout(PATIENCE, connector.connect(name.clone(), tcp)).await {
-            Ok(Ok(tls)) => Ok(Stream::Tls(Box::new(tls))),
+            Ok(Ok(tls)) => Ok(Stream::Right(Box::new(tls))),
             Ok(Err(error)) => Err(DialError::tls(&error)),
             Err(_) => Err(DialError::Tls(format!("no handshake within {PATIENCE:?}"))),
         }

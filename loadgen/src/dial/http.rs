@@ -24,6 +24,8 @@ pub const PAGE_PATIENCE: Duration = Duration::from_secs(2);
 const PAGE_BYTES: usize = 64 << 10;
 /// The encoding in which a body stands as it is.
 const PLAIN: &str = "identity";
+/// More than this before the end of the headers is no answer.
+pub(super) const MOST_HEADER_BYTES: usize = 64 << 10;
 /// More headers than a proxy or a framework adds.
 pub(super) const MOST_HEADERS: usize = 512;
 
@@ -100,6 +102,7 @@ impl Line {
     ) -> Result<(Self, impl Future<Output = ()> + use<S>), DialError> {
         let (sender, connection) = http1::Builder::new()
             .max_headers(MOST_HEADERS)
+            .max_buf_size(MOST_HEADER_BYTES)
             .handshake(stream)
             .await
             .map_err(|error| no_answer(&error))?;

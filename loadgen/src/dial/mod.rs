@@ -18,7 +18,7 @@ pub use self::{
     endpoint::Endpoint,
     error::DialError,
     http::{Line, PAGE_PATIENCE, Page, ask, beginning, media_type, no_answer},
-    stream::Stream,
+    stream::{Stream, into_parts},
     target::{Target, TargetMistake},
     tls::Trust,
     upgrade::upgrade,

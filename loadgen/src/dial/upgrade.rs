@@ -8,10 +8,13 @@ use tokio::{
 };
 use tungstenite::handshake::{client::generate_key, derive_accept_key};
 
-use super::{Caller, DialError, Endpoint, Stream, http::MOST_HEADERS};
+use super::{
+    Caller, DialError, Endpoint, Stream,
+    http::{MOST_HEADER_BYTES, MOST_HEADERS},
+};
 
-/// More than this before the end of the headers is no answer to an upgrade.
-const MOST_HEADER_BYTES: usize = 64 << 10;
+/// More answers than this before the one to the request are none.
+const MOST_INTERIM: usize = 16;
 /// Of a refusal, as much is read.
 const MOST_REFUSAL_BYTES: usize = 4 << 10;
 /// The text of a refusal comes with its headers or right behind them.
@@ -40,6 +43,7 @@ pub async fn upgrade(
     stream.write_all(head.as_bytes()).await.map_err(broken)?;
     stream.flush().await.map_err(broken)?;
     let mut answer = Vec::with_capacity(512);
+    let mut interim = 0;
     loop {
         match Head::parse(&answer)? {
             None => {
@@ -58,7 +62,10 @@ pub async fn upgrade(
                 return Ok((stream, answer));
             }
             // What a server says beforehand, as with 103, is no answer yet.
-            Some(head) if (100..200).contains(&head.status) => drop(answer.drain(..head.bytes)),
+            Some(head) if (100..200).contains(&head.status) && interim < MOST_INTERIM => {
+                interim += 1;
+                answer.drain(..head.bytes);
+            }
             Some(head) => {
                 // Whether its text comes whole or not, there is a refusal to tell.
                 let _ = timeout(REFUSAL_PATIENCE, async {
@@ -85,6 +92,8 @@ struct Head {
     cookies: Vec<String>,
     /// How long its body is, as far as it says.
     length: usize,
+    /// Whether its body comes in chunks, each behind a line with its length.
+    chunked: bool,
 }
 
 impl Head {
@@ -116,6 +125,7 @@ impl Head {
             location: None,
             cookies: Vec::new(),
             length: MOST_REFUSAL_BYTES,
+            chunked: false,
         };
         for header in response.headers.iter() {
             let value = || String::from_utf8_lossy(header.value).trim().to_owned();
@@ -123,6 +133,7 @@ impl Head {
                 "sec-websocket-accept" => head.accept = Some(value()),
                 "location" => head.location = Some(value()),
                 "set-cookie" => head.cookies.push(value()),
+                "transfer-encoding" => head.chunked = value().eq_ignore_ascii_case("chunked"),
                 "content-length" => head.length = value().parse().unwrap_or(MOST_REFUSAL_BYTES),
                 _ => {}
             }
@@ -144,7 +155,7 @@ impl Head {
         let body = String::from_utf8_lossy(body);
         let line: String = body
             .lines()
-            .next()
+            .nth(usize::from(self.chunked))
             .unwrap_or_default()
             .chars()
             .take(200)
@@ -154,6 +165,9 @@ impl Head {
                 format!("; it sends to {location}: name that as the target")
             }
             (_, 404) => "; is the path right (--path)?".to_owned(),
+            _ if body.contains("Transport unknown") => {
+                "; it speaks no WebSocket: transport = \"polling\" in [connections]".to_owned()
+            }
             _ => String::new(),
         };
         DialError::NoWebSocket(format!(
@@ -204,6 +218,13 @@ mod tests {
         assert!(
             missing.contains("404 Not Found nope; is the path right"),
             "{missing}"
+        );
+        let chunked = refusal(
+            "HTTP/1.1 400 Bad Request\r\nTransfer-Encoding: chunked\r\n\r\n1b\r\n{\"message\":\"Transport unknown\"}\r\n0\r\n",
+        );
+        assert!(
+            chunked.contains("400 Bad Request {\"message\"") && chunked.contains("\"polling\""),
+            "{chunked}"
         );
         let moved = refusal("HTTP/1.1 301 Moved Permanently\r\nlocation: https://h/\r\n\r\n");
         assert!(moved.contains("sends to https://h/"), "{moved}");

@@ -70,6 +70,37 @@ async fn everything_may_come_in_one_piece() {
 }
 
 #[tokio::test]
+async fn what_ends_a_connection_right_behind_the_connect_is_no_refusal() {
+    for (last, what) in [
+        (crate::peer::frame(0x83, b""), "opcode 0x3"),
+        (
+            crate::peer::frame(crate::peer::TEXT, b"no"),
+            "packet \"no\"",
+        ),
+        (
+            crate::peer::frame(crate::peer::CLOSE, &1001_u16.to_be_bytes()),
+            "WebSocket close 1001",
+        ),
+    ] {
+        let url = serve(move |mut peer: Peer| {
+            let last = last.clone();
+            async move {
+                peer.upgrade("").await;
+                peer.text(OPEN).await;
+                peer.next_text().await;
+                let connect = crate::peer::frame(crate::peer::TEXT, b"40{\"sid\":\"s\"}");
+                peer.raw(&[connect, last].concat()).await;
+                peer.drain().await;
+            }
+        })
+        .await;
+        let seen = Way::to(&url).until_closed(|_| {}).await;
+        let closed = seen.closed.unwrap().to_string();
+        assert!(closed.contains(what), "{closed}");
+    }
+}
+
+#[tokio::test]
 async fn an_answer_may_have_a_hundred_headers_and_its_cookies_are_kept() {
     let url = serve(|mut peer: Peer| async move {
         let mut headers: String = (0..100).map(|n| format!("X-Filler-{n}: v\r\n")).collect();

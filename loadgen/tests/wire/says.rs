@@ -215,6 +215,15 @@ async fn each_violation_ends_the_connection_by_name() {
         (frame(TEXT, b"42[\"said\" 1]"), "unexpected packet"),
         (frame(TEXT, b"42{}"), "unexpected packet"),
         (frame(TEXT, b"43[]"), "unexpected packet"),
+        (frame(TEXT, b"437[{]"), "an acknowledgement that is no JSON"),
+        (
+            frame(TEXT, b"437[1 2]"),
+            "an acknowledgement that is no JSON",
+        ),
+        (
+            frame(TEXT, b"4399999999999999999999[]"),
+            "unexpected packet",
+        ),
         (frame(TEXT, b"40{\"sid\":\"again\"}"), "a second handshake"),
         (frame(TEXT, b"\xff"), "not UTF-8"),
         (frame(BINARY, b"\x01"), "no packet announced"),

@@ -37,8 +37,9 @@ impl Observer for Watch {
         false
     }
 
-    fn ack(&self, _: u32, _: Nanos, id: u64, payload: &str) {
+    fn ack(&self, _: u32, _: Nanos, id: u64, payload: &str) -> bool {
         self.0.borrow_mut().acks.push((id, payload.to_owned()));
+        false
     }
 
     fn ignored(&self, _: u32, what: &str) {

@@ -20,8 +20,8 @@ pub trait Observer {
     /// An event; `payload` is the JSON text of its arguments, without the brackets. `false`: nobody has read it as JSON,
     /// and it may be none.
     fn event(&self, user: u32, stamp: Nanos, name: &str, payload: &str) -> bool;
-    /// The acknowledgement of an emit that asked for one.
-    fn ack(&self, user: u32, stamp: Nanos, id: u64, payload: &str);
+    /// The acknowledgement of an emit that asked for one; `payload` and what comes back as for [`Observer::event`].
+    fn ack(&self, user: u32, stamp: Nanos, id: u64, payload: &str) -> bool;
     /// Something legal that is not for this user: counted under these words.
     fn ignored(&self, user: u32, what: &str);
     /// The connection is gone. Told once, and not after [`Client::close`].

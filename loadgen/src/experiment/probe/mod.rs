@@ -281,8 +281,9 @@ impl Observer for Ear {
 
     fn ignored(&self, _: u32, _: &str) {}
 
-    fn ack(&self, _: u32, _: Nanos, id: u64, payload: &str) {
+    fn ack(&self, _: u32, _: Nanos, id: u64, payload: &str) -> bool {
         self.0.borrow_mut().answers.push((id, payload.to_owned()));
+        false
     }
 
     fn closed(&self, user: u32, _: Nanos, why: Closed) {

@@ -1,20 +1,17 @@
 //! One user's WebSocket: connects, hands packets to the observer as they come, writes without waiting.
 
+mod incoming;
+
 use std::{
     cell::{Cell, RefCell},
-    future::poll_fn,
-    pin::Pin,
     rc::Rc,
-    task::{Context, Poll, Waker},
+    task::{Context, Waker},
     time::Duration,
 };
 
 use rand::RngExt;
-use tokio::{
-    io::{AsyncRead, ReadBuf},
-    net::tcp::OwnedReadHalf,
-};
 
+pub use self::incoming::Incoming;
 use super::{
     frame::{self, Decoder, Frame},
     greeting::{Early, Greeting},
@@ -85,15 +82,6 @@ pub(super) enum Reading {
     Over,
 }
 
-/// The half of a connection that [`Connection::run`] consumes.
-pub struct Incoming {
-    read: OwnedReadHalf,
-    decoder: Decoder,
-    /// What came behind the upgrade's answer.
-    first: Option<Vec<u8>>,
-    early: Vec<Early>,
-}
-
 /// Answers that one read asks for. Of several heartbeats at once the last is answered (RFC 6455, 5.5.3): a flood of them
 /// must not become one of answers.
 #[derive(Default)]
@@ -117,16 +105,22 @@ impl Connection {
         let mut greeting = Greeting::new(&caller.namespace);
         let mut greeted = false;
         while !greeting.connected {
-            let mut failed = None;
-            incoming
-                .greeted(&connection, |stamp, frame| {
-                    if failed.is_none() {
-                        failed = connection.greet(&mut greeting, stamp, frame).err();
-                    }
-                })
-                .await?;
+            let (mut failed, mut ended) = (None, None);
+            let read = incoming.greeted(&connection, |stamp, frame| match frame {
+                _ if failed.is_some() || ended.is_some() => {}
+                Frame::Close(code, reason) if greeting.connected => {
+                    ended = Some(Closed::ByServer(farewell(code, reason)));
+                }
+                frame => failed = connection.greet(&mut greeting, stamp, frame).err(),
+            });
+            let read = read.await;
             if let Some(failed) = failed {
                 return Err(failed);
+            }
+            // What ends a connection behind the CONNECT ends one that was there.
+            match greeting.connected {
+                true => incoming.ended = ended.or(incoming.ended.take()),
+                false => read?,
             }
             if greeting.open.is_some() && !greeted && !greeting.connected {
                 greeted = true;
@@ -146,7 +140,7 @@ impl Connection {
         caller: &Caller,
         shared: Rc<Shared>,
     ) -> (Rc<Self>, Incoming) {
-        let (tcp, tls) = stream.into_parts();
+        let (tcp, tls) = dial::into_parts(stream);
         let (pipe, read) = Pipe::over(tcp, tls);
         let now = shared.clock.now();
         let connection = Rc::new(Self {
@@ -165,6 +159,7 @@ impl Connection {
             decoder: Decoder::default(),
             first: Some(first),
             early: Vec::new(),
+            ended: None,
         };
         (connection, incoming)
     }
@@ -226,6 +221,7 @@ impl Connection {
             };
             ended = ended.or(self.take(step, &mut owed));
         }
+        ended = ended.or(incoming.ended.take());
         let mut in_a_row = 0;
         loop {
             self.settle(&mut owed);
@@ -402,97 +398,6 @@ impl Client for Connection {
         if self.reading.get() == Reading::Paused {
             self.read_from_now_on(Reading::On);
         }
-    }
-}
-
-impl Incoming {
-    /// Reads once while the greeting is under way.
-    pub(super) async fn greeted(
-        &mut self,
-        connection: &Connection,
-        each: impl FnMut(Nanos, Frame<'_>),
-    ) -> Result<(), ConnectError> {
-        let waited = Cell::new(false);
-        match self.read(connection, &waited, each).await {
-            Ok(0) => Err(ConnectError::NotSocketIo(
-                "it closed the connection before the Socket.IO CONNECT".into(),
-            )),
-            Ok(_) => Ok(()),
-            Err(closed) => Err(ConnectError::NotSocketIo(closed.to_string())),
-        }
-    }
-
-    /// Reads once into the worker's buffer and decodes there; returns how many bytes came.
-    async fn read(
-        &mut self,
-        connection: &Connection,
-        waited: &Cell<bool>,
-        mut each: impl FnMut(Nanos, Frame<'_>),
-    ) -> Result<usize, Closed> {
-        let shared = &connection.shared;
-        if let Some(first) = self.first.take() {
-            let stamp = shared.clock.now();
-            self.decoder.feed(&first, |frame| each(stamp, frame))?;
-            if connection.pipe.is_encrypted() {
-                self.decode(connection, &[], &mut each)?;
-            }
-            // What came is no end, even if it was nothing.
-            return Ok(1);
-        }
-        poll_fn(|cx| {
-            match connection.reading.get() {
-                Reading::On => {}
-                Reading::Paused => {
-                    connection.expect_wake(cx);
-                    return Poll::Pending;
-                }
-                Reading::Over => {
-                    return Poll::Ready(Err(Closed::Transport("cut by its own user".into())));
-                }
-            }
-            if let Some(why) = connection.pipe.overfull() {
-                return Poll::Ready(Err(why));
-            }
-            // Borrowed within one poll only: no other connection can read meanwhile.
-            let mut input = shared.input.borrow_mut();
-            let mut buffer = ReadBuf::new(&mut input);
-            match Pin::new(&mut self.read).poll_read(cx, &mut buffer) {
-                Poll::Pending => {
-                    waited.set(true);
-                    connection.expect_wake(cx);
-                    Poll::Pending
-                }
-                Poll::Ready(Err(error)) => Poll::Ready(Err(Closed::Transport(error.to_string()))),
-                Poll::Ready(Ok(())) => {
-                    let filled = buffer.filled();
-                    Poll::Ready(
-                        self.decode(connection, filled, &mut each)
-                            .map(|()| filled.len()),
-                    )
-                }
-            }
-        })
-        .await
-    }
-
-    /// Hands over each frame that what came completes. All of them came now.
-    fn decode(
-        &mut self,
-        connection: &Connection,
-        input: &[u8],
-        each: &mut impl FnMut(Nanos, Frame<'_>),
-    ) -> Result<(), Closed> {
-        let shared = &connection.shared;
-        let stamp = shared.clock.now();
-        let decoder = &mut self.decoder;
-        if !connection.pipe.is_encrypted() {
-            return decoder.feed(input, |frame| each(stamp, frame));
-        }
-        let mut plain = shared.plain.borrow_mut();
-        plain.resize(READ_BYTES, 0);
-        connection.pipe.decrypt(input, &mut plain, |bytes| {
-            decoder.feed(bytes, |frame| each(stamp, frame))
-        })
     }
 }
 

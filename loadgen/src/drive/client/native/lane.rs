@@ -1,22 +1,16 @@
 //! HTTP requests of one user, one after the other over a connection that is kept, each answer stamped where it was read.
 
-use std::{
-    cell::Cell,
-    io,
-    pin::Pin,
-    rc::Rc,
-    task::{Context, Poll},
-};
+use std::{cell::Cell, rc::Rc};
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::{Method, Response, StatusCode, body::Incoming};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_util::io::InspectReader;
 
 use super::frame::MOST_BYTES;
 use crate::{
-    dial::{Caller, DialError, Endpoint, Line, Stream, no_answer},
+    dial::{Caller, DialError, Endpoint, Line, no_answer},
     model::{Clock, Nanos},
 };
 
@@ -113,53 +107,11 @@ impl Lane {
     }
 
     async fn connect(&self, caller: &Caller) -> Result<Line, DialError> {
-        let stream = Stamped {
-            stream: self.endpoint.connect(caller.user).await?,
-            clock: self.clock,
-            came: Rc::clone(&self.came),
-        };
+        let (clock, came) = (self.clock, Rc::clone(&self.came));
+        let stream = self.endpoint.connect(caller.user).await?;
+        let stream = InspectReader::new(stream, move |_: &[u8]| came.set(clock.now()));
         let (line, work) = Line::over(TokioIo::new(stream)).await?;
         tokio::task::spawn_local(work);
         Ok(line)
-    }
-}
-
-/// Notes when it read something.
-struct Stamped {
-    stream: Stream,
-    clock: Clock,
-    came: Rc<Cell<Nanos>>,
-}
-
-impl AsyncRead for Stamped {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let me = self.get_mut();
-        let read = Pin::new(&mut me.stream).poll_read(cx, buffer);
-        if read.is_ready() {
-            me.came.set(me.clock.now());
-        }
-        read
-    }
-}
-
-impl AsyncWrite for Stamped {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
     }
 }

@@ -32,6 +32,8 @@ const MOST_UNSENT: usize = 4 << 20;
 const USUAL_PAYLOAD: u64 = 1_000_000;
 /// Whoever hears so many packets of one answer lets the others have a turn.
 const TURN_PACKETS: usize = 1_000;
+/// How long a server may take to answer a post, if its heartbeat is no slower.
+const POSTED: Duration = Duration::from_secs(20);
 /// How long a goodbye may take to be posted, and the poll that waits to be answered.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -289,6 +291,7 @@ impl Polling {
     }
 
     async fn post_on(&self, mut posts: Lane) -> Closed {
+        let patience = self.heartbeat.max(POSTED);
         loop {
             if self.outbox.borrow().overfull {
                 return Closed::Overfull(MOST_UNSENT);
@@ -303,11 +306,11 @@ impl Polling {
             }
             let posted = posts.ask(&self.caller, Method::POST, &self.place, body);
             let posted = tokio::select! {
-                posted = timeout(self.heartbeat, posted) => posted,
+                posted = timeout(patience, posted) => posted,
                 () = self.over() => return Closed::Transport("cut by its own user".into()),
             };
             let taken = posted
-                .map_err(|_| Closed::Unanswered(self.heartbeat))
+                .map_err(|_| Closed::Unanswered(patience))
                 .and_then(|posted| posted.map_err(unanswered))
                 .and_then(|answer| taken(&answer));
             if let Err(why) = taken {

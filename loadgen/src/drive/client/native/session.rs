@@ -62,7 +62,7 @@ impl Session {
             Packet::Event(event) if event.attachments == 0 => {
                 self.event(stamp, &event, text, observer)
             }
-            Packet::Ack(ack) if ack.attachments == 0 => self.ack(stamp, &ack, observer),
+            Packet::Ack(ack) if ack.attachments == 0 => self.ack(stamp, &ack, text, observer),
             Packet::Event(Event { attachments, .. }) | Packet::Ack(Ack { attachments, .. }) => {
                 if attachments > MOST_ATTACHMENTS {
                     return Step::End(Closed::Limit(format!(
@@ -116,7 +116,7 @@ impl Session {
         drop(announced);
         match packet::parse(&packet) {
             Ok(Packet::Event(event)) => self.event(stamp, &event, &packet, observer),
-            Ok(Packet::Ack(ack)) => self.ack(stamp, &ack, observer),
+            Ok(Packet::Ack(ack)) => self.ack(stamp, &ack, &packet, observer),
             // It was one of the two when it was announced.
             _ => Step::Done,
         }
@@ -127,11 +127,7 @@ impl Session {
         if ours {
             let read = observer.event(self.user, stamp, &event.name, event.payload);
             // The usual event is read as JSON by who understands it; what nobody understood is read here.
-            if !read
-                && !event.checked
-                && !packet::is_json(event.payload)
-                && !event.payload.is_empty()
-            {
+            if !read && !event.checked && !is_json(event.payload) {
                 return violation("an event that is no JSON", text);
             }
         } else {
@@ -147,15 +143,23 @@ impl Session {
         }
     }
 
-    fn ack(&self, stamp: Nanos, ack: &Ack<'_>, observer: &impl Observer) -> Step {
+    fn ack(&self, stamp: Nanos, ack: &Ack<'_>, text: &str, observer: &impl Observer) -> Step {
         if ack.namespace == self.namespace {
-            observer.ack(self.user, stamp, ack.id, ack.payload);
+            let read = observer.ack(self.user, stamp, ack.id, ack.payload);
+            if !read && !ack.checked && !is_json(ack.payload) {
+                return violation("an acknowledgement that is no JSON", text);
+            }
         } else {
             let what = format!("an acknowledgement of namespace {}", ack.namespace);
             observer.ignored(self.user, &what);
         }
         Step::Done
     }
+}
+
+/// Whether the arguments are JSON, or there are none.
+fn is_json(payload: &str) -> bool {
+    payload.is_empty() || packet::is_json(payload)
 }
 
 fn violation(what: &str, text: &str) -> Step {

@@ -10,22 +10,31 @@ use crate::{
     plan::Send,
 };
 
+/// What was made of an acknowledgement.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(in crate::drive::worker) struct Acknowledged {
+    /// The first one of its message.
+    pub(in crate::drive::worker) first: bool,
+    /// It says yes or no.
+    pub(in crate::drive::worker) clear: bool,
+}
+
 impl Receipts {
-    /// The acknowledgement of a message came. `true` for the first one.
+    /// The acknowledgement of a message came.
     pub(in crate::drive::worker) fn message_ack(
         &self,
         user: u32,
         stamp: Nanos,
         message: u32,
         payload: &str,
-    ) -> bool {
+    ) -> Acknowledged {
         // One that was not sent yet has no time to be measured from.
         let own = self.job.plan.sends.get(message as usize);
         let own =
             own.filter(|send| send.sender == user && self.job.ledger.sent_at(message).is_some());
         let Some(slot) = own.and_then(|send| self.job.plan.slot(send, user)) else {
             self.odd_ack(user, stamp, message);
-            return false;
+            return Acknowledged::default();
         };
         let send = self.job.plan.sends[message as usize];
         let answer = payload::answer(&self.job.vocabulary.answers, self.own_answers, payload);
@@ -58,7 +67,10 @@ impl Receipts {
                     .record_in(send.phase, Metric::Ack, intended, stamp);
             }
         }
-        first
+        Acknowledged {
+            first,
+            clear: answer != Answer::Unclear,
+        }
     }
 
     /// Notes the id under which a message is stored, where the map says that its acknowledgement has it.

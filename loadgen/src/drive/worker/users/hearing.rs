@@ -37,17 +37,18 @@ impl Observer for Rc<Users> {
         self.ignore(what);
     }
 
-    fn ack(&self, user: u32, stamp: Nanos, id: u64, payload: &str) {
-        match u32::try_from(id).ok().filter(|_| id < self.first_request()) {
-            Some(message) => {
-                let answered = self
-                    .with_receipts(|receipts| receipts.message_ack(user, stamp, message, payload));
-                if answered == Some(true) {
-                    self.reply_to(message, stamp);
-                }
-            }
-            None => self.answered(user, stamp, id, payload),
+    fn ack(&self, user: u32, stamp: Nanos, id: u64, payload: &str) -> bool {
+        let Some(message) = u32::try_from(id).ok().filter(|_| id < self.first_request()) else {
+            self.answered(user, stamp, id, payload);
+            return false;
+        };
+        let told = self
+            .with_receipts(|receipts| receipts.message_ack(user, stamp, message, payload))
+            .unwrap_or_default();
+        if told.first {
+            self.reply_to(message, stamp);
         }
+        told.clear
     }
 
     fn closed(&self, user: u32, stamp: Nanos, why: Closed) {
