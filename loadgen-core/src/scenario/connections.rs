@@ -42,6 +42,9 @@ pub enum Transport {
 }
 
 impl Transport {
+    /// All there are.
+    pub const ALL: [Self; 3] = [Self::Websocket, Self::Polling, Self::Upgraded];
+
     /// Its name in files and reports.
     pub const fn name(self) -> &'static str {
         match self {

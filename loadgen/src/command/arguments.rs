@@ -14,6 +14,14 @@ pub struct Where {
     /// behind it is the namespace; a user and a password before the host are sent as Basic.
     #[arg(long, value_name = "URL")]
     pub target: Option<String>,
+    /// What else leads to it.
+    #[command(flatten)]
+    pub way: Way,
+}
+
+/// How a server at a URL is reached.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Way {
     /// Where the target listens on its host, instead of what the scenario says [default: /socket.io/].
     #[arg(long)]
     pub path: Option<String>,
@@ -41,14 +49,8 @@ impl Where {
         url: Option<&str>,
         connections: &Connections,
     ) -> Result<Option<Target>, TargetMistake> {
-        let about = [
-            ("--path", self.path.is_some()),
-            ("--ca", self.ca.is_some()),
-            ("--insecure", self.insecure),
-            ("--cert", self.cert.is_some()),
-        ];
         let Some(url) = url else {
-            if let Some((flag, _)) = about.into_iter().find(|(_, given)| *given) {
+            if let Some(flag) = self.way.named() {
                 return Err(TargetMistake::Other(format!(
                     "{flag} says something of a target: name it with --target or --command"
                 )));
@@ -61,12 +63,34 @@ impl Where {
                 None => Ok(None),
             };
         };
+        self.way.to(url, connections).map(Some)
+    }
+}
+
+impl Way {
+    /// The target at a URL, checked together with what a scenario says of connections.
+    ///
+    /// # Errors
+    /// [`TargetMistake`] says what would be right.
+    pub fn to(&self, url: &str, connections: &Connections) -> Result<Target, TargetMistake> {
         let trust = Trust {
             ca: self.ca.clone(),
             insecure: self.insecure,
             identity: self.cert.clone().zip(self.key.clone()),
         };
-        Target::new(url, connections, self.path.as_deref(), &trust).map(Some)
+        Target::new(url, connections, self.path.as_deref(), &trust)
+    }
+
+    /// The first flag that was given.
+    fn named(&self) -> Option<&'static str> {
+        [
+            ("--path", self.path.is_some()),
+            ("--ca", self.ca.is_some()),
+            ("--insecure", self.insecure),
+            ("--cert", self.cert.is_some()),
+        ]
+        .into_iter()
+        .find_map(|(flag, given)| given.then_some(flag))
     }
 }
 

@@ -3,12 +3,11 @@
 use std::path::PathBuf;
 
 use super::{
-    arguments::setting,
+    arguments::{Way, setting},
     exit_code::Exit,
     output::{failed, print, wrong},
 };
 use crate::{
-    dial::{Target, Trust},
     experiment,
     scenario::{Scenario, Setting},
 };
@@ -27,6 +26,9 @@ pub struct Args {
     /// What the one user shows to be let in, where no scenario says it.
     #[arg(long, conflicts_with = "scenario")]
     pub token: Option<String>,
+    /// How it is reached.
+    #[command(flatten)]
+    pub way: Way,
 }
 
 /// `loadgen probe`.
@@ -44,7 +46,7 @@ pub fn run(args: &Args) -> Result<Exit, Exit> {
         .as_ref()
         .map(|scenario| scenario.connections.clone())
         .unwrap_or_default();
-    let target = Target::new(&args.url, &connections, None, &Trust::default()).map_err(wrong)?;
+    let target = args.way.to(&args.url, &connections).map_err(wrong)?;
     let probing = experiment::probe(&target, scenario.as_ref(), args.token.as_deref());
     let seen = runtime.block_on(probing).map_err(failed)?;
     Ok(print(&seen.to_string()))

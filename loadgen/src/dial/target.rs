@@ -24,6 +24,8 @@ pub struct Target {
     /// The `Host` header.
     pub(super) authority: String,
     pub(super) tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    /// The flag that says whom to trust, if there is one.
+    trust: Option<&'static str>,
     /// `Authorization`, from credentials in the URL.
     pub(super) basic: Option<String>,
     pub(super) namespace: String,
@@ -87,6 +89,7 @@ impl Target {
             port: url.port().unwrap_or(if secure { 443 } else { 80 }),
             authority: authority(&url),
             tls,
+            trust: trust.named(),
             basic: basic(&url),
             namespace: namespace(&url)?,
             path,
@@ -124,6 +127,13 @@ impl Target {
             .split_once("://")
             .map_or("http", |(scheme, _)| scheme);
         format!("{scheme}://{}", self.authority)
+    }
+
+    /// What is said of it that no other client than this program's own can be told.
+    pub fn only_for_native(&self) -> Option<&'static str> {
+        let names_host = self.headers.iter().any(|(name, _)| name == "host");
+        self.trust
+            .or(names_host.then_some("a header `host` in [connections]"))
     }
 
     fn one_authorization(&self) -> Result<(), TargetMistake> {

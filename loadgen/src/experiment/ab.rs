@@ -63,7 +63,7 @@ pub async fn ab(
     let short = scenario.block(&ab.block).map_err(RunError::Asked)?;
     let plan = Plan::new(&short)?;
     enough(&plan, ab)?;
-    let driver = Driver::choose(options.client, &short, &plan)?;
+    let driver = Driver::choose(options.client, &short, &plan, options.target.as_ref())?;
     environment::allow_open_files(short.population.users)?;
     let started = now();
     let mut gate = Gate {

@@ -96,7 +96,7 @@ pub async fn run(
     }
     let scenario = Arc::new(scenario.clone());
     let plan = Arc::new(Plan::new(&scenario)?);
-    let driver = Driver::choose(options.client, &scenario, &plan)?;
+    let driver = Driver::choose(options.client, &scenario, &plan, options.target.as_ref())?;
     environment::allow_open_files(scenario.population.users)?;
     let started = now();
     let environment = environment::read();

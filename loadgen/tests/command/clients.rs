@@ -93,6 +93,26 @@ fn a_build_without_the_library_says_how_to_get_it() {
 }
 
 #[test]
+fn the_library_is_not_driven_where_it_can_not_be_told_how() {
+    let bench = Bench::new();
+    let host = format!("{SMALL}\n[connections]\nheaders = {{ host = \"x\" }}\n");
+    for (scenario, flags, what) in [
+        (
+            SMALL,
+            &["--target", "https://h", "--insecure"][..],
+            "--insecure",
+        ),
+        (&host, &["--target", "http://h"], "a header `host`"),
+    ] {
+        let flags = [flags, &["--client", "rust_socketio"]].concat();
+        let ended = bench.run(&bench.scenario(scenario), &flags);
+        assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+        let what = format!("can't be told {what}");
+        assert!(ended.stderr.contains(&what), "{}", ended.stderr);
+    }
+}
+
+#[test]
 fn every_transport_delivers_what_a_websocket_delivers() {
     let counted = |transport: &str| {
         let bench = Bench::new();

@@ -59,6 +59,40 @@ fn a_wrong_place_is_told_before_anything_runs() {
 }
 
 #[test]
+fn a_probe_takes_what_a_run_takes_and_tells_of_every_transport() {
+    let bench = Bench::new();
+    let probe = |flags: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
+        let ended = command.arg("probe").args(flags).output().unwrap();
+        (
+            ended.status.code(),
+            String::from_utf8(ended.stdout).unwrap() + &String::from_utf8(ended.stderr).unwrap(),
+        )
+    };
+    let no_file = bench.path("nowhere.pem").display().to_string();
+    for (flags, what) in [
+        (&["https://h", "--ca", &no_file][..], "nowhere.pem"),
+        (&["http://h", "--insecure"], "--insecure is of TLS"),
+        (&["http://h", "--path", "x"], "--path: the path"),
+        (&["https://h", "--cert", "x"], "--key"),
+    ] {
+        let (code, told) = probe(flags);
+        assert_eq!(code, Some(2), "{flags:?}: {told}");
+        assert!(told.contains(what), "{flags:?}: {told}");
+    }
+    let server = Server::start(&["--save-time", "1ms"], &[]);
+    let (code, told) = probe(&[&server.url, "--path", "/socket.io/"]);
+    assert_eq!(code, Some(0), "{told}");
+    for transport in ["websocket", "polling", "upgraded"] {
+        let line = format!("\n  {transport:<9}  connects\n");
+        assert!(told.contains(&line), "{told}");
+    }
+    let (code, told) = probe(&[&server.url, "--path", "/elsewhere/"]);
+    assert_eq!(code, Some(5), "{told}");
+    assert!(told.contains("is the path right (--path)?"), "{told}");
+}
+
+#[test]
 fn a_path_of_the_scenario_is_of_a_target() {
     let bench = Bench::new();
     let scenario = bench.scenario(&format!("{SMALL}\n[connections]\npath = \"/x/\"\n"));

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     dial::Target,
+    drive::client::DriverError,
     experiment::{self, Interrupt, Options, RunError, Watcher},
     report,
     result::Report,
@@ -119,7 +120,9 @@ async fn run_one(
     drop(watcher);
     let finished = match finished {
         Ok(finished) => finished,
-        Err(error @ RunError::Mistaken(_)) => return (output::wrong(error), None),
+        Err(error @ (RunError::Mistaken(_) | RunError::Driver(DriverError::Untold(_)))) => {
+            return (output::wrong(error), None);
+        }
         Err(error) => return (output::failed(error), None),
     };
     let report = finished.report;

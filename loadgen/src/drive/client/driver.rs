@@ -11,7 +11,7 @@ use super::{
     native::{self, Shared},
 };
 use crate::{
-    dial::{Caller, Endpoint},
+    dial::{Caller, Endpoint, Target},
     drive::{Client, ConnectError},
     model::{Delivery, Nanos},
     plan::{Deed, Plan},
@@ -48,6 +48,11 @@ pub enum DriverError {
         "the rust_socketio client asks for no acknowledgements of messages, and with persist-first delivery nothing else says that a message is stored"
     )]
     NoAcks,
+    /// What of a target only the native client can be told.
+    #[error(
+        "the rust_socketio client can't be told {0}: leave it out, or measure with the native client"
+    )]
+    Untold(&'static str),
 }
 
 impl Driver {
@@ -59,19 +64,21 @@ impl Driver {
         asked: Option<Driver>,
         scenario: &Scenario,
         plan: &Plan,
+        target: Option<&Target>,
     ) -> Result<Driver, DriverError> {
         let driver = asked.unwrap_or_default();
         let faults = plan
             .actions
             .iter()
             .any(|action| matches!(action.deed, Deed::Cut | Deed::StopReading));
-        match driver {
-            Driver::RustSocketio if !cfg!(feature = "rust-socketio") => Err(DriverError::NotBuilt),
-            Driver::RustSocketio if faults => Err(DriverError::NoFaults),
-            Driver::RustSocketio if scenario.delivery.contains(&Delivery::PersistFirst) => {
-                Err(DriverError::NoAcks)
-            }
-            driver => Ok(driver),
+        let untold = target.and_then(Target::only_for_native);
+        match (driver, untold) {
+            (Driver::Native, _) => Ok(driver),
+            (_, Some(what)) => Err(DriverError::Untold(what)),
+            _ if !cfg!(feature = "rust-socketio") => Err(DriverError::NotBuilt),
+            _ if faults => Err(DriverError::NoFaults),
+            _ if scenario.delivery.contains(&Delivery::PersistFirst) => Err(DriverError::NoAcks),
+            _ => Ok(driver),
         }
     }
 

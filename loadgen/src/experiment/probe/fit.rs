@@ -80,8 +80,7 @@ pub(super) fn keys(exchange: &Exchange, known: &Known<'_>) -> String {
     if exchange.answer.is_none() {
         events.push("acknowledges_messages = false".to_owned());
     }
-    let answer = exchange.answer.as_ref().or(exchange.join_answer.as_ref());
-    events.extend(answer.and_then(|answer| answers(answer)));
+    events.extend(answers(&[&exchange.join_answer, &exchange.answer]));
     sections(&events, &names, &fields, known.kind)
 }
 
@@ -146,12 +145,11 @@ fn is_scalar(value: Option<&Value>) -> bool {
     matches!(value, Some(Value::String(_) | Value::Number(_)))
 }
 
-/// How an acknowledgement says yes, where it is not as the system's own do.
-fn answers(arguments: &[Value]) -> Option<String> {
-    if Answers::own().read(arguments) == Answer::Done {
-        return None;
-    }
-    let error_first = arguments.len() > 1 && arguments.first() == Some(&Value::Null);
+/// How acknowledgements say yes, where one of them says neither yes nor no as the system's own do.
+fn answers(acknowledgements: &[&Option<Vec<Value>>]) -> Option<String> {
+    let came = || acknowledgements.iter().copied().flatten();
+    came().find(|arguments| Answers::own().read(arguments) == Answer::Unclear)?;
+    let error_first = came().all(|arguments| arguments.first() == Some(&Value::Null));
     Some(match error_first {
         true => "answers = \"error-first\"".to_owned(),
         false => "answers = \"any\"".to_owned(),
@@ -260,5 +258,32 @@ mod tests {
             ..Exchange::default()
         };
         assert_eq!(keys(&ok, &KNOWN), "[server.events]\nanswers = \"any\"\n");
+    }
+
+    #[test]
+    fn answers_fit_joins_and_messages_alike() {
+        let yes = json!([{ "success": true }]);
+        for (join, message, fits) in [
+            (json!([true]), &yes, "answers = \"any\""),
+            (
+                json!([null, {}]),
+                &json!([null]),
+                "answers = \"error-first\"",
+            ),
+            (json!([null]), &yes, "answers = \"any\""),
+            (yes.clone(), &yes, ""),
+            // A refusal is none that nobody understands.
+            (yes.clone(), &json!([{ "success": false }]), ""),
+        ] {
+            let came = |answer: &Value| answer.as_array().cloned();
+            let exchange = Exchange {
+                join_answer: came(&join),
+                answer: came(message),
+                ..Exchange::default()
+            };
+            let keys = keys(&exchange, &KNOWN);
+            assert_eq!(keys.contains("answers"), !fits.is_empty(), "{keys}");
+            assert!(keys.contains(fits), "{keys}");
+        }
     }
 }

@@ -5,7 +5,7 @@ mod show;
 
 use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
 
-use tokio::task::LocalSet;
+use tokio::task::{JoinSet, LocalSet};
 
 use self::fit::{Came, Exchange};
 use super::RunError;
@@ -29,6 +29,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const LISTEN: Duration = Duration::from_millis(1_500);
 /// How long it is listened to after a message: some save it first.
 const ANSWERED: Duration = Duration::from_secs(3);
+/// How long connections may take to end after their goodbyes.
+const GOODBYE: Duration = Duration::from_secs(2);
+/// More events than this are counted and not kept.
+const MOST_HEARD: usize = 1_000;
+/// More answers than there are questions.
+const MOST_ANSWERS: usize = 10;
 /// The token of a user that no scenario names.
 const TOKEN: &str = "probe";
 
@@ -41,12 +47,27 @@ pub struct Seen {
     url: String,
     /// What it says over polling; `None`: it speaks WebSocket alone.
     greeting: Option<Greeting>,
+    /// Each transport, and why nobody could connect over it.
+    transports: [(Transport, Option<String>); 3],
+    /// Over which of them the rest was seen.
+    transport: Transport,
+    /// The transport of the scenario, over which nobody could connect.
+    unfit: Option<Transport>,
     /// What came before anybody joined, to the first user.
     welcome: Vec<Came>,
     /// Of a scenario's conversation, the rest.
     talk: Option<Talk>,
+    /// Events that came beside those that were kept.
+    unkept: u64,
     /// Why the connections ended, if they did before their time.
     closed: Vec<String>,
+}
+
+/// What was seen before anybody talked.
+struct Way {
+    greeting: Option<Greeting>,
+    transports: [(Transport, Option<String>); 3],
+    unfit: Option<Transport>,
 }
 
 /// A join and a message of two users.
@@ -84,47 +105,39 @@ pub async fn probe(
             Caller::new(target, &filling, Arc::default())
         }
     };
-    let transport = scenario.map_or(Transport::Websocket, |scenario| {
+    let wanted = scenario.map_or(Transport::Websocket, |scenario| {
         scenario.connections.transport
     });
     let endpoint = Endpoint::resolve(target.clone(), caller.clone())
         .await
         .map_err(|error| TargetError::of_dial(url, error))?;
-    rig::probe(&endpoint, transport).await?;
+    rig::probe(&endpoint, Transport::Websocket).await?;
     let greeting = rig::greeting(&endpoint).await;
     LocalSet::new()
         .run_until(async {
-            let line = Line::to(url, endpoint, transport);
+            let mut line = Line::to(url, endpoint, wanted);
+            let transports = line.try_all(&caller).await?;
+            let way = Way {
+                greeting,
+                transports,
+                unfit: (line.transport != wanted).then_some(wanted),
+            };
             match scenario {
-                Some(scenario) => talk(&line, scenario, greeting).await,
-                None => welcome(&line, caller, greeting).await,
+                Some(scenario) => talk(&line, scenario, way).await,
+                None => welcome(&line, caller, way).await,
             }
         })
         .await
 }
 
-async fn welcome(
-    line: &Line<'_>,
-    caller: Caller,
-    greeting: Option<Greeting>,
-) -> Result<Seen, RunError> {
+async fn welcome(line: &Line<'_>, caller: Caller, way: Way) -> Result<Seen, RunError> {
     let user = line.connect(0, caller).await?;
     tokio::time::sleep(LISTEN).await;
-    user.close();
-    Ok(Seen {
-        url: line.url.to_owned(),
-        greeting,
-        welcome: line.take(),
-        talk: None,
-        closed: line.closed(),
-    })
+    line.leave([&user]).await;
+    Ok(line.seen(way, line.take(), None))
 }
 
-async fn talk(
-    line: &Line<'_>,
-    scenario: &Scenario,
-    greeting: Option<Greeting>,
-) -> Result<Seen, RunError> {
+async fn talk(line: &Line<'_>, scenario: &Scenario, way: Way) -> Result<Seen, RunError> {
     let plan = Plan::new(scenario)?;
     let vocabulary = scenario.vocabulary();
     // Each has two members or more.
@@ -169,9 +182,8 @@ async fn talk(
     let (sender, user) = &users[0];
     sender.emit(&names.send, &fill(&shapes.send, *user), Some(MESSAGE));
     tokio::time::sleep(ANSWERED).await;
-    for (connection, _) in &users {
-        connection.close();
-    }
+    line.leave(users.iter().map(|(connection, _)| connection))
+        .await;
     let exchange = Exchange {
         before: welcome.iter().cloned().chain(before).collect(),
         after: line.take(),
@@ -179,20 +191,15 @@ async fn talk(
         answer: line.answer(MESSAGE),
     };
     let (join, send) = (names.join.clone(), names.send.clone());
-    Ok(Seen {
-        url: line.url.to_owned(),
-        greeting,
-        welcome,
-        talk: Some(Talk {
-            join,
-            send,
-            prefix: run.body_prefix(),
-            exchange,
-            conversation: 0,
-            plan,
-        }),
-        closed: line.closed(),
-    })
+    let talk = Talk {
+        join,
+        send,
+        prefix: run.body_prefix(),
+        exchange,
+        conversation: 0,
+        plan,
+    };
+    Ok(line.seen(way, welcome, Some(talk)))
 }
 
 /// The way to a server, and all that it said.
@@ -202,6 +209,7 @@ struct Line<'a> {
     transport: Transport,
     shared: Rc<Shared>,
     ear: Ear,
+    readers: RefCell<JoinSet<()>>,
 }
 
 impl<'a> Line<'a> {
@@ -212,6 +220,74 @@ impl<'a> Line<'a> {
             transport,
             shared: Shared::new(Clock::start()),
             ear: Ear::default(),
+            readers: RefCell::default(),
+        }
+    }
+
+    /// Connects a user over each transport in turn, and goes on over one that can be had: the one that is wanted, if it is
+    /// one of these. Each that fails is told with its reason.
+    async fn try_all(
+        &mut self,
+        caller: &Caller,
+    ) -> Result<[(Transport, Option<String>); 3], RunError> {
+        let wanted = self.transport;
+        let mut found = None;
+        let mut failed = None;
+        let mut told = Transport::ALL.map(|transport| (transport, None));
+        for (transport, why) in &mut told {
+            self.transport = *transport;
+            match self.connect(0, caller.clone()).await {
+                Ok(user) => {
+                    self.leave([&user]).await;
+                    if found.is_none() || *transport == wanted {
+                        found = Some(*transport);
+                    }
+                }
+                Err(error) => {
+                    *why = Some(match &error {
+                        RunError::Connect { error, .. } => error.to_string(),
+                        error => error.to_string(),
+                    });
+                    if failed.is_none() || *transport == wanted {
+                        failed = Some(error);
+                    }
+                }
+            }
+        }
+        match (found, failed) {
+            (None, Some(error)) => Err(error),
+            (found, _) => {
+                self.transport = found.unwrap_or(wanted);
+                // What came to these users comes to the others again.
+                self.ear.0.take();
+                Ok(told)
+            }
+        }
+    }
+
+    /// Says goodbye, and waits a little for the server's.
+    async fn leave<'u>(&self, users: impl IntoIterator<Item = &'u Connection>) {
+        for user in users {
+            user.close();
+        }
+        let mut readers = self.readers.take();
+        let gone = async { while readers.join_next().await.is_some() {} };
+        // What is still open then ends here.
+        let _ = tokio::time::timeout(GOODBYE, gone).await;
+    }
+
+    fn seen(&self, way: Way, welcome: Vec<Came>, talk: Option<Talk>) -> Seen {
+        let heard = self.ear.0.borrow();
+        Seen {
+            url: self.url.to_owned(),
+            greeting: way.greeting,
+            transports: way.transports,
+            transport: self.transport,
+            unfit: way.unfit,
+            welcome,
+            talk,
+            unkept: heard.unkept,
+            closed: heard.closed.clone(),
         }
     }
 
@@ -228,23 +304,22 @@ impl<'a> Line<'a> {
         )
         .await;
         let (connection, incoming) = opened.map_err(|error| refused(self.url, user, error))?;
-        tokio::task::spawn_local(connection.clone().run(incoming, self.ear.clone()));
+        let reader = connection.clone().run(incoming, self.ear.clone());
+        self.readers.borrow_mut().spawn_local(reader);
         Ok(connection)
     }
 
     /// What came since it was last asked.
     fn take(&self) -> Vec<Came> {
-        std::mem::take(&mut self.ear.0.borrow_mut().came)
+        let mut heard = self.ear.0.borrow_mut();
+        heard.times = 0;
+        std::mem::take(&mut heard.came)
     }
 
     fn answer(&self, ack: u64) -> Option<Vec<serde_json::Value>> {
         let heard = self.ear.0.borrow();
         let answer = heard.answers.iter().find(|(id, _)| *id == ack)?;
         path::arguments(&answer.1).ok()
-    }
-
-    fn closed(&self) -> Vec<String> {
-        self.ear.0.borrow().closed.clone()
     }
 }
 
@@ -263,15 +338,24 @@ struct Ear(Rc<RefCell<HeardSoFar>>);
 #[derive(Default)]
 struct HeardSoFar {
     came: Vec<Came>,
+    /// How many came in all.
+    times: usize,
+    unkept: u64,
     answers: Vec<(u64, String)>,
     closed: Vec<String>,
 }
 
 impl Observer for Ear {
     fn event(&self, user: u32, _: Nanos, name: &str, payload: &str) -> bool {
+        let mut heard = self.0.borrow_mut();
+        if heard.times == MOST_HEARD {
+            heard.unkept += 1;
+            return false;
+        }
+        heard.times += 1;
         let arguments = path::arguments(payload);
         let read = arguments.is_ok();
-        self.0.borrow_mut().came.push(Came {
+        heard.came.push(Came {
             own: user == 0,
             event: name.to_owned(),
             arguments: arguments.unwrap_or_default(),
@@ -282,7 +366,12 @@ impl Observer for Ear {
     fn ignored(&self, _: u32, _: &str) {}
 
     fn ack(&self, _: u32, _: Nanos, id: u64, payload: &str) -> bool {
-        self.0.borrow_mut().answers.push((id, payload.to_owned()));
+        // To each question one answer.
+        let mut heard = self.0.borrow_mut();
+        if heard.answers.iter().all(|(known, _)| *known != id) && heard.answers.len() < MOST_ANSWERS
+        {
+            heard.answers.push((id, payload.to_owned()));
+        }
         false
     }
 

@@ -30,17 +30,26 @@ impl fmt::Display for Seen {
             )?,
             None => writeln!(f, "  speaks Socket.IO 5 (Engine.IO 4) over WebSocket alone")?,
         }
+        for (transport, why) in &self.transports {
+            match why {
+                None => writeln!(f, "  {:<9}  connects", transport.name())?,
+                Some(why) => writeln!(f, "  {:<9}  {}", transport.name(), escaped(why))?,
+            }
+        }
         let nothing = |_: &Value| None;
         match &self.talk {
             None => {
-                writeln!(f, "  one user is connected")?;
+                writeln!(f, "  one user is connected over {}", self.transport.name())?;
                 events(f, "came", &self.welcome, &nothing)?;
                 writeln!(
                     f,
                     "\nwith --scenario FILE two users join and send a message, and the keys of the map are shown that would fit"
                 )?;
             }
-            Some(talk) => talk.show(f, &self.welcome)?,
+            Some(talk) => talk.show(f, self)?,
+        }
+        if self.unkept > 0 {
+            writeln!(f, "\n{} more events came and are not shown", self.unkept)?;
         }
         for why in &self.closed {
             writeln!(f, "\nthe connection of {} ended", escaped(why))?;
@@ -50,7 +59,8 @@ impl fmt::Display for Seen {
 }
 
 impl Talk {
-    fn show(&self, f: &mut fmt::Formatter<'_>, welcome: &[Came]) -> fmt::Result {
+    fn show(&self, f: &mut fmt::Formatter<'_>, seen: &Seen) -> fmt::Result {
+        let welcome = &seen.welcome;
         let conversation = &self.plan.conversations[self.conversation];
         let users = [0, 1].map(|place| &self.plan.users[conversation.members[place] as usize]);
         let name = |value: &Value| {
@@ -64,7 +74,11 @@ impl Talk {
             let found = known.into_iter().find(|(is, _)| *is);
             found.map(|(_, name)| name.to_owned())
         };
-        writeln!(f, "  two users are connected")?;
+        writeln!(
+            f,
+            "  two users are connected over {}",
+            seen.transport.name()
+        )?;
         events(f, "came", welcome, &name)?;
         let answer = |answer: &Option<Vec<Value>>| match answer {
             Some(arguments) => format!("acknowledged: {}", shape::of(arguments, &name)),
@@ -95,7 +109,14 @@ impl Talk {
         };
         let came = |came: &Came| crate::drive::worker::text_at(&came.arguments, known.prefix);
         match exchange.after.iter().any(|one| came(one).is_some()) {
-            true => write!(f, "\nkeys that would fit\n{}", fit::keys(exchange, &known)),
+            true => {
+                writeln!(f, "\nkeys that would fit")?;
+                if seen.unfit.is_some() {
+                    let fits = seen.transport.name();
+                    writeln!(f, "[connections]\ntransport = \"{fits}\"")?;
+                }
+                f.write_str(&fit::keys(exchange, &known))
+            }
             false => writeln!(
                 f,
                 "\nnothing that came has the text of the message in it: does the server know `{}`, and what is sent with it?",
