@@ -9,6 +9,7 @@ use std::{
     sync::Arc,
 };
 
+use loadgen::drive::client::native;
 use server::{
     message::{Conversation, Kind},
     protocol::{
@@ -30,7 +31,7 @@ struct Operation {
 }
 
 /// About a quarter above what they took when they were written.
-const OPERATIONS: [Operation; 8] = [
+const OPERATIONS: [Operation; 10] = [
     Operation {
         name: "read_payload",
         budget: 4_700,
@@ -71,7 +72,21 @@ const OPERATIONS: [Operation; 8] = [
         budget: 304_000,
         run: |times| fan_out(50, times),
     },
+    Operation {
+        name: "read_event",
+        budget: 1_000,
+        run: |times| read_frame(EVENT, times),
+    },
+    Operation {
+        name: "read_acknowledgement",
+        budget: 900,
+        run: |times| read_frame(ACKNOWLEDGEMENT, times),
+    },
 ];
+
+/// What a server sends for each message, in unmasked text frames.
+const EVENT: &str = r#"42["roomMessageRecieved",{"_id":"temp_1760000000000_k3x9a1b2c","body":"Hello to all of you who are here!","roomId":"507f1f77bcf86cd799439011","senderId":{"_id":"507f1f77bcf86cd799439012","username":"u"},"isOptimistic":true}]"#;
+const ACKNOWLEDGEMENT: &str = r#"4377[{"success":true,"message":"Successfully created message in the room","timing":{"emitTime":1,"dbTime":2}}]"#;
 
 /// An operation's cost is the difference between these two numbers of times, so that the set-up is none of it.
 const FEW: u64 = 100;
@@ -151,6 +166,22 @@ fn instructions(name: &str, times: u64) -> Result<u64, String> {
         .lines()
         .find_map(|line| line.split("Collected : ").nth(1)?.trim().parse().ok())
         .ok_or_else(|| format!("valgrind said no count: {report}"))
+}
+
+/// By the client that measures.
+fn read_frame(packet: &str, times: u64) {
+    let length = packet.len() as u16;
+    let length = match length {
+        0..126 => vec![length as u8],
+        _ => [&[126][..], &length.to_be_bytes()].concat(),
+    };
+    let frame = [&[0x81][..], &length, packet.as_bytes()].concat();
+    for _ in 0..times {
+        let read = native::read_events(black_box(&frame), |name, payload| {
+            black_box((name, payload));
+        });
+        read.expect("a whole frame");
+    }
 }
 
 fn read_payload(times: u64) {
