@@ -1,5 +1,5 @@
-// The pages in headless Chromium: no script errors, no network, no label that is cut or on top of another, in light and
-// dark, on a wide screen and on a phone. REPORT_PAGES names their folder; REPORT_SHOTS one for pictures of them.
+// The pages in headless Chromium: no script errors, no network, no label that is cut, on top of another or on a curve, no
+// table that is cut, in light and dark, on a wide screen, on a phone and on paper. REPORT_PAGES names their folder; REPORT_SHOTS one for pictures of them.
 
 import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
@@ -17,9 +17,9 @@ const pages = (await readdir(folder, { recursive: true })).filter((file) => file
 assert.ok(pages.length > 0, `no pages in ${folder}`);
 
 const looks = [
-  { name: 'light', colorScheme: 'light', viewport: { width: 1000, height: 900 } },
-  { name: 'dark', colorScheme: 'dark', viewport: { width: 1000, height: 900 } },
-  { name: 'phone', colorScheme: 'light', viewport: { width: 375, height: 800 } },
+  { name: 'light', colorScheme: 'light', viewport: { width: 1280, height: 900 } },
+  { name: 'dark', colorScheme: 'dark', viewport: { width: 1280, height: 900 } },
+  { name: 'phone', colorScheme: 'light', viewport: { width: 390, height: 844 } },
   { name: 'print', colorScheme: 'light', viewport: { width: 794, height: 1123 }, media: 'print' },
 ];
 
@@ -57,6 +57,33 @@ function wrongTexts() {
       }
     }
   }
+  // Points on the curves, in pixels of the page; lines of the grid may lie behind a label.
+  for (const svg of shown) {
+    const texts = [...svg.querySelectorAll('text')];
+    const boxes = texts.map((text) => ({ text: text.textContent, box: text.getBoundingClientRect() }));
+    const curves = [...svg.querySelectorAll('path')].filter((path) => /^[st]-(?!grid)/.test(path.getAttribute('class')));
+    for (const curve of curves) {
+      const length = curve.getTotalLength();
+      const matrix = curve.getScreenCTM();
+      for (let at = 0; at <= length; at += 6) {
+        const { x, y } = curve.getPointAtLength(at).matrixTransform(matrix);
+        // The boxes of texts have some air above and below the letters.
+        const hit = boxes.find(({ box }) => x > box.left && x < box.right && y > box.top + 3 && y < box.bottom - 3);
+        if (hit) {
+          wrong.push(`a curve on a label in "${svg.ariaLabel}": ${hit.text}`);
+          break;
+        }
+      }
+    }
+  }
+  for (const table of document.querySelectorAll('table')) {
+    if (table.getClientRects().length === 0) continue;
+    const head = table.textContent.trim().slice(0, 40);
+    if (table.getBoundingClientRect().right > document.documentElement.clientWidth + 1) wrong.push(`a table is cut: ${head}`);
+    for (const cell of table.querySelectorAll('td, th')) {
+      if (cell.scrollWidth > cell.clientWidth + 1) wrong.push(`a cell is cut: ${cell.textContent.slice(0, 60)}`);
+    }
+  }
   if (document.documentElement.scrollWidth > window.innerWidth) {
     wrong.push(`the page is ${document.documentElement.scrollWidth} wide in a window of ${window.innerWidth}`);
   }
@@ -83,6 +110,8 @@ for (const file of pages) {
             asked.filter((asked) => asked !== url && !asked.startsWith('data:')),
             [],
           );
+          // What is folded is a part of the page, and open on paper.
+          await page.evaluate(() => document.querySelectorAll('details').forEach((details) => (details.open = true)));
           assert.deepEqual(await page.evaluate(wrongTexts), []);
           if (process.env.REPORT_SHOTS) {
             const name = `${file.replaceAll(path.sep, '-').replace('.html', '')}-${look.name}.png`;
@@ -95,3 +124,23 @@ for (const file of pages) {
     }
   });
 }
+
+test('a pointer on one second shows the same second of every chart, and paper shows what is folded', async () => {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
+  try {
+    const page = await context.newPage();
+    await page.goto(pathToFileURL(path.join(folder, 'pass.html')).href);
+    const heat = page.locator('figure', { hasText: 'When deliveries were slow' });
+    await heat.locator('.wide .hits rect').nth(5).hover();
+    const told = (await page.locator('figure output').allTextContents()).filter((text) => text !== '');
+    assert.ok(told.length >= 2, told.join('\n'));
+    const [second] = told[0].split(':');
+    assert.ok(/^second [0-9]+$/.test(second), second);
+    for (const text of told) assert.ok(text.startsWith(second), text);
+    assert.equal(await page.locator('details:not([open])').count() > 0, true);
+    await page.evaluate(() => dispatchEvent(new Event('beforeprint')));
+    assert.equal(await page.locator('details:not([open])').count(), 0);
+  } finally {
+    await context.close();
+  }
+});

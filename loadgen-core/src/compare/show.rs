@@ -15,9 +15,10 @@ use crate::{
     observed::PROMISE,
     report::{
         RenderError,
-        chart::{Figure, Ink, Series, spectrum},
+        chart::{Figure, Ink, Ratio, Series, forest, spectrum},
+        headline,
         markdown::escaped,
-        statements,
+        script, statements,
         table::{align_numbers, plain_table},
     },
     result::Report,
@@ -248,12 +249,27 @@ fn markdown(comparison: &Comparison) -> Result<String, askama::Error> {
 #[derive(Template)]
 #[template(path = "compare.html")]
 struct Page<'a> {
+    policy: String,
+    script: &'static str,
     comparison: &'a Comparison,
     verdict: &'static str,
-    base: String,
-    change: String,
-    rows: Vec<[String; 5]>,
+    sides: [Side; 2],
+    /// What the first table is.
+    title: &'static str,
+    /// What changed or answers the question, then the same against the floors.
+    shown: [Vec<[String; 5]>; 2],
+    /// What did not change for certain.
+    folded: Vec<[String; 5]>,
     figures: Vec<Figure>,
+}
+
+/// What stands in a comparison, by name.
+struct Side {
+    name: &'static str,
+    target: String,
+    origin: String,
+    /// The headline of its result, where it is one.
+    headline: String,
 }
 
 fn page(
@@ -261,6 +277,86 @@ fn page(
     base: &[&Report],
     change: &[&Report],
 ) -> Result<String, RenderError> {
+    let asks = change
+        .first()
+        .and_then(|report| report.scenario.asks.as_deref());
+    // What can't be decided is nothing to fold either.
+    let open = |number: &Number| comparison.chance.is_none() && number.headline;
+    let shown = |number: &Number| {
+        number.certain || asks == Some(&*number.key) || broke(number) || open(number)
+    };
+    let (mut certain, mut floors, mut folded) = (Vec::new(), Vec::new(), Vec::new());
+    for number in &comparison.numbers {
+        match (shown(number), number.key.contains("floor")) {
+            (true, false) => certain.push(number),
+            (_, true) => floors.push(number),
+            (false, false) => folded.push(number),
+        }
+    }
+    // What answers the question comes first.
+    certain.sort_by_key(|number| asks != Some(&*number.key));
+    let rows = |numbers: &[&Number]| numbers.iter().map(|number| cells(number)).collect();
+    let page = Page {
+        policy: script::policy(),
+        script: script::SCRIPT,
+        comparison,
+        verdict: verdict(comparison),
+        sides: [
+            side("base", &comparison.base, base)?,
+            side("change", &comparison.change, change)?,
+        ],
+        title: match comparison.chance {
+            Some(_) => "What differs for certain, and what answers the question",
+            None => "What users see, undecided",
+        },
+        shown: [rows(&certain), rows(&floors)],
+        folded: rows(&folded),
+        figures: figures(comparison, base, change)?,
+    };
+    Ok(page.render()?)
+}
+
+fn side(name: &'static str, from: &Origin, reports: &[&Report]) -> Result<Side, RenderError> {
+    Ok(Side {
+        name,
+        target: format!("{}, version {}", from.target, from.version),
+        origin: origin(from),
+        headline: match reports {
+            [one] => headline(one)?,
+            _ => String::new(),
+        },
+    })
+}
+
+/// Whether a count that was none is some now, or the other way round.
+fn broke(number: &Number) -> bool {
+    number.quantity == Quantity::Count && number.base != number.change
+}
+
+fn figures(
+    comparison: &Comparison,
+    base: &[&Report],
+    change: &[&Report],
+) -> Result<Vec<Figure>, RenderError> {
+    let ratios: Vec<Ratio> = comparison
+        .numbers
+        .iter()
+        .filter(|number| number.headline || number.key.contains("floor"))
+        .filter_map(|number| {
+            let estimate = number.ratio?;
+            Some(Ratio {
+                name: number.key.clone(),
+                told: ratio(number),
+                value: estimate.value,
+                interval: estimate.interval,
+                certain: number.certain,
+            })
+        })
+        .collect();
+    let note = "Each number of the headline, and deliveries against each run’s own floor; bars are 95 % intervals, and without one a single run can’t tell. To the right is slower.";
+    let mut figures: Vec<Figure> = forest("How many times as long", note, &ratios)
+        .into_iter()
+        .collect();
     let mut series = Vec::new();
     for (name, reports, ink) in [
         ("change", change, Ink::Subject),
@@ -273,19 +369,10 @@ fn page(
             histogram: together(reports)?,
         });
     }
-    let some = series.iter().all(|series| !series.histogram.is_empty());
-    let page = Page {
-        comparison,
-        verdict: verdict(comparison),
-        base: origin(&comparison.base),
-        change: origin(&comparison.change),
-        rows: comparison.numbers.iter().map(cells).collect(),
-        figures: match some {
-            true => vec![spectrum(&series, PROMISE)],
-            false => vec![],
-        },
-    };
-    Ok(page.render()?)
+    if series.iter().all(|series| !series.histogram.is_empty()) {
+        figures.push(spectrum(&series, PROMISE));
+    }
+    Ok(figures)
 }
 
 /// The deliveries of all runs of one side.

@@ -175,13 +175,9 @@ fn of_how_many(held: &Held<'_>) -> String {
         Metric::Delivery => "deliveries",
         other => other.definition().title,
     };
-    let numbers = held.judged.numbers.as_ref().map(|numbers| numbers.n);
-    let n = numbers.or_else(|| {
-        (metric == Metric::Delivery && held.phase.is_none())
-            .then(|| statements::judged(held.run).due)
-    });
-    let n = n.map(|n| format!("{} ", count(n))).unwrap_or_default();
-    let calm = match held.judged.left_out {
+    let n = held.due().map(|n| format!("{} ", count(n)));
+    let n = n.unwrap_or_default();
+    let calm = match held.left_out {
         None if statements::left_out(held.run) > 0 => " in undisturbed seconds",
         Some(left_out) if left_out > 0 => " in undisturbed seconds",
         _ => "",

@@ -105,7 +105,7 @@ impl Format {
         Ok(match self {
             Format::Terminal => terminal::render(report, choice)?,
             Format::Json => document.text().to_owned(),
-            Format::Html => html::render(document)?,
+            Format::Html => html::render(document, None)?,
             Format::Markdown => markdown::render(report)?,
             Format::Junit => junit::render(report)?,
             Format::Hlog => histogram_log::log(report)?,

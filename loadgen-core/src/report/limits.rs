@@ -6,7 +6,7 @@ use super::statements;
 use crate::{
     judge::{Judged, Verdict, statistic},
     model::{
-        HistogramError, Metric, histogram,
+        HistogramError, Metric, Nanos, histogram, nanos,
         numbers::{count, duration, limit, share},
         percentile,
     },
@@ -23,7 +23,12 @@ pub(crate) struct Held<'a> {
     /// The phase that it is on; `None`: on the whole run.
     pub phase: Option<&'a str>,
     pub value: Value,
+    /// Seconds that were left out of it as disturbed, where that is known.
+    pub left_out: Option<usize>,
 }
+
+/// In the words of a limit that too few undisturbed seconds were left for: these are of all seconds.
+const OF_ALL: &str = "too few are left to judge by";
 
 /// The number on a limit's left side.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -53,13 +58,18 @@ impl<'a> Held<'a> {
             return Ok(None);
         };
         let recorded = judged.numbers.as_ref().and_then(|numbers| numbers.value);
-        let value = value((run, phase), &threshold, recorded, judged.left_out)?;
+        let (recorded, left_out) = match judged.measured.contains(OF_ALL) {
+            true => (None, Some(0)),
+            false => (recorded, judged.left_out),
+        };
+        let value = value((run, phase), &threshold, recorded, left_out)?;
         Ok(Some(Self {
             run,
             judged,
             threshold,
             phase,
             value,
+            left_out,
         }))
     }
 
@@ -140,12 +150,32 @@ impl<'a> Held<'a> {
         (all > 0.0).then_some(used / all)
     }
 
+    /// The same in percent, for a bar: at least 1, at most 100.
+    pub(crate) fn used_percent(&self) -> Option<u32> {
+        let used = 100.0 * self.used()?;
+        Some(used.round().clamp(1.0, 100.0) as u32)
+    }
+
     /// What is left of what the limit allows, in words: `91 % left`; `None` as of [`Held::used`], and of a missed one.
     pub(crate) fn headroom(&self) -> Option<String> {
         let left = 1.0 - self.used()?;
         (0.0..=1.0)
             .contains(&left)
             .then(|| format!("{:.0} % left", 100.0 * left))
+    }
+
+    /// The limit as a line in a chart of latencies: of which metric, which of its percentiles has to keep it, and where it is;
+    /// a share within a time is a percentile, too. `None` of what is neither.
+    pub(crate) fn line(&self) -> Option<(Metric, f64, Nanos)> {
+        let bound = self.threshold.bound;
+        match self.threshold.subject {
+            Subject::Percentile(metric, percentile) => Some((metric, percentile, bound as Nanos)),
+            Subject::Within(metric, limit) if bound > 0.5 => {
+                let percentile = (1e7 * bound).round() / 1e5;
+                Some((metric, percentile, nanos(limit)))
+            }
+            _ => None,
+        }
     }
 
     /// The same number of another run.
@@ -163,9 +193,20 @@ impl<'a> Held<'a> {
     /// When a histogram can't be read.
     pub(crate) fn samples(&self) -> Result<Option<(Histogram<u64>, u64)>, HistogramError> {
         match self.threshold.subject.metric() {
-            Some(metric) => samples(self.run, metric, self.phase, self.judged.left_out),
+            Some(metric) => samples(self.run, metric, self.phase, self.left_out),
             None => Ok(None),
         }
+    }
+
+    /// How many were due of what its number is of, where that is known.
+    pub(crate) fn due(&self) -> Option<u64> {
+        let metric = self.threshold.subject.metric()?;
+        if self.left_out == Some(0) {
+            return result(self.run, metric, self.phase).map(MetricResult::due);
+        }
+        let recorded = self.judged.numbers.as_ref().map(|numbers| numbers.n);
+        let whole = metric == Metric::Delivery && self.phase.is_none();
+        recorded.or_else(|| whole.then(|| statements::judged(self.run).due))
     }
 }
 

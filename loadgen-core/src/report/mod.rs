@@ -14,6 +14,7 @@ mod limits;
 pub mod markdown;
 mod openmetrics;
 pub mod publish;
+pub(crate) mod script;
 mod setting;
 pub mod statements;
 pub mod table;

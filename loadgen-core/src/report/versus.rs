@@ -142,7 +142,7 @@ fn median(run: &Run) -> Result<Option<Median>, HistogramError> {
 }
 
 /// Where the median of what sorted values are drawn from lies with 95 %, whatever their distribution is.
-fn by_rank(sorted: &[f64]) -> Option<[f64; 2]> {
+pub(super) fn by_rank(sorted: &[f64]) -> Option<[f64; 2]> {
     let n = sorted.len();
     if n < FEWEST {
         return None;

@@ -7,9 +7,9 @@ use super::UsageSecond;
 pub(crate) struct During {
     /// CPU seconds in it.
     pub cpu_seconds: f64,
-    /// Resident bytes at its end.
+    /// The most resident bytes of its samples, of the first one after it where it has none.
     pub resident: u64,
-    /// Messages that waited for the store at its end, where that is known.
+    /// The most messages that waited for the store, likewise, where that is known.
     pub queue: Option<u64>,
 }
 
@@ -19,10 +19,16 @@ pub(crate) fn per_second(usage: &[UsageSecond], second: usize) -> Option<During>
     let after = usage.partition_point(|sample| sample.at < middle);
     let (before, after) = (usage.get(after.checked_sub(1)?)?, usage.get(after)?);
     let passed = after.at - before.at;
+    let start = second as f64;
+    let within = usage
+        .iter()
+        .filter(|sample| (start..start + 1.0).contains(&sample.at));
+    let resident = within.clone().map(|sample| sample.resident).max();
+    let queue = within.filter_map(|sample| sample.queue).max();
     (passed > 0.0).then(|| During {
         cpu_seconds: (after.cpu_seconds - before.cpu_seconds).max(0.0) / passed,
-        resident: after.resident,
-        queue: after.queue,
+        resident: resident.unwrap_or(after.resident),
+        queue: queue.or(after.queue),
     })
 }
 
@@ -37,6 +43,25 @@ mod tests {
             resident: 7,
             queue: None,
         }
+    }
+
+    #[test]
+    fn what_goes_up_and_down_is_the_most_within_the_second() {
+        let queue = |at, queue| UsageSecond {
+            queue: Some(queue),
+            ..sample(at, at)
+        };
+        let usage = [
+            queue(0.0, 1),
+            queue(1.1, 40),
+            queue(1.4, 900),
+            queue(1.9, 3),
+            queue(3.0, 5),
+        ];
+        let queued = |second| per_second(&usage, second).and_then(|during| during.queue);
+        assert_eq!(queued(1), Some(900));
+        // Without a sample of its own, that of the next.
+        assert_eq!(queued(2), Some(5));
     }
 
     #[test]

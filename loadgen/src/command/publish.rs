@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     report::publish,
-    result::{self, Document, Report},
+    result::{self, Document},
 };
 
 /// The folder of a site that `run` writes to unless it is told otherwise.
@@ -20,12 +20,15 @@ const LATEST: &str = "latest";
 /// Flags of `publish`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Results to add to the site: the JSON files that `run` wrote.
-    #[arg(required = true, value_name = "RESULT.json")]
+    /// Results to add: the JSON files that `run` wrote. Without any, the site is made again of those that are kept.
+    #[arg(value_name = "RESULT.json")]
     pub results: Vec<PathBuf>,
-    /// The folder of the site. Results that it has already stay in it, and in its trends.
-    #[arg(long, default_value = "reports")]
+    /// The folder in which results are kept, as JSON. What is in it already stays in the site, and in its trends.
+    #[arg(long, default_value = "reports", value_name = "FOLDER")]
     pub to: PathBuf,
+    /// The folder that the site is made in: its pages, and the JSON beside them. Default: the same.
+    #[arg(long, value_name = "FOLDER")]
+    pub site: Option<PathBuf>,
 }
 
 /// `loadgen publish`: results that were recorded before, as a site.
@@ -33,22 +36,29 @@ pub fn run(args: &Args) -> Result<Exit, Exit> {
     // All are read before the first is written: a mistake in the last one leaves the site as it was.
     let added = args.results.iter().map(|path| Document::read(path));
     let added: Vec<Document> = added.collect::<Result<_, _>>().map_err(wrong)?;
-    let index = publish_all(&added, &args.to).map_err(output::failed)?;
+    if added.is_empty() && !args.to.is_dir() {
+        let none = format!("there are no results in {}: name some", args.to.display());
+        return Err(wrong(none));
+    }
+    let site = args.site.as_deref().unwrap_or(&args.to);
+    let index = publish_all(&added, &args.to, site).map_err(output::failed)?;
     Ok(print(&format!("{}\n", index.display())))
 }
 
-fn publish_all(added: &[Document], site: &Path) -> Result<PathBuf, OutputError> {
+fn publish_all(added: &[Document], kept: &Path, site: &Path) -> Result<PathBuf, OutputError> {
     for document in added {
-        for file in publish::pages(document)? {
-            result::write(&site.join(file.path), &file.text)?;
-        }
+        let file = publish::kept(document);
+        result::write(&kept.join(file.path), &file.text)?;
     }
-    let all = published_before(site)?;
-    let reports: Vec<&Report> = all.iter().map(Document::report).collect();
-    let index = publish::index(&reports)?;
-    let path = site.join(index.path);
-    result::write(&path, &index.text)?;
-    Ok(path)
+    for file in publish::site(&published_before(kept)?)? {
+        let path = site.join(file.path);
+        // What is as it was is not written again: its time says when it changed.
+        if fs::read_to_string(&path).is_ok_and(|there| there == file.text) {
+            continue;
+        }
+        result::write(&path, &file.text)?;
+    }
+    Ok(site.join("index.html"))
 }
 
 /// The results of a site: those in its scenarios' folders.

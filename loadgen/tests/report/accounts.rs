@@ -156,7 +156,7 @@ fn every_format_for_machines_has_the_account() {
     // Nothing was lost before the first measured second.
     assert_eq!(column(&document, "lost"), known["lost"]);
     let index = publish::index(&[document.report()]).unwrap().text;
-    assert!(index.contains("<td class=\"n\">2,231</td>"), "{index}");
+    assert!(index.contains("data-of=\"lost\">2,231</td>"), "{index}");
 }
 
 fn benchmark(document: &Document) -> BTreeMap<String, f64> {
@@ -196,7 +196,11 @@ fn every_check_has_one_count_wherever_it_is_shown() {
         shown("terminal", &terminal, format!("\n{title} ({count})"));
         shown("page", &page, format!("<h3>{title}: {count}</h3>"));
         shown("banner", &page, format!("{count} {title}"));
-        shown("limits", &page, format!("<td>{count} cases</td>"));
+        shown(
+            "limits",
+            &page,
+            format!("<td data-of=\"measured\">{count} cases</td>"),
+        );
         shown("JUnit", &junit, format!("message=\"{count} {title}\""));
         let title = title.replace('_', "\\_");
         shown(
@@ -233,13 +237,13 @@ fn rule_13_the_share_within_the_promise_is_one_and_charges_what_was_lost() {
     let page = rendered(&document, Format::Html);
     let tile = "<span>delivery latency within 5 ms</span><b>";
     assert!(page.contains(&format!("{tile}{shown}</b>")));
-    assert!(page.contains(&format!("<td class=\"n\">{shown}</td>")));
+    assert!(page.contains(&format!("data-of=\"within 5 ms\">{shown}</td>")));
     for format in [Format::Terminal, Format::Markdown] {
         assert!(rendered(&document, format).contains(&shown), "{format:?}");
     }
     let index = publish::index(&[document.report()]).unwrap().text;
     assert!(
-        index.contains(&format!("<td class=\"n\">{shown}</td>")),
+        index.contains(&format!("data-of=\"deliveries within 5 ms\">{shown}</td>")),
         "{index}"
     );
     assert!(index.contains(&shown), "the claim");

@@ -280,3 +280,24 @@ fn no_headline_is_refuted_by_its_own_table() {
     }
     assert!(held > 0);
 }
+
+/// Where too few undisturbed seconds are left, the table tells of all seconds, and so does the headline.
+#[test]
+fn a_limit_that_nothing_is_left_for_is_told_over_all_seconds() {
+    let mut report = fixtures::named("invalid").report().clone();
+    let judged = &mut report.runs[0].judgement.thresholds[0];
+    judged.verdict = Verdict::Invalid;
+    judged.measured =
+        "27.08 % (n = 13200); 16 of 22 seconds were disturbed, and too few are left to judge by"
+            .into();
+    let told = said(&report);
+    assert!(
+        told.contains("Measured all the same: 67.91 %")
+            && told.contains("of 13,200 deliveries arrived"),
+        "{told}"
+    );
+    let page = Format::Html
+        .render(&Document::of(&report).unwrap(), Choice::default())
+        .unwrap();
+    assert!(page.contains("within 5 ms</span><b>67.91 %"));
+}

@@ -15,14 +15,18 @@ fn the_index_leads_to_every_result() {
     let mut reports: Vec<&Report> = fixtures::all().iter().map(|(_, d)| d.report()).collect();
     reports.push(slower.report());
     let index = publish::index(&reports).unwrap();
-    for document in fixtures::all().iter().map(|(_, d)| d).chain([&slower]) {
-        for file in publish::pages(document).unwrap() {
-            let path = file.path.display().to_string();
-            assert!(index.text.contains(&format!("href=\"{path}\"")), "{path}");
-        }
+    let mut documents: Vec<Document> = fixtures::all().iter().map(|(_, d)| d.clone()).collect();
+    documents.push(slower.clone());
+    let site = publish::site(&documents).unwrap();
+    assert_eq!(site.len(), 11);
+    for file in &site[..10] {
+        let path = file.path.display().to_string();
+        assert!(index.text.contains(&format!("href=\"{path}\"")), "{path}");
     }
+    assert_eq!(site[10], index);
     let (head, rest) = index.text.split_once("<style>").unwrap();
     let (_, body) = rest.split_once("</style>").unwrap();
+    let (body, _) = body.split_once("<script>").unwrap();
     insta::assert_snapshot!("site-index", head.to_owned() + body);
 }
 
@@ -51,8 +55,48 @@ fn what_was_published_stays_and_twice_is_once() {
     let index = fs::read_to_string(site.join("index.html")).unwrap();
     assert_eq!(index.matches(">JSON</a>").count(), 2);
     assert!(index.contains("From run to run"));
+    // Every page leads back, and to its neighbours.
+    let page = |json: &Path| {
+        let kept = Document::read(json).unwrap();
+        let files = publish::site(&[kept]).unwrap();
+        fs::read_to_string(site.join(&files[1].path)).unwrap()
+    };
+    let (one, other) = (page(&first), page(&second));
+    assert!(one.contains("<a href=\"../index.html\">all results</a>"));
+    assert!(one.contains("rel=\"next\"") && !one.contains("rel=\"prev\""));
+    assert!(other.contains("rel=\"prev\"") && !other.contains("rel=\"next\""));
     let published = fs::read_dir(site.join("before-and-after")).unwrap();
     assert_eq!(published.count(), 4);
+}
+
+/// What is kept is JSON: the site is made of it again, elsewhere too, the same to the byte.
+#[test]
+fn the_site_is_made_of_the_json_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let result = folder.path().join("1.json");
+    fs::write(&result, fixtures::named("pass").text()).unwrap();
+    let (kept, site) = (folder.path().join("kept"), folder.path().join("site"));
+    let add = ["--site", site.to_str().unwrap()].map(Path::new);
+    assert_eq!(publish(&[&result, add[0], add[1]], &kept).0, Some(0));
+    let files = |of: &Path| {
+        let found = fs::read_dir(of.join("before-and-after")).unwrap();
+        let mut names: Vec<_> = found.map(|file| file.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(files(&kept).len(), 1);
+    assert!(!kept.join("index.html").exists());
+    assert_eq!(files(&site).len(), 2);
+    assert_eq!(publish(&[], &kept).0, Some(0));
+    assert_eq!(files(&kept), files(&site));
+    for name in files(&site) {
+        let read = |of: &Path| fs::read(of.join("before-and-after").join(&name)).unwrap();
+        assert!(read(&kept) == read(&site), "{name:?}");
+    }
+    let nowhere = folder.path().join("nowhere");
+    let (code, stderr) = publish(&[], &nowhere);
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("name some"), "{stderr}");
 }
 
 #[test]
@@ -71,8 +115,8 @@ fn what_is_no_result_changes_nothing() {
 fn apart(reports: &[&Report]) -> (usize, usize, usize) {
     let text = publish::index(reports).unwrap().text;
     (
-        text.matches("<h3>").count(),
-        text.matches("In the latest runs").count(),
+        text.matches("<p class=\"on\">").count(),
+        text.matches("The latest runs of").count(),
         text.matches("From run to run</h2>").count(),
     )
 }

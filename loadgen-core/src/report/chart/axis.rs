@@ -147,6 +147,31 @@ impl Axis {
         Self::linear(low, high, multiples(step, low, high, label))
     }
 
+    /// Room for "no difference" and all these ratios.
+    pub(super) fn ratios(ratios: impl IntoIterator<Item = f64>, room: Room) -> Self {
+        const STEPS: [f64; 13] = [
+            0.01, 0.1, 0.2, 0.5, 0.8, 0.9, 1.0, 1.1, 1.25, 2.0, 5.0, 10.0, 100.0,
+        ];
+        let (low, high) = ratios
+            .into_iter()
+            .fold((0.9, 1.1), |(low, high): (f64, f64), ratio| {
+                (low.min(ratio), high.max(ratio))
+            });
+        let (low, high) = (low.max(1e-3) / 1.02, high.min(1e3) * 1.02);
+        let within = STEPS.into_iter().filter(|step| (low..=high).contains(step));
+        let label = |step: f64| match step {
+            1.0 => "as before".to_owned(),
+            step => format!("× {step}"),
+        };
+        Self {
+            scale: Scale::Logarithmic,
+            low,
+            high,
+            ticks: within.map(|step| (step, label(step))).collect(),
+        }
+        .thinned(room)
+    }
+
     /// Things in a row, each with its name as far as these fit.
     pub(super) fn row(names: Vec<String>, room: Room) -> Self {
         let high = names.len().max(1) as f64;

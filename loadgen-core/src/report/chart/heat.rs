@@ -1,6 +1,6 @@
 //! The heat map: which latencies each second had, above what the machine and the generator did in it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 use hdrhistogram::Histogram;
 
@@ -9,9 +9,14 @@ use super::{
     axis::{Axis, Room},
     figure,
     plot::{Frame, Margins, Plot, SCHEDULE},
-    svg::{Side, Svg},
+    svg::{Side, Stretch, Svg},
+    together, told_seconds,
 };
-use crate::model::{Metric, Nanos, numbers::duration};
+use crate::model::{
+    Metric, Nanos, histogram,
+    numbers::{count, duration, limit as shown},
+    percentile,
+};
 
 /// Of the map itself, in units.
 const MAP: u32 = 560;
@@ -39,6 +44,23 @@ pub(in crate::report) enum Lane {
 }
 
 impl Lane {
+    /// What it says of some seconds, behind other words; nothing of most.
+    fn told(&self, seconds: Range<usize>) -> String {
+        match self {
+            Lane::Disturbed(disturbed) => match disturbed.iter().any(|one| seconds.contains(one)) {
+                true => ", disturbed".to_owned(),
+                false => String::new(),
+            },
+            Lane::Largest(metric, values) => {
+                let values = values.iter().filter(|value| seconds.contains(&value.0));
+                let longest = values.map(|value| value.1).max();
+                longest.map_or_else(String::new, |longest| {
+                    format!(", {} {}", metric.definition().title, duration(longest))
+                })
+            }
+        }
+    }
+
     fn title(&self) -> String {
         match self {
             Lane::Disturbed(seconds) => {
@@ -64,12 +86,71 @@ pub(crate) fn heat(columns: &[Column], lanes: &[Lane], limit: Nanos) -> Figure {
     let height = MAP + BENEATH + lanes.len() as u32 * LANE;
     let draw = |svg: &mut Svg, frame: Frame, size: Size| {
         let (map, rest) = frame.split(MAP);
-        draw_map(svg, map, columns, limit);
+        let plot = draw_map(svg, map, columns, limit);
         for (lane, (own, axis)) in lanes.iter().zip(rest.stacked(lanes.len(), LANE, size)) {
             draw_lane(svg, own, lane, ends(columns), axis);
         }
+        // On a phone nothing rests on anything.
+        if size == Size::Wide {
+            svg.stretches(stretches(frame, &plot, columns, lanes));
+        }
     };
-    figure(title, note, vec![], |_| height, draw)
+    figure(title, note, key(limit), |_| height, draw)
+}
+
+/// What the shades and the line stand for.
+fn key(limit: Nanos) -> Vec<(Ink, String)> {
+    let percent = |share: f64| format!("{} %", 100.0 * share);
+    let shades = SHADES.iter().enumerate().map(|(shade, from)| {
+        let text = match (shade, SHADES.get(shade + 1)) {
+            (0, Some(to)) => format!("under {} of a second’s deliveries", percent(*to)),
+            (_, Some(to)) => format!("{} to {}", percent(*from), percent(*to)),
+            (_, None) => format!("{} or more", percent(*from)),
+        };
+        (Ink::Heat(shade as u8), text)
+    });
+    shades
+        .chain([(Ink::Limit, format!("the limit of {}", shown(limit)))])
+        .collect()
+}
+
+/// What each column says, for a pointer on it.
+fn stretches(frame: Frame, plot: &Plot, columns: &[Column], lanes: &[Lane]) -> Vec<Stretch> {
+    let (first, last) = ends(columns);
+    let together = together(last - first);
+    let groups = columns.chunk_by(|a, b| a.second / together == b.second / together);
+    let stretch = |group: &[Column]| {
+        let (from, to) = (group.first()?.second, group.last()?.second + 1);
+        let mut all = histogram::empty();
+        for column in group {
+            all.add(&column.histogram).ok()?;
+        }
+        let mut told = format!(
+            "{}: {} deliveries",
+            told_seconds(from, together),
+            count(all.len())
+        );
+        for p in [50.0, 99.0] {
+            if let Ok(latency) = percentile::of(&all, p) {
+                told += &format!(", p{p} {}", duration(latency));
+            }
+        }
+        if !all.is_empty() {
+            told += &format!(", max {}", duration(all.max()));
+        }
+        for lane in lanes {
+            told += &lane.told(from..to);
+        }
+        let left = plot.at(from as f64, 0.0).0;
+        let right = plot.at(to as f64, 0.0).0;
+        Some(Stretch {
+            at: (from / together * together).to_string(),
+            from: (left, frame.top),
+            to: (right, frame.bottom),
+            told,
+        })
+    };
+    groups.filter_map(stretch).collect()
 }
 
 fn ends(columns: &[Column]) -> (f64, f64) {
@@ -78,7 +159,8 @@ fn ends(columns: &[Column]) -> (f64, f64) {
     (first as f64, last as f64 + 1.0)
 }
 
-fn draw_map(svg: &mut Svg, frame: Frame, columns: &[Column], limit: Nanos) {
+/// Draws the map, and returns where its values are.
+fn draw_map(svg: &mut Svg, frame: Frame, columns: &[Column], limit: Nanos) -> Plot {
     let histograms = columns.iter().map(|column| &column.histogram);
     let latencies = histograms
         .filter(|histogram| !histogram.is_empty())
@@ -99,6 +181,7 @@ fn draw_map(svg: &mut Svg, frame: Frame, columns: &[Column], limit: Nanos) {
     }
     let line = [first, last].map(|second| plot.at(second, limit as f64));
     svg.line(Ink::Limit.line(3), line);
+    plot
 }
 
 struct Cell {
@@ -109,11 +192,8 @@ struct Cell {
     shade: usize,
 }
 
-/// Seconds are drawn together where there are more of them than can be told apart.
-const MOST_COLUMNS: f64 = 150.0;
-
 fn cells(columns: &[Column], span: f64) -> Vec<Cell> {
-    let together = (span / MOST_COLUMNS).ceil().max(1.0) as usize;
+    let together = together(span);
     let mut cells = Vec::new();
     for group in columns.chunk_by(|a, b| a.second / together == b.second / together) {
         let mut rows: BTreeMap<i32, u64> = BTreeMap::new();

@@ -1,6 +1,7 @@
 //! The charts of a page, as SVG whose colours are classes of the page's style sheet.
 
 mod axis;
+mod forest;
 mod heat;
 mod pairs;
 mod panels;
@@ -11,16 +12,17 @@ mod svg;
 mod trend;
 
 use self::{axis::Room, plot::Frame, svg::Svg};
+pub(crate) use self::{
+    forest::{Ratio, forest},
+    pairs::{Pair, Together, pairs},
+    spectrum::{Series, spectrum},
+    svg::Ink,
+};
 pub(super) use self::{
     heat::{Column, Lane, heat},
     panels::{Line, Panel, panels},
     ranges::{Row, ranges},
-    trend::{Point, trend},
-};
-pub(crate) use self::{
-    pairs::{Pair, Together, pairs},
-    spectrum::{Series, spectrum},
-    svg::Ink,
+    trend::{Mark, Point, spark, trend},
 };
 
 /// Units of a drawing in a pixel of the page: whole numbers are too coarse for curves.
@@ -107,6 +109,22 @@ fn figure(
         legend,
         points: Vec::new(),
         title,
+    }
+}
+
+/// Seconds are drawn together where there are more of them than can be told apart.
+const MOST_COLUMNS: f64 = 150.0;
+
+/// How many seconds one column stands for.
+fn together(span: f64) -> usize {
+    (span / MOST_COLUMNS).ceil().max(1.0) as usize
+}
+
+/// The seconds of a column, as it is told.
+fn told_seconds(second: usize, together: usize) -> String {
+    match together {
+        1 => format!("second {second}"),
+        more => format!("seconds {second} to {}", second + more - 1),
     }
 }
 

@@ -5,7 +5,8 @@ use super::{
     axis::Axis,
     figure,
     plot::{Frame, Margins, Plot, SCHEDULE},
-    svg::{Side, Svg},
+    svg::{Side, Stretch, Svg},
+    together, told_seconds,
 };
 
 /// Of a panel with its title above it, in units.
@@ -58,8 +59,54 @@ pub(in crate::report) fn panels(
         for (panel, (own, axis)) in panels.iter().zip(frame.stacked(panels.len(), PANEL, size)) {
             draw(svg, own, panel, (first as f64, last as f64), shaded, axis);
         }
+        if size == Size::Wide {
+            svg.stretches(stretches(frame, panels, (first, last), shaded));
+        }
     };
     figure(title, note, legend, |_| height, draw)
+}
+
+/// What all lines say of each second, for a pointer on it.
+fn stretches(
+    frame: Frame,
+    panels: &[Panel],
+    (first, last): (usize, usize),
+    shaded: &[usize],
+) -> Vec<Stretch> {
+    let whole = Plot::over_time(
+        frame.within(Margins::headed()),
+        (first as f64, last as f64),
+        Axis::plain(0.0, 1.0),
+        None,
+    );
+    let together = together((last - first) as f64);
+    let starts = (first..last).filter(|second| *second == first || second % together == 0);
+    starts
+        .map(|from| {
+            let to = (from / together * together + together).min(last);
+            let mut told = told_seconds(from, together);
+            let lines = panels
+                .iter()
+                .flat_map(|panel| panel.lines.iter().map(move |line| (panel.show, line)));
+            for (nth, (show, line)) in lines.enumerate() {
+                let points = line.points.iter();
+                let within = points.filter(|point| (from..to).contains(&point.0));
+                if let Some(most) = within.map(|point| point.1).reduce(f64::max) {
+                    let before = if nth == 0 { ": " } else { ", " };
+                    told += &format!("{before}{} {}", line.name, show(most));
+                }
+            }
+            if shaded.iter().any(|second| (from..to).contains(second)) {
+                told += ", disturbed";
+            }
+            Stretch {
+                at: (from / together * together).to_string(),
+                from: (whole.at(from as f64, 0.0).0, frame.top),
+                to: (whole.at(to as f64, 0.0).0, frame.bottom),
+                told,
+            }
+        })
+        .collect()
 }
 
 /// The last panel carries the axis of all.
@@ -89,9 +136,11 @@ fn draw(
     plot.mesh(svg, SCHEDULE);
     for line in &panel.lines {
         let points = line.points.iter();
-        svg.line(
-            line.ink.line(line.width),
-            points.map(|&(second, number)| plot.at(second as f64 + 0.5, number)),
-        );
+        svg.titled(&line.name, |svg| {
+            svg.line(
+                line.ink.line(line.width),
+                points.map(|&(second, number)| plot.at(second as f64 + 0.5, number)),
+            );
+        });
     }
 }

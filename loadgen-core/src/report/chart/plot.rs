@@ -119,6 +119,21 @@ impl Plot {
         Self::new(frame, labels, x, y)
     }
 
+    /// A plot of rows beneath each other, the first of which ends at their number; only the axis beneath has labels.
+    pub(super) fn of_rows(frame: Frame, rows: usize, x: Axis) -> Self {
+        let inner = frame.within(Margins {
+            left: TEXT,
+            top: TEXT / 2,
+            right: 2 * TEXT,
+            bottom: 0,
+        });
+        let labels = Labels {
+            left: false,
+            beneath: true,
+        };
+        Self::new(inner, labels, x, Axis::plain(0.0, rows as f64))
+    }
+
     /// A plot that fills a frame together with its labels.
     pub(super) fn new(frame: Frame, labels: Labels, x: Axis, y: Axis) -> Self {
         let frame = frame.within(Margins {
@@ -132,6 +147,16 @@ impl Plot {
             y,
             labels,
         }
+    }
+
+    /// Where the plot lies, without its labels.
+    pub(super) fn frame(&self) -> Frame {
+        self.frame
+    }
+
+    /// The first and the last value of the horizontal axis.
+    pub(super) fn ends(&self) -> (f64, f64) {
+        self.x.ends()
     }
 
     /// The place of a value on both axes.

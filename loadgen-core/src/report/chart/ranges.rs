@@ -4,7 +4,7 @@ use super::{
     BENEATH, Figure, Ink, Size, TEXT,
     axis::{Axis, Room},
     figure,
-    plot::{Frame, Labels, Margins, Plot},
+    plot::{Frame, Plot},
     svg::{Side, Svg},
 };
 use crate::{
@@ -31,7 +31,7 @@ pub(in crate::report) struct Row<'a> {
     pub result: &'a MetricResult,
 }
 
-/// Rows without samples are left out; `None` if none is left.
+/// Rows without samples are left out; `None` if there are not two left to stand side by side.
 pub(in crate::report) fn ranges(
     title: &str,
     note: &str,
@@ -45,7 +45,7 @@ pub(in crate::report) fn ranges(
             draw(svg, frame, size, &rows, limit);
         })
     };
-    (!rows.is_empty()).then(drawn)
+    (rows.len() > 1).then(drawn)
 }
 
 fn draw(svg: &mut Svg, frame: Frame, size: Size, rows: &[&Row<'_>], limit: Nanos) {
@@ -53,23 +53,16 @@ fn draw(svg: &mut Svg, frame: Frame, size: Size, rows: &[&Row<'_>], limit: Nanos
     let room = Room::Across(size.width() - 3 * TEXT as u32);
     let x = Axis::around(limit, ends.flatten(), room);
     let bottom = rows.len() as f64;
-    let inner = frame.within(Margins {
-        left: TEXT,
-        top: TEXT / 2,
-        right: 2 * TEXT,
-        bottom: 0,
-    });
-    let labels = Labels {
-        left: false,
-        beneath: true,
-    };
-    let plot = Plot::new(inner, labels, x, Axis::plain(0.0, bottom));
+    let plot = Plot::of_rows(frame, rows.len(), x);
     plot.mesh(svg, "latency, on a logarithmic scale");
     for (place, row) in rows.iter().enumerate() {
         let top = bottom - place as f64;
         // The bar lies beneath the text, 26 units from the row's end.
         let unit = 1.0 / f64::from(row_height(size));
-        draw_bar(svg, &plot, row, (top - 1.0 + 26.0 * unit, unit), limit);
+        let told = format!("{}: {}", row.name, numbers(row.result, Size::Wide));
+        svg.titled(&told, |svg| {
+            draw_bar(svg, &plot, row, (top - 1.0 + 26.0 * unit, unit), limit);
+        });
         let (_, top) = plot.at(limit as f64, top);
         svg.heading(Ink::Text, Side::Left, (TEXT, top + TEXT / 4), &row.name);
         let (side, x, line) = match size {

@@ -7,13 +7,12 @@ use super::{
     axis::{Axis, Room},
     figure,
     plot::{Frame, Labels, Margins, Plot},
-    svg::{Edge, Side, Svg},
-    text_width,
+    svg::{Side, Stretch, Svg},
 };
 use crate::model::{
     Metric, Nanos,
     metric::Definition,
-    numbers::{count, limit as shown},
+    numbers::{count, duration, limit as shown},
     percentile::BEYOND,
 };
 
@@ -34,58 +33,104 @@ pub(crate) struct Series {
     pub histogram: Histogram<u64>,
 }
 
-/// The first series is the subject: the part of the axis of which its samples can't tell is shaded.
+/// The curves of these latencies; `limit` is drawn as a line.
 pub(crate) fn spectrum(series: &[Series], limit: Nanos) -> Figure {
-    let legend = series.iter().map(|series| {
-        let Definition {
-            title, from, to, ..
-        } = series.metric.definition();
-        let name = series.name.as_deref().unwrap_or(title);
-        let n = count(series.histogram.len());
-        (series.ink, format!("{name}, {from} → {to} (n = {n})"))
-    });
+    let mut legend: Vec<_> = series
+        .iter()
+        .map(|series| {
+            let Definition { from, to, .. } = series.metric.definition();
+            let n = count(series.histogram.len());
+            let name = series.name();
+            (series.ink, format!("{name}, {from} → {to} (n = {n})"))
+        })
+        .collect();
+    legend.push((Ink::Limit, format!("the limit of {}", shown(limit))));
     let title = "How long deliveries took, from the fastest to the slowest";
     let note = format!(
-        "Latency up, on a logarithmic scale; to the right the share of deliveries that were at least this fast, each further nine as wide as the one before. The line marks the promise of {}. In the shaded part fewer than {BEYOND} samples lie beyond a percentile, so that it says little.",
-        shown(limit)
+        "Latency up, on a logarithmic scale; to the right the share of deliveries that were at least this fast, each further nine as wide as the one before. Each curve ends with its slowest sample; where it is faint, fewer than {BEYOND} of its samples lie beyond, so that it says little."
     );
     let draw = |svg: &mut Svg, frame: Frame, size| draw(svg, frame, size, series, limit);
-    figure(title, note, legend.collect(), |_| HEIGHT, draw)
+    figure(title, note, legend, |_| HEIGHT, draw)
+}
+
+impl Series {
+    fn name(&self) -> &str {
+        let title = self.metric.definition().title;
+        self.name.as_deref().unwrap_or(title)
+    }
+
+    /// The share from which on too few of its samples lie beyond.
+    fn bears(&self) -> f64 {
+        (1.0 - BEYOND / self.histogram.len().max(1) as f64).max(0.0)
+    }
 }
 
 fn draw(svg: &mut Svg, frame: Frame, size: Size, series: &[Series], limit: Nanos) {
-    let n = series.first().map_or(0, |subject| subject.histogram.len());
+    let most = series.iter().map(|series| series.histogram.len()).max();
     let ends = series
         .iter()
         .flat_map(|series| [series.histogram.min(), series.histogram.max()]);
     let y = Axis::around(limit, ends, Room::Up(HEIGHT - BENEATH - TEXT as u32));
-    let x = Axis::nines(n, size.across());
-    let ((_, right), (low, high)) = (x.ends(), y.ends());
+    let x = Axis::nines(most.unwrap_or(0), size.across());
+    let (_, right) = x.ends();
     let plot = Plot::new(frame.within(Margins::headed()), Labels::BOTH, x, y);
-    let shade_from = (1.0 - BEYOND / n.max(1) as f64).max(0.0);
-    svg.area(Ink::Shade, plot.at(shade_from, low), plot.at(right, high));
     plot.mesh(svg, "share of deliveries that were at least this fast");
-    let line = plot.at(0.0, limit as f64);
-    svg.line(Ink::Limit.line(3), [line, plot.at(right, limit as f64)]);
+    let line = [0.0, right].map(|share| plot.at(share, limit as f64));
+    svg.titled(&format!("the limit of {}", shown(limit)), |svg| {
+        svg.line(Ink::Limit.bar(3), line);
+    });
     for series in series.iter().rev() {
-        let curve = curve(&series.histogram, right).into_iter();
-        let points = curve.map(|(share, latency)| plot.at(share, latency));
-        svg.line(series.ink.line(4), points);
+        let (sure, few): (Vec<_>, Vec<_>) = curve(&series.histogram, right)
+            .into_iter()
+            .partition(|(share, _)| *share <= series.bears());
+        let place = |&(share, latency): &(f64, f64)| plot.at(share, latency);
+        let slowest = duration(series.histogram.max());
+        svg.titled(&format!("{}, at most {slowest}", series.name()), |svg| {
+            let joint = sure.last().into_iter();
+            svg.line(series.ink.faint(4), joint.chain(&few).map(place));
+            svg.line(series.ink.line(4), sure.iter().map(place));
+        });
     }
     svg.heading(Ink::Muted, Side::Right, (LEFT as i32, 0), "latency");
-    let (place, promise) = (
-        (line.0 + TEXT / 2, line.1),
-        format!("promise: {}", shown(limit)),
-    );
-    svg.text(Ink::Limit, (Side::Left, Edge::Bottom), place, &promise);
-    // At the bottom: what is slow is at the top.
-    let (shade_left, bottom) = plot.at(shade_from, low);
-    let (shade_right, _) = plot.at(right, low);
-    let few = format!("fewer than {BEYOND} samples");
-    if size == Size::Wide && shade_right - shade_left > text_width(&few) + TEXT {
-        let at = ((shade_left + shade_right) / 2, bottom - TEXT / 3);
-        svg.text(Ink::Muted, (Side::Middle, Edge::Bottom), at, &few);
+    if size == Size::Wide {
+        svg.stretches(stretches(&plot, series, right));
     }
+}
+
+/// What all curves say of each percentile that can be told from the next, for a pointer on it.
+fn stretches(plot: &Plot, series: &[Series], right: f64) -> Vec<Stretch> {
+    const PER_NINE: f64 = 12.0;
+    let nines = -(1.0 - right).log10();
+    let columns = (nines * PER_NINE).ceil() as u32;
+    let share = |column: u32| 1.0 - 10f64.powf(-(f64::from(column) / PER_NINE).min(nines));
+    let Frame { top, bottom, .. } = plot.frame();
+    let stretch = |column: u32| {
+        let middle = (share(column) + share(column + 1)) / 2.0;
+        let said: Vec<String> = series
+            .iter()
+            .filter(|series| middle <= series.bears())
+            .map(|series| {
+                let latency = series.histogram.value_at_quantile(middle);
+                format!("{} {}", series.name(), duration(latency))
+            })
+            .collect();
+        let percent = format!("{:.6}", 100.0 * middle);
+        let short: String = percent
+            .chars()
+            .take(3 + (f64::from(column) / PER_NINE) as usize)
+            .collect();
+        let told = match said.is_empty() {
+            true => format!("p{short}: fewer than {BEYOND} samples beyond"),
+            false => format!("p{short}: {}", said.join(", ")),
+        };
+        Stretch {
+            at: format!("p{short}"),
+            from: (plot.at(share(column), 1.0).0, top),
+            to: (plot.at(share(column + 1), 1.0).0, bottom),
+            told,
+        }
+    };
+    (0..columns).map(stretch).collect()
 }
 
 /// (share, latency), up to the share that a histogram's last sample stands for.
@@ -98,5 +143,7 @@ fn curve(histogram: &Histogram<u64>, right: f64) -> Vec<(f64, f64)> {
         let share = 1.0 - 10f64.powf(-nines);
         (share, histogram.value_at_quantile(share) as f64)
     };
-    (0..=steps).map(point).collect()
+    // Up to the very slowest sample.
+    let slowest = (point(steps).0, histogram.max() as f64);
+    (0..=steps).map(point).chain([slowest]).collect()
 }

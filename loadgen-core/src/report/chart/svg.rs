@@ -47,6 +47,11 @@ impl Ink {
         Look::Line(self, width)
     }
 
+    /// A line of so many units that says little.
+    pub(super) const fn faint(self, width: u32) -> Look {
+        Look::Faint(self, width)
+    }
+
     /// A line of so many units that is never dashed.
     pub(super) const fn bar(self, width: u32) -> Look {
         Look::Bar(self, width)
@@ -58,18 +63,20 @@ impl Ink {
 pub(super) enum Look {
     Line(Ink, u32),
     Bar(Ink, u32),
+    Faint(Ink, u32),
     Area(Ink),
 }
 
 impl fmt::Display for Look {
     /// As attributes of an element.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (kind, ink, width) = match *self {
-            Look::Line(ink, width) => ('s', ink, width),
-            Look::Bar(ink, width) => ('t', ink, width),
-            Look::Area(ink) => ('f', ink, 1),
+        let (kind, ink, width, more) = match *self {
+            Look::Line(ink, width) => ('s', ink, width, ""),
+            Look::Bar(ink, width) => ('t', ink, width, ""),
+            Look::Faint(ink, width) => ('s', ink, width, " few"),
+            Look::Area(ink) => ('f', ink, 1, ""),
         };
-        write!(f, "class=\"{kind}-{}\"", ink.name())?;
+        write!(f, "class=\"{kind}-{}{more}\"", ink.name())?;
         match width {
             1 => Ok(()),
             width => write!(f, " stroke-width=\"{width}\""),
@@ -94,6 +101,15 @@ pub(super) enum Edge {
     Top,
     Middle,
     Bottom,
+}
+
+/// A stretch of a horizontal axis that a pointer can rest on, and what is told then.
+pub(super) struct Stretch {
+    /// The same in all charts of a page where the same is shown: the second, the percentile.
+    pub at: String,
+    pub from: Point,
+    pub to: Point,
+    pub told: String,
 }
 
 /// The SVG so far. Shapes of one look that follow each other become one element.
@@ -147,6 +163,58 @@ impl Svg {
                 "M{start} {y}a{radius} {radius} 0 1 0 {across} 0a{radius} {radius} 0 1 0 -{across} 0z"
             ),
         );
+    }
+
+    /// A circle around a point, filled with nothing of its own.
+    pub(super) fn ring(&mut self, ink: Ink, (x, y): Point, radius: i32) {
+        let (start, across) = (x - radius, 2 * radius);
+        self.add(
+            ink.bar(4),
+            &format!(
+                "M{start} {y}a{radius} {radius} 0 1 0 {across} 0a{radius} {radius} 0 1 0 -{across} 0z"
+            ),
+        );
+    }
+
+    /// Shapes that a pointer on them tells of.
+    pub(super) fn titled(&mut self, title: &str, draw: impl FnOnce(&mut Self)) {
+        self.within("<g>", title, draw, "</g>");
+    }
+
+    /// Shapes that lead somewhere.
+    pub(super) fn link(&mut self, page: &str, title: &str, draw: impl FnOnce(&mut Self)) {
+        let open = format!("<a href=\"{}\">", escaped(page));
+        self.within(&open, title, draw, "</a>");
+    }
+
+    fn within(&mut self, open: &str, title: &str, draw: impl FnOnce(&mut Self), close: &str) {
+        self.flush();
+        self.text
+            .push_str(&format!("{open}<title>{}</title>", escaped(title)));
+        draw(self);
+        self.flush();
+        self.text.push_str(close);
+    }
+
+    /// Stretches beside each other, drawn by nothing until a pointer is on one.
+    pub(super) fn stretches(&mut self, stretches: impl IntoIterator<Item = Stretch>) {
+        self.flush();
+        self.text.push_str("<g class=\"hits\">");
+        for Stretch {
+            at,
+            from: (left, top),
+            to: (right, bottom),
+            told,
+        } in stretches
+        {
+            self.text.push_str(&format!(
+                "<rect x=\"{left}\" y=\"{top}\" width=\"{}\" height=\"{}\" data-at=\"{at}\"><title>{}</title></rect>",
+                right - left,
+                bottom - top,
+                escaped(&told)
+            ));
+        }
+        self.text.push_str("</g>");
     }
 
     /// A text whose `side` and `edge` lie at the point.

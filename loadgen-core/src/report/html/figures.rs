@@ -1,9 +1,13 @@
 //! Which charts a page has, and from which numbers of the result each is drawn.
 
 use crate::{
-    model::{HistogramError, Metric, histogram, numbers::count},
+    model::{
+        HistogramError, Metric, Nanos, histogram,
+        numbers::{count, limit as shown},
+    },
     observed::PROMISE,
     report::{
+        answer::answer,
         chart::{
             Column, Figure, Ink, Lane, Line, Panel, Row, Series, heat, panels, ranges, spectrum,
         },
@@ -23,21 +27,39 @@ pub(super) fn all(report: &Report) -> Result<Vec<Figure>, HistogramError> {
     let Some((subject, baselines)) = report.runs.split_last() else {
         return Ok(Vec::new());
     };
+    let line = line_of(report)?;
     let figures = [
-        delivery_spectrum(subject, baselines)?,
-        before_and_after(subject, baselines),
-        slow_seconds(subject)?,
+        delivery_spectrum(subject, baselines, line)?,
+        before_and_after(subject, baselines, line.1),
+        slow_seconds(subject, line.1)?,
         load(subject),
-        stages(subject),
-        phases(subject),
-        sizes(subject),
-        health(subject),
+        stages(subject, line.1),
+        phases(subject, line.1),
+        sizes(subject, line.1),
+        health(subject, line.1),
         processes(subject),
     ];
     Ok(figures.into_iter().flatten().collect())
 }
 
-fn delivery_spectrum(subject: &Run, baselines: &[Run]) -> Result<Option<Figure>, HistogramError> {
+/// The limit that the charts of deliveries draw: that of the answer where it is on deliveries, else the promise.
+fn line_of(report: &Report) -> Result<(Metric, Nanos), HistogramError> {
+    let answer = answer(report)?;
+    let of = answer.and_then(|answer| answer.held.line());
+    let of =
+        of.filter(|(metric, _, _)| matches!(metric, Metric::Delivery | Metric::DeliverySlowest));
+    Ok(
+        of.map_or((Metric::Delivery, PROMISE), |(metric, _, limit)| {
+            (metric, limit)
+        }),
+    )
+}
+
+fn delivery_spectrum(
+    subject: &Run,
+    baselines: &[Run],
+    (asked, limit): (Metric, Nanos),
+) -> Result<Option<Figure>, HistogramError> {
     let mut series = Vec::new();
     let mut add = |name: Option<String>, result: &MetricResult, ink| {
         series.push(Series {
@@ -52,6 +74,11 @@ fn delivery_spectrum(subject: &Run, baselines: &[Run]) -> Result<Option<Figure>,
         return Ok(None);
     };
     add(None, delivery, Ink::Subject)?;
+    if asked == Metric::DeliverySlowest
+        && let Some(slowest) = sampled(subject, asked)
+    {
+        add(None, slowest, Ink::Fourth)?;
+    }
     if let Some(as_sent) = sampled(subject, Metric::DeliveryAsSent) {
         add(None, as_sent, Ink::AsSent)?;
     }
@@ -67,10 +94,10 @@ fn delivery_spectrum(subject: &Run, baselines: &[Run]) -> Result<Option<Figure>,
             add(Some(name), delivery, ink)?;
         }
     }
-    Ok(Some(spectrum(&series, PROMISE)))
+    Ok(Some(spectrum(&series, limit)))
 }
 
-fn before_and_after(subject: &Run, baselines: &[Run]) -> Option<Figure> {
+fn before_and_after(subject: &Run, baselines: &[Run], limit: Nanos) -> Option<Figure> {
     if baselines.is_empty() {
         return None;
     }
@@ -88,12 +115,20 @@ fn before_and_after(subject: &Run, baselines: &[Run]) -> Option<Figure> {
             }
         }
     }
-    let note = format!("What the delivery mode changes, and what it does not. {BAR}");
-    ranges("Before against after", &note, &rows, PROMISE)
+    let note = format!(
+        "What the delivery mode changes, and what it does not. {}",
+        bar(limit)
+    );
+    ranges("Before against after", &note, &rows, limit)
 }
 
 /// How a row of latencies is read.
-const BAR: &str = "The dot is the median, the thick bar reaches to p99, the thin line from the fastest to the slowest sample; the red line is the promise of 5 ms.";
+fn bar(limit: Nanos) -> String {
+    format!(
+        "The dot is the median, the thick bar reaches to p99, the thin line from the fastest to the slowest sample; the red line is the limit of {}.",
+        shown(limit)
+    )
+}
 
 fn row(name: String, ink: Ink, result: &MetricResult) -> Row<'_> {
     Row { name, ink, result }
@@ -116,7 +151,7 @@ fn clock_points(rows: &[Row<'_>]) -> Vec<(String, String)> {
         .collect()
 }
 
-fn slow_seconds(run: &Run) -> Result<Option<Figure>, HistogramError> {
+fn slow_seconds(run: &Run, limit: Nanos) -> Result<Option<Figure>, HistogramError> {
     let columns: Vec<Column> = run
         .windows
         .iter()
@@ -148,7 +183,7 @@ fn slow_seconds(run: &Run) -> Result<Option<Figure>, HistogramError> {
             lanes.push(Lane::Largest(metric, values));
         }
     }
-    Ok(Some(heat(&columns, &lanes, PROMISE)))
+    Ok(Some(heat(&columns, &lanes, limit)))
 }
 
 fn disturbed(run: &Run) -> Vec<usize> {
@@ -182,25 +217,30 @@ fn by_second(run: &Run, value: impl Fn(&WindowResult) -> Option<f64>) -> Vec<(us
 
 fn load(run: &Run) -> Option<Figure> {
     let span = span(run)?;
-    let mut rates = vec![line(
-        "deliveries to others",
-        Ink::Subject,
-        4,
-        by_second(run, |window| Some(window.deliveries as f64)),
-    )];
+    let rate = |title: &str, lines| Panel {
+        title: title.to_owned(),
+        show: |rate| format!("{}/s", count(rate as u64)),
+        at_least: 1.0,
+        lines,
+    };
+    let mut shown = Vec::new();
     // Results of version 1 don't say how many messages a second had.
     if run.windows.iter().any(|window| window.scheduled > 0) {
         let scheduled = by_second(run, |window| Some(window.scheduled as f64));
         let sent = by_second(run, |window| Some(window.sent as f64));
-        rates.push(line("messages scheduled", Ink::Floor, 8, scheduled));
-        rates.push(line("messages sent", Ink::AsSent, 4, sent));
+        let lines = vec![
+            line("messages scheduled", Ink::Floor, 8, scheduled),
+            line("messages sent", Ink::AsSent, 4, sent),
+        ];
+        shown.push(rate("messages each second", lines));
     }
-    let mut shown = vec![Panel {
-        title: "messages and deliveries each second".to_owned(),
-        show: |rate| format!("{}/s", count(rate as u64)),
-        at_least: 1.0,
-        lines: rates,
-    }];
+    let delivered = by_second(run, |window| Some(window.deliveries as f64));
+    let mut lines = vec![line("deliveries to others", Ink::Subject, 4, delivered)];
+    if run.windows.iter().any(|window| window.lost > Some(0)) {
+        let lost = by_second(run, |window| window.lost.map(|lost| lost as f64));
+        lines.push(line("deliveries lost", Ink::Limit, 4, lost));
+    }
+    shown.push(rate("deliveries each second", lines));
     if run.windows.iter().any(|window| window.machine.is_some()) {
         let percent = |share: fn(&crate::observed::MachineSecond) -> f64| {
             by_second(run, |window| Some(100.0 * share(&window.machine?)))
@@ -226,7 +266,7 @@ fn load(run: &Run) -> Option<Figure> {
             ],
         });
     }
-    let note = "By second of the intended send. What was scheduled and not sent, or sent and not delivered, shows as a gap between the lines.";
+    let note = "By second of the intended send. What was scheduled and not sent shows as a gap between the lines.";
     Some(panels(
         "Load over time",
         note,
@@ -236,7 +276,7 @@ fn load(run: &Run) -> Option<Figure> {
     ))
 }
 
-fn stages(run: &Run) -> Option<Figure> {
+fn stages(run: &Run, limit: Nanos) -> Option<Figure> {
     let rows = of_metrics(
         run,
         &[
@@ -250,11 +290,11 @@ fn stages(run: &Run) -> Option<Figure> {
         ],
         Ink::Subject,
     );
-    let figure = ranges("The stages of a message", BAR, &rows, PROMISE)?;
+    let figure = ranges("The stages of a message", &bar(limit), &rows, limit)?;
     Some(figure.with_points(clock_points(&rows)))
 }
 
-fn phases(run: &Run) -> Option<Figure> {
+fn phases(run: &Run, limit: Nanos) -> Option<Figure> {
     // One phase alone is the whole run again.
     if run.phases.len() < 2 {
         return None;
@@ -263,11 +303,14 @@ fn phases(run: &Run) -> Option<Figure> {
     let rows: Vec<Row<'_>> = phases
         .map(|phase| row(phase.name.clone(), Ink::Subject, &phase.delivery))
         .collect();
-    let note = format!("The deliveries of each measured phase by itself. {BAR}");
-    ranges("Phase by phase", &note, &rows, PROMISE)
+    let note = format!(
+        "The deliveries of each measured phase by itself. {}",
+        bar(limit)
+    );
+    ranges("Phase by phase", &note, &rows, limit)
 }
 
-fn sizes(run: &Run) -> Option<Figure> {
+fn sizes(run: &Run, limit: Nanos) -> Option<Figure> {
     let sizes = run.sizes.iter();
     let rows: Vec<Row<'_>> = sizes
         .map(|size| {
@@ -281,13 +324,16 @@ fn sizes(run: &Run) -> Option<Figure> {
         .collect();
     let definition = Metric::Delivery.definition();
     let note = format!(
-        "{}, {} → {}, by the size of the conversation. {BAR}",
-        definition.title, definition.from, definition.to
+        "{}, {} → {}, by the size of the conversation. {}",
+        definition.title,
+        definition.from,
+        definition.to,
+        bar(limit)
     );
-    ranges("Fan-out", &note, &rows, PROMISE)
+    ranges("Fan-out", &note, &rows, limit)
 }
 
-fn health(run: &Run) -> Option<Figure> {
+fn health(run: &Run, limit: Nanos) -> Option<Figure> {
     let mut rows = of_metrics(
         run,
         &[Metric::SendLateness, Metric::Hiccup, Metric::ReceiveWait],
@@ -297,8 +343,11 @@ fn health(run: &Run) -> Option<Figure> {
         let name = "delivery over a bare relay (the floor)".to_owned();
         rows.push(row(name, Ink::Floor, &floor.delivery));
     }
-    let note = format!("What the generator and the machine add by themselves. {BAR}");
-    let figure = ranges("The generator’s own health", &note, &rows, PROMISE)?;
+    let note = format!(
+        "What the generator and the machine add by themselves. {}",
+        bar(limit)
+    );
+    let figure = ranges("The generator’s own health", &note, &rows, limit)?;
     Some(figure.with_points(clock_points(&rows)))
 }
 
@@ -358,7 +407,7 @@ fn processes(run: &Run) -> Option<Figure> {
     if shown.is_empty() {
         return None;
     }
-    let note = "The server has one thread unless it was told otherwise, so that 100 % of one core is all that it can use.";
+    let note = "The server has one thread unless it was told otherwise, so that 100 % of one core is all that it can use. Memory and what waits are the most within each second.";
     Some(panels(
         "Server and generator over time",
         note,

@@ -20,6 +20,8 @@ use super::{
     chart::Figure,
     histogram_log,
     latencies::{Latency, latencies},
+    publish::Way,
+    script,
     setting::setting,
     statements,
 };
@@ -36,6 +38,10 @@ const MOST_BYTES: usize = 490_000;
 #[derive(Template)]
 #[template(path = "report.html")]
 struct Page<'a> {
+    policy: String,
+    script: &'static str,
+    /// The neighbours of a published page.
+    way: Option<&'a Way>,
     verdict: &'static str,
     name: &'a str,
     question: &'a str,
@@ -78,9 +84,10 @@ struct Download {
 ///
 /// # Errors
 /// When a histogram of the result can't be read.
-pub(super) fn render(document: &Document) -> Result<String, RenderError> {
+pub(super) fn render(document: &Document, way: Option<&Way>) -> Result<String, RenderError> {
     let report = document.report();
     let mut page = page(report)?;
+    page.way = way;
     let bare = page.render()?.len();
     page.downloads = downloads(document, MOST_BYTES.saturating_sub(bare))?;
     Ok(page.render()?)
@@ -91,6 +98,9 @@ fn page(report: &Report) -> Result<Page<'_>, RenderError> {
     let limits = subject.map_or_else(Vec::new, rows::limits);
     let (broken, kept) = subject.map_or_else(Default::default, rows::promises);
     Ok(Page {
+        policy: script::policy(),
+        script: script::SCRIPT,
+        way: None,
         verdict: report.verdict.name(),
         name: &report.scenario.name,
         question: &report.scenario.question,

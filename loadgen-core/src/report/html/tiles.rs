@@ -66,9 +66,7 @@ fn tile(held: &Held<'_>) -> Tile {
         what: what(held),
         allowed: format!("limit: {}", held.allowed()),
         class: verdict.name(),
-        used: held
-            .used()
-            .map(|used| (100.0 * used).round().clamp(1.0, 100.0) as u32),
+        used: held.used_percent(),
         headroom: match verdict {
             Verdict::Fail => "missed".to_owned(),
             Verdict::Inconclusive => "can’t be told".to_owned(),

@@ -1,0 +1,136 @@
+//! A static site of results, made from their JSON alone: a page for each, and an index with a card and a trend of each scenario.
+
+mod claim;
+mod run;
+mod series;
+
+use std::path::PathBuf;
+
+use askama::Template;
+
+use self::{
+    claim::{Claim, claims, gravest},
+    series::{Series, Told},
+};
+use super::{RenderError, html, script};
+use crate::result::{Document, Report};
+
+/// A file of the site.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SiteFile {
+    /// From the root of the site.
+    pub path: PathBuf,
+    /// The whole content of the file.
+    pub text: String,
+}
+
+#[derive(Template)]
+#[template(path = "index.html")]
+struct Index {
+    policy: String,
+    script: &'static str,
+    claims: Vec<Claim>,
+    class: &'static str,
+    scenarios: Vec<Section>,
+}
+
+/// A scenario's part of the index.
+struct Section {
+    name: String,
+    question: String,
+    series: Vec<Told>,
+}
+
+/// Where a reader of a published page may go on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Way {
+    /// The run before, of the same scenario under the same circumstances: its page and when it was.
+    pub previous: Option<(String, String)>,
+    /// The run after.
+    pub next: Option<(String, String)>,
+}
+
+/// The recorded result, where it is kept: this and nothing else has to be.
+pub fn kept(document: &Document) -> SiteFile {
+    SiteFile {
+        path: format!("{}.json", place(document.report())).into(),
+        text: document.text().to_owned(),
+    }
+}
+
+/// All files of the site of these results: their JSON, a page for each, and the index.
+///
+/// # Errors
+/// [`RenderError`] when a page can't be made.
+pub fn site(documents: &[Document]) -> Result<Vec<SiteFile>, RenderError> {
+    let reports: Vec<&Report> = documents.iter().map(Document::report).collect();
+    let apart = series::apart(&reports);
+    let mut files = Vec::new();
+    for document in documents {
+        let report = document.report();
+        let mut ways = apart.iter().filter_map(|series| series.way(report));
+        let way = ways.next().unwrap_or_default();
+        files.push(kept(document));
+        files.push(SiteFile {
+            path: format!("{}.html", place(report)).into(),
+            text: html::render(document, Some(&way))?,
+        });
+    }
+    files.push(index(&reports)?);
+    Ok(files)
+}
+
+/// The index of these results. What was measured under other circumstances has a card, a trend and a claim of its own.
+///
+/// # Errors
+/// [`RenderError`] when a histogram can't be read.
+pub fn index(reports: &[&Report]) -> Result<SiteFile, RenderError> {
+    let apart = series::apart(reports);
+    let latest: Vec<&Report> = apart.iter().filter_map(Series::latest).collect();
+    let mut scenarios: Vec<Section> = Vec::new();
+    for of_scenario in apart.chunk_by(|one, other| one.scenario == other.scenario) {
+        let newest = of_scenario.iter().filter_map(Series::latest);
+        let newest = newest.max_by_key(|report| &report.started);
+        let told = of_scenario.iter().map(|series| series.told(of_scenario));
+        scenarios.push(Section {
+            name: newest.map_or_else(String::new, |report| report.scenario.name.clone()),
+            question: newest.map_or_else(String::new, |report| report.scenario.question.clone()),
+            series: told.collect::<Result<_, _>>()?,
+        });
+    }
+    let index = Index {
+        policy: script::policy(),
+        script: script::SCRIPT,
+        claims: claims(&latest),
+        class: gravest(&latest),
+        scenarios,
+    };
+    Ok(SiteFile {
+        path: "index.html".into(),
+        text: index.render()?,
+    })
+}
+
+/// Where a result lies in the site, without its ending: the same result always in the same place.
+fn place(report: &Report) -> String {
+    format!("{}/{}", folder(&report.scenario.name), file(report))
+}
+
+/// The folder of a scenario.
+fn folder(scenario: &str) -> String {
+    plain(scenario)
+}
+
+/// The name of a result's files in the folder of its scenario, without their endings.
+fn file(report: &Report) -> String {
+    let started: String = report
+        .started
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric())
+        .collect();
+    format!("{started}-{}", plain(&report.run_id))
+}
+
+fn plain(text: &str) -> String {
+    text.replace(|c: char| !c.is_ascii_alphanumeric(), "-")
+}

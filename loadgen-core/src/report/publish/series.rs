@@ -1,0 +1,215 @@
+//! The runs of a scenario that one trend may join: of one target, store, machine, delivery mode and set of labels.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Way,
+    claim::{judges_the_promise, verdicts},
+    file, place,
+    run::{Drawn, RunLine, line, number, point, version},
+};
+use crate::{
+    judge::Verdict,
+    model::HistogramError,
+    report::{
+        RenderError,
+        answer::answer,
+        chart::{Figure, spark, trend},
+        setting::date,
+    },
+    result::{Circumstances, Report},
+};
+
+/// The runs of one series in the order of time.
+pub(super) struct Series<'a> {
+    pub scenario: &'a str,
+    circumstances: Circumstances,
+    delivery: Option<&'static str>,
+    runs: Vec<&'a Report>,
+}
+
+/// What the index says of a series.
+pub(super) struct Told {
+    /// Which; empty where the scenario has no other.
+    pub on: String,
+    /// Where its trend stands on the index.
+    pub anchor: String,
+    pub verdict: &'static str,
+    pub headline: Vec<String>,
+    /// The number that answers the question, what is allowed, and what is left of that.
+    pub value: String,
+    pub allowed: String,
+    pub used: Option<u32>,
+    pub headroom: String,
+    /// Whether the scenario asks for the promise.
+    pub promises: bool,
+    /// How much the runs of the latest version differ.
+    pub spread: String,
+    pub spark: String,
+    pub page: String,
+    pub day: String,
+    pub figure: Vec<Figure>,
+    pub runs: Vec<RunLine>,
+}
+
+/// Results apart by scenario and by all that a trend must not join; those of a scenario beside each other.
+pub(super) fn apart<'a>(reports: &[&'a Report]) -> Vec<Series<'a>> {
+    let mut apart: BTreeMap<_, Vec<&Report>> = BTreeMap::new();
+    for report in reports {
+        // That of another server is its own.
+        let own = report.runs.last().filter(|run| run.own);
+        let delivery = own.map(|run| run.delivery.name());
+        let key = (&*report.scenario.name, Circumstances::of(report), delivery);
+        apart.entry(key).or_default().push(report);
+    }
+    let series = apart.into_iter();
+    series
+        .map(|((scenario, circumstances, delivery), mut runs)| {
+            runs.sort_by(|a, b| (&a.started, &a.run_id).cmp(&(&b.started, &b.run_id)));
+            Series {
+                scenario,
+                circumstances,
+                delivery,
+                runs,
+            }
+        })
+        .collect()
+}
+
+impl Series<'_> {
+    pub(super) fn latest(&self) -> Option<&Report> {
+        self.runs.last().copied()
+    }
+
+    /// The neighbours of a result, where it is one of this series.
+    pub(super) fn way(&self, report: &Report) -> Option<Way> {
+        let same = |one: &&Report| one.run_id == report.run_id && one.started == report.started;
+        let place = self.runs.iter().position(same)?;
+        let to = |one: &&Report| (format!("{}.html", file(one)), date(&one.started));
+        Some(Way {
+            previous: place
+                .checked_sub(1)
+                .and_then(|place| self.runs.get(place))
+                .map(to),
+            next: self.runs.get(place + 1).map(to),
+        })
+    }
+
+    /// `of_scenario`: all series of the same scenario, from which it is told apart.
+    pub(super) fn told(&self, of_scenario: &[Series<'_>]) -> Result<Told, RenderError> {
+        let mut told = Told {
+            on: match of_scenario.len() {
+                0 | 1 => String::new(),
+                _ => self.on(of_scenario),
+            },
+            anchor: String::new(),
+            verdict: "",
+            headline: Vec::new(),
+            value: String::new(),
+            allowed: String::new(),
+            used: None,
+            headroom: String::new(),
+            promises: false,
+            spread: String::new(),
+            spark: String::new(),
+            page: String::new(),
+            day: String::new(),
+            figure: Vec::new(),
+            runs: Vec::new(),
+        };
+        let Some(latest) = self.latest() else {
+            return Ok(told);
+        };
+        told.anchor = file(latest);
+        told.verdict = latest.verdict.name();
+        told.headline = crate::report::answer::headline(latest)?;
+        told.page = format!("{}.html", place(latest));
+        told.day = date(&latest.started);
+        told.promises = latest.runs.last().is_some_and(judges_the_promise);
+        let answer = answer(latest)?;
+        if let Some(held) = answer.as_ref().map(|answer| &answer.held) {
+            told.value = held.measured();
+            told.allowed = held.allowed();
+            told.used = held.used_percent();
+            told.headroom = match held.verdict() {
+                Verdict::Pass => held.headroom().unwrap_or_default(),
+                other => other.name().to_owned(),
+            };
+        }
+        told.spread = self.spread()?;
+        let drawn = Drawn::of(answer.as_ref());
+        let points = self.runs.iter().map(|run| point(run, drawn));
+        let points: Vec<_> = points.collect::<Result<_, HistogramError>>()?;
+        if points.len() > 1 {
+            told.spark = spark(&points, drawn.limit);
+            told.figure = vec![trend(
+                "From run to run",
+                drawn.metric,
+                &drawn.percentiles(),
+                &points,
+                drawn.limit,
+            )];
+        }
+        let lines = self.runs.iter().rev().map(|run| line(run));
+        told.runs = lines.collect::<Result<_, HistogramError>>()?;
+        Ok(told)
+    }
+
+    /// What sets it apart from others of its scenario: no more than that.
+    fn on(&self, of_scenario: &[Series<'_>]) -> String {
+        type Part = fn(&Series<'_>) -> String;
+        let parts: [Part; 5] = [
+            |series| series.circumstances.target.clone(),
+            |series| series.circumstances.store.clone(),
+            |series| series.circumstances.machine.clone(),
+            |series| match series.delivery {
+                Some(delivery) => format!("{delivery} delivery"),
+                None => String::new(),
+            },
+            |series| match &series.circumstances.labels[..] {
+                [] => "without labels".to_owned(),
+                labels => labels.join(", "),
+            },
+        ];
+        let differs = |part: &Part| of_scenario.iter().any(|other| part(other) != part(self));
+        let said = parts.iter().filter(|part| differs(part));
+        said.map(|part| part(self))
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join("; ")
+    }
+
+    /// How much the number that answers differs between the runs of the latest version; empty of one run.
+    fn spread(&self) -> Result<String, HistogramError> {
+        let Some(latest) = self.latest() else {
+            return Ok(String::new());
+        };
+        let same = |report: &&&Report| version(report) == version(latest);
+        let runs: Vec<&Report> = self.runs.iter().filter(same).copied().collect();
+        if runs.len() < 2 {
+            return Ok(String::new());
+        }
+        let mut numbers = Vec::new();
+        let mut unit = None;
+        // What the machine decided says nothing of the server's spread.
+        for report in runs.iter().filter(|run| run.verdict != Verdict::Invalid) {
+            let Some(answer) = answer(report)? else {
+                continue;
+            };
+            numbers.extend(number(&answer));
+            unit = Some(answer.held);
+        }
+        numbers.sort_by(f64::total_cmp);
+        let said = verdicts(&runs);
+        Ok(match (unit, &numbers[..]) {
+            (Some(unit), [least, .., most]) => format!(
+                "{} runs of this version ({said}): {} to {}, in the middle {}",
+                runs.len(),
+                unit.shown(*least),
+                unit.shown(*most),
+                unit.shown(numbers[(numbers.len() - 1) / 2])
+            ),
+            _ => format!("{} runs of this version ({said})", runs.len()),
+        })
+    }
+}
