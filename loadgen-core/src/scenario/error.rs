@@ -15,7 +15,7 @@ pub enum ScenarioError {
     },
     /// Something in the file, or in a file that belongs to it, is wrong.
     #[error("{0}")]
-    Wrong(#[from] Located),
+    Wrong(#[from] Mistakes),
     /// A variable can't be set as the command line wants it.
     #[error("--set {setting}: {message} ({})", path.display())]
     Setting {
@@ -26,6 +26,35 @@ pub enum ScenarioError {
         /// What is wrong and what would be right.
         message: String,
     },
+}
+
+impl From<Located> for ScenarioError {
+    fn from(mistake: Located) -> Self {
+        Self::Wrong(Mistakes(vec![mistake]))
+    }
+}
+
+impl ScenarioError {
+    /// Each mistake by itself, as it is told.
+    pub fn each(&self) -> Vec<String> {
+        match self {
+            Self::Wrong(mistakes) => mistakes.0.iter().map(ToString::to_string).collect(),
+            other => vec![other.to_string()],
+        }
+    }
+}
+
+/// All that is wrong in a scenario, at least one mistake, in the order of its places.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistakes(pub Vec<Located>);
+
+impl std::error::Error for Mistakes {}
+
+impl fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let each: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&each.join("\n"))
+    }
 }
 
 /// A mistake at a place of a file.

@@ -11,6 +11,7 @@ mod message;
 mod phase;
 mod population;
 mod rate;
+mod reading;
 mod schema;
 mod sources;
 mod template;
@@ -28,9 +29,7 @@ use std::{
     time::Duration,
 };
 
-use serde::Deserialize;
-
-use self::{file::File, sources::Sources, variables::Variables};
+use self::{sources::Sources, variables::Variables};
 use crate::model::{Delivery, Dialect, Vocabulary};
 
 pub use self::{
@@ -38,7 +37,7 @@ pub use self::{
     check::connections::{OWN_PARAMETERS, check_path},
     connections::{Connections, KnownUser, Token, Transport},
     documents::{Documents, IdType},
-    error::{Located, ScenarioError},
+    error::{Located, Mistakes, ScenarioError},
     message::{Messages, Sizes},
     phase::{Arrivals, Behaviour, Burst, Churn, Load, Open, Phase, Spike},
     population::{ChannelGroup, ChannelSize, Existing, Population, Zipf},
@@ -125,9 +124,16 @@ impl Scenario {
         let mut table = sources.merged()?;
         let variables = Variables::take(table.get_mut(), &sources, path, settings)?;
         let table = variables.substitute(table, &sources, path)?;
-        let file = File::deserialize(toml::de::Deserializer::from(table))
-            .map_err(|error| sources.wrong(error.span().unwrap_or(0..0), error.message()))?;
-        Ok(check::check(file, path, &sources, &variables)?)
+        let reading::Read { file, mut mistakes } = reading::read(table, &sources);
+        let checked = file.map(|file| check::check(file, path, &sources, &variables));
+        match checked {
+            Some(Ok(scenario)) if mistakes.is_empty() => return Ok(scenario),
+            Some(Err(found)) => mistakes.extend(found.0),
+            _ => {}
+        }
+        mistakes.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
+        mistakes.dedup();
+        Err(Mistakes(mistakes).into())
     }
 
     /// The names that are spoken: the file's own, or those of its dialect.

@@ -58,6 +58,31 @@ fn somewhere((path, as_table): (&[&str], bool)) -> Value {
     )
 }
 
+/// The tables of a scenario that have a key, as they are written: `[population]`, `[[phases]]`, `the top of the file`.
+pub(super) fn tables_with(key: &str) -> Vec<String> {
+    let mut tables = Vec::new();
+    find(&schema(), key, "", false, &mut tables);
+    tables
+}
+
+fn find(schema: &Value, key: &str, path: &str, several: bool, tables: &mut Vec<String>) {
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        if name == key {
+            tables.push(match (path, several) {
+                ("", _) => "the top of the file".to_owned(),
+                (path, true) => format!("[[{path}]]"),
+                (path, false) => format!("[{path}]"),
+            });
+        }
+        let path = match path {
+            "" => name.clone(),
+            path => format!("{path}.{name}"),
+        };
+        find(property, key, &path, false, tables);
+        find(&property["items"], key, &path, true, tables);
+    }
+}
+
 /// TOML has no null, and formats like `uint32` are no standard's.
 fn plain(schema: &mut Schema) {
     transform_subschemas(&mut plain, schema);

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use super::{
     arguments::setting,
     exit_code::Exit,
-    output::{print, wrong},
+    output::{all_wrong, print, wrong},
     preview,
 };
 use crate::{
     plan::Plan,
-    scenario::{Scenario, Setting},
+    scenario::{Scenario, ScenarioError, Setting},
 };
 
 /// Flags of `check`.
@@ -30,15 +30,23 @@ pub fn run(check: &Args) -> Exit {
     for path in &check.scenarios {
         match checked(path, &check.set) {
             Ok(text) => exit = exit.worse(print(&text)),
-            Err(error) => exit = exit.worse(wrong(error)),
+            Err(Broken::Scenario(error)) => exit = exit.worse(all_wrong(&error)),
+            Err(Broken::Plan(error)) => exit = exit.worse(wrong(error)),
         }
     }
     exit
 }
 
+/// Why a scenario has no plan.
+enum Broken {
+    Scenario(ScenarioError),
+    Plan(String),
+}
+
 /// The plan of a scenario in words, or why there is none.
-fn checked(path: &Path, settings: &[Setting]) -> Result<String, String> {
-    let scenario = Scenario::load(path, settings).map_err(|error| error.to_string())?;
-    let plan = Plan::new(&scenario).map_err(|error| format!("{}: {error}", path.display()))?;
+fn checked(path: &Path, settings: &[Setting]) -> Result<String, Broken> {
+    let scenario = Scenario::load(path, settings).map_err(Broken::Scenario)?;
+    let plan = Plan::new(&scenario)
+        .map_err(|error| Broken::Plan(format!("{}: {error}", path.display())))?;
     Ok(preview::render(&scenario, &plan))
 }

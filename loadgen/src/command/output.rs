@@ -14,6 +14,7 @@ use super::exit_code::Exit;
 use crate::{
     report::{Choice, Format, RenderError},
     result::{self, Document, WriteError},
+    scenario::ScenarioError,
 };
 
 /// Why a result could not be brought there.
@@ -99,6 +100,12 @@ pub(super) fn try_folder(folder: &Path) -> Result<(), OutputError> {
 pub(super) fn wrong(error: impl Display) -> Exit {
     eprintln!("error: {error}");
     Exit::Usage
+}
+
+/// A scenario can't be run, for all of these reasons.
+pub(super) fn all_wrong(error: &ScenarioError) -> Exit {
+    let told = error.each().into_iter().map(wrong);
+    told.fold(Exit::Usage, Exit::worse)
 }
 
 /// Something that is needed failed, and this is why.

@@ -75,3 +75,25 @@ pub enum RunError {
     #[error("interrupted before anything was measured")]
     Interrupted,
 }
+
+impl RunError {
+    /// Whether what was asked can't be done anywhere: the scenario or the command line is wrong, and no machine or server.
+    pub fn is_the_questions(&self) -> bool {
+        match self {
+            RunError::Plan(_)
+            | RunError::Driver(DriverError::Untold(_))
+            | RunError::Mistaken(_)
+            | RunError::Asked(_)
+            | RunError::NeedsTarget
+            | RunError::NamedTwice(_) => true,
+            RunError::Histogram(_)
+            | RunError::Driver(_)
+            | RunError::Target(_)
+            | RunError::Connect { .. }
+            | RunError::Join { .. }
+            | RunError::OpenFiles { .. }
+            | RunError::Machine(_)
+            | RunError::Interrupted => false,
+        }
+    }
+}

@@ -12,12 +12,12 @@ mod store;
 mod thresholds;
 mod users;
 
-use std::{fs, ops::Range as ByteRange, path::Path};
+use std::{cell::RefCell, fs, ops::Range as ByteRange, path::Path};
 
 use sha2::{Digest, Sha256};
 
 use super::{
-    Documents, Located, Range, Scenario, Span,
+    Documents, Located, Mistakes, Range, Scenario, Span,
     file::{File, FileServer},
     is_name,
     sources::Sources,
@@ -26,61 +26,90 @@ use super::{
 };
 use crate::model::{Delivery, Dialect, Vocabulary};
 
-/// Checks a file.
+/// Checks a file. Every mistake is found that does not follow from another: what depends on something that is wrong is not
+/// looked at.
+///
+/// # Errors
+/// All mistakes.
 pub(super) fn check(
     file: File,
     path: &Path,
     sources: &Sources,
     variables: &Variables<'_>,
-) -> Result<Scenario, Located> {
+) -> Result<Scenario, Mistakes> {
     let mut checker = Checker {
         sources,
         data: Vec::new(),
+        mistakes: RefCell::default(),
     };
-    let name = checker.name(file.name)?;
-    let joined = file.population.value.joined.as_ref();
-    let joined = joined.map(|joined| joined.span.clone());
-    let mut connections = file.connections;
-    let own_events = file.server.events.is_some();
-    let identity = checker.identity(connections.token.take(), own_events)?;
-    let (population, known) = checker.population(file.population, identity.known)?;
-    let server = checker.server(file.server, &population)?;
-    let vocabulary = server
-        .events
-        .clone()
-        .unwrap_or_else(|| Vocabulary::of(server.dialect));
-    checker.can_join_later(joined.as_ref(), &population, &vocabulary)?;
-    let connections = checker.connections(connections, identity.token, known)?;
-    let messages = checker.messages(file.messages)?;
-    let phases = checker.phases(file.phases, &population, &vocabulary)?;
-    let thresholds = checker.thresholds(file.thresholds, &vocabulary)?;
-    let asks = file.asks.as_ref();
-    let asks = asks.map(|asks| checker.asks(asks, &thresholds, &phases));
-    let variables = variables.values();
-    let hash = hash(sources, &checker.data, variables.iter());
-    Ok(Scenario {
-        path: path.to_owned(),
-        hash,
-        name,
-        question: file.question,
-        asks: asks.transpose()?,
-        seed: file.seed,
-        dialect: server.dialect,
-        events: server.events,
-        one_order: server.one_order,
-        documents: server.documents,
-        variables,
-        delivery: server.delivery,
-        save_time: server.save_time,
-        read_time: server.read_time,
-        population,
-        connections,
-        messages,
-        behaviour: file.behaviour,
-        phases,
-        drain: file.drain.0,
-        thresholds,
-    })
+    let checked = checker.scenario(file, path, variables);
+    let mistakes = checker.mistakes.into_inner();
+    match checked {
+        Some(scenario) if mistakes.is_empty() => Ok(scenario),
+        _ => Err(Mistakes(mistakes)),
+    }
+}
+
+impl Checker<'_> {
+    /// `None`: something was noted that all rests on.
+    fn scenario(&mut self, file: File, path: &Path, variables: &Variables<'_>) -> Option<Scenario> {
+        let name = self.name(file.name);
+        let name = self.note(name);
+        let joined = file.population.value.joined.as_ref();
+        let joined = joined.map(|joined| joined.span.clone());
+        let mut connections = file.connections;
+        let own_events = file.server.events.is_some();
+        let identity = self.identity(connections.token.take(), own_events);
+        let identity = self.note(identity)?;
+        let population = self.population(file.population, identity.known);
+        let (population, known) = self.note(population)?;
+        let server = self.server(file.server, &population);
+        let server = self.note(server)?;
+        let vocabulary = server
+            .events
+            .clone()
+            .unwrap_or_else(|| Vocabulary::of(server.dialect));
+        let can_join = self.can_join_later(joined.as_ref(), &population, &vocabulary);
+        self.note(can_join);
+        let connections = self.connections(connections, identity.token, known);
+        let connections = self.note(connections);
+        let messages = self.messages(file.messages);
+        let messages = self.note(messages);
+        let phases = self.phases(file.phases, &population, &vocabulary);
+        let phases = self.note(phases);
+        let thresholds = self.thresholds(file.thresholds, &vocabulary);
+        // What asks may be one that is wrong.
+        let asks = match (&file.asks, &phases, self.mistakes.borrow().is_empty()) {
+            (Some(asks), Some(phases), true) => Some(self.asks(asks, &thresholds, phases)),
+            _ => None,
+        };
+        let asks = asks.map(|asks| self.note(asks));
+        let variables = variables.values();
+        let hash = hash(self.sources, &self.data, variables.iter());
+        Some(Scenario {
+            path: path.to_owned(),
+            hash,
+            name: name?,
+            question: file.question,
+            asks: asks.flatten(),
+            seed: file.seed,
+            dialect: server.dialect,
+            events: server.events,
+            one_order: server.one_order,
+            documents: server.documents,
+            variables,
+            delivery: server.delivery,
+            save_time: server.save_time,
+            read_time: server.read_time,
+            population,
+            connections: connections?,
+            messages: messages?,
+            behaviour: file.behaviour,
+            phases: phases?,
+            drain: file.drain.0,
+            thresholds,
+        })
+    }
 }
 
 /// Knows where a value stands, so that every mistake can be shown in place.
@@ -88,6 +117,7 @@ struct Checker<'a> {
     sources: &'a Sources,
     /// What was read from files of users and of messages.
     data: Vec<String>,
+    mistakes: RefCell<Vec<Located>>,
 }
 
 struct Server {
@@ -124,6 +154,13 @@ impl DataFile {
 }
 
 impl Checker<'_> {
+    /// Remembers a mistake, and goes on without what it spoils.
+    fn note<T>(&self, checked: Result<T, Located>) -> Option<T> {
+        checked
+            .map_err(|mistake| self.mistakes.borrow_mut().push(mistake))
+            .ok()
+    }
+
     fn wrong(&self, span: &ByteRange<usize>, message: impl Into<String>) -> Located {
         self.sources.wrong(span.clone(), message)
     }

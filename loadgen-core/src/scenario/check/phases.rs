@@ -37,13 +37,13 @@ impl Checker<'_> {
                 .is_some_and(|often| !often.value.is_never())
         });
         let mut messages = 0.0;
-        phases
-            .into_iter()
-            .map(|phase| {
-                self.can_happen(&phase, population, vocabulary, somebody_leaves)?;
-                self.phase(phase, population, vocabulary, &mut messages)
-            })
-            .collect()
+        let checked = phases.into_iter().filter_map(|phase| {
+            let can_happen = self.can_happen(&phase, population, vocabulary, somebody_leaves);
+            self.note(can_happen);
+            let phase = self.phase(phase, population, vocabulary, &mut messages);
+            self.note(phase)
+        });
+        Ok(checked.collect())
     }
 
     fn phase(
@@ -94,7 +94,7 @@ impl Checker<'_> {
             silent: self.silent(&file.silent)?,
             churn,
             measured: file.measured,
-            thresholds: self.phase_thresholds(file.thresholds, file.measured, vocabulary)?,
+            thresholds: self.phase_thresholds(file.thresholds, file.measured, vocabulary),
         })
     }
 

@@ -32,17 +32,14 @@ const AT_THE_END: [Metric; 4] = [
 ];
 
 impl Checker<'_> {
-    pub(super) fn thresholds(
-        &self,
-        file: Thresholds,
-        vocabulary: &Vocabulary,
-    ) -> Result<Vec<Threshold>, Located> {
+    /// Those that are right.
+    pub(super) fn thresholds(&self, file: Thresholds, vocabulary: &Vocabulary) -> Vec<Threshold> {
         let mut placed = file.0;
         placed.sort_by_key(|(key, _)| key.span.start);
-        placed
+        let checked = placed
             .iter()
-            .map(|(key, condition)| self.threshold(key, condition, vocabulary))
-            .collect()
+            .filter_map(|(key, condition)| self.note(self.threshold(key, condition, vocabulary)));
+        checked.collect()
     }
 
     /// Thresholds of one phase.
@@ -51,32 +48,46 @@ impl Checker<'_> {
         file: Thresholds,
         measured: bool,
         vocabulary: &Vocabulary,
-    ) -> Result<Vec<Threshold>, Located> {
-        for (key, condition) in &file.0 {
-            let unmeasured =
-                "nothing of this phase is measured (`measured = false`): no threshold can judge it";
-            self.demand(measured, &key.span, unmeasured)?;
-            let subject = self.subject(key)?;
-            if let (Subject::Count(_), Some(after)) = (subject, condition.value.abort_after()) {
-                return Err(self.wrong(
-                    &after.span,
-                    format!(
-                        "{} of one phase is known at the end only: it can't end the run early",
-                        key.value
-                    ),
-                ));
-            }
-            if let Some(metric) = subject.metric()
-                && WHOLE_RUN.contains(&metric)
-            {
-                let metric = metric.definition().key;
-                return Err(self.wrong(
-                    &key.span,
-                    format!("{metric} is known for the whole run only: put this into [thresholds]"),
-                ));
+    ) -> Vec<Threshold> {
+        let mut right = Vec::new();
+        for (key, condition) in file.0 {
+            let fits = self.fits_a_phase(&key, &condition, measured);
+            if self.note(fits).is_some() {
+                right.push((key, condition));
             }
         }
-        self.thresholds(file, vocabulary)
+        self.thresholds(Thresholds(right), vocabulary)
+    }
+
+    fn fits_a_phase(
+        &self,
+        key: &Placed<String>,
+        condition: &Placed<Condition>,
+        measured: bool,
+    ) -> Result<(), Located> {
+        let unmeasured =
+            "nothing of this phase is measured (`measured = false`): no threshold can judge it";
+        self.demand(measured, &key.span, unmeasured)?;
+        let subject = self.subject(key)?;
+        if let (Subject::Count(_), Some(after)) = (subject, condition.value.abort_after()) {
+            return Err(self.wrong(
+                &after.span,
+                format!(
+                    "{} of one phase is known at the end only: it can't end the run early",
+                    key.value
+                ),
+            ));
+        }
+        match subject.metric() {
+            Some(metric) if WHOLE_RUN.contains(&metric) => {
+                let metric = metric.definition().key;
+                Err(self.wrong(
+                    &key.span,
+                    format!("{metric} is known for the whole run only: put this into [thresholds]"),
+                ))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Which of the thresholds' numbers answers the question.

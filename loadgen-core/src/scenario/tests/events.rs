@@ -222,7 +222,7 @@ fn two_events_of_one_name_work_or_are_refused() {
                 }
                 Err(ScenarioError::Wrong(error)) => {
                     assert!(ambiguous, "{one:?} and {other:?}: {error}");
-                    assert!(error.excerpt.contains("\"same\""), "{error}");
+                    assert!(error.0[0].excerpt.contains("\"same\""), "{error}");
                 }
                 Err(error) => panic!("{error}"),
             }

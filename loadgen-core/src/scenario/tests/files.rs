@@ -250,6 +250,7 @@ fn a_mistake_at_the_end_of_a_line_is_shown_behind_its_last_character() {
         let Err(ScenarioError::Wrong(located)) = Scenario::parse(Path::new("t.toml"), &text) else {
             panic!("{text:?} was read");
         };
+        let located = &located.0[0];
         let place = (located.line, located.column, &*located.excerpt);
         assert_eq!(place, (2, 9, "name = \""), "{text:?}");
     }
@@ -284,11 +285,14 @@ proptest! {
         let start = text.floor_char_boundary(at % text.len());
         let end = text.ceil_char_boundary((start + cut).min(text.len()));
         let damaged = format!("{}{new}{}", &text[..start], &text[end..]);
-        if let Err(ScenarioError::Wrong(located)) = Scenario::parse(Path::new("t.toml"), &damaged) {
-            let line = damaged.lines().nth(located.line - 1).unwrap_or_default();
-            prop_assert_eq!(&located.excerpt, line);
-            prop_assert!(located.column <= line.chars().count() + 1, "{}", located);
-            let _ = located.to_string();
+        if let Err(ScenarioError::Wrong(mistakes)) = Scenario::parse(Path::new("t.toml"), &damaged) {
+            prop_assert!(!mistakes.0.is_empty());
+            for located in mistakes.0 {
+                let line = damaged.lines().nth(located.line - 1).unwrap_or_default();
+                prop_assert_eq!(&located.excerpt, line);
+                prop_assert!(located.column <= line.chars().count() + 1, "{}", located);
+                let _ = located.to_string();
+            }
         }
     }
 }

@@ -24,7 +24,7 @@ fn parse(text: &str) -> Scenario {
 
 fn error(text: &str) -> Located {
     match Scenario::parse(Path::new("t.toml"), text) {
-        Err(ScenarioError::Wrong(located)) => located,
+        Err(ScenarioError::Wrong(mut mistakes)) => mistakes.0.remove(0),
         other => panic!("{other:?}\n{text}"),
     }
 }

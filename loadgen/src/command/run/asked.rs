@@ -38,6 +38,7 @@ pub(super) fn asked(run: &Args) -> Result<Asked, Exit> {
     for path in &run.scenarios {
         match read(path, run, url.as_deref()) {
             Ok(scenario) => scenarios.push(scenario),
+            Err(Mistake::Scenario(error)) => exit = exit.worse(output::all_wrong(&error)),
             Err(mistake) => exit = exit.worse(output::wrong(mistake)),
         }
     }

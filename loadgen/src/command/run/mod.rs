@@ -18,8 +18,7 @@ use super::{
 };
 use crate::{
     dial::Target,
-    drive::client::DriverError,
-    experiment::{self, Interrupt, Options, RunError, Watcher},
+    experiment::{self, Interrupt, Options, Watcher},
     report,
     result::Report,
     rig::guard,
@@ -120,9 +119,7 @@ async fn run_one(
     drop(watcher);
     let finished = match finished {
         Ok(finished) => finished,
-        Err(error @ (RunError::Mistaken(_) | RunError::Driver(DriverError::Untold(_)))) => {
-            return (output::wrong(error), None);
-        }
+        Err(error) if error.is_the_questions() => return (output::wrong(error), None),
         Err(error) => return (output::failed(error), None),
     };
     let report = finished.report;
