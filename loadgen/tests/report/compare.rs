@@ -66,6 +66,7 @@ fn in_every_format() {
         .render(CompareFormat::Html, &[&base], &[&change])
         .unwrap();
     assert!(page.len() < 200_000);
+    assert_eq!(crate::page::unseen(&page), [""; 0]);
     let (head, rest) = page.split_once("<style>").unwrap();
     let (_, body) = rest.split_once("</style>").unwrap();
     let (body, _) = body.split_once("<script>").unwrap();

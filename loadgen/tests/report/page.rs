@@ -153,3 +153,20 @@ fn every_limit_has_a_tile_that_says_what_is_left_of_it() {
     );
     assert!(tiles.contains("<em>97 % left</em>"), "{tiles}");
 }
+
+/// Looks of lines and areas that the style sheet of a page does not have, so that nothing is seen of them.
+pub fn unseen(page: &str) -> Vec<&str> {
+    let (_, rest) = page.split_once("<style>").unwrap();
+    let (style, body) = rest.split_once("</style>").unwrap();
+    let paths = body.split("<path class=\"").skip(1);
+    let looks = paths.filter_map(|path| path.split(['"', ' ']).next());
+    let known = |look: &&str| style.contains(&format!(".{look} {{"));
+    looks.filter(|look| !known(look)).collect()
+}
+
+#[test]
+fn every_line_and_area_is_seen() {
+    for (name, document) in fixtures::all() {
+        assert_eq!(unseen(&page(document)), [""; 0], "{name}");
+    }
+}
