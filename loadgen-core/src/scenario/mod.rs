@@ -12,6 +12,7 @@ mod phase;
 mod population;
 mod rate;
 mod reading;
+mod scaled;
 mod schema;
 mod sources;
 mod template;
@@ -42,6 +43,7 @@ pub use self::{
     phase::{Arrivals, Behaviour, Burst, Churn, Load, Open, Phase, Spike},
     population::{ChannelGroup, ChannelSize, Existing, Population, Zipf},
     rate::{Segment, expected, segments},
+    scaled::ScaleError,
     schema::schema,
     template::{Filling, Pattern, Template},
     threshold::{Comparison, Subject, Threshold, parse_condition, parse_subject},

@@ -136,6 +136,10 @@ pub enum Ended {
     NotDrained,
     /// There was no time left to say more.
     OutOfBudget,
+    /// The user stopped it.
+    Interrupted,
+    /// The server died.
+    Died,
 }
 
 /// What a search has found. Rates are messages per second.
@@ -153,7 +157,11 @@ impl Answer {
     /// What it says of the server.
     pub fn verdict(&self) -> Verdict {
         match self.ended {
-            Ended::NonMonotonic | Ended::NotDrained | Ended::OutOfBudget => Verdict::Inconclusive,
+            Ended::NonMonotonic
+            | Ended::NotDrained
+            | Ended::OutOfBudget
+            | Ended::Interrupted
+            | Ended::Died => Verdict::Inconclusive,
             Ended::AtMost => Verdict::Pass,
             Ended::Found | Ended::NothingKept => match self.bounds.not_kept {
                 Some((_, Outcome::GeneratorBound | Outcome::Disturbed)) => Verdict::Invalid,
@@ -337,7 +345,8 @@ impl Controller {
         (held && self.evidence.side(rate) == Some(Side::Kept)).then_some(rate)
     }
 
-    fn answer(&self, ended: Ended) -> Answer {
+    /// What is known if the search ends now, for that reason.
+    pub fn answer(&self, ended: Ended) -> Answer {
         let bounds = self.evidence.bounds();
         Answer {
             ended,

@@ -3,14 +3,22 @@
 
 mod controller;
 mod evidence;
+mod found;
 mod growth;
+mod hold;
+mod lengths;
 mod outcome;
+mod show;
 #[cfg(test)]
 mod tests;
 
 pub use self::{
     controller::{Answer, Ask, BELOW, Controller, Ended, Held, Length, Next, Purpose, Settings},
     evidence::{Bounds, Evidence},
+    found::{About, Found, LimitFound, SEARCH_VERSION, SearchSettings, SystemFound, schema},
     growth::{Growth, growth},
+    hold::{AtLimit, Bottleneck, Hold, LIMITS, Pile, PiledUp, Seen, limits, watched},
+    lengths::{Lengths, settings, shortest},
     outcome::Outcome,
+    show::{SearchFormat, line},
 };

@@ -1,6 +1,7 @@
 //! The charts of a page, as SVG whose colours are classes of the page's style sheet.
 
 mod axis;
+mod curve;
 mod forest;
 mod heat;
 mod pairs;
@@ -13,6 +14,7 @@ mod trend;
 
 use self::{axis::Room, plot::Frame, svg::Svg};
 pub(crate) use self::{
+    curve::{Curve, latencies, numbers},
     forest::{Ratio, forest},
     pairs::{Pair, Together, pairs},
     spectrum::{Series, spectrum},

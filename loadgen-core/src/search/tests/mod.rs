@@ -1,5 +1,6 @@
 mod fake;
 mod properties;
+mod shown;
 mod targets;
 
 use std::time::Duration;

@@ -1,0 +1,390 @@
+//! One hold as a result records it: its numbers, what piled up, how it went and what was used up in it.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Ask, Growth, Held, Length, Outcome, Purpose, growth};
+use crate::{
+    judge::{Account, Judgement, Reason, Verdict},
+    model::{Metric, Nanos, percentile},
+    observed::{Observed, ProcessUse},
+    plan::Plan,
+    scenario::{Comparison, Scenario, Subject, Threshold},
+};
+
+/// The limits that every search tells of, in nanoseconds.
+pub const LIMITS: [Nanos; 5] = [1_000_000, 2_000_000, 5_000_000, 10_000_000, 25_000_000];
+/// The share of the deliveries that has to be within a limit.
+const SHARE: f64 = 0.99;
+/// Of a core, as much as leaves a server with one thread none to spare.
+const USED_UP: f64 = 0.85;
+/// Of all cores' time, likewise.
+const MACHINE_USED_UP: f64 = 0.95;
+
+/// One hold.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Hold {
+    /// What it was for.
+    pub purpose: Purpose,
+    /// How long it was.
+    pub length: Length,
+    /// Messages per second that were asked for, in the measured phases on average.
+    pub rate: f64,
+    /// How it went.
+    pub outcome: Outcome,
+    /// Why, in a sentence.
+    pub because: String,
+    /// Seconds that it took, connecting and looking up included.
+    pub took: f64,
+    /// Messages that were sent, warm-up included.
+    pub sent: u64,
+    /// Measured deliveries.
+    pub deliveries: u64,
+    /// Their median, in nanoseconds; `None` of too few.
+    pub p50: Option<Nanos>,
+    /// Their 99th percentile, in nanoseconds; `None` of too few.
+    pub p99: Option<Nanos>,
+    /// How it went for each limit, the smallest first.
+    pub limits: Vec<AtLimit>,
+    /// CPU seconds of the server for each message; `None` where its processes are not known.
+    pub server_cpu: Option<f64>,
+    /// CPU seconds of the generator for each message.
+    pub generator_cpu: Option<f64>,
+    /// What piled up, the fastest first.
+    pub piled_up: Vec<PiledUp>,
+    /// What was used up, in a hold that failed or that the generator could not do.
+    pub bottleneck: Option<Bottleneck>,
+}
+
+/// How a hold went for one limit.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AtLimit {
+    /// The limit, in nanoseconds.
+    pub limit: Nanos,
+    /// The share of the deliveries within it, lost ones counted as over it.
+    pub within: Option<f64>,
+    /// How it went.
+    pub outcome: Outcome,
+}
+
+/// Something that grew from the start of a hold to its end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PiledUp {
+    /// What.
+    pub what: Pile,
+    /// Seconds of work by which it grew in each second.
+    pub per_second: f64,
+}
+
+/// What can pile up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pile {
+    /// Messages that wait for the store in the server, as it says.
+    Queue,
+    /// How late messages are sent.
+    SendLateness,
+    /// Messages that are not confirmed yet, or not acknowledged where nothing is confirmed.
+    Unconfirmed,
+    /// Messages that are not delivered yet.
+    Undelivered,
+}
+
+impl Pile {
+    const fn name(self) -> &'static str {
+        match self {
+            Pile::Queue => "the server's queue for the store",
+            Pile::SendLateness => "the send lateness",
+            Pile::Unconfirmed => "what is not confirmed yet",
+            Pile::Undelivered => "what is not delivered yet",
+        }
+    }
+}
+
+/// What was used up first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Bottleneck {
+    /// A thread of the generator: nothing is said of the server.
+    Generator,
+    /// The server's processor: as much as one thread can use, or more.
+    Server,
+    /// All processors of the machine, by the server and the generator together.
+    Machine,
+    /// The store: messages waited for it while the processors had time.
+    Store,
+    /// None of these.
+    Unknown,
+}
+
+impl Bottleneck {
+    /// In words.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Bottleneck::Generator => "the generator",
+            Bottleneck::Server => "the server's processor",
+            Bottleneck::Machine => "the machine's processors",
+            Bottleneck::Store => "the store",
+            Bottleneck::Unknown => "nothing that was watched",
+        }
+    }
+}
+
+/// The limits, as thresholds that every hold is judged by besides the scenario's own.
+pub fn limits() -> Vec<Threshold> {
+    let within = LIMITS.map(|limit| Threshold {
+        subject: Subject::Within(Metric::Delivery, std::time::Duration::from_nanos(limit)),
+        comparison: Comparison::GreaterOrEqual,
+        bound: SHARE,
+        text: ">= 99%".to_owned(),
+        abort_after: None,
+    });
+    within.into()
+}
+
+/// A scenario of which all is recorded that a search looks at: the samples within each limit, and the seconds of what confirms.
+pub fn watched(scenario: &Scenario) -> Scenario {
+    let mut watched = scenario.clone();
+    watched.thresholds.extend(limits());
+    for metric in [Metric::Confirm, Metric::Ack] {
+        watched.thresholds.push(Threshold {
+            subject: Subject::Mean(metric),
+            comparison: Comparison::GreaterOrEqual,
+            bound: 0.0,
+            text: ">= 0s".to_owned(),
+            abort_after: None,
+        });
+    }
+    watched
+}
+
+/// A hold that was measured.
+pub struct Seen<'a> {
+    /// What was asked.
+    pub ask: Ask,
+    /// What was to be done.
+    pub plan: &'a Plan,
+    /// What was seen.
+    pub observed: &'a Observed,
+    /// What became of all messages.
+    pub account: &'a Account,
+    /// The verdict by the scenario's own thresholds, as of a run.
+    pub judgement: &'a Judgement,
+    /// The verdicts by [`limits`].
+    pub limits: &'a Judgement,
+    /// Seconds that it took.
+    pub took: f64,
+}
+
+impl Hold {
+    /// A hold that was measured.
+    pub fn of(seen: &Seen<'_>) -> Self {
+        let (ask, observed) = (seen.ask, seen.observed);
+        let piled_up = piled_up(seen);
+        let (outcome, because) = outcome(seen, &piled_up);
+        let deliveries = &observed.recorded.samples(Metric::Delivery).histogram;
+        let sent = seen.account.totals.sent;
+        let each = |used: &ProcessUse| (sent > 0).then(|| used.cpu.as_secs_f64() / sent as f64);
+        Self {
+            purpose: ask.purpose,
+            length: ask.length,
+            rate: ask.rate,
+            because,
+            took: seen.took,
+            sent,
+            deliveries: deliveries.len(),
+            p50: percentile::of(deliveries, 50.0).ok(),
+            p99: percentile::of(deliveries, 99.0).ok(),
+            limits: at_limits(seen, outcome),
+            server_cpu: observed.server.as_ref().and_then(each),
+            generator_cpu: each(&observed.generator.process),
+            bottleneck: (outcome.is_failure() || outcome == Outcome::GeneratorBound)
+                .then(|| bottleneck(seen, outcome, &piled_up)),
+            piled_up,
+            outcome,
+        }
+    }
+
+    /// A hold that users could not connect for.
+    pub fn refused(ask: Ask, because: String, took: f64) -> Self {
+        let outcome = Outcome::Missed;
+        Self {
+            purpose: ask.purpose,
+            length: ask.length,
+            rate: ask.rate,
+            outcome,
+            because,
+            took,
+            sent: 0,
+            deliveries: 0,
+            p50: None,
+            p99: None,
+            limits: LIMITS
+                .map(|limit| AtLimit {
+                    limit,
+                    within: None,
+                    outcome,
+                })
+                .into(),
+            server_cpu: None,
+            generator_cpu: None,
+            piled_up: Vec::new(),
+            bottleneck: Some(Bottleneck::Unknown),
+        }
+    }
+
+    /// As the search is told of it.
+    pub fn held(&self, ask: Ask) -> Held {
+        Held {
+            ask,
+            outcome: self.outcome,
+            took: std::time::Duration::from_secs_f64(self.took),
+        }
+    }
+}
+
+/// What grew over the measured seconds, the fastest first.
+fn piled_up(seen: &Seen<'_>) -> Vec<PiledUp> {
+    let confirmed = match medians(seen.observed, Metric::Confirm) {
+        none if none.is_empty() => medians(seen.observed, Metric::Ack),
+        confirmed => confirmed,
+    };
+    let all = [
+        (Pile::Queue, queue(seen)),
+        (
+            Pile::SendLateness,
+            medians(seen.observed, Metric::SendLateness),
+        ),
+        (Pile::Unconfirmed, confirmed),
+        (Pile::Undelivered, medians(seen.observed, Metric::Delivery)),
+    ];
+    let grown = all.into_iter().filter_map(|(what, backlog)| {
+        let growth = growth(&backlog).filter(|growth| Growth::is_backlog(*growth))?;
+        Some(PiledUp {
+            what,
+            per_second: growth.slope,
+        })
+    });
+    let mut grown: Vec<PiledUp> = grown.collect();
+    grown.sort_by(|a, b| b.per_second.total_cmp(&a.per_second));
+    grown
+}
+
+/// How long a message waits in the middle of each second, in seconds: what waits, divided by the rate (Little).
+fn medians(observed: &Observed, metric: Metric) -> Vec<f64> {
+    let windows = observed.recorded.windows(metric).iter();
+    let some = windows.filter(|window| window.n > 0);
+    some.map(|window| window.histogram().value_at_quantile(0.5) as f64 / 1e9)
+        .collect()
+}
+
+/// What waits for the store at the end of each measured second, as seconds of work.
+fn queue(seen: &Seen<'_>) -> Vec<f64> {
+    let mut measured = seen.plan.phases.iter().filter(|phase| phase.measured);
+    let start = measured.next().map_or(0, |phase| phase.start);
+    let moments = seen.observed.server.iter().flat_map(|used| &used.moments);
+    let measured = moments.filter(|moment| moment.at.as_nanos() >= u128::from(start));
+    measured
+        .filter_map(|moment| Some(moment.queue? as f64 / seen.ask.rate))
+        .collect()
+}
+
+/// Backlog before rate: what piles up is a failure, whatever the latencies of such a hold.
+fn outcome(seen: &Seen<'_>, piled_up: &[PiledUp]) -> (Outcome, String) {
+    let judgement = seen.judgement;
+    if is_generator_bound(seen) {
+        let saturated = judgement.reasons.iter();
+        let mut saturated = saturated.filter(|one| matches!(one, Reason::Saturated { .. }));
+        let why = saturated.next().map(ToString::to_string);
+        return (
+            Outcome::GeneratorBound,
+            why.unwrap_or_else(|| "the generator had no time to spare".to_owned()),
+        );
+    }
+    if let (Some(most), false) = (piled_up.first(), mostly_disturbed(seen)) {
+        let why = format!(
+            "{} grew by {:.0} ms in each second",
+            most.what.name(),
+            most.per_second * 1e3
+        );
+        return (Outcome::BacklogGrew, why);
+    }
+    let why = judgement.reasons.first().map(ToString::to_string);
+    (Outcome::of(judgement.verdict), why.unwrap_or_default())
+}
+
+/// Whether its own threads kept the generator from the rate, and no server did.
+fn is_generator_bound(seen: &Seen<'_>) -> bool {
+    let judgement = seen.judgement;
+    let mut reasons = judgement.reasons.iter();
+    judgement.verdict == Verdict::Invalid
+        && reasons.any(|one| matches!(one, Reason::Saturated { charged: false, .. }))
+}
+
+fn mostly_disturbed(seen: &Seen<'_>) -> bool {
+    let machine = &seen.observed.machine;
+    let disturbed = machine.iter().filter(|second| second.disturbed).count();
+    2 * disturbed > machine.len()
+}
+
+/// For each limit, what the hold shows of it.
+fn at_limits(seen: &Seen<'_>, whole: Outcome) -> Vec<AtLimit> {
+    let broken = !seen.account.findings.is_empty() && seen.judgement.verdict == Verdict::Fail;
+    let judged = LIMITS.iter().zip(limits()).map(|(&limit, threshold)| {
+        let name = threshold.to_string();
+        let mut judged = seen.limits.thresholds.iter();
+        (limit, judged.find(|judged| judged.threshold == name))
+    });
+    judged
+        .map(|(limit, judged)| AtLimit {
+            limit,
+            within: judged
+                .and_then(|judged| judged.numbers.as_ref())
+                .and_then(|numbers| Some(numbers.this_run?.value)),
+            outcome: match (whole, judged.map(|judged| judged.verdict)) {
+                (Outcome::BacklogGrew, _) => Outcome::BacklogGrew,
+                _ if broken => Outcome::Missed,
+                (Outcome::GeneratorBound, Some(verdict)) if verdict != Verdict::Pass => {
+                    Outcome::GeneratorBound
+                }
+                (_, verdict) => Outcome::of(verdict.unwrap_or(Verdict::Inconclusive)),
+            },
+        })
+        .collect()
+}
+
+/// What was used up.
+fn bottleneck(seen: &Seen<'_>, outcome: Outcome, piled_up: &[PiledUp]) -> Bottleneck {
+    let observed = seen.observed;
+    let waits_for_store = piled_up
+        .iter()
+        .any(|pile| matches!(pile.what, Pile::Queue | Pile::Unconfirmed));
+    let busy = observed.machine.iter().map(|second| second.busy);
+    if outcome == Outcome::GeneratorBound {
+        Bottleneck::Generator
+    } else if observed.server.as_ref().and_then(cores).unwrap_or(0.0) >= USED_UP {
+        Bottleneck::Server
+    } else if middle(busy.collect()).unwrap_or(0.0) >= MACHINE_USED_UP {
+        Bottleneck::Machine
+    } else if waits_for_store || seen.account.totals.failed > 0 {
+        Bottleneck::Store
+    } else {
+        Bottleneck::Unknown
+    }
+}
+
+/// How many cores a process used in the middle one of its seconds.
+fn cores(used: &ProcessUse) -> Option<f64> {
+    let pairs = used.moments.windows(2);
+    let cores = pairs.filter_map(|pair| {
+        let passed = pair[1].at.checked_sub(pair[0].at)?.as_secs_f64();
+        let cpu = pair[1].cpu.saturating_sub(pair[0].cpu).as_secs_f64();
+        (passed > 0.0).then_some(cpu / passed)
+    });
+    middle(cores.collect())
+}
+
+fn middle(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
+}

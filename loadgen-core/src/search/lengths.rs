@@ -1,0 +1,130 @@
+//! How long holds are, so that each can decide and the budget has room for a search.
+
+use std::time::Duration;
+
+use super::Settings;
+use crate::scenario::Scenario;
+
+/// A hold of fewer measured seconds decides nothing: some of its seconds are cut, and a verdict needs five.
+const SHORTEST: Duration = Duration::from_secs(8);
+/// A full hold has some more.
+const SHORTEST_FULL: Duration = Duration::from_secs(10);
+/// Where a scenario is longer, its full holds are so short that as many fit the budget.
+const HOLDS: u32 = 16;
+/// How much shorter the first looks are.
+const LOOK: u32 = 3;
+/// The least that a search can do: to settle, to look twice, and to drain in short holds, and to confirm in a full one.
+const LEAST_SHORT: u32 = 4;
+/// How far up from the scenario's own rate a search goes that nobody told how far.
+const UP: f64 = 256.0;
+/// How far down.
+const DOWN: f64 = 64.0;
+/// How near the ends of an answer lie, as a share.
+const PRECISION: f64 = 0.025;
+
+/// How long the measured part of a hold is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lengths {
+    /// Of a full one.
+    pub full: Duration,
+    /// Of a short one.
+    pub short: Duration,
+}
+
+impl Lengths {
+    /// For a scenario and a budget; of full holds, as long as somebody says instead.
+    pub fn of(scenario: &Scenario, budget: Duration, full: Option<Duration>) -> Self {
+        let measured = scenario.measured_time();
+        let part = measured.div_duration_f64(scenario.duration());
+        let fits = (budget / HOLDS).mul_f64(part);
+        let full = full.unwrap_or_else(|| measured.min(fits).max(SHORTEST_FULL));
+        Self {
+            full,
+            short: (full / LOOK).max(SHORTEST).min(full),
+        }
+    }
+}
+
+/// What a search of a scenario goes by.
+///
+/// # Errors
+/// A sentence on a budget in which no search fits, or a rate that leaves nothing to search.
+pub fn settings(
+    scenario: &Scenario,
+    rate: f64,
+    lengths: Lengths,
+    budget: Duration,
+    up_to: Option<f64>,
+) -> Result<Settings, String> {
+    let most = up_to.unwrap_or(UP * rate);
+    let start = rate.min(most);
+    let whole = |measured: Duration| {
+        let times = measured.div_duration_f64(scenario.measured_time());
+        scenario.duration().mul_f64(times)
+    };
+    let (full, short) = (whole(lengths.full), whole(lengths.short));
+    let least = full + short * LEAST_SHORT;
+    if budget < least {
+        return Err(format!(
+            "--budget {budget:?}: a search of this scenario takes {least:.0?} at least, with holds of {full:.0?}; give it more, or make the holds shorter with --hold"
+        ));
+    }
+    Ok(Settings {
+        start,
+        most,
+        least: start / DOWN,
+        precision: PRECISION,
+        full,
+        short,
+        budget,
+    })
+}
+
+/// The shortest full hold that somebody may ask for.
+pub const fn shortest() -> Duration {
+    SHORTEST_FULL
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn scenario(warm_up: u64, steady: u64) -> Scenario {
+        let text = format!(
+            "version = 1\nname = \"t\"\nquestion = \"?\"\npopulation = {{ users = 2, rooms = 1 }}\n\
+             [[phases]]\nname = \"w\"\nduration = \"{warm_up}s\"\nrate = \"9/s\"\nmeasured = false\n\
+             [[phases]]\nname = \"s\"\nduration = \"{steady}s\"\nrate = \"20/s\"\n"
+        );
+        Scenario::parse(Path::new("t.toml"), &text).unwrap()
+    }
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn a_hold_is_as_long_as_the_scenario_where_the_budget_has_room() {
+        let seconds = |lengths: Lengths| [lengths.full, lengths.short].map(|one| one.as_secs());
+        let of = |scenario: &Scenario, minutes| Lengths::of(scenario, minutes * MINUTE, None);
+        assert_eq!(seconds(of(&scenario(10, 50), 60)), [50, 16]);
+        assert_eq!(seconds(of(&scenario(10, 50), 15)), [46, 15]);
+        // A soak of hours, and one that is too short to decide.
+        assert_eq!(seconds(of(&scenario(60, 7_200), 15))[0], 55);
+        assert_eq!(seconds(of(&scenario(1, 2), 15)), [10, 8]);
+        let asked = Lengths::of(&scenario(10, 50), MINUTE, Some(2 * MINUTE));
+        assert_eq!(seconds(asked), [120, 40]);
+    }
+
+    #[test]
+    fn a_budget_without_room_for_a_search_is_refused() {
+        let scenario = scenario(10, 50);
+        let lengths = Lengths::of(&scenario, MINUTE, None);
+        let error = settings(&scenario, 20.0, lengths, Duration::from_secs(30), None).unwrap_err();
+        assert!(
+            error.contains("--budget 30s") && error.contains("--hold"),
+            "{error}"
+        );
+        let found = settings(&scenario, 20.0, lengths, 2 * MINUTE, Some(10.0)).unwrap();
+        assert_eq!((found.start, found.most), (10.0, 10.0));
+    }
+}

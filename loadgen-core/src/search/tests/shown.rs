@@ -1,0 +1,148 @@
+use super::{search, settings};
+use crate::{
+    judge::Verdict,
+    result::{Environment, Model, ScenarioInfo},
+    search::{
+        About, AtLimit, Ended, Found, Hold, LIMITS, Outcome, SEARCH_VERSION, SearchFormat,
+        SearchSettings, Settings, SystemFound,
+    },
+};
+
+/// What a search of a server finds that keeps each limit up to a rate of its own, the wider the higher.
+fn found(capacity: f64, most: f64) -> SystemFound {
+    let mut server = |rate: f64| match rate < capacity {
+        true => Outcome::Kept,
+        false => Outcome::Missed,
+    };
+    let settings = Settings {
+        most,
+        ..settings(100.0)
+    };
+    let (answer, controller) = search(settings, &mut server);
+    let holds = controller.holds().iter().map(|held| {
+        let limits = LIMITS.iter().zip([0.25, 0.5, 1.0, 1.1, 1.2]);
+        Hold {
+            limits: limits
+                .map(|(&limit, part)| AtLimit {
+                    limit,
+                    within: Some(0.999),
+                    outcome: match held.ask.rate < capacity * part {
+                        true => Outcome::Kept,
+                        false => Outcome::Missed,
+                    },
+                })
+                .collect(),
+            p50: Some(300_000),
+            p99: Some(held.ask.rate as u64 * 4_000),
+            server_cpu: Some(0.000_1),
+            generator_cpu: Some(0.000_05),
+            deliveries: 10_000,
+            outcome: held.outcome,
+            because: "as told".to_owned(),
+            ..Hold::refused(held.ask, String::new(), held.took.as_secs_f64())
+        }
+    });
+    let about = About {
+        system: "own <1> | a".to_owned(),
+        store: "in memory".to_owned(),
+        delivery: "optimistic".to_owned(),
+        version: None,
+    };
+    SystemFound::of(about, &answer, holds.collect())
+}
+
+fn document(systems: Vec<SystemFound>) -> Found {
+    Found {
+        search_version: SEARCH_VERSION,
+        verdict: systems.iter().map(|one| one.verdict).max().unwrap(),
+        scenario: ScenarioInfo {
+            name: "t".to_owned(),
+            question: "?".to_owned(),
+            asks: None,
+            file: "t.toml".to_owned(),
+            sha256: String::new(),
+            seed: 1,
+            variables: Default::default(),
+            model: Model::Open,
+            phases: Vec::new(),
+            actions: 0,
+            users: 2,
+            rooms: 1,
+            channels: 0,
+            messages: 0,
+            deliveries: 0,
+        },
+        command: Vec::new(),
+        labels: Default::default(),
+        started: String::new(),
+        ended: String::new(),
+        environment: Environment::default(),
+        settings: SearchSettings {
+            scenario_rate: 100.0,
+            up_to: 1e6,
+            precision: 0.025,
+            budget: 900.0,
+            full: 45.0,
+            short: 15.0,
+        },
+        systems,
+    }
+}
+
+#[test]
+fn each_limit_ends_between_two_rates_of_the_same_holds() {
+    let found = found(900.0, 1e6);
+    assert_eq!(found.verdict, Verdict::Pass);
+    for (limit, part) in found.limits.iter().zip([0.25, 0.5, 1.0, 1.1, 1.2]) {
+        let (kept, missed) = (limit.last_success.unwrap(), limit.first_failure.unwrap());
+        let end = 900.0 * part;
+        assert!(
+            kept < end && end <= missed && !limit.contradicted,
+            "{limit:?}"
+        );
+    }
+    let product: f64 = found
+        .limits
+        .iter()
+        .map(|one| one.last_success.unwrap())
+        .product();
+    assert!((found.geometric_mean.unwrap() / product.powf(0.2) - 1.0).abs() < 1e-9);
+}
+
+#[test]
+fn every_format_says_the_same() {
+    let document = document(vec![found(900.0, 1e6), found(300.0, 1e6)]);
+    for format in [
+        SearchFormat::Terminal,
+        SearchFormat::Markdown,
+        SearchFormat::Html,
+    ] {
+        let text = format.render(&document).unwrap();
+        for said in [
+            "PASS",
+            "it keeps its limits at 8",
+            "confirmed at",
+            "geometric mean over 1 ms, 2 ms",
+        ] {
+            assert!(text.contains(said), "{format:?} lacks {said:?}: {text}");
+        }
+    }
+    let json = SearchFormat::Json.render(&document).unwrap();
+    assert_eq!(serde_json::from_str::<Found>(&json).unwrap(), document);
+    let page = SearchFormat::Html.render(&document).unwrap();
+    assert!(page.contains("own &#60;1&#62;") || page.contains("own &lt;1&gt;"));
+    assert!(!page.contains("own <1>"));
+    assert!(page.contains("<svg") && page.len() < 490_000);
+    let markdown = SearchFormat::Markdown.render(&document).unwrap();
+    assert!(!markdown.contains("own <1> | a"), "{markdown}");
+}
+
+#[test]
+fn what_ends_a_search_is_said_in_its_sentence() {
+    let most = found(900.0, 800.0);
+    assert_eq!(most.ended, Ended::AtMost);
+    assert!(most.sentence.contains("--up-to"), "{}", most.sentence);
+    let nothing = found(0.0, 1e6);
+    assert_eq!(nothing.verdict, Verdict::Fail);
+    assert_eq!(nothing.last_success, None);
+}
