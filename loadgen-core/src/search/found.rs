@@ -199,7 +199,8 @@ fn sentence(answer: &Answer, bottleneck: Option<Bottleneck>) -> String {
     };
     let confirmed = match answer.confirmed {
         Some(confirmed) => format!(", confirmed at {}", rate(confirmed)),
-        None => ", not confirmed".to_owned(),
+        None if last_success.is_some() => ", not confirmed".to_owned(),
+        None => String::new(),
     };
     let fails = first_failure.map_or_else(String::new, |missed| {
         let by = match bottleneck {

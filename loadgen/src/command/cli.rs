@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use super::{ab, check, compare, list, probe, publish, report, run};
+use super::{ab, check, compare, list, probe, publish, report, run, search};
 
 /// Measures the delivery latency of a Socket.IO chat server and accounts for every message.
 #[derive(Debug, Parser)]
@@ -29,6 +29,8 @@ pub enum Command {
     Run(Box<run::Args>),
     /// Tell whether a change is slower than its base: both in turn, until it is certain.
     Ab(Box<ab::Args>),
+    /// Find the highest rate that keeps the limits of a scenario, of one system or of several.
+    Search(Box<search::Args>),
     /// Show what a server says and which keys of an event map would fit it: the first command for a server of your own.
     Probe(probe::Args),
     /// Check scenario files and print their plans, without connecting to anything.

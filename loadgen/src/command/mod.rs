@@ -16,6 +16,7 @@ mod publish;
 mod report;
 mod run;
 mod schema;
+mod search;
 
 use std::{io, process::ExitCode};
 
@@ -29,6 +30,7 @@ pub fn dispatch(cli: Cli) -> ExitCode {
     let exit = match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Ab(args) => ab::run(&args),
+        Command::Search(args) => search::run(&args),
         Command::Probe(args) => probe::run(&args),
         Command::Check(args) => Ok(check::run(&args)),
         Command::List(args) => list::run(&args),

@@ -76,8 +76,11 @@ pub(super) async fn measure(
     }
 }
 
-/// The run itself, with what is asked of the system before and after it.
-async fn observe(
+/// The run itself, with what is asked of the system before and after it: of one that is started already.
+///
+/// # Errors
+/// [`RunError`] when nothing could be measured.
+pub(super) async fn observe(
     arm: &mut Arm<'_>,
     endpoint: &Endpoint,
     bench: &Bench<'_>,

@@ -13,6 +13,7 @@ mod mistake;
 mod order;
 mod overdue;
 mod probe;
+mod search;
 mod session;
 mod systems;
 mod watch;
@@ -24,6 +25,7 @@ pub use self::{
     error::RunError,
     interrupt::Interrupt,
     probe::{Seen, probe},
+    search::{SearchFinished, SearchOptions, search},
     systems::SystemChoice,
     watch::{Event, Snapshot, Watcher},
 };

@@ -17,6 +17,7 @@ mod place;
 mod preview;
 mod provenance;
 mod scenario;
+mod search;
 mod target_command;
 
 use std::{

@@ -46,7 +46,7 @@ fn a_wider_limit_of_the_same_queue_has_another_capacity() {
 fn a_target_that_buffers_5_seconds_is_not_confirmed_beyond_what_it_can_do() {
     // It delivers at once what it can only do later: what it can carry is what its worker can do.
     let right = 1.0 / SERVICE;
-    for seed in 0..20 {
+    for seed in (0..20).step_by(3) {
         let mut worker = Worker::new(seed).buffering(5.0);
         let (answer, controller) = search(settings(start(seed)), &mut worker);
         let found = answer.bounds.last_success.unwrap();

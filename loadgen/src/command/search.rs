@@ -1,0 +1,243 @@
+//! `search`: the highest rate that keeps the limits of a scenario, of one system or of several.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
+
+use tokio::runtime::Builder;
+
+use super::{
+    arguments::{label, setting},
+    exit_code::Exit,
+    output::{self, OutputError, print},
+    progress::{Progress, Silence},
+    run,
+};
+use crate::{
+    drive::Driver,
+    experiment::{
+        self, Interrupt, Options, RunError, SearchFinished, SearchOptions, SystemChoice, Watcher,
+    },
+    model::{Delivery, Dialect},
+    result,
+    rig::StoreChoice,
+    scenario::{Rate, Scenario, Setting, Span},
+    search::{self, Found, SearchFormat},
+};
+
+/// Flags of `search`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = SEARCH_EXIT_CODES)]
+pub struct Args {
+    /// The scenario file: all its rates are scaled by one factor.
+    #[arg(value_name = "SCENARIO", required_unless_present = "schema")]
+    pub scenario: Option<PathBuf>,
+    /// What is searched: own, own:PATH of a build of the server, cmd:COMMAND with {port} in it, or a URL; can be given again.
+    ///
+    /// Each is started once. The holds of several take turns.
+    #[arg(long, value_name = "SYSTEM", default_value = "own")]
+    pub system: Vec<SystemChoice>,
+    /// How long the search of each system may take.
+    #[arg(long, value_name = "DURATION", default_value = "15min")]
+    pub budget: Span,
+    /// The measured time of a hold of full length [default: the scenario's, or less where the budget has no room for 16].
+    #[arg(long, value_name = "DURATION", value_parser = hold)]
+    pub hold: Option<Span>,
+    /// The highest rate to ask for, as in 20000/s [default: 256 times the scenario's].
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    pub up_to: Option<Rate>,
+    /// The store behind servers of our own: auto, memory, docker, mongod, or mongodb://host:port.
+    #[arg(long, default_value = "auto")]
+    pub store: StoreChoice,
+    /// The image of a MongoDB in a container.
+    #[arg(long, env = "MONGO_IMAGE", default_value = run::flags::MONGO_IMAGE)]
+    pub mongo_image: String,
+    /// The delivery mode [default: the scenario's last].
+    #[arg(long, value_name = "MODE")]
+    pub delivery: Option<Delivery>,
+    /// The names of events that the servers speak, instead of the scenario's.
+    #[arg(long)]
+    pub dialect: Option<Dialect>,
+    /// The seed, instead of the scenario's.
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// The value of a variable of the scenario, instead of its default; can be given again for others.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
+    pub set: Vec<Setting>,
+    /// The client that connects users: native, or the rust_socketio crate [default: native where it can].
+    #[arg(long)]
+    pub client: Option<Driver>,
+    /// Worker threads of the generator [default: one for every two cores].
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub workers: Option<u16>,
+    /// Processors to bind the worker threads to, in turn, as in `1` or `2,3` [default: the system decides].
+    #[arg(long, value_name = "CPU[,CPU]", value_delimiter = ',')]
+    pub cpus: Vec<usize>,
+    /// Judge every second, also those in which other processes or the hypervisor had the machine.
+    #[arg(long)]
+    pub no_machine_check: bool,
+    /// What to tell the result apart by, as in build=nightly; can be given again with other keys.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
+    pub label: Vec<(String, String)>,
+    /// The folder for the result as JSON, as a page and as Markdown.
+    #[arg(long, default_value = "reports/latest")]
+    pub out: PathBuf,
+    /// Print only the verdict and what was found, a line for each system.
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// Print the result as JSON instead of tables.
+    #[arg(long, conflicts_with = "quiet")]
+    pub json: bool,
+    /// Print the JSON Schema of such results instead.
+    #[arg(long, conflicts_with = "scenario")]
+    pub schema: bool,
+}
+
+const SEARCH_EXIT_CODES: &str = "\
+Exit codes of `search`; of several systems, the weightiest:
+  0  PASS          the highest rate is found and confirmed
+  1  FAIL          no rate keeps the limits, however low
+  2                the command line or the scenario file is wrong; nothing was run
+  3  INCONCLUSIVE  the budget ended, or a rate missed the limits below one that kept them
+  4  INVALID       the generator or the machine, not the server, ended the search
+  5                a store or a system could not be set up, or died";
+
+fn hold(text: &str) -> Result<Span, String> {
+    let span = text.parse::<Span>()?;
+    let shortest = Span(search::shortest());
+    match span < shortest {
+        true => Err(format!("a hold that can decide is {shortest} at least")),
+        false => Ok(span),
+    }
+}
+
+fn rate(text: &str) -> Result<Rate, String> {
+    match text.parse::<Rate>()? {
+        Rate(rate) if rate <= 0.0 => Err("write a rate above 0/s".to_owned()),
+        rate => Ok(rate),
+    }
+}
+
+/// `loadgen search`: holds rates until the highest is known, and leaves the result where it is wanted.
+pub fn run(args: &Args) -> Result<Exit, Exit> {
+    let Some(path) = &args.scenario else {
+        return Ok(print(&search::schema()));
+    };
+    let scenario = scenario(path, args)?;
+    output::try_folder(&args.out).map_err(output::failed)?;
+    let runtime = Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(output::failed)?;
+    run::arm_guard();
+    let exit = runtime.block_on(async {
+        let interrupt = Interrupt::listen().map_err(output::failed)?;
+        tokio::select! {
+            exit = measure(&scenario, args, &interrupt) => Ok(exit),
+            () = interrupt.nth(2) => Ok(Exit::Inconclusive),
+        }
+    });
+    runtime.shutdown_background();
+    exit
+}
+
+/// The scenario with the flags of the command line, and only if it can be searched.
+fn scenario(path: &Path, args: &Args) -> Result<Scenario, Exit> {
+    let mut scenario = Scenario::load(path, &args.set).map_err(output::wrong)?;
+    if let Some(delivery) = args.delivery {
+        scenario.delivery = vec![delivery];
+    }
+    scenario.dialect = args.dialect.unwrap_or(scenario.dialect);
+    scenario.seed = args.seed.unwrap_or(scenario.seed);
+    let names: Vec<String> = args.system.iter().map(ToString::to_string).collect();
+    for (place, name) in names.iter().enumerate() {
+        if names[..place].contains(name) {
+            return Err(output::wrong(format!(
+                "--system names {name} twice: name each once"
+            )));
+        }
+    }
+    let rate = scenario.measured_rate();
+    rate.map_err(|error| output::wrong(format!("{}: {error}", path.display())))?;
+    let own = args.system.iter();
+    let mut own = own.filter(|system| matches!(system, SystemChoice::Own(_)));
+    match own.next() {
+        Some(own) if scenario.events.is_some() => Err(output::wrong(format!(
+            "--system {own}: this scenario speaks another server's events: name that server with cmd:COMMAND or its URL"
+        ))),
+        _ => Ok(scenario),
+    }
+}
+
+async fn measure(scenario: &Scenario, args: &Args, interrupt: &Interrupt) -> Exit {
+    let options = Options {
+        store: args.store.clone(),
+        mongo_image: args.mongo_image.clone(),
+        target: None,
+        target_version: None,
+        target_command: None,
+        audit: None,
+        client: args.client,
+        workers: args.workers.map(usize::from),
+        cpus: args.cpus.clone(),
+        machine_check: !args.no_machine_check,
+        floor: None,
+        command: run::typed::typed(env::args_os()),
+        labels: args.label.iter().cloned().collect(),
+    };
+    let asked = SearchOptions {
+        systems: args.system.clone(),
+        budget: args.budget.0,
+        hold: args.hold.map(|hold| hold.0),
+        up_to: args.up_to.map(|rate| rate.0),
+    };
+    let mut watcher: Box<dyn Watcher> = match args.quiet {
+        true => Box::new(Silence),
+        false => Box::new(Progress::on_stderr()),
+    };
+    let finished =
+        experiment::search(scenario, &options, &asked, interrupt, watcher.as_mut()).await;
+    drop(watcher);
+    let finished: SearchFinished = match finished {
+        Ok(finished) => finished,
+        Err(error @ (RunError::Mistaken(_) | RunError::Asked(_))) => return output::wrong(error),
+        Err(error) => return output::failed(error),
+    };
+    for what in finished.not_cleaned_up {
+        eprintln!("warning: {what}");
+    }
+    let left = match leave(&finished.found, args) {
+        Ok(left) => left,
+        Err(error) => return output::failed(error),
+    };
+    let exit = match finished.died {
+        Some(why) => output::failed(why),
+        None => finished.found.verdict.into(),
+    };
+    exit.worse(left)
+}
+
+/// The result to standard output, into the folder, and into a job's summary.
+fn leave(found: &Found, args: &Args) -> Result<Exit, OutputError> {
+    let shown = match args.json {
+        true => SearchFormat::Json,
+        false => SearchFormat::Terminal,
+    };
+    let text = shown.render(found)?;
+    let printed = match args.quiet {
+        true => {
+            let lines = text.split_inclusive('\n').take(found.systems.len());
+            print(&lines.collect::<String>())
+        }
+        false => print(&text),
+    };
+    for format in SearchFormat::FILES {
+        let name = format!("{}.{}", found.scenario.name, format.extension());
+        let path = args.out.join(name);
+        result::write(&path, &format.render(found)?)?;
+        eprintln!("report: {}", path.display());
+    }
+    if let Err(error) = output::summarize(&SearchFormat::Markdown.render(found)?) {
+        eprintln!("warning: the job has no summary: {error}");
+    }
+    Ok(printed)
+}

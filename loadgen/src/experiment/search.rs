@@ -1,0 +1,377 @@
+//! The search for the highest rate, driven: each system is started once, and their holds take turns until all are answered.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{
+    Event, Interrupt, Options, RunError, SystemChoice, Watcher,
+    arm::{self, Arm},
+    environment,
+    measure::{self, Bench},
+    now,
+};
+use crate::{
+    dial::{Endpoint, Target, Trust},
+    drive::Driver,
+    judge::{Judgement, account, judge},
+    model::RunId,
+    observed::Ended as RunEnded,
+    plan::Plan,
+    result,
+    rig::RunningStore,
+    scenario::Scenario,
+    search::{
+        About, Ask, Controller, Ended, Found, Hold, Length, Lengths, Next, SEARCH_VERSION,
+        SearchSettings, Seen, Settings, SystemFound, limits, line, settings, watched,
+    },
+};
+
+/// What is searched, and for how long.
+#[derive(Debug, Clone)]
+pub struct SearchOptions {
+    /// The systems, each told apart by its name.
+    pub systems: Vec<SystemChoice>,
+    /// How long the search of each may take.
+    pub budget: Duration,
+    /// Measured time of a full hold, instead of the scenario's.
+    pub hold: Option<Duration>,
+    /// The highest rate that is asked for, in messages per second.
+    pub up_to: Option<f64>,
+}
+
+/// What became of it.
+pub struct SearchFinished {
+    /// What is recorded.
+    pub found: Found,
+    /// A system died: this is why.
+    pub died: Option<String>,
+    /// What was started and is still there, and why: one sentence each.
+    pub not_cleaned_up: Vec<String>,
+}
+
+/// Searches the highest rate that each of the systems keeps.
+///
+/// # Errors
+/// [`RunError`] when nothing could be measured.
+pub async fn search(
+    scenario: &Scenario,
+    options: &Options,
+    asked: &SearchOptions,
+    interrupt: &Interrupt,
+    watcher: &mut dyn Watcher,
+) -> Result<SearchFinished, RunError> {
+    let started = now();
+    let mut search = Search::new(scenario, options, asked, interrupt, watcher)?;
+    let environment = environment::read();
+    let mut stores = Vec::new();
+    for system in &asked.systems {
+        stores.push(match system {
+            SystemChoice::Own(_) => Some(search.store().await?),
+            SystemChoice::Url(_) | SystemChoice::Command(_) => None,
+        });
+    }
+    let searched = search.run(&stores).await;
+    for store in stores.into_iter().flatten() {
+        let left = store.stop().await.err().map(|error| error.to_string());
+        search.not_cleaned_up.extend(left);
+    }
+    let (systems, died) = searched?;
+    let own_plan = Plan::new(scenario)?;
+    Ok(SearchFinished {
+        found: Found {
+            search_version: SEARCH_VERSION,
+            verdict: systems
+                .iter()
+                .map(|one| one.verdict)
+                .max()
+                .ok_or(RunError::Interrupted)?,
+            scenario: result::of_scenario(scenario, &own_plan),
+            command: options.command.clone(),
+            labels: options.labels.clone(),
+            started,
+            ended: now(),
+            environment,
+            settings: search.recorded(asked),
+            systems,
+        },
+        died,
+        not_cleaned_up: search.not_cleaned_up,
+    })
+}
+
+/// What all holds share.
+struct Search<'a> {
+    /// As it is judged: with the last of its delivery modes.
+    scenario: Scenario,
+    /// The same, with all that is recorded.
+    watched: Scenario,
+    /// Messages per second of the scenario itself.
+    rate: f64,
+    lengths: Lengths,
+    settings: Settings,
+    asked: &'a SearchOptions,
+    options: &'a Options,
+    driver: Driver,
+    interrupt: &'a Interrupt,
+    watcher: &'a mut dyn Watcher,
+    not_cleaned_up: Vec<String>,
+}
+
+/// A system under search.
+struct Contender<'a> {
+    options: Options,
+    arm: Arm<'a>,
+    endpoint: Endpoint,
+    controller: Controller,
+    about: About,
+    holds: Vec<Hold>,
+    /// Why it is no longer searched, once it is not.
+    ended: Option<Ended>,
+    died: Option<String>,
+}
+
+impl<'a> Search<'a> {
+    fn new(
+        scenario: &Scenario,
+        options: &'a Options,
+        asked: &'a SearchOptions,
+        interrupt: &'a Interrupt,
+        watcher: &'a mut dyn Watcher,
+    ) -> Result<Self, RunError> {
+        let rate = scenario.measured_rate();
+        let rate = rate.map_err(|error| RunError::Asked(error.to_string()))?;
+        let scenario = Scenario {
+            delivery: scenario.delivery.last().copied().into_iter().collect(),
+            ..scenario.clone()
+        };
+        let lengths = Lengths::of(&scenario, asked.budget, asked.hold);
+        let settings = settings(&scenario, rate, lengths, asked.budget, asked.up_to);
+        let driver = Driver::choose(options.client, &scenario, &Plan::new(&scenario)?, None)?;
+        environment::allow_open_files(scenario.population.users)?;
+        Ok(Self {
+            watched: watched(&scenario),
+            settings: settings.map_err(RunError::Asked)?,
+            scenario,
+            rate,
+            lengths,
+            asked,
+            options,
+            driver,
+            interrupt,
+            watcher,
+            not_cleaned_up: Vec::new(),
+        })
+    }
+
+    fn recorded(&self, asked: &SearchOptions) -> SearchSettings {
+        SearchSettings {
+            scenario_rate: self.rate,
+            up_to: self.settings.most,
+            precision: self.settings.precision,
+            budget: asked.budget.as_secs_f64(),
+            full: self.lengths.full.as_secs_f64(),
+            short: self.lengths.short.as_secs_f64(),
+        }
+    }
+
+    async fn store(&mut self) -> Result<RunningStore, RunError> {
+        let watcher = &mut *self.watcher;
+        watcher.event(Event::Stage("store"));
+        let mut notice = |text| watcher.event(Event::Notice(text));
+        tokio::select! {
+            store = RunningStore::start(&self.options.store, &self.options.mongo_image, &mut notice) => Ok(store?),
+            () = self.interrupt.nth(1) => Err(RunError::Interrupted),
+        }
+    }
+
+    /// Starts all systems, lets their holds take turns, and ends them.
+    async fn run(
+        &mut self,
+        stores: &[Option<RunningStore>],
+    ) -> Result<(Vec<SystemFound>, Option<String>), RunError> {
+        let mut contenders = Vec::new();
+        let asked = self.asked;
+        for (system, store) in asked.systems.iter().zip(stores) {
+            contenders.push(self.contender(system, store.as_ref()).await?);
+        }
+        let searched = self.take_turns(&mut contenders).await;
+        let mut died = None;
+        let mut systems = Vec::new();
+        for mut contender in contenders {
+            let stopped = contender.arm.system.stop().await;
+            match stopped {
+                Ok(Some(disorder)) if contender.died.is_none() => {
+                    self.watcher.event(Event::Notice(disorder));
+                }
+                Ok(_) => {}
+                Err(error) => self.not_cleaned_up.push(error.to_string()),
+            }
+            died = died.or(contender.died);
+            let ended = contender.ended.unwrap_or(Ended::Interrupted);
+            let answer = match contender.controller.next() {
+                Next::Done(answer) if answer.ended == ended => answer,
+                _ => contender.controller.answer(ended),
+            };
+            systems.push(SystemFound::of(contender.about, &answer, contender.holds));
+        }
+        searched?;
+        Ok((systems, died))
+    }
+
+    /// One hold of each system after the other, so that what changes on the machine meanwhile meets all of them.
+    async fn take_turns(&mut self, contenders: &mut [Contender<'_>]) -> Result<(), RunError> {
+        while contenders.iter().any(|one| one.ended.is_none()) {
+            for contender in contenders.iter_mut().filter(|one| one.ended.is_none()) {
+                if self.interrupt.has_come() {
+                    contender.ended = Some(Ended::Interrupted);
+                    continue;
+                }
+                match contender.controller.next() {
+                    Next::Done(answer) => contender.ended = Some(answer.ended),
+                    Next::Hold(ask) => self.hold(contender, ask).await?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Holds a rate, and tells how it went.
+    async fn hold(&mut self, contender: &mut Contender<'_>, ask: Ask) -> Result<(), RunError> {
+        let began = Instant::now();
+        let measured = self.measure(contender, ask, began).await;
+        let is_first = contender.holds.is_empty();
+        let hold = match measured {
+            Ok(Some(hold)) => hold,
+            Ok(None) => return Ok(()),
+            Err(RunError::Interrupted) if !is_first => {
+                contender.ended = Some(Ended::Interrupted);
+                return Ok(());
+            }
+            // Whoever let them in before is busy with what was sent since.
+            Err(error @ (RunError::Connect { .. } | RunError::Join { .. })) if !is_first => {
+                Hold::refused(ask, error.to_string(), began.elapsed().as_secs_f64())
+            }
+            Err(error) => return Err(error),
+        };
+        let told = line(&contender.about.system, &hold);
+        self.watcher.event(Event::Notice(told));
+        let held = hold.held(ask);
+        contender.controller.tell(ask, held.outcome, held.took);
+        contender.holds.push(hold);
+        Ok(())
+    }
+
+    /// The scenario at a rate against a system that runs; `None` where that ended before its time.
+    async fn measure(
+        &mut self,
+        contender: &mut Contender<'_>,
+        ask: Ask,
+        began: Instant,
+    ) -> Result<Option<Hold>, RunError> {
+        let length = match ask.length {
+            Length::Full => self.lengths.full,
+            Length::Short => self.lengths.short,
+        };
+        let (rates, length) = (
+            ask.rate / self.rate,
+            length.div_duration_f64(self.scenario.measured_time()),
+        );
+        let scenario = Arc::new(self.watched.scaled(rates, length));
+        let arm = &mut contender.arm;
+        arm.plan = Arc::new(Plan::new(&scenario)?);
+        arm.scenario = scenario;
+        // Its messages are told from those of other holds in the same store.
+        arm.run_id = RunId::new(rand::random());
+        let bench = Bench {
+            options: &contender.options,
+            driver: self.driver,
+            interrupt: self.interrupt,
+        };
+        let measured = measure::observe(arm, &contender.endpoint, &bench, self.watcher).await;
+        let mut observed = measured?;
+        contender.about.version.clone_from(&observed.version);
+        match &observed.ended {
+            Some(RunEnded::Interrupted) => {
+                contender.ended = Some(Ended::Interrupted);
+                return Ok(None);
+            }
+            Some(RunEnded::Died(why)) => {
+                contender.died = Some(format!("{}: {why}", contender.about.system));
+                contender.ended = Some(Ended::Died);
+                return Ok(None);
+            }
+            Some(RunEnded::Aborted(_)) | None => {}
+        }
+        let promises = arm.promises(self.driver.asks_for_acks());
+        let account = account(&arm.plan, promises, &observed);
+        observed.record_slowest(&arm.plan, |message| account.missing.has(message));
+        let judged = |thresholds: &Scenario| -> Judgement {
+            let scenario = Scenario {
+                thresholds: thresholds.thresholds.clone(),
+                ..(*arm.scenario).clone()
+            };
+            judge(&scenario, &arm.plan, &observed, &account, &[])
+        };
+        let of_limits = Scenario {
+            thresholds: limits(),
+            ..self.scenario.clone()
+        };
+        Ok(Some(Hold::of(&Seen {
+            ask,
+            plan: &arm.plan,
+            observed: &observed,
+            account: &account,
+            judgement: &judged(&self.scenario),
+            limits: &judged(&of_limits),
+            took: began.elapsed().as_secs_f64(),
+        })))
+    }
+
+    /// A system, started.
+    async fn contender<'s>(
+        &mut self,
+        system: &SystemChoice,
+        store: Option<&'s RunningStore>,
+    ) -> Result<Contender<'s>, RunError> {
+        let scenario = Arc::new(self.watched.clone());
+        let plan = Arc::new(Plan::new(&scenario)?);
+        let run_id = RunId::new(rand::random());
+        let mut options = self.options.clone();
+        let arms = match (system.foreign()?, system, store) {
+            (Some((url, command)), _, _) => {
+                let target = Target::new(&url, &scenario.connections, None, &Trust::default());
+                let target = target.map_err(|mistake| RunError::Asked(mistake.to_string()))?;
+                options.target = Some(target.clone());
+                options.target_command = command;
+                arm::running(&scenario, &plan, &target, &options, &run_id)
+            }
+            (None, SystemChoice::Own(program), Some(store)) => {
+                arm::own(program.as_deref(), &scenario, &plan, store, &run_id)
+            }
+            _ => Vec::new(),
+        };
+        let mut arm = arms.into_iter().next().ok_or(RunError::Interrupted)?;
+        self.watcher.event(Event::Stage("server"));
+        let endpoint = tokio::select! {
+            started = arm.system.start() => started?,
+            () = self.interrupt.nth(1) => return Err(RunError::Interrupted),
+        };
+        Ok(Contender {
+            options,
+            endpoint,
+            controller: Controller::new(self.settings.clone()),
+            about: About {
+                system: system.to_string(),
+                version: None,
+                store: arm.system.store(),
+                delivery: arm.mode().to_owned(),
+            },
+            arm,
+            holds: Vec::new(),
+            ended: None,
+            died: None,
+        })
+    }
+}
