@@ -1,8 +1,11 @@
 //! What all handlers share: the state, the way to the store, and the rules for using them together.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use parking_lot::Mutex;
@@ -37,6 +40,8 @@ pub struct Chat {
     pub dialect: Dialect,
     /// When members get a message.
     pub mode: DeliveryMode,
+    /// How much longer each message keeps the thread busy, for tests.
+    pub busy_work: Duration,
     /// Turns handshakes into users.
     pub authenticator: Authenticator,
     /// What one client may ask for.

@@ -71,6 +71,8 @@ pub struct Config {
     pub tcp_user_timeout: Duration,
     /// How long an Engine.IO session may stay without a login, from its beginning or from a logout.
     pub login_within: Duration,
+    /// How much longer each message keeps the thread busy: for tests that must find a slower server.
+    pub busy_work: Duration,
 }
 
 /// Which store, and how it is reached.
@@ -162,6 +164,7 @@ impl Config {
             ping_timeout: Duration::from_secs(8),
             tcp_user_timeout: Duration::from_secs(10),
             login_within: LOGIN_WITHIN,
+            busy_work: Duration::ZERO,
         }
     }
 }

@@ -309,6 +309,7 @@ impl Server {
             memory,
             dialect: config.dialect,
             mode: config.delivery,
+            busy_work: config.busy_work,
             authenticator: Authenticator::new(config.jwt_secret),
             logins: config.limits.connections_per_address.map(AddressLimit::new),
             limits: config.limits.clone(),

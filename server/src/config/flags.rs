@@ -134,6 +134,9 @@ pub struct Args {
     /// Threads of the server. One serves most and leaves the other cores to the database and the load.
     #[arg(long, default_value_t = 1, value_parser = parse_threads)]
     pub threads: usize,
+    /// Makes every message cost so much more of the server's thread: for tests that must find a slower server.
+    #[arg(long, hide = true, default_value = "0s", value_parser = humantime::parse_duration)]
+    pub busy_work: Duration,
     /// What to log to stderr, as in RUST_LOG.
     #[arg(long, env = "RUST_LOG", default_value = "info")]
     pub log: String,
@@ -227,6 +230,7 @@ impl From<Args> for Config {
             ping_timeout: args.ping_timeout,
             tcp_user_timeout: args.tcp_user_timeout,
             login_within: LOGIN_WITHIN,
+            busy_work: args.busy_work,
         }
     }
 }

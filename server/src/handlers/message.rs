@@ -9,6 +9,7 @@ use std::{
 };
 
 use bson::{DateTime, oid::ObjectId};
+use rustix::time::{ClockId, clock_gettime};
 use serde_json::value::{RawValue, to_raw_value};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
@@ -114,6 +115,7 @@ pub fn send(call: Call, kind: Kind, payload: Option<Payload>) -> Option<Pending>
             return None;
         }
     };
+    keep_busy(call.chat.busy_work);
     let accepted = Accepted {
         call,
         message: Arc::new(message),
@@ -126,6 +128,23 @@ pub fn send(call: Call, kind: Kind, payload: Option<Payload>) -> Option<Pending>
         DeliveryMode::Optimistic => accepted.emit_now(),
         DeliveryMode::PersistFirst => accepted.save_first(),
     }
+}
+
+/// Uses so much of the thread's CPU, which in all servers is none but in those that tests want slower.
+fn keep_busy(busy_work: Duration) {
+    if busy_work.is_zero() {
+        return;
+    }
+    let until = used().saturating_add(busy_work);
+    while used() < until {
+        std::hint::spin_loop();
+    }
+}
+
+/// CPU that this thread has used.
+fn used() -> Duration {
+    let used = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::try_from(used).unwrap_or_default()
 }
 
 /// Everything that may refuse a message, apart from its conversation's turn.
