@@ -6,6 +6,7 @@ mod measured;
 mod number;
 mod question;
 mod regression;
+mod repeats;
 pub mod sets;
 mod show;
 
@@ -20,6 +21,7 @@ use self::{
 pub use self::{
     number::{Estimate, Number, Quantity},
     regression::{Allowance, Judged},
+    repeats::Repeats,
     show::CompareFormat,
 };
 use crate::{

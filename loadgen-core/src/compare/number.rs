@@ -119,7 +119,7 @@ impl Asked {
         matches!(self, Asked::Of(Subject::Count(_)))
     }
 
-    fn key(self) -> String {
+    pub(super) fn key(self) -> String {
         match self {
             Asked::Of(subject) => subject.to_string(),
             Asked::TimesFloor(p) => format!("delivery.p{p} divided by the floor's"),
@@ -127,7 +127,7 @@ impl Asked {
         }
     }
 
-    fn quantity(self) -> Quantity {
+    pub(super) fn quantity(self) -> Quantity {
         match self {
             Asked::Of(Subject::Within(..)) => Quantity::Share,
             Asked::Of(Subject::Count(_)) => Quantity::Count,
@@ -138,7 +138,7 @@ impl Asked {
 
     /// What users see of a server, each once: neither stages within it, nor what is the generator's own. Few are looked at, so
     /// that few can differ by chance.
-    fn is_for_the_headline(self) -> bool {
+    pub(super) fn is_for_the_headline(self) -> bool {
         match self {
             Asked::Of(Subject::Percentile(Metric::Delivery, _)) => true,
             Asked::Of(Subject::Percentile(metric, p)) => {
@@ -243,7 +243,7 @@ fn largest(values: &[f64]) -> Option<f64> {
     values.iter().copied().reduce(f64::max)
 }
 
-fn median(values: &[f64]) -> Option<f64> {
+pub(super) fn median(values: &[f64]) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let last = sorted.len().checked_sub(1)?;

@@ -16,6 +16,7 @@ mod output;
 mod place;
 mod preview;
 mod provenance;
+mod repeat;
 mod scenario;
 mod search;
 mod target_command;
@@ -31,7 +32,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// A guard against hanging, not a statement about speed.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A small one-to-one chat of two seconds on a fast simulated database.
 const SMALL: &str = r#"version = 1

@@ -106,7 +106,7 @@ fn lacking(side: Side, missing: Vec<String>) -> Option<String> {
 }
 
 /// What is wrong however busy the machine is: the account's findings, and counts over their limits.
-fn broken(run: &Run) -> Vec<String> {
+pub(in crate::compare) fn broken(run: &Run) -> Vec<String> {
     let findings = run.findings.iter();
     let findings =
         findings.map(|finding| format!("{} {}", count(finding.count), finding.check.title()));

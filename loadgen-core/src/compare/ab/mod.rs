@@ -14,6 +14,7 @@ use rand_chacha::ChaCha8Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub(super) use self::block::broken;
 pub use self::{
     block::Block,
     compared::{Compared, LEAST, Number, defaults, margin},

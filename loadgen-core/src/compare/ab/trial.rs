@@ -7,7 +7,10 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{Effect, compared::Compared, sequential::Allowed};
 use crate::{
-    compare::sets::{Design, Sets, Values},
+    compare::{
+        number::median,
+        sets::{Design, Sets, Values},
+    },
     judge::Verdict,
 };
 
@@ -219,13 +222,6 @@ fn values(blocks: &[Numbers], key: &str) -> Vec<f64> {
         .map(of)
         .collect::<Option<_>>()
         .unwrap_or_default()
-}
-
-fn median(values: &[f64]) -> Option<f64> {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let last = sorted.len().checked_sub(1)?;
-    Some(f64::midpoint(sorted[last / 2], sorted[last.div_ceil(2)]))
 }
 
 /// The median of how much blocks of one side differ from the one before, as a fraction.

@@ -19,12 +19,13 @@ pub(crate) use self::{
     pairs::{Pair, Together, pairs},
     spectrum::{Series, spectrum},
     svg::Ink,
+    trend::{Mark, Point, trend},
 };
 pub(super) use self::{
     heat::{Column, Lane, heat},
     panels::{Line, Panel, panels},
     ranges::{Row, ranges},
-    trend::{Mark, Point, spark, trend},
+    trend::spark,
 };
 
 /// Units of a drawing in a pixel of the page: whole numbers are too coarse for curves.

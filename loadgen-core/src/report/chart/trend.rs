@@ -23,7 +23,7 @@ const SPARK: (u32, u32) = (320, 84);
 const RADIUS: i32 = 9;
 
 /// One run on the way of a scenario from run to run.
-pub(in crate::report) struct Point {
+pub(crate) struct Point {
     /// When it was, as short as an axis wants it.
     pub name: String,
     /// When it was, how it ended, of what.
@@ -38,7 +38,7 @@ pub(in crate::report) struct Point {
 
 /// The shape of a dot, so that it can be told without its colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::report) enum Mark {
+pub(crate) enum Mark {
     Disc,
     Cross,
     Diamond,
@@ -47,7 +47,7 @@ pub(in crate::report) enum Mark {
 
 impl Mark {
     /// That of a verdict.
-    pub(in crate::report) const fn of(verdict: Verdict) -> Self {
+    pub(crate) const fn of(verdict: Verdict) -> Self {
         match verdict {
             Verdict::Pass => Mark::Disc,
             Verdict::Fail => Mark::Cross,
@@ -74,7 +74,7 @@ impl Mark {
 }
 
 /// The runs in their order; `limit` is drawn as a line.
-pub(in crate::report) fn trend(
+pub(crate) fn trend(
     title: &str,
     metric: Metric,
     percentiles: &[f64],

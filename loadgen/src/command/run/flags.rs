@@ -88,6 +88,9 @@ pub struct Args {
     /// The same as `--floor off`.
     #[arg(long, conflicts_with = "floor")]
     pub no_floor: bool,
+    /// Run each scenario so many times, on a fresh server and an empty store each time, and judge all runs together.
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub repeat: u16,
     /// The folder for the result of each scenario, as JSON.
     #[arg(long, default_value = "reports/latest")]
     pub out: PathBuf,

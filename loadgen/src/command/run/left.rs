@@ -8,9 +8,10 @@ use crate::{
         exit_code::Exit,
         output::{self, OutputError, print},
     },
+    compare::{CompareFormat, Repeats},
     dial::Target,
     report::{self, Choice, Format, RenderError},
-    result::{Document, Report},
+    result::{self, Document, Report},
     scenario::Scenario,
 };
 
@@ -37,7 +38,70 @@ pub(super) fn leave(report: &Report, run: &Args) -> Result<Exit, OutputError> {
         (_, true) => print(&Format::Json.render(&document, choice)?),
         _ => print(&Format::Terminal.render(&document, choice)?),
     };
-    let name = &report.scenario.name;
+    exit = exit.worse(save(&document, run, &report.scenario.name)?);
+    // A page beside the result, which another file of the same machine's may be.
+    if let Err(error) = output::summary(&document) {
+        eprintln!("warning: the job has no summary: {error}");
+    }
+    Ok(exit)
+}
+
+/// What is left of one of several runs: its verdict in a line, and its files under its number.
+///
+/// # Errors
+/// [`OutputError`] at the first that could not be made.
+pub(super) fn leave_one(report: &Report, run: &Args, nth: u16) -> Result<Exit, OutputError> {
+    let document = Document::of(report)?;
+    let line = format!(
+        "run {nth} of {}: {} {}: {}\n",
+        run.repeat,
+        report.verdict.name(),
+        report.scenario.name,
+        report::headline(report).map_err(RenderError::from)?
+    );
+    let printed = match run.quiet || run.json {
+        true => {
+            eprint!("{line}");
+            Exit::Pass
+        }
+        false => print(&line),
+    };
+    let name = format!("{}.run-{nth}", report.scenario.name);
+    Ok(printed.worse(save(&document, run, &name)?))
+}
+
+/// What is left of all runs together.
+///
+/// # Errors
+/// [`OutputError`] at the first that could not be made.
+pub(super) fn leave_all(repeats: &Repeats, run: &Args) -> Result<Exit, OutputError> {
+    let shown = match run.json {
+        true => repeats.render(CompareFormat::Json)?,
+        false => repeats.render(CompareFormat::Terminal)?,
+    };
+    let printed = match run.quiet {
+        true => print(shown.split_inclusive('\n').next().unwrap_or_default()),
+        false => print(&shown),
+    };
+    for (format, extension) in [
+        (CompareFormat::Json, "json"),
+        (CompareFormat::Html, "html"),
+        (CompareFormat::Markdown, "md"),
+    ] {
+        let name = format!("{}.runs.{extension}", repeats.scenario);
+        let path = run.out.join(name);
+        result::write(&path, &repeats.render(format)?)?;
+        eprintln!("report: {}", path.display());
+    }
+    if let Err(error) = output::summarize(&repeats.render(CompareFormat::Markdown)?) {
+        eprintln!("warning: the job has no summary: {error}");
+    }
+    Ok(printed)
+}
+
+/// The files of one result, which are told.
+fn save(document: &Document, run: &Args, name: &str) -> Result<Exit, OutputError> {
+    let mut exit = Exit::Pass;
     let always = ALWAYS.map(|format| Wanted { format, path: None });
     let asked = run.report.iter().cloned();
     // What is left always is not left twice.
@@ -45,16 +109,12 @@ pub(super) fn leave(report: &Report, run: &Args) -> Result<Exit, OutputError> {
     for Wanted { format, path } in always.into_iter().chain(asked) {
         let beside = || run.out.join(format!("{name}.{}", format.extension()));
         let path = path.unwrap_or_else(beside);
-        output::save(&document, format, &path)?;
+        output::save(document, format, &path)?;
         let told = format!("  report: {}\n", path.display());
         match run.quiet || run.json {
             true => eprint!("{}", told.trim_start()),
             false => exit = exit.worse(print(&told)),
         }
-    }
-    // A page beside the result, which another file of the same machine's may be.
-    if let Err(error) = output::summary(&document) {
-        eprintln!("warning: the job has no summary: {error}");
     }
     Ok(exit)
 }
@@ -71,6 +131,12 @@ pub(super) fn can_be(scenarios: &[(Scenario, Option<Target>)], run: &Args) -> Re
                 scenario.name
             )));
         }
+    }
+    let own_place = run.report.iter().find(|wanted| wanted.path.is_some());
+    if let (Some(_), 2..) = (own_place, run.repeat) {
+        return Err(output::wrong(
+            "--report FORMAT=PATH names one file and --repeat leaves several: leave its path out, and they lie in the folder of --out",
+        ));
     }
     let wanted = run
         .report

@@ -13,13 +13,14 @@ use self::asked::{Asked, asked};
 pub use self::flags::Args;
 use super::{
     exit_code::Exit,
-    output::{self, print},
+    output::{self, OutputError, print},
     progress::{Progress, Silence},
 };
 use crate::{
+    compare::Repeats,
     dial::Target,
     experiment::{self, Interrupt, Options, Watcher},
-    report,
+    report::{self, RenderError},
     result::Report,
     rig::guard,
     scenario::Scenario,
@@ -89,7 +90,7 @@ async fn run_all(
             target: target.clone(),
             ..options.clone()
         };
-        let (one, report) = run_one(scenario, &options, run, interrupt).await;
+        let (one, report) = run_scenario(scenario, &options, run, interrupt).await;
         exit = exit.worse(one);
         reports.extend(report);
         if matches!(one, Exit::Setup) || interrupt.has_come() {
@@ -105,11 +106,52 @@ async fn run_all(
     exit
 }
 
+/// A scenario in one run, or in several that are judged together.
+async fn run_scenario(
+    scenario: &Scenario,
+    options: &Options,
+    run: &Args,
+    interrupt: &Interrupt,
+) -> (Exit, Option<Report>) {
+    if run.repeat == 1 {
+        let leave = |report: &Report| left::leave(report, run);
+        return run_one(scenario, options, run, interrupt, &leave).await;
+    }
+    let mut reports = Vec::new();
+    // How those ended that did not end with their own verdict.
+    let mut exit = Exit::Pass;
+    for nth in 1..=run.repeat {
+        let leave = |report: &Report| left::leave_one(report, run, nth);
+        let (one, report) = run_one(scenario, options, run, interrupt, &leave).await;
+        if report.as_ref().map(|report| Exit::from(report.verdict)) != Some(one) {
+            exit = exit.worse(one);
+        }
+        reports.extend(report);
+        if matches!(exit, Exit::Setup | Exit::Usage) || interrupt.has_come() {
+            break;
+        }
+    }
+    if interrupt.has_come() {
+        exit = exit.worse(Exit::Inconclusive);
+    }
+    let left = match Repeats::of(&reports) {
+        Ok(None) => Ok(Exit::Pass),
+        Ok(Some(repeats)) => {
+            exit = exit.worse(repeats.verdict.into());
+            left::leave_all(&repeats, run)
+        }
+        Err(error) => Err(RenderError::from(error).into()),
+    };
+    let exit = exit.worse(left.unwrap_or_else(output::failed));
+    (exit, reports.pop())
+}
+
 async fn run_one(
     scenario: &Scenario,
     options: &Options,
     run: &Args,
     interrupt: &Interrupt,
+    leave: &dyn Fn(&Report) -> Result<Exit, OutputError>,
 ) -> (Exit, Option<Report>) {
     let mut watcher: Box<dyn Watcher> = match run.quiet {
         true => Box::new(Silence),
@@ -123,7 +165,7 @@ async fn run_one(
         Err(error) => return (output::failed(error), None),
     };
     let report = finished.report;
-    let left = match left::leave(&report, run) {
+    let left = match leave(&report) {
         Ok(left) => left,
         Err(error) => return (output::failed(error), Some(report)),
     };

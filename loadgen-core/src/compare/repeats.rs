@@ -1,0 +1,390 @@
+//! One scenario, run several times: how its numbers vary from run to run, and what all runs say together.
+
+use askama::Template;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{CompareFormat, Quantity, ab::broken, measured::Measured, number::Asked, show::value};
+use crate::{
+    judge::Verdict,
+    model::{HistogramError, Metric},
+    observed::PROMISE,
+    report::{
+        self, RenderError,
+        chart::{Figure, Mark, Point, trend},
+        markdown::escaped,
+        table::{align_numbers, plain_table},
+    },
+    result::Report,
+    scenario::Subject,
+};
+
+/// The version of the schema of [`Repeats`].
+const VERSION: u32 = 1;
+
+/// All runs of one scenario in one call.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Repeats {
+    /// The version of this schema.
+    pub repeats_version: u32,
+    /// The name of the scenario.
+    pub scenario: String,
+    /// FAIL: a run broke a promise, or most valid ones missed a limit. INVALID: half of all runs or more. PASS: every valid run.
+    /// Else INCONCLUSIVE.
+    pub verdict: Verdict,
+    /// Why, in a sentence.
+    pub reason: String,
+    /// In the order of time.
+    pub runs: Vec<OneRun>,
+    /// What users see of the server, and the counts, over the valid runs; over all where none is valid.
+    pub numbers: Vec<Spread>,
+}
+
+/// One of the runs.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct OneRun {
+    /// When it was begun: RFC 3339, UTC.
+    pub started: String,
+    /// Its verdict by itself.
+    pub verdict: Verdict,
+    /// Its headline.
+    pub headline: String,
+    /// Median and p99 of its deliveries, nanoseconds; `None` of too few samples.
+    pub delivery: [Option<f64>; 2],
+}
+
+/// How one number varies from run to run.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Spread {
+    /// As in thresholds: `delivery.p99`.
+    pub key: String,
+    /// What it counts, and in which unit.
+    pub quantity: Quantity,
+    /// The median of the runs.
+    pub median: f64,
+    /// The smallest of any run.
+    pub least: f64,
+    /// The largest of any run.
+    pub most: f64,
+    /// In each run that counts, in the order of time.
+    pub runs: Vec<f64>,
+}
+
+impl Repeats {
+    /// Of these results of one scenario, in the order of time; `None` without any.
+    ///
+    /// # Errors
+    /// [`HistogramError`] when a histogram can't be read.
+    pub fn of(reports: &[Report]) -> Result<Option<Self>, HistogramError> {
+        let mut measured = Vec::new();
+        let mut runs = Vec::new();
+        for report in reports {
+            let Some(run) = report.runs.last() else {
+                continue;
+            };
+            let one = Measured::of(report, run)?;
+            let latency = |p| one.value(Subject::Percentile(Metric::Delivery, p));
+            runs.push(OneRun {
+                started: report.started.clone(),
+                verdict: report.verdict,
+                headline: report::headline(report)?,
+                delivery: [50.0, 99.0].map(latency),
+            });
+            measured.push(one);
+        }
+        let Some(first) = reports.first().filter(|_| !runs.is_empty()) else {
+            return Ok(None);
+        };
+        let first_broken = measured
+            .iter()
+            .position(|one| one.report.verdict == Verdict::Fail && !broken(one.run).is_empty());
+        let (verdict, reason) = concluded(&runs, first_broken);
+        let valid: Vec<&Measured<'_>> = measured.iter().filter(|one| one.is_valid()).collect();
+        let counted = match valid.is_empty() {
+            true => measured.iter().collect(),
+            false => valid,
+        };
+        Ok(Some(Self {
+            repeats_version: VERSION,
+            scenario: first.scenario.name.clone(),
+            verdict,
+            reason,
+            runs,
+            numbers: spreads(&counted),
+        }))
+    }
+
+    /// All of it in a format.
+    ///
+    /// # Errors
+    /// [`RenderError`] when a page can't be made.
+    pub fn render(&self, format: CompareFormat) -> Result<String, RenderError> {
+        Ok(match format {
+            CompareFormat::Terminal => terminal(self),
+            CompareFormat::Markdown => Summary::of(self).render()? + "\n",
+            CompareFormat::Json => serde_json::to_string_pretty(self)? + "\n",
+            CompareFormat::Html => Page::of(self).render()?,
+        })
+    }
+}
+
+/// What all runs say, and why.
+fn concluded(runs: &[OneRun], first_broken: Option<usize>) -> (Verdict, String) {
+    let of = |verdict| runs.iter().filter(|run| run.verdict == verdict).count();
+    let (all, invalid) = (runs.len(), of(Verdict::Invalid));
+    let valid = all - invalid;
+    let (passed, failed) = (of(Verdict::Pass), of(Verdict::Fail));
+    let told = |wanted: Verdict| {
+        let mut numbered = (1..).zip(runs);
+        let found = numbered.find(|(_, run)| run.verdict == wanted);
+        found.map_or_else(String::new, |(number, run)| {
+            format!("; run {number}: {}", run.headline)
+        })
+    };
+    if let Some(place) = first_broken {
+        let run = &runs[place];
+        return (
+            Verdict::Fail,
+            format!(
+                "run {} of {all} broke a promise: {}",
+                place + 1,
+                run.headline
+            ),
+        );
+    }
+    if 2 * invalid >= all {
+        let why = format!(
+            "{invalid} of {all} runs are INVALID{}",
+            told(Verdict::Invalid)
+        );
+        return (Verdict::Invalid, why);
+    }
+    if passed == valid {
+        let left_out = match invalid {
+            0 => String::new(),
+            invalid => format!(" ({invalid} INVALID ones left out)"),
+        };
+        return (
+            Verdict::Pass,
+            format!("all of {valid} runs kept every promise and every limit{left_out}"),
+        );
+    }
+    if 2 * failed > valid {
+        let why = format!(
+            "{failed} of {valid} valid runs missed a limit{}",
+            told(Verdict::Fail)
+        );
+        return (Verdict::Fail, why);
+    }
+    let worst = if failed > 0 {
+        Verdict::Fail
+    } else {
+        Verdict::Inconclusive
+    };
+    (
+        Verdict::Inconclusive,
+        format!(
+            "{passed} of {valid} valid runs passed and {failed} failed{}",
+            told(worst)
+        ),
+    )
+}
+
+fn spreads(runs: &[&Measured<'_>]) -> Vec<Spread> {
+    let asked = Asked::all(runs).into_iter();
+    let asked = asked.filter(|asked| asked.is_for_the_headline() || asked.is_count());
+    let spread = |asked: Asked| {
+        let each: Vec<f64> = runs.iter().filter_map(|run| asked.of(run)).collect();
+        Some(Spread {
+            key: asked.key(),
+            quantity: asked.quantity(),
+            median: super::number::median(&each)?,
+            least: each.iter().copied().reduce(f64::min)?,
+            most: each.iter().copied().reduce(f64::max)?,
+            runs: each,
+        })
+    };
+    asked.filter_map(spread).collect()
+}
+
+const HEADER: [&str; 4] = ["number", "median of runs", "least", "most"];
+
+fn cells(spread: &Spread) -> [String; 4] {
+    let show = |number| value(spread.quantity, Some(number));
+    [
+        spread.key.clone(),
+        show(spread.median),
+        show(spread.least),
+        show(spread.most),
+    ]
+}
+
+fn terminal(repeats: &Repeats) -> String {
+    let mut table = plain_table();
+    table.set_header(HEADER);
+    for spread in &repeats.numbers {
+        table.add_row(cells(spread));
+    }
+    align_numbers(&mut table, 1);
+    format!("{}\n\n{table}\n", headline(repeats))
+}
+
+fn headline(repeats: &Repeats) -> String {
+    let Repeats {
+        verdict,
+        scenario,
+        reason,
+        ..
+    } = repeats;
+    format!(
+        "{} {scenario}, {} runs: {reason}",
+        verdict.name(),
+        repeats.runs.len()
+    )
+}
+
+#[derive(Template)]
+#[template(path = "runs.md")]
+struct Summary {
+    headline: String,
+    header: [&'static str; 4],
+    rows: Vec<[String; 4]>,
+    runs: Vec<[String; 3]>,
+}
+
+impl Summary {
+    fn of(repeats: &Repeats) -> Self {
+        let numbered = (1..).zip(&repeats.runs);
+        Self {
+            headline: escaped(&headline(repeats)),
+            header: HEADER,
+            rows: repeats
+                .numbers
+                .iter()
+                .map(|one| cells(one).map(|cell| escaped(&cell)))
+                .collect(),
+            runs: numbered
+                .map(|(number, run)| row(number, run).map(|cell| escaped(&cell)))
+                .collect(),
+        }
+    }
+}
+
+fn row(number: usize, run: &OneRun) -> [String; 3] {
+    [
+        number.to_string(),
+        run.verdict.name().to_owned(),
+        run.headline.clone(),
+    ]
+}
+
+#[derive(Template)]
+#[template(path = "runs.html")]
+struct Page<'a> {
+    repeats: &'a Repeats,
+    verdict: &'static str,
+    header: [&'static str; 4],
+    rows: Vec<[String; 4]>,
+    runs: Vec<[String; 3]>,
+    figure: Figure,
+}
+
+impl<'a> Page<'a> {
+    fn of(repeats: &'a Repeats) -> Self {
+        let numbered = || (1..).zip(&repeats.runs);
+        let point = |(number, run): (usize, &OneRun)| Point {
+            // The time of the day.
+            name: run.started.chars().skip(11).take(8).collect(),
+            title: format!("run {number}, {}", run.headline),
+            page: format!("{}.run-{number}.html", repeats.scenario),
+            mark: Mark::of(run.verdict),
+            latencies: run
+                .delivery
+                .map(|latency| (latency.map(|latency| latency as u64), None))
+                .to_vec(),
+        };
+        let points: Vec<Point> = numbered().map(point).collect();
+        let title = "How deliveries varied from run to run";
+        Self {
+            repeats,
+            verdict: repeats.verdict.name(),
+            header: HEADER,
+            rows: repeats.numbers.iter().map(cells).collect(),
+            runs: numbered().map(|(number, run)| row(number, run)).collect(),
+            figure: trend(title, Metric::Delivery, &[50.0, 99.0], &points, PROMISE),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(verdict: Verdict) -> OneRun {
+        OneRun {
+            started: "2026-01-01T00:00:00Z".into(),
+            verdict,
+            headline: format!("a run that is {}", verdict.name()),
+            delivery: [Some(1e6), None],
+        }
+    }
+
+    fn verdict(verdicts: &[Verdict], first_broken: Option<usize>) -> Verdict {
+        let runs: Vec<OneRun> = verdicts.iter().copied().map(run).collect();
+        concluded(&runs, first_broken).0
+    }
+
+    #[test]
+    fn all_valid_runs_must_pass_and_most_must_miss_a_limit_to_fail() {
+        use Verdict::{Fail, Inconclusive, Invalid, Pass};
+        assert_eq!(verdict(&[Pass, Pass, Pass], None), Pass);
+        assert_eq!(verdict(&[Pass, Invalid, Pass], None), Pass);
+        assert_eq!(verdict(&[Pass, Invalid, Invalid], None), Invalid);
+        assert_eq!(verdict(&[Pass, Fail, Pass], None), Inconclusive);
+        assert_eq!(verdict(&[Fail, Fail, Pass], None), Fail);
+        assert_eq!(verdict(&[Fail, Fail, Invalid], None), Fail);
+        assert_eq!(verdict(&[Pass, Inconclusive, Pass], None), Inconclusive);
+        // A lost message is lost, however often none was.
+        assert_eq!(verdict(&[Pass, Fail, Pass, Pass], Some(1)), Fail);
+        assert_eq!(verdict(&[Invalid, Invalid, Fail], Some(2)), Fail);
+    }
+
+    #[test]
+    fn every_format_has_the_verdict_each_run_and_each_spread() {
+        let runs = vec![run(Verdict::Pass), run(Verdict::Fail)];
+        let (verdict, reason) = concluded(&runs, None);
+        let repeats = Repeats {
+            repeats_version: VERSION,
+            scenario: "quick|start".into(),
+            verdict,
+            reason,
+            runs,
+            numbers: vec![Spread {
+                key: "delivery.p50".into(),
+                quantity: Quantity::Nanoseconds,
+                median: 2e6,
+                least: 1e6,
+                most: 3e6,
+                runs: vec![1e6, 3e6],
+            }],
+        };
+        for format in [
+            CompareFormat::Terminal,
+            CompareFormat::Markdown,
+            CompareFormat::Html,
+            CompareFormat::Json,
+        ] {
+            let text = repeats.render(format).unwrap();
+            assert!(text.contains("INCONCLUSIVE"), "{text}");
+            assert!(text.contains("a run that is FAIL"), "{text}");
+            assert!(text.contains("delivery.p50"), "{text}");
+        }
+        let table = repeats.render(CompareFormat::Terminal).unwrap();
+        assert!(
+            table.contains("2.00 ms") && table.contains("1.00 ms") && table.contains("3.00 ms"),
+            "{table}"
+        );
+        let page = repeats.render(CompareFormat::Html).unwrap();
+        assert!(page.contains("<svg"));
+    }
+}

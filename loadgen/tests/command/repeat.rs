@@ -1,0 +1,48 @@
+//! `run --repeat`: a fresh server each time, and all runs judged together.
+
+use crate::{Bench, SMALL};
+
+#[test]
+fn every_run_is_left_and_all_are_judged_together() {
+    let bench = Bench::new();
+    let scenario = bench.scenario(SMALL);
+    let ended = bench.run(&scenario, &["--store", "memory", "--repeat", "2"]);
+    assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
+    for part in [
+        "run 1 of 2: PASS small",
+        "run 2 of 2: PASS small",
+        "PASS small, 2 runs: all of 2 runs kept",
+    ] {
+        assert!(ended.stdout.contains(part), "{part}: {}", ended.stdout);
+    }
+    assert!(bench.path("out/small.runs.html").exists());
+    let all = bench.report("small.runs");
+    assert_eq!(
+        (&all["verdict"], all["runs"].as_array().unwrap().len()),
+        (&"PASS".into(), 2)
+    );
+    let numbers = all["numbers"].as_array().unwrap();
+    let lost = numbers.iter().find(|one| one["key"] == "lost").unwrap();
+    assert_eq!(lost["runs"], serde_json::json!([0.0, 0.0]));
+    // Each server had a port of its own and knew nothing of the other's messages.
+    let (one, other) = (bench.report("small.run-1"), bench.report("small.run-2"));
+    assert_ne!(one["run_id"], other["run_id"]);
+    for report in [one, other] {
+        let totals = &report["runs"][0]["totals"];
+        assert_eq!(totals["stored"], totals["confirmed"]);
+    }
+}
+
+#[test]
+fn one_file_for_several_results_is_refused() {
+    let bench = Bench::new();
+    let scenario = bench.scenario(SMALL);
+    for (flags, word) in [
+        (["--repeat", "2", "--report", "junit=all.xml"], "several"),
+        (["--repeat", "0", "--store", "memory"], "1..=100"),
+    ] {
+        let ended = bench.run(&scenario, &flags);
+        assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+        assert!(ended.stderr.contains(word), "{}", ended.stderr);
+    }
+}
