@@ -87,3 +87,37 @@ fn a_system_that_does_not_start_is_named() {
         ended.stderr
     );
 }
+
+#[test]
+fn both_sides_and_a_relay_are_measured_in_turn_until_it_is_certain() {
+    let bench = Bench::new();
+    let program = env!("CARGO_BIN_EXE_loadgen");
+    let server = format!(
+        "cmd:exec {program} serve --host 127.0.0.1 --port {{port}} --store memory --save-time 1ms"
+    );
+    // As few and as short blocks as can decide, on any machine: by a number that nobody sees ten times as large.
+    let sides = ["--base", "own", "--change", &server, "--store", "memory"];
+    let short = ["--cycles", "7", "--warm-up", "0s", "--block", "1s"];
+    let number = ["--metric", "server.cpu=900%", "--no-machine-check"];
+    let ended = ab(&bench, &[&sides[..], &short[..], &number[..]].concat());
+    assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
+    assert!(
+        ended
+            .stdout
+            .starts_with("PASS: server.cpu: not slower by 900 %"),
+        "{}",
+        ended.stdout
+    );
+    let folder = bench.path("out");
+    for extension in ["html", "md", "junit.xml"] {
+        assert!(folder.join(format!("small.ab.{extension}")).exists());
+    }
+    let result = bench.report("small.ab");
+    assert_eq!(result["verdict"], "PASS");
+    for cycle in result["cycles"].as_array().unwrap() {
+        let blocks = cycle["blocks"].as_array().unwrap().iter();
+        let mut sides: Vec<&str> = blocks.filter_map(|block| block["side"].as_str()).collect();
+        sides.sort_unstable();
+        assert_eq!(sides, ["base", "change", "relay"]);
+    }
+}

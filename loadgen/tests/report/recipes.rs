@@ -14,8 +14,8 @@ fn read(path: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The gate with a program that ends with these codes, one after the other: its exit code, and how often it ran.
-fn gate(codes: &str, inconclusive: &str) -> (i32, usize) {
+/// The gate with a program that ends with these codes, one after the other: its exit code, and how it was called.
+fn calls(codes: &str, variables: &[(&str, &str)]) -> (i32, Vec<String>) {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("loadgen");
     let script = format!(
@@ -26,14 +26,22 @@ fn gate(codes: &str, inconclusive: &str) -> (i32, usize) {
     let status = Command::new(root().join("ci-recipes/gate").canonicalize().unwrap())
         .current_dir(folder.path())
         .env("LOADGEN", &program)
-        .env("INCONCLUSIVE", inconclusive)
+        .env_remove("BASE")
+        .envs(variables.iter().copied())
         .status()
         .unwrap();
     let calls = fs::read_to_string(folder.path().join("calls")).unwrap();
-    for call in calls.lines() {
+    let calls = calls.lines().map(str::to_owned).collect();
+    (status.code().unwrap(), calls)
+}
+
+/// Without a base: its exit code, and how often the program ran.
+fn gate(codes: &str, inconclusive: &str) -> (i32, usize) {
+    let (code, calls) = calls(codes, &[("INCONCLUSIVE", inconclusive)]);
+    for call in &calls {
         assert!(call.starts_with("run scenarios/ci-gate.toml"), "{call}");
     }
-    (status.code().unwrap(), calls.lines().count())
+    (code, calls.len())
 }
 
 #[test]
@@ -47,6 +55,33 @@ fn the_gate_runs_an_invalid_run_once_more_and_no_other() {
     assert_eq!(gate("4 1", ""), (1, 2));
     assert_eq!(gate("4 4 0", ""), (4, 2));
     assert_eq!(gate("5 0", ""), (5, 1));
+}
+
+#[test]
+fn with_a_base_the_gate_asks_whether_the_change_is_slower_once_the_change_keeps_its_promises() {
+    let node = "cmd:cd base && PORT={port} node server.js";
+    let both = [("BASE", node), ("CHANGE", "own:a build")];
+    let (code, made) = calls("0 1", &both);
+    assert_eq!((code, made.len()), (1, 2));
+    let expected = format!(
+        "ab scenarios/ci-gate.toml --base {node} --change own:a build --out reports/latest --store memory"
+    );
+    assert_eq!(made[1], expected);
+    assert_eq!(calls("1 0", &both).0, 1);
+    assert_eq!(calls("0 4 0", &both).0, 0);
+    assert_eq!(calls("0 4 4", &both).0, 4);
+    assert_eq!(calls("0 3", &both).0, 3);
+    let lenient = [
+        &both[..],
+        &[("INCONCLUSIVE", "pass"), ("AB_FLAGS", "--cycles 9")],
+    ]
+    .concat();
+    let (code, made) = calls("0 3", &lenient);
+    assert_eq!(code, 0);
+    assert!(made[1].ends_with("--cycles 9"), "{}", made[1]);
+    // A commit that is not there can't be built, and nothing is held against it.
+    let (code, made) = calls("0 0", &[("BASE", "no-such-commit"), ("CHANGE", "own")]);
+    assert_eq!((code, made.len()), (5, 1));
 }
 
 /// The first cells of the rows of the table after a heading.
