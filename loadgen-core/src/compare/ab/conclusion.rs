@@ -138,7 +138,8 @@ pub(super) fn said(effect: &Effect) -> String {
 pub(super) fn margin(effect: &Effect) -> String {
     let percent = |fraction: f64| format!("{:.0} %", 100.0 * fraction);
     match effect.base {
-        Some(base) if effect.margin_here > effect.margin => {
+        // By more than the hair that logarithms cost.
+        Some(base) if effect.margin_here > effect.margin * (1.0 + 1e-9) => {
             format!(
                 "{} ({})",
                 duration((base * effect.margin_here).round() as u64),
@@ -234,6 +235,17 @@ mod tests {
             "{:?}",
             same.reasons
         );
+    }
+
+    #[test]
+    fn a_margin_is_told_as_it_was_asked_where_fifty_microseconds_are_less() {
+        for asked in ["10%", "20%", "30%", "900%"] {
+            let compared = format!("delivery.p50={asked}").parse().unwrap();
+            let mut trial = Trial::new(vec![compared], CYCLES);
+            let numbers = |value: f64| Numbers::from([("delivery.p50".to_owned(), value)]);
+            trial.add(numbers(3e6), numbers(3e6), None);
+            assert_eq!(margin(&trial.effects()[0]), asked.replace('%', " %"));
+        }
     }
 
     #[test]
