@@ -139,6 +139,20 @@ impl MachineSecond {
 }
 
 impl Observed {
+    /// The longest that anything of the run is known to have stood still or waited, nanoseconds: a thread that only sleeps, a
+    /// message that was due, a thread that was ready. Zero where nobody watched.
+    pub fn longest_stall(&self) -> Nanos {
+        let slept = self.hiccups.iter().flat_map(|hiccups| &hiccups.longest);
+        let late = self
+            .recorded
+            .sends
+            .iter()
+            .filter_map(|sends| sends.lateness_max);
+        let waits = self.machine.iter().map(|one| one.waited.max(one.paused));
+        let waits = waits.map(|seconds| (seconds * 1e9) as Nanos);
+        slept.copied().chain(late).chain(waits).max().unwrap_or(0)
+    }
+
     /// Adds to each second that was watched how long the generator stood still in it: a thread that only sleeps overslept
     /// without having waited for a processor, or messages were sent later than work and waiting explain.
     pub fn weigh_machine(&mut self) {
@@ -236,6 +250,25 @@ mod tests {
         let weighed = second.weighed();
         assert_eq!(weighed.disturbed, weighed.cause.is_some());
         weighed.cause
+    }
+
+    #[test]
+    fn the_longest_stall_is_the_worst_of_all_that_was_watched() {
+        let mut recorder = Recorder::new(Arc::new(Layout::new(&[], &[])));
+        recorder.begin(0);
+        let ledger = Arc::new(Ledger::new(0, 0));
+        let mut observed = Observed::of(recorder.finish(), ledger);
+        assert_eq!(observed.longest_stall(), 0);
+        observed.machine = vec![MachineSecond {
+            waited: 0.2,
+            paused: 0.1,
+            ..MachineSecond::default()
+        }];
+        assert_eq!(observed.longest_stall(), 200_000_000);
+        let mut hiccups = Hiccups::default();
+        hiccups.add(Duration::from_secs(1), 300_000_000, 0);
+        observed.hiccups = Some(hiccups);
+        assert_eq!(observed.longest_stall(), 300_000_000);
     }
 
     #[test]

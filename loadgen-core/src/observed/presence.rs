@@ -96,11 +96,11 @@ impl Stay {
         self.left == Nanos::MAX
     }
 
-    fn standing(&self, sent: Nanos, handled_by: Nanos) -> Standing {
+    fn standing(&self, sent: Nanos, handled_by: Nanos, stall: Nanos) -> Standing {
         if self.left <= sent || handled_by < self.joining {
             return Standing::Out;
         }
-        let on_the_way = if self.gone { ON_THE_WAY } else { 0 };
+        let on_the_way = if self.gone { ON_THE_WAY + stall } else { 0 };
         let stayed = handled_by.saturating_add(on_the_way) <= self.leaving;
         if self.joined <= sent && stayed {
             let to_the_end = self.leaving == Nanos::MAX || sent + END_OWED <= self.leaving;
@@ -129,6 +129,8 @@ pub struct Presence {
     stays: HashMap<(u32, u32), Vec<Stay>>,
     /// When users' connections ended by the generator's own doing, ascending.
     gone: HashMap<u32, Vec<Nanos>>,
+    /// How long everything may have stood still beside what is usual.
+    stall: Nanos,
 }
 
 impl Presence {
@@ -139,6 +141,15 @@ impl Presence {
             presence.note(plan, entry);
         }
         presence
+    }
+
+    /// On a machine on which everything stood still for so long at most: what is on its way takes so much longer.
+    #[must_use]
+    pub fn with_stall(self, stall: Nanos) -> Self {
+        Self {
+            stall: stall.min(UNHEARD),
+            ..self
+        }
     }
 
     /// Where the users of a share are before anybody comes or goes.
@@ -208,7 +219,7 @@ impl Presence {
         };
         let mut best = Standing::Out;
         for stay in stays {
-            match stay.standing(sent, handled_by) {
+            match stay.standing(sent, handled_by, self.stall) {
                 Standing::In { to_the_end } => return Standing::In { to_the_end },
                 Standing::Grey => best = Standing::Grey,
                 Standing::Out => {}
@@ -229,7 +240,7 @@ impl Presence {
 
     /// Whether what a sender sent then may have been cut off before it left.
     pub fn cut_short(&self, sender: u32, sent: Nanos) -> bool {
-        self.went_within(sender, sent, CUT_SHORT)
+        self.went_within(sender, sent, CUT_SHORT + self.stall)
     }
 
     fn went_within(&self, user: u32, from: Nanos, time: Nanos) -> bool {
@@ -356,6 +367,22 @@ mod tests {
         assert!(!presence.owes_ack(0, shortly) && presence.owes_ack(0, 6 * SECOND));
         assert_eq!(presence.connection(0, SECOND), 0);
         assert_eq!(presence.connection(0, 6 * SECOND), 1);
+        // On a machine that stood still for a second it was on its way for longer.
+        let presence = presence.with_stall(SECOND);
+        assert_eq!(at(&presence, long - 10, long), Standing::Grey);
+        let before = at(&presence, SECOND, 3 * SECOND);
+        assert_eq!(before, Standing::In { to_the_end: false });
+        assert!(presence.cut_short(0, 3 * SECOND + 1) && !presence.cut_short(0, 3 * SECOND - 1));
+    }
+
+    #[test]
+    fn rule_13_no_stall_explains_everything() {
+        let presence = presence(&[(20 * SECOND, Step::Gone)]).with_stall(Nanos::MAX);
+        let longest = UNHEARD + CUT_SHORT;
+        assert!(!presence.cut_short(0, 20 * SECOND - longest - 1));
+        let handled = 20 * SECOND - UNHEARD - ON_THE_WAY;
+        let before = at(&presence, handled - 10, handled);
+        assert_eq!(before, Standing::In { to_the_end: false });
     }
 
     #[test]

@@ -143,7 +143,7 @@ pub fn account(plan: &Plan, promises: Promises, observed: &Observed) -> Account 
         plan,
         promises,
         observed,
-        presence: Presence::new(plan, &observed.presence),
+        presence: Presence::new(plan, &observed.presence).with_stall(observed.longest_stall()),
     };
     let mut audit = Audit::new(&evidence);
     for (message, send) in (0..).zip(&plan.sends) {
