@@ -44,7 +44,7 @@ pub enum Step {
     Leaving(u32),
     /// The leave was acknowledged.
     Left(u32),
-    /// The user stopped reading here, and the server ended its connection before it read again.
+    /// From here on nothing was heard until the connection ended: the user stopped reading, or what came could not be read.
     Deaf,
     /// The connection is gone, by the generator's own doing: out of all places.
     Gone,
@@ -131,6 +131,8 @@ pub struct Presence {
     gone: HashMap<u32, Vec<Nanos>>,
     /// How long everything may have stood still beside what is usual.
     stall: Nanos,
+    /// From when to when nothing was heard before that.
+    deaf: HashMap<u32, Vec<(Nanos, Nanos)>>,
 }
 
 impl Presence {
@@ -185,6 +187,12 @@ impl Presence {
             Step::Left(place) => self.end(user, place, |stay| stay.left = at),
             Step::Deaf | Step::Gone => {
                 self.gone.entry(user).or_default().push(at);
+                let deaf = self.deaf.entry(user).or_default();
+                match (step, deaf.last_mut()) {
+                    (Step::Deaf, _) => deaf.push((at, Nanos::MAX)),
+                    (_, Some((_, to))) if *to == Nanos::MAX => *to = at,
+                    _ => {}
+                }
                 for place in 0..plan.places[user as usize].len() as u32 {
                     self.end(user, place, |stay| {
                         stay.leaving = stay.leaving.min(at);
@@ -238,9 +246,13 @@ impl Presence {
         !self.went_within(sender, sent, END_OWED)
     }
 
-    /// Whether what a sender sent then may have been cut off before it left.
+    /// Whether what a sender sent then may have been cut off before it left, or before the server took it.
     pub fn cut_short(&self, sender: u32, sent: Nanos) -> bool {
-        self.went_within(sender, sent, CUT_SHORT + self.stall)
+        let deaf = self.deaf.get(&sender);
+        // It may have waited, until the end, where the server had not read it yet.
+        let waited = |&(_, to): &(Nanos, Nanos)| sent <= to && to <= sent.saturating_add(UNHEARD);
+        let unheard = deaf.is_some_and(|deaf| deaf.iter().any(waited));
+        unheard || self.went_within(sender, sent, CUT_SHORT + self.stall)
     }
 
     fn went_within(&self, user: u32, from: Nanos, time: Nanos) -> bool {
@@ -391,6 +403,8 @@ mod tests {
         assert_eq!(at(&presence, 6 * SECOND, 7 * SECOND), Standing::Grey);
         assert_eq!(at(&presence, 20 * SECOND, 21 * SECOND), Standing::Out);
         assert!(!presence.owes_ack(0, 4 * SECOND));
+        // What it sent may have waited where nobody took it any more, but no longer than anything waits.
+        assert!(presence.cut_short(0, 16 * SECOND) && !presence.cut_short(0, 14 * SECOND));
     }
 
     #[test]

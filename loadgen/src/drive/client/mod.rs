@@ -24,7 +24,7 @@ pub trait Observer {
     fn ack(&self, user: u32, stamp: Nanos, id: u64, payload: &str) -> bool;
     /// Something legal that is not for this user: counted under these words.
     fn ignored(&self, user: u32, what: &str);
-    /// The connection is gone. Told once, and not after [`Client::close`].
+    /// The connection is gone; since `stamp` nothing was heard. Told once, and not after [`Client::close`].
     fn closed(&self, user: u32, stamp: Nanos, why: Closed);
 }
 

@@ -72,6 +72,8 @@ pub struct Connection {
     reader: RefCell<Option<Waker>>,
     heartbeat: Cell<Duration>,
     last_ping: Cell<Nanos>,
+    /// When the last packet came that was understood.
+    heard: Cell<Nanos>,
 }
 
 /// What the reading side does.
@@ -153,6 +155,7 @@ impl Connection {
             reader: RefCell::default(),
             heartbeat: Cell::new(Duration::MAX),
             last_ping: Cell::new(now),
+            heard: Cell::new(now),
         });
         let incoming = Incoming {
             read,
@@ -207,7 +210,12 @@ impl Connection {
             });
         }
         if !self.closing.replace(true) {
-            observer.closed(self.user, self.shared.clock.now(), why);
+            let at = match why {
+                // What came behind what can't be read was not heard.
+                Closed::Protocol(_) | Closed::Limit(_) => self.heard.get(),
+                _ => self.shared.clock.now(),
+            };
+            observer.closed(self.user, at, why);
         }
     }
 
@@ -276,7 +284,11 @@ impl Connection {
         if matches!(step, Step::Pong(_)) {
             self.last_ping.set(stamp);
         }
-        self.take(step, owed)
+        let ended = self.take(step, owed);
+        if ended.is_none() {
+            self.heard.set(stamp);
+        }
+        ended
     }
 
     fn take(&self, step: Step, owed: &mut Owed) -> Option<Closed> {

@@ -54,6 +54,8 @@ pub struct Polling {
     changed: Notify,
     heartbeat: Duration,
     last_ping: Cell<Nanos>,
+    /// When the last packet came that was understood.
+    heard: Cell<Nanos>,
 }
 
 #[derive(Default)]
@@ -135,6 +137,7 @@ impl Polling {
             changed: Notify::new(),
             heartbeat,
             last_ping: Cell::new(last_ping),
+            heard: Cell::new(clock.now()),
         });
         let open = open.ok_or_else(|| ConnectError::NotSocketIo("no handshake".into()))?;
         let polled = Polled {
@@ -183,7 +186,12 @@ impl Polling {
                     self.close();
                 }
                 self.closing.set(true);
-                observer.closed(self.caller.user, self.clock.now(), why);
+                let at = match why {
+                    // What came behind what can't be read was not heard.
+                    Closed::Protocol(_) | Closed::Limit(_) => self.heard.get(),
+                    _ => self.clock.now(),
+                };
+                observer.closed(self.caller.user, at, why);
                 hung_up
             }
         };
@@ -258,6 +266,7 @@ impl Polling {
                 step @ Step::Pong(_) => pong = Some(step),
                 step => self.take(answer.stamp, step).map_or(Ok(()), Err)?,
             }
+            self.heard.set(answer.stamp);
         }
         if let Some(pong) = pong {
             self.take(answer.stamp, pong).map_or(Ok(()), Err)?;

@@ -71,7 +71,8 @@ impl Observer for Rc<Users> {
             }
             // What would have come to a connection that was closed here is not the server's to lose.
             None if why.is_hung_up() => {
-                self.gone(user, stamp);
+                self.note(user, stamp, Step::Deaf);
+                self.gone(user, self.job.clock.now());
                 self.tell_broken(user, why);
             }
             None => {
