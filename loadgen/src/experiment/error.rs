@@ -81,13 +81,12 @@ impl RunError {
     pub fn is_the_questions(&self) -> bool {
         match self {
             RunError::Plan(_)
-            | RunError::Driver(DriverError::Untold(_))
+            | RunError::Driver(_)
             | RunError::Mistaken(_)
             | RunError::Asked(_)
             | RunError::NeedsTarget
             | RunError::NamedTwice(_) => true,
             RunError::Histogram(_)
-            | RunError::Driver(_)
             | RunError::Target(_)
             | RunError::Connect { .. }
             | RunError::Join { .. }
