@@ -147,7 +147,7 @@ fn workers_are_bound_to_the_processors_that_are_named() {
     let ended = bench.run(&scenario, &["--store", "memory", "--cpus", "0"]);
     assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
     let ended = bench.run(&scenario, &["--store", "memory", "--cpus", "1000"]);
-    assert_eq!(ended.code, Some(2));
+    assert_eq!(ended.code, Some(5));
     assert!(ended.stderr.contains("processor 1000"), "{}", ended.stderr);
 }
 
