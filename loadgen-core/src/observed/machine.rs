@@ -140,7 +140,7 @@ impl MachineSecond {
 
 impl Observed {
     /// The longest that anything of the run is known to have stood still or waited, nanoseconds: a thread that only sleeps, a
-    /// message that was due, a thread that was ready. Zero where nobody watched.
+    /// message that was due, a thread that was ready while others had the processors. Zero where nobody watched.
     pub fn longest_stall(&self) -> Nanos {
         let slept = self.hiccups.iter().flat_map(|hiccups| &hiccups.longest);
         let late = self
@@ -148,7 +148,10 @@ impl Observed {
             .sends
             .iter()
             .filter_map(|sends| sends.lateness_max);
-        let waits = self.machine.iter().map(|one| one.waited.max(one.paused));
+        let waits = self
+            .machine
+            .iter()
+            .map(|one| one.waited_for_others.max(one.paused));
         let waits = waits.map(|seconds| (seconds * 1e9) as Nanos);
         slept.copied().chain(late).chain(waits).max().unwrap_or(0)
     }
@@ -260,7 +263,9 @@ mod tests {
         let mut observed = Observed::of(recorder.finish(), ledger);
         assert_eq!(observed.longest_stall(), 0);
         observed.machine = vec![MachineSecond {
-            waited: 0.2,
+            // For one another: a server that starves the machine does not excuse itself.
+            waited: 0.9,
+            waited_for_others: 0.2,
             paused: 0.1,
             ..MachineSecond::default()
         }];
