@@ -1,6 +1,7 @@
 //! What a run saw, in one value that its parts merge into: what each thread saw, and whatever is measured apart.
 
 mod broken;
+pub mod fault;
 mod first;
 mod ignored;
 pub mod ledger;
@@ -16,6 +17,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 pub use self::{
     broken::{Breaks, Broken, Closed},
+    fault::FaultSeen,
     first::First,
     ignored::Ignored,
     ledger::Ledger,
@@ -66,6 +68,8 @@ pub struct Observed {
     pub generator: GeneratorUse,
     /// What the server took, where its process is known.
     pub server: Option<ProcessUse>,
+    /// What broke and when, in the order of the plan; empty where nothing was to break.
+    pub faults: Vec<FaultSeen>,
     /// What ended it before its time.
     pub ended: Option<Ended>,
     /// How durable a confirmed message is in the store, as the system says.
@@ -107,6 +111,7 @@ impl Observed {
             elsewhere: false,
             generator: GeneratorUse::default(),
             server: None,
+            faults: Vec::new(),
             ended: None,
             durability: None,
             version: None,
@@ -136,6 +141,7 @@ impl Observed {
         self.elsewhere |= other.elsewhere;
         self.generator.merge(other.generator);
         merge_some(&mut self.server, other.server, ProcessUse::merge);
+        by_place(&mut self.faults, other.faults, FaultSeen::merge);
         self.ended = self.ended.take().max(other.ended);
         self.durability = self.durability.take().max(other.durability);
         self.version = self.version.take().max(other.version);

@@ -1,7 +1,9 @@
 //! Everything that a run will do, worked out before it from the scenario and its seed: pure, and the same every time.
 
 pub mod arrivals;
+mod backoff;
 mod draws;
+mod fault;
 mod population;
 mod replay;
 mod schedule;
@@ -12,6 +14,8 @@ use rand_chacha::ChaCha8Rng;
 
 use self::population::{conversations, object_id, places, portion};
 pub use self::{
+    backoff::Backoff,
+    fault::PlannedFault,
     population::{Conversation, Place},
     share::Share,
 };
@@ -23,6 +27,8 @@ use crate::{
 /// Users, conversations, every send with its intended time, and everybody who comes or goes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
+    /// Of everything that is drawn at random, also in mid-run.
+    pub seed: u64,
     /// The users' ids: 24 hexadecimal digits each, as the system's own ids are, or those of known users.
     pub users: Vec<String>,
     /// Who talks with whom.
@@ -37,6 +43,8 @@ pub struct Plan {
     pub sends: Vec<Send>,
     /// Everything else that users do, ascending by time.
     pub actions: Vec<Action>,
+    /// What breaks, in the order of the scenario.
+    pub faults: Vec<PlannedFault>,
     /// Ledger slots: one for each message and member of its conversation, the sender too.
     pub slots: usize,
 }
@@ -83,6 +91,8 @@ pub struct Action {
     pub user: u32,
     /// What the user does.
     pub deed: Deed,
+    /// Index of the fault that it is the beginning of, if it is one's.
+    pub fault: Option<u16>,
 }
 
 /// What a user does beside sending. Numbers are indices of the user's places.
@@ -139,6 +149,8 @@ enum Stream {
     Churn = 6,
     Sizes = 7,
     Presence = 8,
+    Faults = 9,
+    Backoff = 10,
 }
 
 impl Plan {
@@ -167,6 +179,7 @@ impl Plan {
         connected[..portion(population.connected, users.len()) as usize].fill(true);
         connected.shuffle(&mut presence);
         let mut plan = Plan {
+            seed: scenario.seed,
             users,
             conversations,
             places,
@@ -174,6 +187,7 @@ impl Plan {
             phases: phases(scenario),
             sends: Vec::new(),
             actions: Vec::new(),
+            faults: fault::planned(scenario),
             slots: 0,
         };
         (plan.sends, plan.actions) = schedule::walk(scenario, &plan, rng)?;
@@ -230,6 +244,15 @@ impl Plan {
             && self.connected.iter().all(|connected| *connected)
             && self.places.iter().flatten().all(|place| place.joined)
             && !self.phases.iter().any(|phase| phase.closed)
+            && !self
+                .faults
+                .iter()
+                .any(|fault| fault.damage.ends_connections())
+    }
+
+    /// How long a user waits before it connects again, whom something threw off.
+    pub fn backoff(&self, user: u32) -> Backoff {
+        Backoff::of(self.seed, user)
     }
 
     /// The end of the last phase.

@@ -56,7 +56,7 @@ impl Plan {
     }
 
     /// A plan that sends what is due in these seconds, by the same users in the same conversations, with everybody there
-    /// from the start and nobody coming or going. Before it, in a phase that is not measured, it sends what is due in the
+    /// from the start, nobody coming or going and nothing breaking. Before it, in a phase that is not measured, it sends what is due in the
     /// beginning of these seconds. `None` where that has more to account for than a plan can have.
     pub fn replay(&self, seconds: &Range<usize>, warm_up: Nanos) -> Option<Plan> {
         let (start, end) = (
@@ -86,6 +86,7 @@ impl Plan {
             place.joined = true;
         }
         let mut replay = Plan {
+            seed: self.seed,
             users: self.users.clone(),
             conversations: self.conversations.clone(),
             places,
@@ -98,6 +99,7 @@ impl Plan {
                 .chain(part(end, warm_up, MEASURED))
                 .collect(),
             actions: Vec::new(),
+            faults: Vec::new(),
             slots: 0,
         };
         replay.assign_slots().ok()?;

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     model::{BodyText, Nanos, body, nanos},
     plan::arrivals,
-    scenario::{Load, Phase, Range, Scenario, Span},
+    scenario::{ClientDamage, Damage, Load, Phase, Range, Scenario, Span},
 };
 
 /// Somebody who connects is given so long to be connected and to have joined before the plan counts on it: in a storm
@@ -40,6 +40,8 @@ pub(super) fn walk(
 /// What is due at a moment of a phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Due {
+    /// A fault of clients begins: the one of that index.
+    Strike(u16),
     Connect,
     Join,
     Leave,
@@ -62,6 +64,8 @@ struct Return {
 enum Coming {
     Back,
     ToReading,
+    /// From a silence without a close: to a new connection.
+    FromSilence,
     Into(u32),
 }
 
@@ -104,6 +108,7 @@ struct Walk<'a> {
     churn: ChaCha8Rng,
     choices: ChaCha8Rng,
     sizes: ChaCha8Rng,
+    faults: ChaCha8Rng,
     body_sizes: BodySizes,
     sends: Vec<Send>,
     actions: Vec<Action>,
@@ -144,6 +149,7 @@ impl<'a> Walk<'a> {
             churn: rng(Stream::Churn),
             choices: rng(Stream::Choices),
             sizes: rng(Stream::Sizes),
+            faults: rng(Stream::Faults),
             body_sizes: BodySizes::new(&scenario.messages.size),
             sends: Vec::new(),
             actions: Vec::new(),
@@ -157,6 +163,7 @@ impl<'a> Walk<'a> {
         planned: &PlannedPhase,
     ) -> Result<(), PlanError> {
         let mut due = self.churn_of(phase);
+        due.extend(self.strikes(planned));
         if let Load::Open(open) = &phase.load {
             let times = arrivals::times(open, phase.duration, &mut self.arrivals);
             due.extend(times.into_iter().map(|at| (at, Due::Send)));
@@ -209,6 +216,56 @@ impl<'a> Walk<'a> {
         .collect()
     }
 
+    /// Faults of clients that begin in a phase.
+    fn strikes(&self, planned: &PlannedPhase) -> Vec<(Nanos, Due)> {
+        let faults = (0..).zip(&self.start.faults);
+        faults
+            .filter(|(_, fault)| matches!(fault.damage, Damage::Clients(..)))
+            .filter(|(_, fault)| (planned.start..planned.end).contains(&fault.start))
+            .map(|(index, fault)| (fault.start - planned.start, Due::Strike(index)))
+            .collect()
+    }
+
+    /// A share of those who are there is hit by a fault.
+    fn strike(&mut self, index: u16, at: Nanos) {
+        let fault = &self.start.faults[usize::from(index)];
+        let Damage::Clients(damage, share) = fault.damage else {
+            return;
+        };
+        let people = (0..).zip(&self.people);
+        let there = people.filter(|(_, person)| person.online && person.reading);
+        let mut there: Vec<u32> = there.map(|(user, _)| user).collect();
+        there.shuffle(&mut self.faults);
+        let hit = portion(share, there.len()).max(1) as usize;
+        for user in there.into_iter().take(hit) {
+            let person = &mut self.people[user as usize];
+            let deed = match damage {
+                ClientDamage::Disconnect => {
+                    person.online = false;
+                    let away = self.start.backoff(user).first_after(fault.end - at);
+                    self.come_later(at + away, user, Coming::Back);
+                    Deed::Cut
+                }
+                ClientDamage::Silent => {
+                    person.reading = false;
+                    self.come_later(fault.end, user, Coming::FromSilence);
+                    Deed::StopReading
+                }
+                ClientDamage::StopReading => {
+                    person.reading = false;
+                    self.come_later(fault.end, user, Coming::ToReading);
+                    Deed::StopReading
+                }
+            };
+            self.actions.push(Action {
+                at,
+                user,
+                deed,
+                fault: Some(index),
+            });
+        }
+    }
+
     /// Everybody whose return is due by now is there again.
     fn welcome(&mut self, now: Nanos) {
         while let Some(Reverse(next)) = self.returns.peek().copied()
@@ -227,6 +284,13 @@ impl<'a> Walk<'a> {
                 person.settled = at + CONNECTING;
                 Deed::Connect
             }
+            Coming::FromSilence => {
+                person.reading = true;
+                person.online = false;
+                let away = self.start.backoff(user).delay();
+                self.come_later(at + away, user, Coming::Back);
+                Deed::Cut
+            }
             Coming::ToReading => {
                 person.reading = true;
                 person.settled = at + SETTLING;
@@ -241,7 +305,12 @@ impl<'a> Walk<'a> {
     }
 
     fn act(&mut self, at: Nanos, user: u32, deed: Deed) {
-        self.actions.push(Action { at, user, deed });
+        self.actions.push(Action {
+            at,
+            user,
+            deed,
+            fault: None,
+        });
     }
 
     /// Does what is due, if there is anybody who can.
@@ -289,6 +358,7 @@ impl<'a> Walk<'a> {
                     self.come_later(again, user, Coming::ToReading);
                 }
             }
+            Due::Strike(fault) => self.strike(fault, at),
             Due::Send => {}
         }
     }

@@ -24,6 +24,7 @@ use crate::{
     judge::{Finding, Judgement, Reason, Totals, Verdict},
     model::{Delivery, Dialect, Metric, Nanos},
     observed::MachineSecond,
+    scenario::FaultKind,
 };
 
 /// The version of the result's schema. Older ones are brought up to it when they are read, newer ones are refused.
@@ -200,6 +201,9 @@ pub struct Run {
     pub sizes: Vec<SizeResult>,
     /// The same load against a bare relay on this machine, in the same run; `None` where it was switched off.
     pub floor: Option<FloorResult>,
+    /// What broke in mid-run, in the order of the scenario.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<FaultResult>,
     /// By second of the schedule, warm-up excluded.
     pub windows: Vec<WindowResult>,
     /// Deliveries to members that did not read at the time: accounted for, and left out of the latencies.
@@ -299,6 +303,28 @@ pub struct PhaseResult {
     pub totals: Totals,
     /// The latencies of the deliveries whose intended times lie in it.
     pub delivery: MetricResult,
+}
+
+/// What broke in mid-run. Times are nanoseconds from the start of the schedule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FaultResult {
+    /// Its name in the scenario.
+    pub name: String,
+    /// What broke.
+    pub kind: FaultKind,
+    /// The same with what it was given, in words: `store-slow 2s`.
+    pub what: String,
+    /// When it was to begin, and to end.
+    pub planned: [Nanos; 2],
+    /// When it began; `None` of one that never did.
+    pub start: Option<Nanos>,
+    /// When all was as before; `None` where it never was.
+    pub end: Option<Nanos>,
+    /// What shows that it bit, in words; `None` where nothing does, which makes the run invalid.
+    pub proof: Option<String>,
+    /// What kept it from being brought about, looked at or mended; `None` where nothing did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
 }
 
 /// The deliveries of conversations of about one size.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 
 use super::{
-    Generator, HeldTo, MetricResult, PERCENTILES, Percentile, PhaseResult, Refusal, Run, ServerUse,
-    SizeResult, UsageSecond, WindowResult, Within,
+    FaultResult, Generator, HeldTo, MetricResult, PERCENTILES, Percentile, PhaseResult, Refusal,
+    Run, ServerUse, SizeResult, UsageSecond, WindowResult, Within,
 };
 use crate::{
     judge::{Account, Judgement, Missing, Promises},
@@ -66,6 +66,7 @@ pub fn run(about: About<'_>, observed: Observed, account: Account, judgement: Ju
         complete: incomplete.is_none(),
         incomplete_because: incomplete,
         judgement,
+        faults: faults(about.plan, &observed),
         phases: phases(recorded, about.plan, &account),
         sizes: sizes(recorded, &account.missing),
         floor: None,
@@ -88,6 +89,22 @@ pub fn run(about: About<'_>, observed: Observed, account: Account, judgement: Ju
         store: about.store,
         durability: observed.durability,
     }
+}
+
+/// What was to break and what was seen of it.
+fn faults(plan: &Plan, observed: &Observed) -> Vec<FaultResult> {
+    let both = plan.faults.iter().zip(&observed.faults);
+    both.map(|(planned, seen)| FaultResult {
+        name: planned.name.clone(),
+        kind: planned.damage.kind(),
+        what: planned.damage.to_string(),
+        planned: [planned.start, planned.end],
+        start: seen.start,
+        end: seen.end,
+        proof: seen.proof.clone(),
+        trouble: seen.trouble.clone(),
+    })
+    .collect()
 }
 
 fn refusals(observed: &Observed) -> Vec<Refusal> {

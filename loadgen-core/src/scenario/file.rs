@@ -11,7 +11,8 @@ use serde::{
 use super::{
     Arrivals, Behaviour, Burst, ChannelSize, IdType, Spike, Transport,
     event_map::FileEvents,
-    units::{Often, Range, Rate, Share, Span},
+    fault::{Between, Distribution, FaultKind},
+    units::{Bandwidth, Often, Range, Rate, Share, Span},
     written::{Channels, Condition, Placed, Rooms, Sizes},
 };
 use crate::model::{Count, Delivery, Dialect, Metric};
@@ -70,6 +71,9 @@ pub(super) struct File {
     pub behaviour: Behaviour,
     /// What happens, stretch by stretch.
     pub phases: Placed<Vec<FilePhase>>,
+    /// What breaks in mid-run, and when.
+    #[serde(default)]
+    pub faults: Vec<FileFault>,
     /// The conditions of the verdict, beside the correctness checks, which always hold.
     #[serde(default)]
     pub thresholds: Thresholds,
@@ -355,6 +359,40 @@ pub(super) struct FilePhase {
     /// Conditions on this phase alone.
     #[serde(default)]
     pub thresholds: Thresholds,
+}
+
+/// Something that breaks in mid-run and is mended again.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FileFault {
+    /// Its name, of letters, digits, - and _: thresholds name it behind an @, as in "delivery.p99@outage".
+    #[schemars(regex(pattern = r"^[A-Za-z0-9_-]+$|\$\{"))]
+    pub name: Placed<String>,
+    /// When it begins, from the start of the first phase.
+    pub at: Placed<Span>,
+    /// How long it lasts.
+    #[serde(rename = "for")]
+    pub lasts: Placed<Span>,
+    /// What breaks.
+    pub kind: Placed<FaultKind>,
+    /// How much longer a save takes (store-slow), or what is sent is on its way (network-latency).
+    pub time: Option<Placed<Span>>,
+    /// How far delays are drawn around `time` (network-latency); default "0s".
+    pub jitter: Option<Placed<Span>>,
+    /// How delays are drawn (network-latency): "uniform" (the default), "normal" or "exponential".
+    pub distribution: Option<Placed<Distribution>>,
+    /// Of what it breaks: of the saves (store-…; default "100%"), of what is sent (network-loss) or of the clients (clients-…).
+    pub share: Option<Placed<Share>>,
+    /// MongoDB's number of the error (store-failing, default 91, and store-write-concern, default 64).
+    pub code: Option<Placed<u32>>,
+    /// Bytes that pass in a second (network-bandwidth, network-slow-reader).
+    pub bandwidth: Option<Placed<Bandwidth>>,
+    /// How long it takes until what was lost is sent again (network-loss); default "200ms".
+    pub stall: Option<Placed<Span>>,
+    /// Whether new connections are refused meanwhile (network-cut); default true.
+    pub refuse: Option<Placed<bool>>,
+    /// Between the "clients" and the server (the default), or the server and its "store" (network-…).
+    pub between: Option<Placed<Between>>,
 }
 
 /// Conditions on numbers of the result, as in `"delivery.p99" = "< 5ms"`.

@@ -6,6 +6,7 @@ mod connections;
 mod documents;
 mod error;
 mod event_map;
+mod fault;
 mod file;
 mod message;
 mod phase;
@@ -39,6 +40,10 @@ pub use self::{
     connections::{Connections, KnownUser, Token, Transport},
     documents::{Documents, IdType},
     error::{Located, Mistakes, ScenarioError},
+    fault::{
+        Between, ClientDamage, Damage, Distribution, Fault, FaultKind, NetworkDamage, ServerDamage,
+        StoreDamage,
+    },
     message::{Messages, Sizes},
     phase::{Arrivals, Behaviour, Burst, Churn, Load, Open, Phase, Spike},
     population::{ChannelGroup, ChannelSize, Existing, Population, Zipf},
@@ -47,7 +52,7 @@ pub use self::{
     schema::schema,
     template::{Filling, Pattern, Template},
     threshold::{Comparison, Subject, Threshold, parse_condition, parse_subject},
-    units::{Often, Range, Rate, Share, Size, Span},
+    units::{Bandwidth, Often, Range, Rate, Share, Size, Span},
     variables::Setting,
 };
 pub use crate::model::BodyText;
@@ -94,6 +99,8 @@ pub struct Scenario {
     pub behaviour: Behaviour,
     /// What happens, in order.
     pub phases: Vec<Phase>,
+    /// What breaks in mid-run, in the order of the file.
+    pub faults: Vec<Fault>,
     /// How long to wait for what is still under way after the last send.
     pub drain: Duration,
     /// The conditions of the verdict, beside the correctness checks, which always hold.

@@ -140,6 +140,24 @@ impl fmt::Display for Size {
     }
 }
 
+/// Bytes that pass in a second: `"64KiB/s"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Bandwidth(pub u64);
+
+impl FromStr for Bandwidth {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let size = text.trim().strip_suffix("/s").map(str::parse::<Size>);
+        match size {
+            Some(Ok(Size(bytes))) => Ok(Bandwidth(bytes.into())),
+            _ => Err(format!(
+                "{text:?} is no bandwidth: write a size a second, as in \"64KiB/s\" or \"1MiB/s\""
+            )),
+        }
+    }
+}
+
 /// A share: `"20%"` or `"0.5%"`, kept as a fraction of one.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub struct Share(pub f64);
@@ -282,6 +300,7 @@ deserialize_from_text! {
     Rate => "\"200/s\"", "Rate", r"[0-9][0-9_]*(\.[0-9_]+)?\s*/\s*(s|sec|m|min|h)";
     Often => "\"1/s\" or \"10% of users\"", "Often", r"[0-9][0-9_]*(\.[0-9_]+)?\s*(/\s*(s|sec|m|min|h)|%(\s*of\s+users)?)";
     Size => "\"120B\"", "Size", size_pattern!();
+    Bandwidth => "\"64KiB/s\"", "Bandwidth", concat!(size_pattern!(), r"\s*/s");
     Share => "\"20%\"", "Share", r"[0-9]+(\.[0-9]+)?\s*%";
     Range<Size> => "\"120B\" or \"40B-2KiB\"", "Sizes", concat!(size_pattern!(), r"(\s*-\s*", size_pattern!(), ")?");
     Range<Span> => "\"10s\" or \"1s-5s\"", "Spans", concat!(span_pattern!(), r"(\s*-\s*", span_pattern!(), ")?");
@@ -297,6 +316,7 @@ mod tests {
         assert_eq!("30/min".parse(), Ok(Rate(0.5)));
         assert_eq!("2KiB".parse(), Ok(Size(2048)));
         assert_eq!("20%".parse(), Ok(Share(0.2)));
+        assert_eq!("64KiB/s".parse(), Ok(Bandwidth(65_536)));
         assert_eq!(
             "40B-2KiB".parse(),
             Ok(Range {
@@ -319,6 +339,7 @@ mod tests {
             ("10".parse::<Span>().unwrap_err(), "\"10s\""),
             ("200".parse::<Rate>().unwrap_err(), "\"200/s\""),
             ("120".parse::<Size>().unwrap_err(), "\"120B\""),
+            ("64KiB".parse::<Bandwidth>().unwrap_err(), "\"64KiB/s\""),
             ("20".parse::<Share>().unwrap_err(), "\"100%\""),
         ] {
             assert!(error.contains(example), "{error}");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     judge::{implied, verdict},
-    model::{BodyText, Kind, Metric, histogram, numbers::count},
+    model::{BodyText, Kind, Metric, Nanos, histogram, numbers::count},
     observed::Ledger,
     plan::{Deed, Place, Plan},
     report::table::{align_right, plain_table},
@@ -28,6 +28,7 @@ pub fn render(scenario: &Scenario, plan: &Plan) -> String {
         ("each user is in", memberships(plan)),
         ("messages", messages(scenario, plan)),
         ("comings, goings", actions(plan)),
+        ("faults", faults(plan)),
         ("duration", duration(scenario)),
         ("memory", memory(plan)),
         ("variables", variables(scenario)),
@@ -189,6 +190,17 @@ fn actions(plan: &Plan) -> String {
         }
     }
     parts.join(", ")
+}
+
+/// What breaks, and when.
+fn faults(plan: &Plan) -> String {
+    let seconds = |nanos: Nanos| Span(Duration::from_nanos(nanos)).to_string();
+    let faults = plan.faults.iter().map(|fault| {
+        let lasts = seconds(fault.end - fault.start);
+        let (name, from, what) = (&fault.name, seconds(fault.start), fault.damage);
+        format!("{name} ({what}) from {from} for {lasts}")
+    });
+    faults.collect::<Vec<_>>().join(", ")
 }
 
 fn duration(scenario: &Scenario) -> String {

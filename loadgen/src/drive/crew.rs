@@ -74,6 +74,9 @@ impl Crew {
             heard: std::iter::repeat_with(Mutex::default)
                 .take(workers)
                 .collect(),
+            struck: std::iter::repeat_with(Default::default)
+                .take(task.plan.faults.len())
+                .collect(),
             ..Progress::default()
         });
         let connections = &task.scenario.connections;

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use super::{
-    Event, Interrupt, Options, RunError, SystemChoice, Watcher, arm, environment, floor,
+    Event, Interrupt, Options, RunError, SystemChoice, Watcher, arm, conductor, environment, floor,
     measure::Bench,
     now,
     session::{Measured, Session},
@@ -60,6 +60,7 @@ pub async fn ab(
     interrupt: &Interrupt,
     watcher: &mut dyn Watcher,
 ) -> Result<AbFinished, RunError> {
+    conductor::none(scenario)?;
     let short = scenario.block(&ab.block).map_err(RunError::Asked)?;
     let plan = Plan::new(&short)?;
     enough(&plan, ab)?;

@@ -4,7 +4,7 @@ use crate::{
     drive::{ConnectError, client::DriverError, worker::JoinError},
     model::HistogramError,
     plan::PlanError,
-    rig::TargetError,
+    rig::{TargetError, fault::FaultError},
 };
 
 /// Why a scenario could not be run to a verdict.
@@ -45,6 +45,9 @@ pub enum RunError {
     /// What was asked for can't be measured, and why.
     #[error("{0}")]
     Asked(String),
+    /// A fault that the chosen store or target can't have.
+    #[error(transparent)]
+    Fault(#[from] FaultError),
     /// A histogram of what was measured can't be read.
     #[error(transparent)]
     Histogram(#[from] HistogramError),
@@ -84,6 +87,7 @@ impl RunError {
             | RunError::Driver(_)
             | RunError::Mistaken(_)
             | RunError::Asked(_)
+            | RunError::Fault(_)
             | RunError::NeedsTarget
             | RunError::NamedTwice(_) => true,
             RunError::Histogram(_)

@@ -9,6 +9,7 @@ use std::{
 use super::{
     Interrupt, RunError,
     awaited::{Awaited, come},
+    conductor::Conductor,
     mistake::Agreed,
     overdue::Overdue,
     watch::{Event, Snapshot, Watcher},
@@ -46,6 +47,8 @@ pub(super) type Stage = Result<(), Ended>;
 pub(super) struct Lookout<'a> {
     pub(super) address: &'a str,
     pub(super) system: &'a mut dyn System,
+    /// What breaks meanwhile.
+    pub(super) conductor: Conductor,
     pub(super) interrupt: &'a Interrupt,
     pub(super) watcher: &'a mut dyn Watcher,
     pub(super) awaited: Awaited,
@@ -177,11 +180,12 @@ impl Lookout<'_> {
         let start = crew.clock.now() + nanos(RUN_UP);
         let began = crew.clock.instant(start);
         self.began = Some(began);
+        self.conductor.begin(began);
         self.monitors = Monitors::start(began, &self.server, self.machine_check);
         crew.tell(Command::Start(start)).await;
         let mut sent = 0;
         let mut view = View::default();
-        while sent < crew.size() {
+        while sent < crew.size() || !self.conductor.is_over() {
             tokio::select! {
                 milestone = crew.milestone() => match milestone {
                     Some(Milestone::Sent) => sent += 1,
@@ -190,6 +194,10 @@ impl Lookout<'_> {
                 },
                 death = self.system.died() => return Err(self.died(death)),
                 () = self.interrupt.nth(1) => return Err(Ended::Interrupted),
+                () = self.conductor.due() => {
+                    let taken = self.conductor.step(self.system).await;
+                    taken.map_err(|death| self.died(death))?;
+                }
                 () = tokio::time::sleep(TICK) => {
                     if let Some(gone) = self.everybody_gone(crew) {
                         let death = self.death(TICK).await.unwrap_or(gone);
@@ -210,6 +218,12 @@ impl Lookout<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Mends what is still broken when the schedule has ended, however it did.
+    pub(super) async fn mend(&mut self) -> Stage {
+        let mended = self.conductor.mend(self.system).await;
+        mended.map_err(|death| self.died(death))
     }
 
     /// What is wrong with what was agreed, if that shows so long after the first message.
@@ -309,6 +323,9 @@ impl Lookout<'_> {
 
     /// If nobody is connected any more.
     fn everybody_gone(&self, crew: &Crew) -> Option<Death> {
+        if self.conductor.is_on() {
+            return None;
+        }
         let closed = crew.progress.closed.load(Relaxed);
         let left = crew.progress.connected.load(Relaxed);
         (closed > 0 && left == 0).then(|| Death {

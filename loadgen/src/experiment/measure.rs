@@ -9,6 +9,7 @@ use super::{
     Interrupt, Options, RunError,
     arm::{Arm, Part},
     awaited::Awaited,
+    conductor::Conductor,
     environment,
     lookout::{self, Lookout, Monitors},
     mistake::Agreed,
@@ -180,11 +181,13 @@ async fn run(
         resident_before: own_use.map_or(0, |usage| usage.resident),
         ..GeneratorUse::default()
     };
+    let conductor = Conductor::new(&arm.plan, &mut *arm.system, &crew.progress)?;
     crew.start()?;
     let (agreed, settles) = (agreed(arm, promises), settles(arm));
     let mut lookout = Lookout {
         address: &address,
         system: &mut *arm.system,
+        conductor,
         interrupt: bench.interrupt,
         watcher,
         awaited: Awaited::of(&arm.plan, promises),
@@ -209,6 +212,8 @@ async fn run(
     generator.resident_connected = own.as_ref().map_or(0, |meter| meter.before.resident);
     if stage.is_ok() {
         stage = lookout.schedule(&mut crew).await;
+        // Whatever ended it: what drains or is asked afterwards is whole again.
+        stage = stage.and(lookout.mend().await);
     }
     let began = lookout.began;
     let machine = lookout.monitors.machine.take().map(Monitor::finish);
@@ -224,6 +229,7 @@ async fn run(
     let hiccups = hiccups.map(HiccupMonitor::finish);
     let connecting = std::mem::take(&mut lookout.connecting);
     let mistaken = lookout.mistaken.take();
+    let faults = std::mem::take(&mut lookout.conductor).finish();
     let mut observed = crew.finish().await?;
     if let Some(why) = mistaken {
         return Err(RunError::Mistaken(why));
@@ -238,6 +244,7 @@ async fn run(
         elsewhere,
         generator,
         server,
+        faults,
         ended: stage.err(),
         ..observed
     };

@@ -3,6 +3,7 @@
 mod ab;
 mod arm;
 mod awaited;
+mod conductor;
 mod environment;
 mod error;
 mod floor;

@@ -8,7 +8,7 @@ use std::{
 use super::{
     Event, Interrupt, Options, RunError, SystemChoice, Watcher,
     arm::{self, Arm},
-    environment,
+    conductor, environment,
     measure::{self, Bench},
     now,
 };
@@ -62,6 +62,7 @@ pub async fn search(
     interrupt: &Interrupt,
     watcher: &mut dyn Watcher,
 ) -> Result<SearchFinished, RunError> {
+    conductor::none(scenario)?;
     let started = now();
     let mut search = Search::new(scenario, options, asked, interrupt, watcher)?;
     let environment = environment::read();

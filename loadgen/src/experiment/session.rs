@@ -7,6 +7,7 @@ use printable::escaped;
 use super::{
     RunError,
     arm::{self, Arm, Part},
+    conductor,
     floor::{self, AsFloor},
     measure::{self, Bench},
     order::order,
@@ -89,6 +90,9 @@ impl Session<'_> {
     ) -> Result<Measured, RunError> {
         let mut arms: Vec<Arm<'_>> = arms.collect();
         arm::distinct(&arms)?;
+        for arm in &mut arms {
+            conductor::check(&arm.plan, &mut *arm.system)?;
+        }
         let mut turns = order(&arms).into_iter().peekable();
         let mut measured = Measured {
             runs: Vec::new(),

@@ -89,6 +89,32 @@ impl Group {
         }
     }
 
+    /// Kills all processes (SIGKILL).
+    ///
+    /// # Errors
+    /// [`TargetError::ServerProcess`] if they can't be waited for.
+    pub(super) async fn kill(self) -> Result<ServerExit, TargetError> {
+        self.signal(Signal::KILL);
+        let exit = self.stop(CHILDREN).await?;
+        Ok(ServerExit {
+            killed_after: None,
+            ..exit
+        })
+    }
+
+    /// Lets all processes stand still (SIGSTOP), or go on (SIGCONT).
+    ///
+    /// # Errors
+    /// [`TargetError::ServerProcess`] if they can't be signalled.
+    pub(super) fn stand_still(&self, still: bool) -> Result<(), TargetError> {
+        let signal = if still { Signal::STOP } else { Signal::CONT };
+        kill_process_group(self.id, signal).map_err(|error| TargetError::ServerProcess {
+            pid: self.id(),
+            action: "signalled",
+            source: error.into(),
+        })
+    }
+
     /// Asks all processes to end (SIGTERM), and kills those that have not done so within `deadline`.
     ///
     /// # Errors

@@ -168,6 +168,45 @@ impl RunningServer {
         })
     }
 
+    /// Kills the server (SIGKILL).
+    ///
+    /// # Errors
+    /// [`TargetError::ServerProcess`] if it can be neither killed nor waited for.
+    pub async fn kill(mut self) -> Result<ServerExit, TargetError> {
+        let pid = self.pid;
+        let not = |action| {
+            move |source| TargetError::ServerProcess {
+                pid,
+                action,
+                source,
+            }
+        };
+        self.child.start_kill().map_err(not("killed"))?;
+        Ok(ServerExit {
+            status: self.child.wait().await.map_err(not("waited for"))?,
+            killed_after: None,
+            stderr: self.stderr.last_words().await,
+        })
+    }
+
+    /// Lets the server stand still (SIGSTOP), or go on (SIGCONT).
+    ///
+    /// # Errors
+    /// [`TargetError::ServerProcess`] if it can't be signalled.
+    pub fn stand_still(&self, still: bool) -> Result<(), TargetError> {
+        // None once it has been waited for: then its id may already be somebody else's.
+        let unwaited = self.child.id();
+        let Some(pid) = unwaited.and_then(|pid| Pid::from_raw(pid.cast_signed())) else {
+            return Ok(());
+        };
+        let signal = if still { Signal::STOP } else { Signal::CONT };
+        rustix::process::kill_process(pid, signal).map_err(|error| TargetError::ServerProcess {
+            pid: self.pid,
+            action: "signalled",
+            source: error.into(),
+        })
+    }
+
     /// The address in the first line on stdout.
     async fn announced(
         &mut self,

@@ -77,6 +77,20 @@ impl Processes {
         }
     }
 
+    /// Whether all of them have been told to stand still (SIGSTOP), and do.
+    pub fn stand_still(self) -> bool {
+        let stands = |pid: &u32| {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
+            // The name before it may have any characters in it.
+            stat.is_ok_and(|stat| {
+                let behind = stat.rsplit_once(')').map(|(_, behind)| behind.trim_start());
+                behind.is_some_and(|behind| behind.starts_with('T'))
+            })
+        };
+        let pids = self.ids();
+        !pids.is_empty() && pids.iter().all(stands)
+    }
+
     /// The processes as they are now.
     pub fn ids(self) -> Vec<u32> {
         let group = match self {

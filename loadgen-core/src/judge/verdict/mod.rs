@@ -205,6 +205,7 @@ fn decide(trial: &Trial<'_>) -> Judgement {
     let decides = matches!(saturation, Some(Reason::Saturated { charged: false, .. }))
         && (on_times().any(|(_, judged)| judged.verdict != Verdict::Pass) || thrown_out(trial));
     let mut said = validity::impossible_samples(trial);
+    said.extend(validity::void_faults(trial));
     for stage in [Stage::Schedule, Stage::Connecting] {
         if opinions
             .iter()

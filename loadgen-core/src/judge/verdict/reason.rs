@@ -38,6 +38,13 @@ pub enum Reason {
         /// A relay did well under the same load, so that it is no excuse.
         charged: bool,
     },
+    /// A fault of the scenario was not there, or had no effect, so that nothing was found out about it.
+    Void {
+        /// The fault's name.
+        fault: String,
+        /// Why.
+        why: String,
+    },
     /// A promise was broken so often.
     Broken(Check, u64),
     /// A threshold ended the run: which, and why.
@@ -140,6 +147,9 @@ impl fmt::Display for Reason {
                         "the generator was saturated: {busy}; send fewer messages, or give it more workers (--workers) and cores"
                     ),
                 }
+            }
+            Reason::Void { fault, why } => {
+                write!(f, "nothing was found out about the fault {fault:?}: {why}")
             }
             Reason::Broken(check, cases) => write!(f, "{}: {}", check.title(), count(*cases)),
             Reason::Incomplete(why) => write!(f, "the run did not go to its end: {why}"),

@@ -29,6 +29,19 @@ pub(super) fn impossible_samples(trial: &Trial<'_>) -> Vec<(Verdict, Reason)> {
     .collect()
 }
 
+/// Faults that were to be there and were not: what was measured says nothing of them. Of a run that was cut off, that it was
+/// says enough.
+pub(super) fn void_faults(trial: &Trial<'_>) -> Vec<(Verdict, Reason)> {
+    let seen = trial.observed.faults.iter();
+    seen.filter(|_| trial.observed.ended.is_none())
+        .filter_map(|fault| {
+            let why = fault.is_void_because()?;
+            let fault = fault.name.clone();
+            Some((Verdict::Invalid, Reason::Void { fault, why }))
+        })
+        .collect()
+}
+
 /// In how many seconds of a stage something outside disturbed, and what.
 pub(super) fn disturbance(trial: &Trial<'_>, stage: Stage) -> Reason {
     let seen: Vec<Option<&MachineSecond>> = match stage {

@@ -3,6 +3,7 @@
 pub(super) mod connections;
 mod conversations;
 mod events;
+mod faults;
 mod messages;
 mod phases;
 mod population;
@@ -77,6 +78,9 @@ impl Checker<'_> {
         let messages = self.note(messages);
         let phases = self.phases(file.phases, &population, &vocabulary);
         let phases = self.note(phases);
+        let run = phases.iter().flatten().map(|phase| phase.duration).sum();
+        // Without phases nobody knows when a run ends.
+        let faults = phases.as_ref().map(|_| self.faults(file.faults, run));
         let thresholds = self.thresholds(file.thresholds, &vocabulary);
         // What asks may be one that is wrong.
         let asks = match (&file.asks, &phases, self.mistakes.borrow().is_empty()) {
@@ -106,6 +110,7 @@ impl Checker<'_> {
             messages: messages?,
             behaviour: file.behaviour,
             phases: phases?,
+            faults: faults?,
             drain: file.drain.0,
             thresholds,
         })

@@ -2,6 +2,7 @@
 
 mod events;
 mod existing;
+mod faults;
 mod files;
 mod keys;
 mod mistakes;

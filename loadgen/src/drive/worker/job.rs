@@ -77,6 +77,8 @@ pub struct Progress {
     pub duplicated: AtomicU64,
     /// Messages that the server told their sender it could not save.
     pub failed: AtomicU64,
+    /// By fault of the plan: clients that did what it has them do.
+    pub struck: Vec<AtomicU64>,
     /// Of each worker, what the layout says is watched, as it was half a second ago at most.
     pub live: Vec<Mutex<Vec<Samples>>>,
     /// Of each worker, what it has heard, as of the same time.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::{Death, PATIENCE, Running, System};
+use super::{Breakable, Death, End, Ending, PATIENCE, Running, System};
 use crate::{
     dial::Endpoint,
     rig::{
@@ -24,6 +24,8 @@ pub struct Commanded {
     command: String,
     server: Running,
     group: Option<Group>,
+    /// It was started again in mid-run: what it says of itself is said of the rest of the run only.
+    began_anew: bool,
 }
 
 impl Commanded {
@@ -33,6 +35,7 @@ impl Commanded {
             command: command.to_owned(),
             server,
             group: None,
+            began_anew: false,
         }
     }
 
@@ -61,6 +64,27 @@ impl Commanded {
 }
 
 #[async_trait(?Send)]
+impl Breakable for Commanded {
+    fn stand_still(&self, still: bool) -> Result<(), TargetError> {
+        let group = self.group.as_ref();
+        group.map_or(Ok(()), |group| group.stand_still(still))
+    }
+
+    fn take_down(&mut self, how: End) -> Option<Ending> {
+        let group = self.group.take()?;
+        Some(match how {
+            End::Asked => Ending::of(group.stop(PATIENCE)),
+            End::Killed => Ending::of(group.kill()),
+        })
+    }
+
+    async fn start_again(&mut self) -> Result<(), TargetError> {
+        self.began_anew = true;
+        self.start().await.map(|_| ())
+    }
+}
+
+#[async_trait(?Send)]
 impl System for Commanded {
     async fn start(&mut self) -> Result<Endpoint, TargetError> {
         let mut group = Group::start(&self.command)?;
@@ -81,13 +105,20 @@ impl System for Commanded {
         self.server.store()
     }
 
+    fn breakable(&mut self) -> Option<&mut dyn Breakable> {
+        Some(self)
+    }
+
     fn processes(&self) -> Option<Processes> {
         let group = self.group.as_ref()?;
         Some(Processes::Group(group.id()))
     }
 
     async fn times(&self) -> Option<ServerTimes> {
-        self.server.times().await
+        match self.began_anew {
+            true => None,
+            false => self.server.times().await,
+        }
     }
 
     async fn audit(&self) -> Option<Audit> {

@@ -7,13 +7,16 @@ mod url;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use tokio::task::JoinHandle;
 
 pub use self::{command::Commanded, own::OwnServer, url::Running};
 use super::{
     audit::Audit,
     error::TargetError,
+    exit::ServerExit,
     resources::Processes,
     status::{self, Present, ServerTimes},
+    store::RunningStore,
     vigil::Vigil,
 };
 use crate::dial::Endpoint;
@@ -28,6 +31,58 @@ pub struct Death {
     pub what: String,
     /// When.
     pub at: Instant,
+}
+
+/// How a server is ended on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// By SIGTERM, so that it can drain; by SIGKILL where it takes too long.
+    Asked,
+    /// By SIGKILL.
+    Killed,
+}
+
+/// The end of a server that was ended on purpose, which may take a while. Dropping it leaves that to itself.
+#[derive(Debug)]
+pub struct Ending(JoinHandle<Result<ServerExit, TargetError>>);
+
+impl Ending {
+    fn of(end: impl Future<Output = Result<ServerExit, TargetError>> + Send + 'static) -> Self {
+        Self(tokio::spawn(end))
+    }
+
+    /// How it ended, once it has.
+    ///
+    /// # Errors
+    /// [`TargetError::ServerProcess`] if nobody can know.
+    pub async fn exit(self) -> Result<ServerExit, TargetError> {
+        self.0.await.unwrap_or_else(|error| {
+            Err(TargetError::ServerProcess {
+                pid: 0,
+                action: "waited for",
+                source: std::io::Error::other(error),
+            })
+        })
+    }
+}
+
+/// A server that this program started, as something that can be broken.
+#[async_trait(?Send)]
+pub trait Breakable {
+    /// Lets all its processes stand still, or go on.
+    ///
+    /// # Errors
+    /// [`TargetError::ServerProcess`] if they can't be signalled.
+    fn stand_still(&self, still: bool) -> Result<(), TargetError>;
+
+    /// Ends it; `None` where it is down already. That it is gone is no death of the system then.
+    fn take_down(&mut self, how: End) -> Option<Ending>;
+
+    /// Starts it again, at the address where it was.
+    ///
+    /// # Errors
+    /// Why it does not come back.
+    async fn start_again(&mut self) -> Result<(), TargetError>;
 }
 
 /// A system under test. What it can't say it leaves at the defaults.
@@ -47,6 +102,16 @@ pub trait System {
 
     /// Which store it saves into, for people.
     fn store(&self) -> String;
+
+    /// The server as something that can be broken; `None` of one that this program did not start.
+    fn breakable(&mut self) -> Option<&mut dyn Breakable> {
+        None
+    }
+
+    /// The store that it saves into, where this program picked it.
+    fn own_store(&self) -> Option<&RunningStore> {
+        None
+    }
 
     /// Its processes on this machine, where they are known.
     fn processes(&self) -> Option<Processes> {

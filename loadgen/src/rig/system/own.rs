@@ -7,7 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 
-use super::{Death, PATIENCE, System};
+use super::{Breakable, Death, End, Ending, PATIENCE, System};
 use crate::{
     dial::{Caller, Endpoint, Target},
     rig::{
@@ -36,6 +36,8 @@ pub struct OwnServer<'a> {
     url: String,
     endpoint: Option<Endpoint>,
     running: Option<RunningServer>,
+    /// It was started again in mid-run: what it says of itself is said of the rest of the run only.
+    began_anew: bool,
     vigil: Option<Vigil>,
 }
 
@@ -60,6 +62,7 @@ impl<'a> OwnServer<'a> {
             url: String::new(),
             endpoint: None,
             running: None,
+            began_anew: false,
             vigil: None,
         }
     }
@@ -75,18 +78,51 @@ impl<'a> OwnServer<'a> {
             url: String::new(),
             endpoint: None,
             running: None,
+            began_anew: false,
             vigil: None,
         }
+    }
+
+    async fn run(&self, arguments: &[String]) -> Result<RunningServer, TargetError> {
+        match &self.program {
+            Some(program) => RunningServer::start_program(program, arguments, PATIENCE).await,
+            None => RunningServer::start(arguments, PATIENCE).await,
+        }
+    }
+}
+
+#[async_trait(?Send)]
+impl Breakable for OwnServer<'_> {
+    fn stand_still(&self, still: bool) -> Result<(), TargetError> {
+        let running = self.running.as_ref();
+        running.map_or(Ok(()), |running| running.stand_still(still))
+    }
+
+    fn take_down(&mut self, how: End) -> Option<Ending> {
+        let running = self.running.take()?;
+        Some(match how {
+            End::Asked => Ending::of(running.stop(PATIENCE)),
+            End::Killed => Ending::of(running.kill()),
+        })
+    }
+
+    /// Whoever was connected knows the old one's port.
+    async fn start_again(&mut self) -> Result<(), TargetError> {
+        let port = self.url.rsplit(':').next().unwrap_or_default();
+        let mut arguments = self.arguments.clone();
+        if let Some(place) = arguments.iter().position(|argument| argument == "--port") {
+            arguments.splice(place + 1..place + 2, [port.to_owned()]);
+        }
+        self.running = Some(self.run(&arguments).await?);
+        self.began_anew = true;
+        Ok(())
     }
 }
 
 #[async_trait(?Send)]
 impl System for OwnServer<'_> {
     async fn start(&mut self) -> Result<Endpoint, TargetError> {
-        let running = match &self.program {
-            Some(program) => RunningServer::start_program(program, &self.arguments, PATIENCE).await,
-            None => RunningServer::start(&self.arguments, PATIENCE).await,
-        }?;
+        let running = self.run(&self.arguments).await?;
         running.url().clone_into(&mut self.url);
         self.running = Some(running);
         if let Some(store) = self.store {
@@ -111,13 +147,24 @@ impl System for OwnServer<'_> {
         self.description.clone()
     }
 
+    fn breakable(&mut self) -> Option<&mut dyn Breakable> {
+        Some(self)
+    }
+
+    fn own_store(&self) -> Option<&RunningStore> {
+        self.store
+    }
+
     fn processes(&self) -> Option<Processes> {
         let running = self.running.as_ref()?;
         Some(Processes::One(running.pid()))
     }
 
     async fn times(&self) -> Option<ServerTimes> {
-        status::server_times(self.endpoint()?).await
+        match self.began_anew {
+            true => None,
+            false => status::server_times(self.endpoint()?).await,
+        }
     }
 
     async fn audit(&self) -> Option<Audit> {

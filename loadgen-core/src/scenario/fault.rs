@@ -1,0 +1,297 @@
+//! What breaks in a run, when, for how long, and how badly: checked faults.
+
+use std::{fmt, time::Duration};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Span;
+use crate::model::named::named;
+
+/// Something that breaks in mid-run and is mended again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fault {
+    /// Its name in thresholds and reports: no two faults of a scenario have the same.
+    pub name: String,
+    /// When it begins, from the start of the first phase.
+    pub at: Duration,
+    /// How long it lasts.
+    pub lasts: Duration,
+    /// What breaks, and how badly.
+    pub damage: Damage,
+}
+
+named! {
+    /// What can break.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+    #[serde(rename_all = "kebab-case")]
+    pub enum FaultKind;
+    /// As a file and a result write it.
+    pub key: &'static str;
+
+    /// The store takes so much longer to save.
+    StoreSlow => "store-slow",
+    /// The store refuses a share of the saves with a code.
+    StoreFailing => "store-failing",
+    /// The store saves and answers a share of the saves with a write-concern error.
+    StoreWriteConcern => "store-write-concern",
+    /// The store closes the connection in the middle of a share of the saves.
+    StoreDisconnect => "store-disconnect",
+    /// The store saves, and the reply to a share of the saves is lost.
+    StoreReplyLost => "store-reply-lost",
+    /// The store's process stands still.
+    StoreFrozen => "store-frozen",
+    /// The store is killed, and started again with its data.
+    StoreRestart => "store-restart",
+    /// The primary of a set of three steps down.
+    StoreStepdown => "store-stepdown",
+    /// What is sent arrives later.
+    NetworkLatency => "network-latency",
+    /// No more than so many bytes a second pass.
+    NetworkBandwidth => "network-bandwidth",
+    /// A share of what is sent is lost and sent again, so that all behind it waits.
+    NetworkLoss => "network-loss",
+    /// All connections are reset.
+    NetworkCut => "network-cut",
+    /// All bytes are swallowed, and no connection is closed.
+    NetworkHalfOpen => "network-half-open",
+    /// What the server or the store sends is read slowly.
+    NetworkSlowReader => "network-slow-reader",
+    /// The server is asked to end (SIGTERM), and started again on the same port.
+    ServerStop => "server-stop",
+    /// The server is killed (SIGKILL), and started again on the same port.
+    ServerKill => "server-kill",
+    /// The server's processes stand still (SIGSTOP).
+    ServerFreeze => "server-freeze",
+    /// A share of the clients is disconnected at once, and reconnects with a growing, drawn delay.
+    ClientsDisconnect => "clients-disconnect",
+    /// A share of the clients neither reads nor writes any more, and closes nothing.
+    ClientsSilent => "clients-silent",
+    /// A share of the clients stops reading.
+    ClientsStopReading => "clients-stop-reading",
+}
+
+/// What breaks, and how badly.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Damage {
+    /// Of the database behind the server.
+    Store(StoreDamage),
+    /// Of the way between two of the three.
+    Network(Between, NetworkDamage),
+    /// Of the server's own process.
+    Server(ServerDamage),
+    /// Of a share of the clients.
+    Clients(ClientDamage, f64),
+}
+
+/// What breaks of the store. Shares are fractions of one, of the saves.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum StoreDamage {
+    /// Each save takes so much longer.
+    Slow(Duration),
+    /// A share is refused with this code of MongoDB's, and not saved.
+    Failing {
+        /// Of the saves.
+        share: f64,
+        /// MongoDB's number of the error.
+        code: u32,
+    },
+    /// A share is saved and answered with a write-concern error of this code.
+    WriteConcern {
+        /// Of the saves.
+        share: f64,
+        /// MongoDB's number of the error.
+        code: u32,
+    },
+    /// In the middle of a share the connection is closed, and nothing is saved.
+    Disconnect(f64),
+    /// A share is saved, and its reply never comes.
+    ReplyLost(f64),
+    /// Its process stands still.
+    Frozen,
+    /// It is killed, and started again with its data.
+    Restart,
+    /// The primary of a set of three steps down.
+    Stepdown,
+}
+
+/// What breaks of a way through the network.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum NetworkDamage {
+    /// All that is sent arrives later, in its order.
+    Latency {
+        /// The usual delay, each way.
+        time: Duration,
+        /// How far delays are drawn around it.
+        jitter: Duration,
+        /// How they are drawn.
+        distribution: Distribution,
+    },
+    /// No more than so many bytes a second pass, each way.
+    Bandwidth(u64),
+    /// A share of what is sent is lost and sent again so much later; all behind it waits.
+    Loss {
+        /// Of the pieces that are read from a socket, as a fraction of one.
+        share: f64,
+        /// How long it takes until it is sent again.
+        stall: Duration,
+    },
+    /// All connections are reset.
+    Cut {
+        /// New ones are refused as long as it lasts.
+        refuse: bool,
+    },
+    /// All bytes are swallowed, and no connection is closed.
+    HalfOpen,
+    /// Of what the server or the store sends no more than so many bytes a second are read.
+    SlowReader(u64),
+}
+
+/// What breaks of the server's own process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServerDamage {
+    /// It is asked to end (SIGTERM), and started again.
+    Stop,
+    /// It is killed (SIGKILL), and started again.
+    Kill,
+    /// It stands still (SIGSTOP).
+    Freeze,
+}
+
+/// What breaks of clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientDamage {
+    /// They are disconnected at once and come back as the official client does.
+    Disconnect,
+    /// They neither read nor write, and close nothing.
+    Silent,
+    /// They read no more.
+    StopReading,
+}
+
+/// Between whom a way through the network is.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Between {
+    /// The clients and the server.
+    Clients,
+    /// The server and its store.
+    Store,
+}
+
+/// How delays are drawn.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Distribution {
+    /// All alike between the usual delay less and plus the jitter.
+    #[default]
+    Uniform,
+    /// By the normal distribution, the jitter being its standard deviation; none is less than zero.
+    Normal,
+    /// The usual delay and, on top of it, exponentially drawn times with the jitter as their mean.
+    Exponential,
+}
+
+impl Damage {
+    /// Of which kind it is.
+    pub const fn kind(self) -> FaultKind {
+        match self {
+            Damage::Store(store) => match store {
+                StoreDamage::Slow(_) => FaultKind::StoreSlow,
+                StoreDamage::Failing { .. } => FaultKind::StoreFailing,
+                StoreDamage::WriteConcern { .. } => FaultKind::StoreWriteConcern,
+                StoreDamage::Disconnect(_) => FaultKind::StoreDisconnect,
+                StoreDamage::ReplyLost(_) => FaultKind::StoreReplyLost,
+                StoreDamage::Frozen => FaultKind::StoreFrozen,
+                StoreDamage::Restart => FaultKind::StoreRestart,
+                StoreDamage::Stepdown => FaultKind::StoreStepdown,
+            },
+            Damage::Network(_, network) => match network {
+                NetworkDamage::Latency { .. } => FaultKind::NetworkLatency,
+                NetworkDamage::Bandwidth(_) => FaultKind::NetworkBandwidth,
+                NetworkDamage::Loss { .. } => FaultKind::NetworkLoss,
+                NetworkDamage::Cut { .. } => FaultKind::NetworkCut,
+                NetworkDamage::HalfOpen => FaultKind::NetworkHalfOpen,
+                NetworkDamage::SlowReader(_) => FaultKind::NetworkSlowReader,
+            },
+            Damage::Server(server) => match server {
+                ServerDamage::Stop => FaultKind::ServerStop,
+                ServerDamage::Kill => FaultKind::ServerKill,
+                ServerDamage::Freeze => FaultKind::ServerFreeze,
+            },
+            Damage::Clients(clients, _) => match clients {
+                ClientDamage::Disconnect => FaultKind::ClientsDisconnect,
+                ClientDamage::Silent => FaultKind::ClientsSilent,
+                ClientDamage::StopReading => FaultKind::ClientsStopReading,
+            },
+        }
+    }
+
+    /// Whether it may end connections of clients, so that whoever loses one then comes back and is owed nothing meanwhile.
+    pub const fn ends_connections(self) -> bool {
+        match self {
+            Damage::Server(_) | Damage::Network(Between::Clients, _) => true,
+            Damage::Store(_) | Damage::Network(Between::Store, _) | Damage::Clients(..) => false,
+        }
+    }
+}
+
+/// As it is told: the kind and what it was given, as in `store-slow 2s`.
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind().key())?;
+        let percent = |share: f64| format!("{}%", share * 100.0);
+        let span = |time: Duration| Span(time).to_string();
+        match *self {
+            Damage::Store(store) => match store {
+                StoreDamage::Slow(time) => write!(f, " {}", span(time)),
+                StoreDamage::Failing { share, code }
+                | StoreDamage::WriteConcern { share, code } => {
+                    write!(f, " {}, code {code}", percent(share))
+                }
+                StoreDamage::Disconnect(share) | StoreDamage::ReplyLost(share) => {
+                    write!(f, " {}", percent(share))
+                }
+                StoreDamage::Frozen | StoreDamage::Restart | StoreDamage::Stepdown => Ok(()),
+            },
+            Damage::Network(between, network) => {
+                match network {
+                    NetworkDamage::Latency { time, jitter, .. } if jitter.is_zero() => {
+                        write!(f, " {}", span(time))?;
+                    }
+                    NetworkDamage::Latency { time, jitter, .. } => {
+                        write!(f, " {} ± {}", span(time), span(jitter))?;
+                    }
+                    NetworkDamage::Bandwidth(bytes) | NetworkDamage::SlowReader(bytes) => {
+                        write!(f, " {bytes} bytes/s")?;
+                    }
+                    NetworkDamage::Loss { share, stall } => {
+                        write!(f, " {}, {} each", percent(share), span(stall))?;
+                    }
+                    NetworkDamage::Cut { .. } | NetworkDamage::HalfOpen => {}
+                }
+                f.write_str(match between {
+                    Between::Clients => " between clients and server",
+                    Between::Store => " between server and store",
+                })
+            }
+            Damage::Clients(_, share) => write!(f, " {}", percent(share)),
+            Damage::Server(_) => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_is_written_as_it_is_read() {
+        for kind in FaultKind::ALL {
+            let written = serde_json::to_value(kind).unwrap();
+            assert_eq!(written, kind.key());
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! Faults: what a file says becomes what breaks, and each mistake is shown where it was made.
+
+use super::*;
+
+fn with(faults: &str) -> String {
+    format!("{HEAD}{PEOPLE}{STEADY}{faults}")
+}
+
+fn one(lines: &str) -> String {
+    with(&format!(
+        "[[faults]]\nname = \"f\"\nat = \"2s\"\nfor = \"3s\"\n{lines}\n"
+    ))
+}
+
+#[test]
+fn each_kind_has_its_parameters() {
+    let millis = Duration::from_millis;
+    for (lines, damage) in [
+        (
+            "kind = \"store-slow\"\ntime = \"2s\"",
+            Damage::Store(StoreDamage::Slow(millis(2_000))),
+        ),
+        (
+            "kind = \"store-failing\"\nshare = \"20%\"\ncode = 11600",
+            Damage::Store(StoreDamage::Failing {
+                share: 0.2,
+                code: 11_600,
+            }),
+        ),
+        (
+            "kind = \"store-write-concern\"",
+            Damage::Store(StoreDamage::WriteConcern {
+                share: 1.0,
+                code: 64,
+            }),
+        ),
+        (
+            "kind = \"store-disconnect\"",
+            Damage::Store(StoreDamage::Disconnect(1.0)),
+        ),
+        (
+            "kind = \"store-reply-lost\"\nshare = \"5%\"",
+            Damage::Store(StoreDamage::ReplyLost(0.05)),
+        ),
+        (
+            "kind = \"store-frozen\"",
+            Damage::Store(StoreDamage::Frozen),
+        ),
+        (
+            "kind = \"store-restart\"",
+            Damage::Store(StoreDamage::Restart),
+        ),
+        (
+            "kind = \"store-stepdown\"",
+            Damage::Store(StoreDamage::Stepdown),
+        ),
+        (
+            "kind = \"network-latency\"\ntime = \"20ms\"\njitter = \"5ms\"\ndistribution = \"normal\"\nbetween = \"store\"",
+            Damage::Network(
+                Between::Store,
+                NetworkDamage::Latency {
+                    time: millis(20),
+                    jitter: millis(5),
+                    distribution: Distribution::Normal,
+                },
+            ),
+        ),
+        (
+            "kind = \"network-bandwidth\"\nbandwidth = \"64KiB/s\"",
+            Damage::Network(Between::Clients, NetworkDamage::Bandwidth(65_536)),
+        ),
+        (
+            "kind = \"network-loss\"\nshare = \"1%\"",
+            Damage::Network(
+                Between::Clients,
+                NetworkDamage::Loss {
+                    share: 0.01,
+                    stall: millis(200),
+                },
+            ),
+        ),
+        (
+            "kind = \"network-cut\"\nrefuse = false",
+            Damage::Network(Between::Clients, NetworkDamage::Cut { refuse: false }),
+        ),
+        (
+            "kind = \"network-half-open\"",
+            Damage::Network(Between::Clients, NetworkDamage::HalfOpen),
+        ),
+        (
+            "kind = \"network-slow-reader\"\nbandwidth = \"1KiB/s\"",
+            Damage::Network(Between::Clients, NetworkDamage::SlowReader(1_024)),
+        ),
+        ("kind = \"server-stop\"", Damage::Server(ServerDamage::Stop)),
+        ("kind = \"server-kill\"", Damage::Server(ServerDamage::Kill)),
+        (
+            "kind = \"server-freeze\"",
+            Damage::Server(ServerDamage::Freeze),
+        ),
+        (
+            "kind = \"clients-disconnect\"\nshare = \"50%\"",
+            Damage::Clients(ClientDamage::Disconnect, 0.5),
+        ),
+        (
+            "kind = \"clients-silent\"\nshare = \"10%\"",
+            Damage::Clients(ClientDamage::Silent, 0.1),
+        ),
+        (
+            "kind = \"clients-stop-reading\"\nshare = \"100%\"",
+            Damage::Clients(ClientDamage::StopReading, 1.0),
+        ),
+    ] {
+        let faults = parse(&one(lines)).faults;
+        let [fault] = &faults[..] else {
+            panic!("{faults:?}")
+        };
+        assert_eq!(fault.damage, damage, "{lines}");
+        assert!(lines.contains(fault.damage.kind().key()), "{lines}");
+        assert_eq!((fault.at, fault.lasts), (millis(2_000), millis(3_000)));
+    }
+}
+
+#[test]
+fn there_can_be_several_at_once_of_different_things() {
+    let freeze = "[[faults]]\nname = \"a\"\nat = \"1s\"\nfor = \"5s\"\nkind = \"server-freeze\"\n";
+    let slow = "[[faults]]\nname = \"b\"\nat = \"2s\"\nfor = \"5s\"\nkind = \"store-slow\"\ntime = \"1s\"\n";
+    let later = "[[faults]]\nname = \"c\"\nat = \"6s\"\nfor = \"1s\"\nkind = \"server-freeze\"\n";
+    let faults = parse(&with(&format!("{freeze}{slow}{later}"))).faults;
+    let names: Vec<&str> = faults.iter().map(|fault| &*fault.name).collect();
+    assert_eq!(names, ["a", "b", "c"]);
+    let collision = later.replace("6s", "3s");
+    let error = error(&with(&format!("{freeze}{collision}")));
+    assert!(
+        error.message.starts_with("\"a\" is not over by then"),
+        "{error}"
+    );
+    assert_eq!(error.excerpt, "at = \"3s\"");
+}
+
+#[test]
+fn each_mistake_is_told_in_its_place() {
+    for (lines, excerpt, message) in [
+        (
+            "kind = \"server-kil\"",
+            "kind",
+            "did you mean `server-kill`?",
+        ),
+        (
+            "kind = \"store-slow\"",
+            "kind",
+            "store-slow needs `time`, as in time = \"2s\"",
+        ),
+        (
+            "kind = \"store-slow\"\ntime = \"0s\"",
+            "time",
+            "longer than 0s",
+        ),
+        (
+            "kind = \"store-slow\"\ntimes = \"1s\"",
+            "times",
+            "did you mean `time`?",
+        ),
+        (
+            "kind = \"server-kill\"\nshare = \"50%\"",
+            "share",
+            "`share` is no parameter of server-kill, which has none",
+        ),
+        (
+            "kind = \"store-failing\"\ntime = \"5s\"",
+            "time",
+            "which has `share`, `code`",
+        ),
+        (
+            "kind = \"store-failing\"\nshare = \"0%\"",
+            "share",
+            "more than 0%",
+        ),
+        (
+            "kind = \"store-failing\"\ncode = \"x\"",
+            "code",
+            "expected a whole number",
+        ),
+        (
+            "kind = \"network-latency\"\ntime = \"1s\"\ndistribution = \"normal\"",
+            "distribution",
+            "`jitter`",
+        ),
+        (
+            "kind = \"network-bandwidth\"\nbandwidth = \"64KiB\"",
+            "bandwidth",
+            "\"64KiB/s\"",
+        ),
+        (
+            "kind = \"network-bandwidth\"\nbandwidth = \"0B/s\"",
+            "bandwidth",
+            "network-half-open",
+        ),
+        (
+            "kind = \"network-cut\"\nbetween = \"server\"",
+            "between",
+            "`clients` or `store`",
+        ),
+        (
+            "kind = \"clients-silent\"",
+            "kind",
+            "needs `share`, as in share = \"50%\"",
+        ),
+    ] {
+        let error = error(&one(lines));
+        assert!(error.message.contains(message), "{lines}: {error}");
+        assert!(error.excerpt.starts_with(excerpt), "{lines}: {error}");
+    }
+    for (from, to, excerpt, message) in [
+        ("\"f\"", "\"f g\"", "name", "letters, digits"),
+        ("\"3s\"", "\"9s\"", "for", "2s + 9s is more than 10s"),
+        ("\"3s\"", "\"0s\"", "for", "longer than 0s"),
+        ("for = \"3s\"\n", "", "[[faults]]", "missing field `for`"),
+        ("[[faults]]", "[faults]", "[faults]", "write [[faults]]"),
+    ] {
+        let text = one("kind = \"server-kill\"").replace(from, to);
+        let error = error(&text);
+        assert!(error.message.contains(message), "{text}: {error}");
+        assert!(error.excerpt.starts_with(excerpt), "{text}: {error}");
+    }
+    let twice = one(
+        "kind = \"server-kill\"\n[[faults]]\nname = \"f\"\nat = \"7s\"\nfor = \"1s\"\nkind = \"server-kill\"",
+    );
+    assert!(error(&twice).message.contains("name each once"));
+}
+
+#[test]
+fn what_happens_at_once_needs_no_time() {
+    for kind in ["clients-disconnect\"\nshare = \"50%\"", "network-cut\""] {
+        let text = one(&format!("kind = \"{kind}")).replace("\"3s\"", "\"0s\"");
+        assert!(parse(&text).faults[0].lasts.is_zero());
+    }
+}
