@@ -6,6 +6,7 @@ fn main() {
         "Cargo.toml",
         "../loadgen-core/src",
         "../loadgen-core/templates",
+        "../scenarios",
         "../server/src",
         "../server/templates",
         "../printable/src",

@@ -13,6 +13,14 @@ pub enum ScenarioError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// Neither a file nor a shipped scenario is called so.
+    #[error("{}: {message}", path.display())]
+    NotThere {
+        /// What was asked for.
+        path: PathBuf,
+        /// What there is, and what may have been meant.
+        message: String,
+    },
     /// Something in the file, or in a file that belongs to it, is wrong.
     #[error("{0}")]
     Wrong(#[from] Mistakes),

@@ -15,7 +15,10 @@ mod rate;
 mod reading;
 mod scaled;
 mod schema;
+mod shelf;
+mod shipped;
 mod sources;
+mod starter;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -26,12 +29,12 @@ mod written;
 
 use std::{
     collections::BTreeMap,
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use self::{sources::Sources, variables::Variables};
+use self::{shelf::Shelf, sources::Sources, variables::Variables};
 use crate::model::{Delivery, Dialect, Vocabulary};
 
 pub use self::{
@@ -50,6 +53,8 @@ pub use self::{
     rate::{Segment, expected, segments},
     scaled::ScaleError,
     schema::schema,
+    shipped::{PART, shipped},
+    starter::{SCHEMA_FILE, starter},
     template::{Filling, Pattern, Template},
     threshold::{Comparison, Subject, Threshold, parse_condition, parse_subject},
     units::{Bandwidth, Often, Range, Rate, Share, Size, Span},
@@ -60,7 +65,7 @@ pub use crate::model::BodyText;
 /// A checked scenario: everything in it can be run.
 #[derive(Debug, Clone)]
 pub struct Scenario {
-    /// The file it came from.
+    /// The file it came from, or what it is told as where it is none: `quickstart (shipped)`.
     pub path: PathBuf,
     /// SHA-256 of the file, of all that it includes and of the variables that were set, in hexadecimal: results of
     /// different questions are not compared unseen.
@@ -108,6 +113,25 @@ pub struct Scenario {
 }
 
 impl Scenario {
+    /// Reads and checks what is asked for: a shipped scenario by its name, any other as a file. So a file that is called
+    /// as a shipped one is asked for by a path: `./quickstart`, or with its ending.
+    ///
+    /// # Errors
+    /// [`ScenarioError`] names the file, the line and the column, and what would be right.
+    pub fn named(asked: &Path, settings: &[Setting]) -> Result<Self, ScenarioError> {
+        if let Some((path, text)) = shipped::find(asked) {
+            return Self::parse_from(shipped::SHELF, Path::new(path), text, settings);
+        }
+        match Self::load(asked, settings) {
+            Err(ScenarioError::Unreadable { source, .. })
+                if source.kind() == io::ErrorKind::NotFound =>
+            {
+                Err(shipped::not_there(asked, source))
+            }
+            read => read,
+        }
+    }
+
     /// Reads and checks a scenario file, with these values for its variables.
     ///
     /// # Errors
@@ -128,8 +152,26 @@ impl Scenario {
         Self::parse_with(path, text, &[])
     }
 
-    fn parse_with(path: &Path, text: &str, settings: &[Setting]) -> Result<Self, ScenarioError> {
-        let sources = Sources::read(path, text)?;
+    /// The same, with these values for its variables.
+    ///
+    /// # Errors
+    /// Likewise.
+    pub fn parse_with(
+        path: &Path,
+        text: &str,
+        settings: &[Setting],
+    ) -> Result<Self, ScenarioError> {
+        Self::parse_from(Shelf::Disk, path, text, settings)
+    }
+
+    fn parse_from(
+        shelf: Shelf,
+        path: &Path,
+        text: &str,
+        settings: &[Setting],
+    ) -> Result<Self, ScenarioError> {
+        let sources = Sources::read(shelf, path, text)?;
+        let path = &shelf.told(path);
         let mut table = sources.merged()?;
         let variables = Variables::take(table.get_mut(), &sources, path, settings)?;
         let table = variables.substitute(table, &sources, path)?;

@@ -3,7 +3,7 @@
 
 use std::{
     cell::RefCell,
-    fs,
+    io,
     ops::Range,
     path::{Path, PathBuf},
 };
@@ -13,7 +13,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::Located;
+use super::{Located, shelf::Shelf};
 
 /// The version of the file format that this program reads.
 pub(super) const VERSION: &str = "1";
@@ -51,6 +51,7 @@ const ALTERNATIVES: [(&str, &str, &str); 3] = [
 /// All files of a scenario, the named one first.
 #[derive(Debug, Default)]
 pub(super) struct Sources {
+    shelf: Shelf,
     files: Vec<Source>,
     notes: RefCell<Vec<(Range<usize>, String)>>,
 }
@@ -69,8 +70,11 @@ struct Source {
 
 impl Sources {
     /// Reads a file's text and all that it includes.
-    pub(super) fn read(path: &Path, text: &str) -> Result<Self, Located> {
-        let mut sources = Self::default();
+    pub(super) fn read(shelf: Shelf, path: &Path, text: &str) -> Result<Self, Located> {
+        let mut sources = Self {
+            shelf,
+            ..Self::default()
+        };
         sources.add(path, text.to_owned(), &mut Vec::new())?;
         Ok(sources)
     }
@@ -101,7 +105,7 @@ impl Sources {
         let table = self.parsed(index)?;
         self.check_version(table.get_ref())?;
         let names = self.include_names(table.get_ref())?;
-        including.push(resolved(path));
+        including.push(self.shelf.place(path));
         for name in names {
             let included = self.include(path, &name, including)?;
             self.files[index].includes.push(included);
@@ -172,9 +176,12 @@ impl Sources {
         including: &mut Vec<PathBuf>,
     ) -> Result<usize, Located> {
         let path = beside(from, file.get_ref());
-        let text = fs::read_to_string(&path)
-            .map_err(|error| self.wrong(file.span(), format!("{}: {error}", path.display())))?;
-        let place = resolved(&path);
+        let text = self.shelf.text(&path);
+        let text = text.map_err(|error| {
+            let told = self.shelf.told(&path);
+            self.wrong(file.span(), format!("{}: {error}", told.display()))
+        })?;
+        let place = self.shelf.place(&path);
         if let Some(first) = including.iter().position(|earlier| *earlier == place) {
             let circle = including[first..].iter().chain([&place]);
             let circle: Vec<String> = circle.map(|path| file_name(path)).collect();
@@ -190,7 +197,7 @@ impl Sources {
             return Located::at("", "", 0..0, message);
         };
         let local = span.start - source.start..span.end.max(span.start) - source.start;
-        let name = source.path.display().to_string();
+        let name = self.shelf.told(&source.path).display().to_string();
         let mut located = Located::at(&name, &source.text, local, message);
         let notes = self.notes.borrow();
         let noted = |noted: &Range<usize>| noted.start <= span.start && span.end <= noted.end;
@@ -204,10 +211,16 @@ impl Sources {
         self.notes.borrow_mut().push((span, note));
     }
 
-    /// The path of a file that is named at a place: relative to the file that names it.
-    pub(super) fn beside(&self, span: &Range<usize>, name: &str) -> PathBuf {
-        self.source(span)
-            .map_or_else(|| PathBuf::from(name), |source| beside(&source.path, name))
+    /// A file that is named at a place, relative to the file that names it: what people are told that it is, and its text.
+    pub(super) fn beside(
+        &self,
+        span: &Range<usize>,
+        name: &str,
+    ) -> (PathBuf, Result<String, io::Error>) {
+        let path = self
+            .source(span)
+            .map_or_else(|| PathBuf::from(name), |source| beside(&source.path, name));
+        (self.shelf.told(&path), self.shelf.text(&path))
     }
 
     /// `file:line` of a place.
@@ -234,11 +247,6 @@ impl Sources {
 
 fn beside(file: &Path, name: &str) -> PathBuf {
     file.parent().unwrap_or(Path::new("")).join(name)
-}
-
-/// The same for all ways to write a path, so that a circle is seen.
-fn resolved(path: &Path) -> PathBuf {
-    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
 fn file_name(path: &Path) -> String {

@@ -7,6 +7,7 @@ use tokio::runtime::Builder;
 use super::{
     arguments::{label, setting},
     exit_code::Exit,
+    named,
     output::{self, OutputError, print},
     progress::{Progress, Silence},
     run,
@@ -30,7 +31,7 @@ const SHORTEST: Span = Span(std::time::Duration::from_secs(1));
 #[derive(Debug, clap::Args)]
 #[command(after_help = AB_EXIT_CODES)]
 pub struct Args {
-    /// The scenario file: a block has the load of its busiest measured phase.
+    /// The scenario, a file or a shipped one's name: a block has the load of its busiest measured phase.
     #[arg(value_name = "SCENARIO")]
     pub scenario: PathBuf,
     /// What the change is held against: own, own:PATH of a build of the server, cmd:COMMAND with {port} in it, or a URL.
@@ -215,7 +216,7 @@ fn compared(args: &Args) -> Result<Vec<Compared>, String> {
 
 /// The scenario with the flags of the command line.
 fn scenario(args: &Args) -> Result<Scenario, Exit> {
-    let mut scenario = Scenario::load(&args.scenario, &args.set).map_err(output::wrong)?;
+    let mut scenario = named::scenario(&args.scenario, &args.set).map_err(output::wrong)?;
     if let Some(delivery) = args.delivery {
         scenario.delivery = vec![delivery];
     }

@@ -1,4 +1,4 @@
-//! The scenarios below a folder, a line each.
+//! The shipped scenarios or those below a folder, a line each.
 
 use std::{
     fs, io,
@@ -8,13 +8,10 @@ use std::{
 use crate::{
     model::numbers::count,
     report::table::{align_right, plain_table},
-    scenario::{Scenario, Span},
+    scenario::{self, PART, Scenario, ScenarioError, Span},
 };
 
-/// Files whose names begin so are parts that others include, no scenarios of their own.
-const PART: char = '_';
-
-/// What stands below a folder.
+/// What there is.
 #[derive(Debug)]
 pub struct Catalogue {
     /// A line for each scenario.
@@ -31,37 +28,55 @@ pub fn read(folder: &Path) -> Result<Catalogue, io::Error> {
     let mut files = Vec::new();
     collect(folder, &mut files)?;
     files.sort();
+    let read = |file: &PathBuf| {
+        let name = file.file_stem().unwrap_or_default().to_string_lossy();
+        let path = file.display().to_string();
+        (name.into_owned(), path, Scenario::load(file, &[]))
+    };
+    Ok(listed(files.iter().map(read)))
+}
+
+/// All shipped scenarios.
+pub fn shipped() -> Catalogue {
+    listed(scenario::shipped().map(|name| {
+        let read = Scenario::named(Path::new(&name), &[]);
+        (name, "(shipped)".to_owned(), read)
+    }))
+}
+
+/// Scenarios with their names and their files.
+fn listed(
+    scenarios: impl Iterator<Item = (String, String, Result<Scenario, ScenarioError>)>,
+) -> Catalogue {
     let mut table = plain_table();
     table.set_header(["scenario", "users", "duration", "file", "question"]);
     align_right(&mut table, [1, 2]);
     let mut errors = Vec::new();
-    for file in files {
-        let path = file.display().to_string();
-        match Scenario::load(&file, &[]) {
+    for (name, file, scenario) in scenarios {
+        match scenario {
             Ok(scenario) => {
                 let runs = scenario.delivery.len() as u32;
                 table.add_row([
                     scenario.name.clone(),
                     count(u64::from(scenario.population.users)),
                     Span(scenario.duration() * runs).to_string(),
-                    path,
+                    file,
                     scenario.question,
                 ]);
             }
             Err(error) => {
-                let name = file.file_stem().unwrap_or_default().to_string_lossy();
-                table.add_row([&*name, "-", "-", &path, "BROKEN, see below"]);
+                table.add_row([&*name, "-", "-", &file, "BROKEN, see below"]);
                 errors.push(error.to_string());
             }
         }
     }
-    Ok(Catalogue {
+    Catalogue {
         text: table
             .lines()
             .map(|line| line.trim().to_owned() + "\n")
             .collect(),
         errors,
-    })
+    }
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), io::Error> {

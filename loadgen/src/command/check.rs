@@ -5,18 +5,19 @@ use std::path::{Path, PathBuf};
 use super::{
     arguments::setting,
     exit_code::Exit,
+    named::scenario,
     output::{all_wrong, print, wrong},
     preview,
 };
 use crate::{
     plan::Plan,
-    scenario::{Scenario, ScenarioError, Setting},
+    scenario::{ScenarioError, Setting},
 };
 
 /// Flags of `check`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Scenario files.
+    /// Scenario files, names of shipped scenarios, or - for standard input.
     #[arg(required = true, value_name = "SCENARIO")]
     pub scenarios: Vec<PathBuf>,
     /// The value of a variable of the scenarios, instead of its default; can be given again for others.
@@ -44,9 +45,9 @@ enum Broken {
 }
 
 /// The plan of a scenario in words, or why there is none.
-fn checked(path: &Path, settings: &[Setting]) -> Result<String, Broken> {
-    let scenario = Scenario::load(path, settings).map_err(Broken::Scenario)?;
+fn checked(asked: &Path, settings: &[Setting]) -> Result<String, Broken> {
+    let scenario = scenario(asked, settings).map_err(Broken::Scenario)?;
     let plan = Plan::new(&scenario)
-        .map_err(|error| Broken::Plan(format!("{}: {error}", path.display())))?;
+        .map_err(|error| Broken::Plan(format!("{}: {error}", scenario.path.display())))?;
     Ok(preview::render(&scenario, &plan))
 }

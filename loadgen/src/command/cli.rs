@@ -2,7 +2,9 @@
 
 use clap::{Parser, Subcommand};
 
-use super::{ab, check, compare, list, probe, publish, report, run, search};
+use super::{
+    ab, check, compare, completions, init, list, man, probe, publish, report, run, search,
+};
 
 /// Measures the delivery latency of a Socket.IO chat server and accounts for every message.
 #[derive(Debug, Parser)]
@@ -25,7 +27,7 @@ Exit codes of `run`:
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run scenario files: start store and server, measure, judge, clean up.
+    /// Run scenarios: start store and server, measure, judge, clean up.
     Run(Box<run::Args>),
     /// Tell whether a change is slower than its base: both in turn, until it is certain.
     Ab(Box<ab::Args>),
@@ -33,9 +35,11 @@ pub enum Command {
     Search(Box<search::Args>),
     /// Show what a server says and which keys of an event map would fit it: the first command for a server of your own.
     Probe(probe::Args),
-    /// Check scenario files and print their plans, without connecting to anything.
+    /// Check scenarios and print their plans, without connecting to anything.
     Check(check::Args),
-    /// List the scenarios below a folder.
+    /// Write a commented scenario to begin one's own with.
+    Init(init::Args),
+    /// List the shipped scenarios, or those below a folder.
     List(list::Args),
     /// Print the JSON Schema of scenario files.
     Schema,
@@ -45,6 +49,10 @@ pub enum Command {
     Compare(compare::Args),
     /// Make a static site of results: a page for each, and an index with their trends.
     Publish(publish::Args),
+    /// Print what makes a shell complete commands and flags.
+    Completions(completions::Args),
+    /// Print the manual page, or write one for each command.
+    Man(man::Args),
     /// Be the server: the same as the `server` program.
     Serve(Box<server::config::Args>),
     /// Remove what another process leaves behind when it is killed.

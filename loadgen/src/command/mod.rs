@@ -6,8 +6,12 @@ mod catalogue;
 mod check;
 mod cli;
 mod compare;
+mod completions;
 pub mod exit_code;
+mod init;
 mod list;
+mod man;
+mod named;
 mod output;
 mod preview;
 mod probe;
@@ -33,11 +37,14 @@ pub fn dispatch(cli: Cli) -> ExitCode {
         Command::Search(args) => search::run(&args),
         Command::Probe(args) => probe::run(&args),
         Command::Check(args) => Ok(check::run(&args)),
+        Command::Init(args) => init::run(&args),
         Command::List(args) => list::run(&args),
         Command::Schema => schema::run(),
         Command::Report(args) => report::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Publish(args) => publish::run(&args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
         // A server says itself how it ended.
         Command::Serve(args) => match server::serve(*args) {
             Ok(stopped) => return stopped.exit_code(),

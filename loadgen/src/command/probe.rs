@@ -5,12 +5,10 @@ use std::path::PathBuf;
 use super::{
     arguments::{Way, setting},
     exit_code::Exit,
+    named::scenario,
     output::{failed, print, wrong},
 };
-use crate::{
-    experiment,
-    scenario::{Scenario, Setting},
-};
+use crate::{experiment, scenario::Setting};
 
 /// Flags of `probe`.
 #[derive(Debug, clap::Args)]
@@ -18,7 +16,7 @@ pub struct Args {
     /// Where the server runs: http://host:port or https://host, with the namespace behind it.
     pub url: String,
     /// Two users of this scenario join and send one message, and the keys of its event map are shown that would fit.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "SCENARIO")]
     pub scenario: Option<PathBuf>,
     /// The value of a variable of the scenario, instead of its default; can be given again for others.
     #[arg(long, value_name = "NAME=VALUE", value_parser = setting, requires = "scenario")]
@@ -33,9 +31,9 @@ pub struct Args {
 
 /// `loadgen probe`.
 pub fn run(args: &Args) -> Result<Exit, Exit> {
-    let scenario = args.scenario.as_ref();
-    let scenario = scenario
-        .map(|path| Scenario::load(path, &args.set))
+    let asked = args.scenario.as_ref();
+    let scenario = asked
+        .map(|asked| scenario(asked, &args.set))
         .transpose()
         .map_err(wrong)?;
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -10,6 +10,7 @@ use tokio::runtime::Builder;
 use super::{
     arguments::{label, setting},
     exit_code::Exit,
+    named,
     output::{self, OutputError, print},
     progress::{Progress, Silence},
     run,
@@ -30,7 +31,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = SEARCH_EXIT_CODES)]
 pub struct Args {
-    /// The scenario file: all its rates are scaled by one factor.
+    /// The scenario, a file or a shipped one's name: all its rates are scaled by one factor.
     #[arg(value_name = "SCENARIO", required_unless_present = "schema")]
     pub scenario: Option<PathBuf>,
     /// What is searched: own, own:PATH of a build of the server, cmd:COMMAND with {port} in it, or a URL; can be given again.
@@ -141,8 +142,8 @@ pub fn run(args: &Args) -> Result<Exit, Exit> {
 }
 
 /// The scenario with the flags of the command line, and only if it can be searched.
-fn scenario(path: &Path, args: &Args) -> Result<Scenario, Exit> {
-    let mut scenario = Scenario::load(path, &args.set).map_err(output::wrong)?;
+fn scenario(asked: &Path, args: &Args) -> Result<Scenario, Exit> {
+    let mut scenario = named::scenario(asked, &args.set).map_err(output::wrong)?;
     if let Some(delivery) = args.delivery {
         scenario.delivery = vec![delivery];
     }
@@ -157,7 +158,7 @@ fn scenario(path: &Path, args: &Args) -> Result<Scenario, Exit> {
         }
     }
     let rate = scenario.measured_rate();
-    rate.map_err(|error| output::wrong(format!("{}: {error}", path.display())))?;
+    rate.map_err(|error| output::wrong(format!("{}: {error}", scenario.path.display())))?;
     let own = args.system.iter();
     let mut own = own.filter(|system| matches!(system, SystemChoice::Own(_)));
     match own.next() {

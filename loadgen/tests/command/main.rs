@@ -6,12 +6,14 @@
 )]
 
 mod ab;
+mod anywhere;
 mod bad_input;
 mod bad_store;
 mod bad_target;
 mod clients;
 mod disturbed;
 mod floor;
+mod manual;
 mod output;
 mod place;
 mod preview;

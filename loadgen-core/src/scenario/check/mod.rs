@@ -13,7 +13,7 @@ mod store;
 mod thresholds;
 mod users;
 
-use std::{cell::RefCell, fs, ops::Range as ByteRange, path::Path};
+use std::{cell::RefCell, ops::Range as ByteRange, path::Path};
 
 use sha2::{Digest, Sha256};
 
@@ -225,9 +225,9 @@ impl Checker<'_> {
 
     /// Reads a file that is named in the scenario, relative to the file that names it.
     fn data_file(&mut self, name: &Placed<String>) -> Result<DataFile, Located> {
-        let path = self.sources.beside(&name.span, &name.value);
-        let text = fs::read_to_string(&path)
-            .map_err(|error| self.wrong(&name.span, format!("{}: {error}", path.display())))?;
+        let (path, text) = self.sources.beside(&name.span, &name.value);
+        let text =
+            text.map_err(|error| self.wrong(&name.span, format!("{}: {error}", path.display())))?;
         self.data.push(text.clone());
         Ok(DataFile {
             name: path.display().to_string(),

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, path::Path};
 
 use super::flags::Args;
 use crate::{
-    command::{exit_code::Exit, output},
+    command::{exit_code::Exit, named, output},
     dial::{Target, TargetMistake},
     model::Delivery,
     scenario::{Scenario, ScenarioError},
@@ -69,7 +69,7 @@ enum Mistake {
 
 /// A scenario with the flags of the command line, and where it is to be measured.
 fn read(path: &Path, run: &Args, url: Option<&str>) -> Result<(Scenario, Option<Target>), Mistake> {
-    let scenario = with_flags(Scenario::load(path, &run.set)?, run);
+    let scenario = with_flags(named::scenario(path, &run.set)?, run);
     let target = run.place.target(url, &scenario.connections)?;
     Ok((scenario, target))
 }

@@ -20,7 +20,7 @@ const SHORTEST_FLOOR: Duration = Duration::from_secs(1);
 /// Flags of `run`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Scenario files, run one after another.
+    /// Scenario files, names of shipped scenarios (`loadgen list`), or - for standard input, run one after another.
     #[arg(required = true, value_name = "SCENARIO")]
     pub scenarios: Vec<PathBuf>,
     /// The store behind the server: auto, memory, docker, mongod, or mongodb://host:port.

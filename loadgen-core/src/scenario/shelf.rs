@@ -1,0 +1,102 @@
+//! Where the files of a scenario are read: on the disk, or among those that the program carries.
+
+use std::{
+    fs, io,
+    path::{Component, Path, PathBuf},
+};
+
+use super::shipped;
+
+/// Files with their texts, by their paths from one folder on.
+pub(super) type Carried = &'static [(&'static str, &'static str)];
+
+/// The place that all files of one scenario come from: what one of them names is on the same shelf.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) enum Shelf {
+    #[default]
+    Disk,
+    Carried(Carried),
+}
+
+impl Shelf {
+    /// The text of a file.
+    pub(super) fn text(self, path: &Path) -> Result<String, io::Error> {
+        let Self::Carried(files) = self else {
+            return fs::read_to_string(path);
+        };
+        let place = self.place(path);
+        let file = files.iter().find(|(name, _)| Path::new(name) == place);
+        file.map(|(_, text)| (*text).to_owned())
+            .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no such file is shipped"))
+    }
+
+    /// The same for all ways to write a path, so that a circle is seen.
+    pub(super) fn place(self, path: &Path) -> PathBuf {
+        match self {
+            Self::Disk => fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()),
+            Self::Carried(_) => path.components().fold(PathBuf::new(), |mut place, part| {
+                match part {
+                    Component::ParentDir => drop(place.pop()),
+                    Component::CurDir => {}
+                    part => place.push(part),
+                }
+                place
+            }),
+        }
+    }
+
+    /// What people are told that a file is: its path, and of what no folder has, how it is asked for.
+    pub(super) fn told(self, path: &Path) -> PathBuf {
+        match self {
+            Self::Disk => path.to_owned(),
+            Self::Carried(_) => {
+                let place = self.place(path);
+                let name = place.to_string_lossy();
+                format!("{} (shipped)", shipped::name(&name)).into()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::Scenario, *};
+
+    const FILES: Carried = &[
+        (
+            "chats/main.toml",
+            "version = 1\nname = \"main\"\nquestion = \"?\"\ninclude = [\"../parts/_base.toml\"]\n\
+             [[phases]]\nname = \"p\"\nduration = \"1s\"\nrate = \"10/s\"\n",
+        ),
+        (
+            "parts/_base.toml",
+            "[population]\nusers = 2\nrooms = 1\n[connections]\ntoken = { file = \"users.csv\" }\n",
+        ),
+        ("parts/users.csv", "ann,t1\nbob\n"),
+        ("circle.toml", "include = [\"./parts/../circle.toml\"]\n"),
+        ("astray.toml", "include = [\"nowhere.toml\"]\n"),
+    ];
+
+    fn error(name: &str) -> String {
+        let shelf = Shelf::Carried(FILES);
+        let path = Path::new(name);
+        let text = shelf.text(path).unwrap();
+        let read = Scenario::parse_from(shelf, path, &text, &[]);
+        read.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_a_carried_file_names_is_carried_too_and_mistakes_are_shown_there() {
+        let told = error("chats/main.toml");
+        assert!(
+            told.starts_with("parts/users.csv (shipped):2:1: "),
+            "{told}"
+        );
+        let told = error("circle.toml");
+        let words = "circle (shipped):1:12: a file can't include itself: circle.toml → circle.toml";
+        assert!(told.starts_with(words), "{told}");
+        let told = error("astray.toml");
+        let words = "astray (shipped):1:12: nowhere (shipped): no such file is shipped";
+        assert!(told.starts_with(words), "{told}");
+    }
+}
