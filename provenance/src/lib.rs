@@ -1,10 +1,14 @@
 //! What a program is built from, asked of git while it is built: for build scripts.
 
 use std::{
-    env,
+    env, fs,
     path::{Path, PathBuf},
     process::Command,
 };
+
+/// Where `cargo package` says what it packed
+/// (<https://doc.rust-lang.org/cargo/commands/cargo-package.html#cargo_vcs_infojson-format>).
+const PACKED: &str = ".cargo_vcs_info.json";
 
 /// Sets two variables for the package whose build script calls this: `SOURCE_COMMIT`, see [`commit`], empty where it is
 /// unknown, and `SOURCE_VERSION`, the package's version with that commit behind it in parentheses.
@@ -39,10 +43,12 @@ pub fn compile_in(sources: &[&str]) {
 }
 
 /// The commit that a package is at, in twelve hexadecimal digits, with `-dirty` behind it where any of its sources differs;
-/// `None` where no repository holds the package, as when it was unpacked from an archive.
+/// `None` where no repository holds the package and `cargo package` did not make it, as when it was unpacked from an archive.
 pub fn commit(package: &Path, sources: &[&str]) -> Option<String> {
     // The folder of an archive may lie in the repository of something else.
-    git(package, &["ls-files", "--error-unmatch", "Cargo.toml"])?;
+    if git(package, &["ls-files", "--error-unmatch", "Cargo.toml"]).is_none() {
+        return packed(package);
+    }
     let commit = git(package, &["rev-parse", "--short=12", "HEAD"])?;
     let mut status = vec!["--no-optional-locks", "status", "--porcelain", "--"];
     // Of a package that was taken out of its workspace, some are missing, and git refuses what lies beyond its repository.
@@ -55,6 +61,16 @@ pub fn commit(package: &Path, sources: &[&str]) -> Option<String> {
         "" => commit,
         _ => commit + "-dirty",
     })
+}
+
+/// The commit that `cargo package` has noted in what it packed.
+fn packed(package: &Path) -> Option<String> {
+    let noted = fs::read_to_string(package.join(PACKED)).ok()?;
+    let (_, rest) = noted.split_once("\"sha1\": \"")?;
+    let commit: String = rest.chars().take_while(char::is_ascii_hexdigit).collect();
+    let commit = commit.get(..12)?;
+    let dirty = noted.contains("\"dirty\": true");
+    Some(commit.to_owned() + if dirty { "-dirty" } else { "" })
 }
 
 /// The files of the repository that a commit, a checkout or a rebase changes.
@@ -78,8 +94,6 @@ fn git(folder: &Path, arguments: &[&str]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use tempfile::TempDir;
 
     use super::*;
@@ -155,5 +169,25 @@ mod tests {
         fs::create_dir(&unpacked).unwrap();
         fs::write(unpacked.join("Cargo.toml"), "[package]").unwrap();
         assert_eq!(commit(&unpacked, &["src"]), None);
+    }
+
+    #[test]
+    fn what_cargo_has_packed_is_of_the_commit_that_it_noted() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |noted: &str| {
+            fs::write(folder.path().join(PACKED), noted).unwrap();
+            commit(folder.path(), &["src"])
+        };
+        let clean = r#"{
+  "git": {
+    "sha1": "0123456789abcdef0123456789abcdef01234567"
+  },
+  "path_in_vcs": "loadgen"
+}"#;
+        assert_eq!(at(clean).as_deref(), Some("0123456789ab"));
+        let dirty = clean.replace("67\"\n", "67\",\n    \"dirty\": true\n");
+        assert_eq!(at(&dirty).as_deref(), Some("0123456789ab-dirty"));
+        assert_eq!(at("{}"), None);
+        assert_eq!(at(&clean.replace("0123456789a", "-")), None);
     }
 }
