@@ -15,3 +15,4 @@ mod formats;
 mod page;
 mod recipes;
 mod site;
+mod workflows;

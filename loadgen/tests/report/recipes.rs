@@ -1,15 +1,22 @@
-//! The recipes and the pages that describe them, held against the code.
+//! The recipes' scripts, run, and the pages that describe them, held against the code.
 
-use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use clap::ValueEnum;
-use loadgen::{command::exit_code::Exit, report::Format, scenario::Scenario};
+use loadgen::{command::exit_code::Exit, report::Format};
 
-fn root() -> &'static Path {
+/// The repository's folder.
+pub fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
-fn read(path: &str) -> String {
+/// A file of the repository.
+pub fn read(path: &str) -> String {
     let path = root().join(path);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
@@ -18,8 +25,11 @@ fn read(path: &str) -> String {
 fn calls(codes: &str, variables: &[(&str, &str)]) -> (i32, Vec<String>) {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("loadgen");
+    // Its files come after the gate began, also for a clock of whole ticks.
     let script = format!(
-        "#!/usr/bin/env bash\ncodes=({codes})\necho \"$@\" >>calls\nexit \"${{codes[$(($(wc -l <calls) - 1))]}}\"\n"
+        "#!/usr/bin/env bash\ncodes=({codes})\necho \"$@\" >>calls\nsleep 0.02\nmkdir -p reports/latest\n\
+         case $1 in ab) touch reports/latest/x.ab.json ;; *) touch reports/latest/x.json reports/latest/x.benchmark.json ;; esac\n\
+         exit \"${{codes[$(($(wc -l <calls) - 1))]}}\"\n"
     );
     fs::write(&program, script).unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
@@ -27,6 +37,7 @@ fn calls(codes: &str, variables: &[(&str, &str)]) -> (i32, Vec<String>) {
         .current_dir(folder.path())
         .env("LOADGEN", &program)
         .env_remove("BASE")
+        .env_remove("GITHUB_OUTPUT")
         .envs(variables.iter().copied())
         .status()
         .unwrap();
@@ -124,35 +135,258 @@ fn the_exit_codes_of_the_recipe_are_the_programs() {
     assert_eq!(first_cells(&read("docs/CI.md"), "## In plain shell"), known);
 }
 
-/// The names of a workflow's jobs, whose steps each do one thing.
-fn jobs(text: &str) -> BTreeSet<String> {
-    let workflow: serde_json::Value = serde_yaml_ng::from_str(text).unwrap();
-    let jobs = workflow["jobs"].as_object().unwrap();
-    for (name, job) in jobs {
-        for step in job["steps"].as_array().unwrap() {
-            assert!(
-                step["uses"].is_string() != step["run"].is_string(),
-                "{name}: {step}"
-            );
-        }
+/// What the gate says to a job of GitHub's, with a program that leaves files as the real one does.
+#[test]
+fn the_gate_says_its_verdict_and_where_the_results_are() {
+    let said = |codes: &str, variables: &[(&str, &str)]| {
+        let outputs = tempfile::NamedTempFile::new().unwrap();
+        let path = outputs.path().to_str().unwrap();
+        calls(codes, &[variables, &[("GITHUB_OUTPUT", path)]].concat());
+        fs::read_to_string(outputs.path()).unwrap()
+    };
+    let result = "result=reports/latest/x.json\n";
+    let both = [("BASE", "own"), ("CHANGE", "own")];
+    for (codes, variables, verdict, comparison) in [
+        ("0", &[][..], "PASS", ""),
+        ("1", &[], "FAIL", ""),
+        ("3", &[], "INCONCLUSIVE", ""),
+        ("3", &[("INCONCLUSIVE", "pass")], "INCONCLUSIVE", ""),
+        ("4 4", &[], "INVALID", ""),
+        ("4 0", &[], "PASS", ""),
+        ("5", &[], "ERROR", ""),
+        ("0 1", &both, "FAIL", "reports/latest/x.ab.json"),
+    ] {
+        let expected = format!("verdict={verdict}\n{result}comparison={comparison}\n");
+        assert_eq!(said(codes, variables), expected, "{codes} {variables:?}");
     }
-    jobs.keys().cloned().collect()
+}
+
+fn git(folder: &Path, arguments: &[&str]) -> String {
+    let mut git = Command::new("git");
+    let identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"];
+    git.current_dir(folder).args(identity).args(arguments);
+    let output = git.output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {told}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// A repository with one commit beside the remote that it came from.
+struct Repository {
+    folder: tempfile::TempDir,
+}
+
+impl Repository {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        git(folder.path(), &["init", "-q", "--bare", "remote"]);
+        git(folder.path(), &["clone", "-q", "remote", "here"]);
+        let repository = Self { folder };
+        let here = repository.path("here");
+        fs::write(here.join("README.json"), "{}").unwrap();
+        git(&here, &["add", "."]);
+        git(&here, &["commit", "-q", "-m", "all"]);
+        git(&here, &["push", "-q", "origin", "HEAD"]);
+        repository
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// `ci-recipes/history` with these results.
+    fn history(&self, program: &Path, results: &[PathBuf]) -> (bool, String) {
+        let output = Command::new(root().join("ci-recipes/history").canonicalize().unwrap())
+            .current_dir(self.path("here"))
+            .args(results)
+            .env("LOADGEN", program)
+            .env_remove("HISTORY_BRANCH")
+            .output()
+            .unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        (output.status.success(), told)
+    }
+
+    /// The files of the branch, and how many commits it has.
+    fn kept(&self) -> (Vec<String>, usize) {
+        let remote = self.path("remote");
+        let files = git(
+            &remote,
+            &["ls-tree", "-r", "--name-only", "latency-history"],
+        );
+        let commits = git(&remote, &["rev-list", "latency-history"]);
+        (
+            files.lines().map(str::to_owned).collect(),
+            commits.lines().count(),
+        )
+    }
+}
+
+/// Published results of this repository, to be kept again.
+fn published() -> Vec<PathBuf> {
+    let folders =
+        ["quickstart", "ci-gate", "hot-channel"].map(|name| root().join("reports").join(name));
+    let mut files: Vec<PathBuf> = folders
+        .iter()
+        .flat_map(|folder| fs::read_dir(folder).unwrap())
+        .map(|entry| entry.unwrap().path().canonicalize().unwrap())
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "json")
+        })
+        .collect();
+    files.sort();
+    files
 }
 
 #[test]
-fn the_workflow_of_a_node_server_starts_it_and_its_scenario_is_right() {
-    let text = read("ci-recipes/node-server.yml");
-    assert_eq!(jobs(&text), BTreeSet::from(["chat".to_owned()]));
-    assert!(text.contains("--command 'PORT={port} node server.js'"));
-    Scenario::load(&root().join("ci-recipes/node-server.toml"), &[]).unwrap();
+fn the_history_begins_by_itself_and_has_json_alone() {
+    let program = Path::new(env!("CARGO_BIN_EXE_loadgen"));
+    let repository = Repository::new();
+    let results = published();
+    let (ended, told) = repository.history(program, &results[..1]);
+    assert!(ended, "{told}");
+    let (files, commits) = repository.kept();
+    assert_eq!((files.len(), commits), (1, 1), "{files:?}");
+    let (ended, told) = repository.history(program, &results[1..2]);
+    assert!(ended, "{told}");
+    let (files, commits) = repository.kept();
+    assert_eq!((files.len(), commits), (2, 2), "{files:?}");
+    assert!(
+        files.iter().all(|file| file.ends_with(".json")),
+        "{files:?}"
+    );
+    // What is kept already makes no commit, and the site is of all.
+    let (ended, told) = repository.history(program, &results[..1]);
+    assert!(ended && told.contains("nothing is new"), "{told}");
+    assert_eq!(repository.kept(), (files.clone(), 2));
+    for file in &files {
+        let page = repository
+            .path("here/site")
+            .join(file)
+            .with_extension("html");
+        assert!(page.exists(), "{}", page.display());
+    }
+    assert!(repository.path("here/site/index.html").exists());
+    // Beside the site nothing is left in the work tree, and no branch of it.
+    assert_eq!(
+        git(&repository.path("here"), &["status", "--short"]),
+        "?? site/\n"
+    );
+    assert_eq!(
+        git(&repository.path("here"), &["branch", "--list"])
+            .lines()
+            .count(),
+        1
+    );
 }
 
 #[test]
-fn the_workflow_is_well_formed_and_calls_what_there_is() {
-    let text = read("ci-recipes/github-actions.yml");
-    let names = ["compare", "dependencies", "gate", "publish"].map(str::to_owned);
-    assert_eq!(jobs(&text), BTreeSet::from(names));
-    for path in ["ci-recipes/gate", "scenarios/ci-gate.toml"] {
-        assert!(text.contains(path) && root().join(path).exists(), "{path}");
+fn who_pushes_in_between_loses_nothing_and_a_refused_push_is_told() {
+    let program = env!("CARGO_BIN_EXE_loadgen");
+    let repository = Repository::new();
+    let results = published();
+    // The first time, somebody else's result comes to the branch while ours is being published.
+    let script = format!(
+        "#!/usr/bin/env bash\nif mkdir {0}/once 2>/dev/null; then (cd {0}/here && env -u GIT_INDEX_FILE LOADGEN={program} SITE={0}/their \
+         {1} {2}) || exit; fi\nexec {program} \"$@\"\n",
+        repository.path("").display(),
+        root()
+            .join("ci-recipes/history")
+            .canonicalize()
+            .unwrap()
+            .display(),
+        results[1].display(),
+    );
+    let between = repository.path("between");
+    fs::write(&between, script).unwrap();
+    fs::set_permissions(&between, fs::Permissions::from_mode(0o755)).unwrap();
+    let (ended, told) = repository.history(&between, &results[..1]);
+    assert!(ended && told.contains("attempt 1 to push"), "{told}");
+    let (files, commits) = repository.kept();
+    assert_eq!((files.len(), commits), (2, 2), "{files:?}");
+
+    let hook = repository.path("remote/hooks/pre-receive");
+    fs::create_dir_all(hook.parent().unwrap()).unwrap();
+    fs::write(&hook, "#!/bin/sh\nexit 1\n").unwrap();
+    fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
+    let (ended, told) = repository.history(Path::new(program), &results[2..3]);
+    assert!(
+        !ended && told.contains("takes no push to latency-history"),
+        "{told}"
+    );
+    // What is no result is not tried again.
+    let (ended, told) =
+        repository.history(Path::new(program), &[repository.path("here/README.json")]);
+    assert!(!ended && !told.contains("attempt"), "{told}");
+    // Nor is a remote that nobody reaches taken for one without the branch.
+    fs::remove_dir_all(repository.path("remote")).unwrap();
+    let (ended, told) = repository.history(Path::new(program), &results[2..3]);
+    assert!(!ended && !told.contains("attempt"), "{told}");
+}
+
+/// What the comment's recipe asks of GitHub's client, where these comments are there already.
+fn comment(there: &str, files: &[(&str, &str)]) -> (String, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    write("ids", there);
+    // The last argument but one is body=@FILE.
+    write(
+        "gh",
+        "#!/usr/bin/env bash\necho \"$@\" >>calls\ncase $* in\n*--paginate*) cat ids ;;\n\
+         *) for word; do case $word in body=@*) cat \"${word#body=@}\" >body ;; esac; done ;;\nesac\n",
+    );
+    fs::set_permissions(folder.path().join("gh"), fs::Permissions::from_mode(0o755)).unwrap();
+    for (name, text) in files {
+        write(name, text);
     }
+    let path = format!(
+        "{}:{}",
+        folder.path().display(),
+        std::env::var("PATH").unwrap()
+    );
+    let status = Command::new(root().join("ci-recipes/comment").canonicalize().unwrap())
+        .args(files.iter().map(|(name, _)| *name).chain(["missing.md"]))
+        .current_dir(folder.path())
+        .env("PATH", path)
+        .env("GITHUB_REPOSITORY", "we/chat")
+        .env("PULL_REQUEST", "12")
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap_or_default();
+    (read("calls"), read("body"))
+}
+
+#[test]
+fn a_pull_request_has_one_comment() {
+    let said = [("a.md", "# FAIL\n"), ("b.md", "more\n")];
+    let (calls, body) = comment("", &said);
+    assert_eq!(
+        body,
+        "<!-- loadgen: delivery latency -->\n# FAIL\n\nmore\n\n"
+    );
+    let last = calls.lines().last().unwrap();
+    assert!(
+        last.starts_with("api --method POST repos/we/chat/issues/12/comments "),
+        "{last}"
+    );
+    let (calls, _) = comment("77\n78\n", &said);
+    let last = calls.lines().last().unwrap();
+    assert!(
+        last.starts_with("api --method PATCH repos/we/chat/issues/comments/77 "),
+        "{last}"
+    );
+    assert!(
+        calls.contains("startswith(\"<!-- loadgen: delivery latency -->\")"),
+        "{calls}"
+    );
+    assert_eq!(comment("", &[]).0, "", "there is nothing to say");
+    let long = "ä line of a table that is far too long\n".repeat(3_000);
+    let (_, body) = comment("", &[("a.md", &long)]);
+    assert!(
+        body.len() < 65_536 && body.ends_with("summary.\n"),
+        "{}",
+        body.len()
+    );
 }
