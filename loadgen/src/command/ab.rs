@@ -1,11 +1,11 @@
 //! `ab`: the change against its base, in turn, until it is known whether the change is slower.
 
-use std::{env, path::PathBuf};
+use std::path::PathBuf;
 
 use tokio::runtime::Builder;
 
 use super::{
-    arguments::{label, setting},
+    arguments::{Load, Servers},
     exit_code::Exit,
     named,
     output::{self, OutputError, print},
@@ -14,14 +14,9 @@ use super::{
 };
 use crate::{
     compare::ab::{self, AbFormat, AbResult, CYCLES, Compared, Number, Trial, sequential::FEWEST},
-    drive::Driver,
-    experiment::{
-        self, AbFinished, AbOptions, Interrupt, Options, RunError, SystemChoice, Watcher,
-    },
-    model::{Delivery, Dialect},
+    experiment::{self, AbFinished, AbOptions, Interrupt, RunError, SystemChoice, Watcher},
     result,
-    rig::StoreChoice,
-    scenario::{Block, Scenario, Setting, Span},
+    scenario::{Block, Scenario, Span},
 };
 
 /// A shorter block has no second of its own.
@@ -66,39 +61,12 @@ pub struct Args {
     /// The seed of the orders in the cycles [default: drawn].
     #[arg(long, value_name = "SEED")]
     pub order_seed: Option<u64>,
-    /// The store behind servers of our own: auto, memory, docker, mongod, or mongodb://host:port.
-    #[arg(long, default_value = "auto")]
-    pub store: StoreChoice,
-    /// The image of a MongoDB in a container.
-    #[arg(long, env = "MONGO_IMAGE", default_value = run::flags::MONGO_IMAGE)]
-    pub mongo_image: String,
-    /// The delivery mode [default: the scenario's last].
-    #[arg(long, value_name = "MODE")]
-    pub delivery: Option<Delivery>,
-    /// The names of events that the servers speak, instead of the scenario's.
-    #[arg(long)]
-    pub dialect: Option<Dialect>,
-    /// The seed of the scenario, instead of its own.
-    #[arg(long)]
-    pub seed: Option<u64>,
-    /// The value of a variable of the scenario, instead of its default; can be given again for others.
-    #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
-    pub set: Vec<Setting>,
-    /// The client that connects users: native, or the rust_socketio crate [default: native where it can].
-    #[arg(long)]
-    pub client: Option<Driver>,
-    /// Worker threads of the generator [default: one for every two cores].
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub workers: Option<u16>,
-    /// Processors to bind the worker threads to, in turn, as in `1` or `2,3` [default: the system decides].
-    #[arg(long, value_name = "CPU[,CPU]", value_delimiter = ',')]
-    pub cpus: Vec<usize>,
-    /// Count every block, also those in which other processes or the hypervisor had the machine.
-    #[arg(long)]
-    pub no_machine_check: bool,
-    /// What to tell the result apart by, as in build=nightly; can be given again with other keys.
-    #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
-    pub label: Vec<(String, String)>,
+    /// The servers that are started here, and their stores.
+    #[command(flatten)]
+    pub servers: Servers,
+    /// What is asked of them, by which generator, and what is said of it.
+    #[command(flatten)]
+    pub load: Load,
     /// The folder for the result as JSON, as a page, as Markdown and as JUnit XML.
     #[arg(long, default_value = "reports/latest")]
     pub out: PathBuf,
@@ -216,12 +184,9 @@ fn compared(args: &Args) -> Result<Vec<Compared>, String> {
 
 /// The scenario with the flags of the command line.
 fn scenario(args: &Args) -> Result<Scenario, Exit> {
-    let mut scenario = named::scenario(&args.scenario, &args.set).map_err(output::wrong)?;
-    if let Some(delivery) = args.delivery {
-        scenario.delivery = vec![delivery];
-    }
-    scenario.dialect = args.dialect.unwrap_or(scenario.dialect);
-    scenario.seed = args.seed.unwrap_or(scenario.seed);
+    let mut scenario = named::scenario(&args.scenario, &args.load.set).map_err(output::wrong)?;
+    args.servers.ask(&mut scenario);
+    args.load.ask(&mut scenario);
     let own = [("--base", &args.base), ("--change", &args.change)]
         .into_iter()
         .find(|(_, system)| matches!(system, SystemChoice::Own(_)));
@@ -234,21 +199,7 @@ fn scenario(args: &Args) -> Result<Scenario, Exit> {
 }
 
 async fn measure(scenario: &Scenario, ab: &AbOptions, args: &Args, interrupt: &Interrupt) -> Exit {
-    let options = Options {
-        store: args.store.clone(),
-        mongo_image: args.mongo_image.clone(),
-        target: None,
-        target_version: None,
-        target_command: None,
-        audit: None,
-        client: args.client,
-        workers: args.workers.map(usize::from),
-        cpus: args.cpus.clone(),
-        machine_check: !args.no_machine_check,
-        floor: None,
-        command: run::typed::typed(env::args_os()),
-        labels: args.label.iter().cloned().collect(),
-    };
+    let options = args.servers.options(&args.load);
     let mut watcher: Box<dyn Watcher> = match args.quiet {
         true => Box::new(Silence),
         false => Box::new(Progress::on_stderr()),

@@ -1,11 +1,105 @@
 //! Arguments that several commands take.
 
-use std::path::PathBuf;
+use std::{env, path::PathBuf};
 
+use super::run::typed::typed;
 use crate::{
     dial::{Target, TargetMistake, Trust},
-    scenario::{Connections, Setting},
+    drive::Driver,
+    experiment::Options,
+    model::{Delivery, Dialect},
+    rig::StoreChoice,
+    scenario::{Connections, Scenario, Setting},
 };
+
+/// The MongoDB image of a store in a container.
+pub(super) const MONGO_IMAGE: &str = "mongo:8.0";
+
+/// What a scenario asks, by which generator, and what the user says of it: the same of every command that measures.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Load {
+    /// The names of events that the server speaks, instead of the scenario's.
+    #[arg(long)]
+    pub dialect: Option<Dialect>,
+    /// The seed, instead of the scenario's.
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// The value of a variable of the scenario, instead of its default; can be given again for others.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
+    pub set: Vec<Setting>,
+    /// The client that connects users: native, or the rust_socketio crate [default: native where it can].
+    #[arg(long)]
+    pub client: Option<Driver>,
+    /// Worker threads of the generator [default: one for every two cores].
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub workers: Option<u16>,
+    /// Processors to bind the worker threads to, in turn, as in `1` or `2,3` [default: the system decides].
+    #[arg(long, value_name = "CPU[,CPU]", value_delimiter = ',')]
+    pub cpus: Vec<usize>,
+    /// Judge every second, also those in which other processes or the hypervisor had the machine.
+    #[arg(long)]
+    pub no_machine_check: bool,
+    /// What to tell the result apart by, as in build=nightly; can be given again with other keys.
+    ///
+    /// `compare` and `publish` keep results of other labels apart.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
+    pub label: Vec<(String, String)>,
+}
+
+impl Load {
+    /// A scenario with what is said here instead of what it says itself. Its variables are set when it is read.
+    pub(super) fn ask(&self, scenario: &mut Scenario) {
+        scenario.dialect = self.dialect.unwrap_or(scenario.dialect);
+        scenario.seed = self.seed.unwrap_or(scenario.seed);
+    }
+
+    /// How is measured: servers that are started here, on such a store, without a floor.
+    pub(super) fn options(&self, store: &StoreChoice, mongo_image: &str) -> Options {
+        Options {
+            store: store.clone(),
+            mongo_image: mongo_image.to_owned(),
+            target: None,
+            target_version: None,
+            target_command: None,
+            audit: None,
+            client: self.client,
+            workers: self.workers.map(usize::from),
+            cpus: self.cpus.clone(),
+            machine_check: !self.no_machine_check,
+            floor: None,
+            command: typed(env::args_os()),
+            labels: self.label.iter().cloned().collect(),
+        }
+    }
+}
+
+/// Servers that are started here beside others: the same of every command that measures several systems.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Servers {
+    /// The store behind servers of our own: auto, memory, docker, mongod, or mongodb://host:port.
+    #[arg(long, default_value = "auto")]
+    pub store: StoreChoice,
+    /// The image of a MongoDB in a container.
+    #[arg(long, env = "MONGO_IMAGE", default_value = MONGO_IMAGE)]
+    pub mongo_image: String,
+    /// The delivery mode [default: the scenario's last].
+    #[arg(long, value_name = "MODE")]
+    pub delivery: Option<Delivery>,
+}
+
+impl Servers {
+    /// A scenario in the delivery mode that is wanted.
+    pub(super) fn ask(&self, scenario: &mut Scenario) {
+        if let Some(delivery) = self.delivery {
+            scenario.delivery = vec![delivery];
+        }
+    }
+
+    /// How is measured, likewise.
+    pub(super) fn options(&self, load: &Load) -> Options {
+        load.options(&self.store, &self.mongo_image)
+    }
+}
 
 /// Where a running server is.
 #[derive(Debug, Clone, clap::Args)]

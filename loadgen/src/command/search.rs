@@ -1,14 +1,11 @@
 //! `search`: the highest rate that keeps the limits of a scenario, of one system or of several.
 
-use std::{
-    env,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use tokio::runtime::Builder;
 
 use super::{
-    arguments::{label, setting},
+    arguments::{Load, Servers},
     exit_code::Exit,
     named,
     output::{self, OutputError, print},
@@ -16,14 +13,9 @@ use super::{
     run,
 };
 use crate::{
-    drive::Driver,
-    experiment::{
-        self, Interrupt, Options, RunError, SearchFinished, SearchOptions, SystemChoice, Watcher,
-    },
-    model::{Delivery, Dialect},
+    experiment::{self, Interrupt, RunError, SearchFinished, SearchOptions, SystemChoice, Watcher},
     result,
-    rig::StoreChoice,
-    scenario::{Rate, Scenario, Setting, Span},
+    scenario::{Rate, Scenario, Span},
     search::{self, Found, SearchFormat},
 };
 
@@ -48,39 +40,12 @@ pub struct Args {
     /// The highest rate to ask for, as in 20000/s [default: 256 times the scenario's].
     #[arg(long, value_name = "RATE", value_parser = rate)]
     pub up_to: Option<Rate>,
-    /// The store behind servers of our own: auto, memory, docker, mongod, or mongodb://host:port.
-    #[arg(long, default_value = "auto")]
-    pub store: StoreChoice,
-    /// The image of a MongoDB in a container.
-    #[arg(long, env = "MONGO_IMAGE", default_value = run::flags::MONGO_IMAGE)]
-    pub mongo_image: String,
-    /// The delivery mode [default: the scenario's last].
-    #[arg(long, value_name = "MODE")]
-    pub delivery: Option<Delivery>,
-    /// The names of events that the servers speak, instead of the scenario's.
-    #[arg(long)]
-    pub dialect: Option<Dialect>,
-    /// The seed, instead of the scenario's.
-    #[arg(long)]
-    pub seed: Option<u64>,
-    /// The value of a variable of the scenario, instead of its default; can be given again for others.
-    #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
-    pub set: Vec<Setting>,
-    /// The client that connects users: native, or the rust_socketio crate [default: native where it can].
-    #[arg(long)]
-    pub client: Option<Driver>,
-    /// Worker threads of the generator [default: one for every two cores].
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub workers: Option<u16>,
-    /// Processors to bind the worker threads to, in turn, as in `1` or `2,3` [default: the system decides].
-    #[arg(long, value_name = "CPU[,CPU]", value_delimiter = ',')]
-    pub cpus: Vec<usize>,
-    /// Judge every second, also those in which other processes or the hypervisor had the machine.
-    #[arg(long)]
-    pub no_machine_check: bool,
-    /// What to tell the result apart by, as in build=nightly; can be given again with other keys.
-    #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
-    pub label: Vec<(String, String)>,
+    /// The servers that are started here, and their stores.
+    #[command(flatten)]
+    pub servers: Servers,
+    /// What is asked of them, by which generator, and what is said of it.
+    #[command(flatten)]
+    pub load: Load,
     /// The folder for the result as JSON, as a page and as Markdown.
     #[arg(long, default_value = "reports/latest")]
     pub out: PathBuf,
@@ -143,12 +108,9 @@ pub fn run(args: &Args) -> Result<Exit, Exit> {
 
 /// The scenario with the flags of the command line, and only if it can be searched.
 fn scenario(asked: &Path, args: &Args) -> Result<Scenario, Exit> {
-    let mut scenario = named::scenario(asked, &args.set).map_err(output::wrong)?;
-    if let Some(delivery) = args.delivery {
-        scenario.delivery = vec![delivery];
-    }
-    scenario.dialect = args.dialect.unwrap_or(scenario.dialect);
-    scenario.seed = args.seed.unwrap_or(scenario.seed);
+    let mut scenario = named::scenario(asked, &args.load.set).map_err(output::wrong)?;
+    args.servers.ask(&mut scenario);
+    args.load.ask(&mut scenario);
     let names: Vec<String> = args.system.iter().map(ToString::to_string).collect();
     for (place, name) in names.iter().enumerate() {
         if names[..place].contains(name) {
@@ -170,21 +132,7 @@ fn scenario(asked: &Path, args: &Args) -> Result<Scenario, Exit> {
 }
 
 async fn measure(scenario: &Scenario, args: &Args, interrupt: &Interrupt) -> Exit {
-    let options = Options {
-        store: args.store.clone(),
-        mongo_image: args.mongo_image.clone(),
-        target: None,
-        target_version: None,
-        target_command: None,
-        audit: None,
-        client: args.client,
-        workers: args.workers.map(usize::from),
-        cpus: args.cpus.clone(),
-        machine_check: !args.no_machine_check,
-        floor: None,
-        command: run::typed::typed(env::args_os()),
-        labels: args.label.iter().cloned().collect(),
-    };
+    let options = args.servers.options(&args.load);
     let asked = SearchOptions {
         systems: args.system.clone(),
         budget: args.budget.0,

@@ -28,7 +28,7 @@ pub(super) fn asked(run: &Args) -> Result<Asked, Exit> {
         let error = format!("--delivery names {twice} twice: name each once");
         return Err(output::wrong(error));
     }
-    if let Some(twice) = repeated(&run.label) {
+    if let Some(twice) = repeated(&run.load.label) {
         let error = format!("--label names {twice} twice: give each key one value");
         return Err(output::wrong(error));
     }
@@ -69,7 +69,7 @@ enum Mistake {
 
 /// A scenario with the flags of the command line, and where it is to be measured.
 fn read(path: &Path, run: &Args, url: Option<&str>) -> Result<(Scenario, Option<Target>), Mistake> {
-    let scenario = with_flags(named::scenario(path, &run.set)?, run);
+    let scenario = with_flags(named::scenario(path, &run.load.set)?, run);
     let target = run.place.target(url, &scenario.connections)?;
     Ok((scenario, target))
 }
@@ -78,8 +78,7 @@ fn with_flags(mut scenario: Scenario, run: &Args) -> Scenario {
     if !run.delivery.is_empty() {
         scenario.delivery.clone_from(&run.delivery);
     }
-    scenario.dialect = run.dialect.unwrap_or(scenario.dialect);
-    scenario.seed = run.seed.unwrap_or(scenario.seed);
+    run.load.ask(&mut scenario);
     scenario
 }
 

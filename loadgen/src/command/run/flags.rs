@@ -5,16 +5,13 @@ use std::{path::PathBuf, str::FromStr, time::Duration};
 use clap::ValueEnum;
 
 use crate::{
-    command::arguments::{Where, label, setting, words},
-    drive::Driver,
-    model::{Delivery, Dialect},
+    command::arguments::{self, Load, Where, words},
+    model::Delivery,
     report::Format,
     rig::StoreChoice,
-    scenario::{Setting, Span},
+    scenario::Span,
 };
 
-/// The MongoDB image of a store in a container.
-pub(crate) const MONGO_IMAGE: &str = "mongo:8.0";
 /// A shorter floor has no second of its own.
 const SHORTEST_FLOOR: Duration = Duration::from_secs(1);
 /// Flags of `run`.
@@ -30,7 +27,7 @@ pub struct Args {
     #[arg(long, default_value = "auto", conflicts_with_all = ["target", "command"])]
     pub store: StoreChoice,
     /// The image of a MongoDB in a container.
-    #[arg(long, env = "MONGO_IMAGE", default_value = MONGO_IMAGE)]
+    #[arg(long, env = "MONGO_IMAGE", default_value = arguments::MONGO_IMAGE)]
     pub mongo_image: String,
     /// Where a server runs that is measured instead of one that is started here.
     #[command(flatten)]
@@ -43,11 +40,6 @@ pub struct Args {
     /// Which version the target is, where it does not say so itself (`version` and `commit` of its /health), or wrongly.
     #[arg(long, value_name = "TEXT", value_parser = words)]
     pub target_version: Option<String>,
-    /// What to tell the result apart by, as in build=nightly; can be given again with other keys.
-    ///
-    /// `compare` and `publish` keep results of other labels apart.
-    #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
-    pub label: Vec<(String, String)>,
     /// The MongoDB database of a running target (mongodb://host:port/database), to look confirmed messages up.
     #[arg(long, value_name = "URI", value_parser = database)]
     pub audit: Option<(String, String)>,
@@ -59,27 +51,9 @@ pub struct Args {
         conflicts_with_all = ["target", "command"]
     )]
     pub delivery: Vec<Delivery>,
-    /// The names of events that the server speaks, instead of the scenario's.
-    #[arg(long)]
-    pub dialect: Option<Dialect>,
-    /// The seed, instead of the scenario's.
-    #[arg(long)]
-    pub seed: Option<u64>,
-    /// The value of a variable of the scenarios, instead of its default; can be given again for others.
-    #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
-    pub set: Vec<Setting>,
-    /// The client that connects users: native, or the rust_socketio crate [default: native where it can].
-    #[arg(long)]
-    pub client: Option<Driver>,
-    /// Worker threads of the generator [default: one for every two cores].
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub workers: Option<u16>,
-    /// Processors to bind the worker threads to, in turn, as in `1` or `2,3` [default: the system decides].
-    #[arg(long, value_name = "CPU[,CPU]", value_delimiter = ',')]
-    pub cpus: Vec<usize>,
-    /// Judge every second, also those in which other processes or the hypervisor had the machine.
-    #[arg(long)]
-    pub no_machine_check: bool,
+    /// What is asked of it, by which generator, and what is said of it.
+    #[command(flatten)]
+    pub load: Load,
     /// How long the same load goes against a bare relay, before and after each run, or `off`.
     ///
     /// What the relay takes is the machine's and the generator's own part: the floor under the server's numbers.

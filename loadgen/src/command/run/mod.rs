@@ -69,19 +69,11 @@ async fn run_all(
     interrupt: &Interrupt,
 ) -> Exit {
     let options = Options {
-        store: run.store.clone(),
-        mongo_image: run.mongo_image.clone(),
-        target: None,
         target_version: run.target_version.clone(),
         target_command,
         audit: run.audit.clone(),
-        client: run.client,
-        workers: run.workers.map(usize::from),
-        cpus: run.cpus.clone(),
-        machine_check: !run.no_machine_check,
         floor: run.floor(),
-        command: typed::typed(env::args_os()),
-        labels: run.label.iter().cloned().collect(),
+        ..run.load.options(&run.store, &run.mongo_image)
     };
     let mut exit = Exit::Pass;
     let mut reports = Vec::new();
