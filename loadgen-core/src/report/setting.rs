@@ -51,7 +51,10 @@ fn place(report: &Report, run: &Run) -> String {
 
 /// Whether a URL leads to this machine by its loopback.
 fn is_here(url: &str) -> bool {
-    let (_, rest) = url.split_once("://").unwrap_or(("", url));
+    // What has a name and no URL was started here.
+    let Some((_, rest)) = url.split_once("://") else {
+        return true;
+    };
     let authority = rest.split('/').next().unwrap_or_default();
     let host = authority.rsplit('@').next().unwrap_or_default();
     ["127.", "localhost", "[::1]"]

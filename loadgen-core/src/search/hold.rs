@@ -50,6 +50,10 @@ pub struct Hold {
     pub server_cpu: Option<f64>,
     /// CPU seconds of the generator for each message.
     pub generator_cpu: Option<f64>,
+    /// Resident bytes of the server with everybody connected, at the end of the schedule; `None` where its processes are not
+    /// known.
+    #[serde(default)]
+    pub server_memory: Option<u64>,
     /// What piled up, the fastest first.
     pub piled_up: Vec<PiledUp>,
     /// What was used up, in a hold that failed or that the generator could not do.
@@ -198,6 +202,7 @@ impl Hold {
             limits: at_limits(seen, outcome),
             server_cpu: observed.server.as_ref().and_then(each),
             generator_cpu: each(&observed.generator.process),
+            server_memory: observed.server.as_ref().map(|used| used.resident),
             bottleneck: (outcome.is_failure() || outcome == Outcome::GeneratorBound)
                 .then(|| bottleneck(seen, outcome, &piled_up)),
             piled_up,
@@ -228,6 +233,7 @@ impl Hold {
                 .into(),
             server_cpu: None,
             generator_cpu: None,
+            server_memory: None,
             piled_up: Vec::new(),
             bottleneck: Some(Bottleneck::Unknown),
         }

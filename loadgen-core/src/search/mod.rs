@@ -1,6 +1,7 @@
 //! The search for the highest rate that keeps a limit: which rate is held next, what a hold shows, and what all of them
 //! show together.
 
+mod asked;
 mod controller;
 mod evidence;
 mod found;
@@ -13,6 +14,7 @@ mod show;
 mod tests;
 
 pub use self::{
+    asked::asked_of,
     controller::{Answer, Ask, BELOW, Controller, Ended, Held, Length, Next, Purpose, Settings},
     evidence::{Bounds, Evidence},
     found::{About, Found, LimitFound, SEARCH_VERSION, SearchSettings, SystemFound, schema},

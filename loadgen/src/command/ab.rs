@@ -29,7 +29,8 @@ pub struct Args {
     /// The scenario, a file or a shipped one's name: a block has the load of its busiest measured phase.
     #[arg(value_name = "SCENARIO")]
     pub scenario: PathBuf,
-    /// What the change is held against: own, own:PATH of a build of the server, cmd:COMMAND with {port} in it, or a URL.
+    /// What the change is held against: own, own:PATH of a build of the server, peer:NAME, cmd:COMMAND with {port} in it, or a
+    /// URL.
     ///
     /// What is not a URL is started anew for each block, on an empty store, and ended with its children.
     #[arg(long, value_name = "SYSTEM")]
@@ -187,15 +188,14 @@ fn scenario(args: &Args) -> Result<Scenario, Exit> {
     let mut scenario = named::scenario(&args.scenario, &args.load.set).map_err(output::wrong)?;
     args.servers.ask(&mut scenario);
     args.load.ask(&mut scenario);
-    let own = [("--base", &args.base), ("--change", &args.change)]
-        .into_iter()
-        .find(|(_, system)| matches!(system, SystemChoice::Own(_)));
-    match own {
-        Some((flag, _)) if scenario.events.is_some() => Err(output::wrong(format!(
-            "{flag}: this scenario speaks another server's events: name that server with cmd:COMMAND or its URL"
-        ))),
-        _ => Ok(scenario),
+    for (flag, system) in [("--base", &args.base), ("--change", &args.change)] {
+        let asked = match system {
+            SystemChoice::Relay => Err("it is measured in every cycle beside both".to_owned()),
+            system => system.can_be_asked(&scenario),
+        };
+        asked.map_err(|why| output::wrong(format!("{flag} {system}: {why}")))?;
     }
+    Ok(scenario)
 }
 
 async fn measure(scenario: &Scenario, ab: &AbOptions, args: &Args, interrupt: &Interrupt) -> Exit {

@@ -6,7 +6,7 @@ use super::run::typed::typed;
 use crate::{
     dial::{Target, TargetMistake, Trust},
     drive::Driver,
-    experiment::Options,
+    experiment::{Options, SystemChoice},
     model::{Delivery, Dialect},
     rig::StoreChoice,
     scenario::{Connections, Scenario, Setting},
@@ -44,6 +44,9 @@ pub struct Load {
     /// `compare` and `publish` keep results of other labels apart.
     #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
     pub label: Vec<(String, String)>,
+    /// The folder of the peers [default: interop/peers of the checkout].
+    #[arg(long, env = "LOADGEN_PEERS", value_name = "FOLDER")]
+    pub peers: Option<PathBuf>,
 }
 
 impl Load {
@@ -61,6 +64,8 @@ impl Load {
             target: None,
             target_version: None,
             target_command: None,
+            system: SystemChoice::Own(None),
+            peers: self.peers.clone(),
             audit: None,
             client: self.client,
             workers: self.workers.map(usize::from),
@@ -76,7 +81,7 @@ impl Load {
 /// Servers that are started here beside others: the same of every command that measures several systems.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Servers {
-    /// The store behind servers of our own: auto, memory, docker, mongod, or mongodb://host:port.
+    /// The store behind servers of our own and behind peers: auto, memory, docker, mongod, or mongodb://host:port.
     #[arg(long, default_value = "auto")]
     pub store: StoreChoice,
     /// The image of a MongoDB in a container.

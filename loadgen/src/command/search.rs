@@ -13,7 +13,9 @@ use super::{
     run,
 };
 use crate::{
-    experiment::{self, Interrupt, RunError, SearchFinished, SearchOptions, SystemChoice, Watcher},
+    experiment::{
+        self, Interrupt, Options, RunError, SearchFinished, SearchOptions, SystemChoice, Watcher,
+    },
     result,
     scenario::{Rate, Scenario, Span},
     search::{self, Found, SearchFormat},
@@ -26,20 +28,15 @@ pub struct Args {
     /// The scenario, a file or a shipped one's name: all its rates are scaled by one factor.
     #[arg(value_name = "SCENARIO", required_unless_present = "schema")]
     pub scenario: Option<PathBuf>,
-    /// What is searched: own, own:PATH of a build of the server, cmd:COMMAND with {port} in it, or a URL; can be given again.
+    /// What is searched: own, own:PATH of a build of the server, peer:NAME, relay, cmd:COMMAND with {port} in it, or a URL; can
+    /// be given again.
     ///
-    /// Each is started once. The holds of several take turns.
+    /// Each is started once. The holds of several take turns. Peers are node, node-persist-first and python.
     #[arg(long, value_name = "SYSTEM", default_value = "own")]
     pub system: Vec<SystemChoice>,
-    /// How long the search of each system may take.
-    #[arg(long, value_name = "DURATION", default_value = "15min")]
-    pub budget: Span,
-    /// The measured time of a hold of full length [default: the scenario's, or less where the budget has no room for 16].
-    #[arg(long, value_name = "DURATION", value_parser = hold)]
-    pub hold: Option<Span>,
-    /// The highest rate to ask for, as in 20000/s [default: 256 times the scenario's].
-    #[arg(long, value_name = "RATE", value_parser = rate)]
-    pub up_to: Option<Rate>,
+    /// How long is searched, and how far.
+    #[command(flatten)]
+    pub reach: Reach,
     /// The servers that are started here, and their stores.
     #[command(flatten)]
     pub servers: Servers,
@@ -58,6 +55,20 @@ pub struct Args {
     /// Print the JSON Schema of such results instead.
     #[arg(long, conflicts_with = "scenario")]
     pub schema: bool,
+}
+
+/// How long is searched, and how far: the same of one scenario and of a ladder.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Reach {
+    /// How long the search of each system may take.
+    #[arg(long, value_name = "DURATION", default_value = "15min")]
+    pub budget: Span,
+    /// The measured time of a hold of full length [default: the scenario's, or less where the budget has no room for 16].
+    #[arg(long, value_name = "DURATION", value_parser = hold)]
+    pub hold: Option<Span>,
+    /// The highest rate to ask for, as in 20000/s [default: 256 times the scenario's].
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    pub up_to: Option<Rate>,
 }
 
 const SEARCH_EXIT_CODES: &str = "\
@@ -90,7 +101,8 @@ pub fn run(args: &Args) -> Result<Exit, Exit> {
     let Some(path) = &args.scenario else {
         return Ok(print(&search::schema()));
     };
-    let scenario = scenario(path, args)?;
+    let systems = ("--system", &args.system[..]);
+    let scenario = scenario(path, systems, &args.servers, &args.load)?;
     output::try_folder(&args.out).map_err(output::failed)?;
     let runtime = Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(output::failed)?;
@@ -106,54 +118,79 @@ pub fn run(args: &Args) -> Result<Exit, Exit> {
     exit
 }
 
-/// The scenario with the flags of the command line, and only if it can be searched.
-fn scenario(asked: &Path, args: &Args) -> Result<Scenario, Exit> {
-    let mut scenario = named::scenario(asked, &args.load.set).map_err(output::wrong)?;
-    args.servers.ask(&mut scenario);
-    args.load.ask(&mut scenario);
-    let names: Vec<String> = args.system.iter().map(ToString::to_string).collect();
+/// The scenario with the flags of the command line, and only if all these systems can be searched with it.
+pub(super) fn scenario(
+    path: &Path,
+    (flag, systems): (&str, &[SystemChoice]),
+    servers: &Servers,
+    load: &Load,
+) -> Result<Scenario, Exit> {
+    let mut scenario = named::scenario(path, &load.set).map_err(output::wrong)?;
+    servers.ask(&mut scenario);
+    load.ask(&mut scenario);
+    let names: Vec<String> = systems.iter().map(ToString::to_string).collect();
     for (place, name) in names.iter().enumerate() {
         if names[..place].contains(name) {
             return Err(output::wrong(format!(
-                "--system names {name} twice: name each once"
+                "{flag} names {name} twice: name each once"
             )));
         }
     }
     let rate = scenario.measured_rate();
     rate.map_err(|error| output::wrong(format!("{}: {error}", scenario.path.display())))?;
-    let own = args.system.iter();
-    let mut own = own.filter(|system| matches!(system, SystemChoice::Own(_)));
-    match own.next() {
-        Some(own) if scenario.events.is_some() => Err(output::wrong(format!(
-            "--system {own}: this scenario speaks another server's events: name that server with cmd:COMMAND or its URL"
-        ))),
-        _ => Ok(scenario),
+    for system in systems {
+        let asked = system.can_be_asked(&scenario);
+        asked.map_err(|why| output::wrong(format!("{flag} {system}: {why}")))?;
     }
+    Ok(scenario)
+}
+
+impl Reach {
+    /// What is searched, with this budget and no further than that.
+    pub(super) fn of(&self, systems: &[SystemChoice]) -> SearchOptions {
+        SearchOptions {
+            systems: systems.to_vec(),
+            budget: self.budget.0,
+            hold: self.hold.map(|hold| hold.0),
+            up_to: self.up_to.map(|rate| rate.0),
+        }
+    }
+}
+
+/// Searches, and tells how it goes unless nobody wants to know.
+///
+/// # Errors
+/// After it was told why nothing could be measured.
+pub(super) async fn found(
+    scenario: &Scenario,
+    options: &Options,
+    asked: &SearchOptions,
+    quiet: bool,
+    interrupt: &Interrupt,
+) -> Result<SearchFinished, Exit> {
+    let mut watcher: Box<dyn Watcher> = match quiet {
+        true => Box::new(Silence),
+        false => Box::new(Progress::on_stderr()),
+    };
+    let finished = experiment::search(scenario, options, asked, interrupt, watcher.as_mut()).await;
+    drop(watcher);
+    let finished = finished.map_err(|error| match error {
+        RunError::Mistaken(_) | RunError::Asked(_) => output::wrong(error),
+        error => output::failed(error),
+    })?;
+    for what in &finished.not_cleaned_up {
+        eprintln!("warning: {what}");
+    }
+    Ok(finished)
 }
 
 async fn measure(scenario: &Scenario, args: &Args, interrupt: &Interrupt) -> Exit {
     let options = args.servers.options(&args.load);
-    let asked = SearchOptions {
-        systems: args.system.clone(),
-        budget: args.budget.0,
-        hold: args.hold.map(|hold| hold.0),
-        up_to: args.up_to.map(|rate| rate.0),
-    };
-    let mut watcher: Box<dyn Watcher> = match args.quiet {
-        true => Box::new(Silence),
-        false => Box::new(Progress::on_stderr()),
-    };
-    let finished =
-        experiment::search(scenario, &options, &asked, interrupt, watcher.as_mut()).await;
-    drop(watcher);
-    let finished: SearchFinished = match finished {
+    let asked = args.reach.of(&args.system);
+    let finished = match found(scenario, &options, &asked, args.quiet, interrupt).await {
         Ok(finished) => finished,
-        Err(error @ (RunError::Mistaken(_) | RunError::Asked(_))) => return output::wrong(error),
-        Err(error) => return output::failed(error),
+        Err(exit) => return exit,
     };
-    for what in finished.not_cleaned_up {
-        eprintln!("warning: {what}");
-    }
     let left = match leave(&finished.found, args) {
         Ok(left) => left,
         Err(error) => return output::failed(error),

@@ -13,7 +13,6 @@ use crate::{
         AB_VERSION, AbResult, Block, Compared, Conclusion, Cycle, Ending, FALSE_ALARMS, Settings,
         Side, SystemInfo, Trial, conclude, cycle_line,
     },
-    dial::{Target, Trust},
     drive::Driver,
     model::RunId,
     plan::Plan,
@@ -64,6 +63,9 @@ pub async fn ab(
     let short = scenario.block(&ab.block).map_err(RunError::Asked)?;
     let plan = Plan::new(&short)?;
     enough(&plan, ab)?;
+    for system in [&ab.base, &ab.change] {
+        system.is_there(options.peers.as_deref())?;
+    }
     let driver = Driver::choose(options.client, &short, &plan, options.target.as_ref())?;
     environment::allow_open_files(short.population.users)?;
     let started = now();
@@ -301,25 +303,15 @@ impl Gate<'_> {
     async fn system(&mut self, choice: &SystemChoice) -> Result<Option<Measured>, RunError> {
         let run_id = RunId::new(rand::random());
         let (scenario, plan) = (Arc::clone(&self.scenario), Arc::clone(&self.plan));
-        if let Some((url, command)) = choice.foreign()? {
-            let target = Target::new(&url, &scenario.connections, None, &Trust::default());
-            let target = target.map_err(|mistake| RunError::Asked(mistake.to_string()))?;
-            let options = Options {
-                target: Some(target.clone()),
-                target_command: command,
-                ..self.options.clone()
-            };
-            let arms = arm::running(&scenario, &plan, &target, &options, &run_id);
-            return self.alone(&options, arms.into_iter().next()).await;
-        }
-        let SystemChoice::Own(program) = choice else {
-            return Ok(None);
-        };
         let options = self.options.clone();
-        let store = self.session(&options).store().await?;
-        let arms = arm::own(program.as_deref(), &scenario, &plan, &store, &run_id);
-        let measured = self.alone(&options, arms.into_iter().next()).await;
-        self.end(store).await;
+        let store = self.session(&options).store_of(choice).await?;
+        let measured = match arm::of(choice, &scenario, &plan, &options, store.as_ref(), &run_id) {
+            Ok(arms) => self.alone(&options, arms.into_iter().next()).await,
+            Err(error) => Err(error),
+        };
+        if let Some(store) = store {
+            self.end(store).await;
+        }
         measured
     }
 

@@ -2,16 +2,16 @@
 
 use std::{collections::HashSet, path::Path, sync::Arc};
 
-use super::{Options, RunError};
+use super::{Options, RunError, SystemChoice, systems::free_port};
 use crate::{
-    dial::Target,
+    dial::{Target, Trust},
     drive::token::Tokens,
     judge::Promises,
-    model::{Delivery, RunId, Vocabulary},
+    model::{Delivery, Dialect, RunId, Vocabulary},
     plan::Plan,
     result,
-    rig::{Commanded, OwnServer, Running, RunningStore, System},
-    scenario::{Scenario, Token},
+    rig::{Commanded, OwnServer, Peer, Running, RunningStore, System},
+    scenario::{Documents, Range, Scenario, Span, Token},
 };
 
 /// One system and what it is measured with.
@@ -69,6 +69,106 @@ impl Arm<'_> {
     }
 }
 
+/// The arms that a system has: of a server of our own one for each delivery mode of the scenario. `store` is there for those
+/// that save into one of this program's.
+///
+/// # Errors
+/// [`RunError`] when it can't be started in any way: a URL that is none, a peer that is not installed.
+pub(super) fn of<'a>(
+    system: &SystemChoice,
+    scenario: &Arc<Scenario>,
+    plan: &Arc<Plan>,
+    options: &Options,
+    store: Option<&'a RunningStore>,
+    run_id: &RunId,
+) -> Result<Vec<Arm<'a>>, RunError> {
+    if let Some((url, command)) = system.foreign()? {
+        let target = Target::new(&url, &scenario.connections, None, &Trust::default());
+        let target = target.map_err(|mistake| RunError::Asked(mistake.to_string()))?;
+        let options = Options {
+            target_command: command,
+            ..options.clone()
+        };
+        return Ok(running(scenario, plan, &target, &options, run_id));
+    }
+    match (system, store) {
+        (SystemChoice::Own(program), Some(store)) => {
+            Ok(own(program.as_deref(), scenario, plan, store, run_id))
+        }
+        (SystemChoice::Peer(peer), Some(store)) => {
+            let folder = options.peers.as_deref();
+            peer_on(*peer, folder, scenario, plan, store, run_id).map(|arm| vec![arm])
+        }
+        (SystemChoice::Relay, _) => Ok(vec![relay(scenario, plan, run_id)]),
+        // Who asks for a store gets one before.
+        _ => Err(RunError::Interrupted),
+    }
+}
+
+/// The bare relay, asked like any other. It confirms nothing.
+fn relay<'a>(scenario: &Scenario, plan: &Arc<Plan>, run_id: &RunId) -> Arm<'a> {
+    let scenario = Scenario {
+        dialect: Dialect::Readme,
+        ..scenario.clone()
+    };
+    Arm {
+        name: SystemChoice::Relay.to_string(),
+        system: Box::new(OwnServer::relay()),
+        scenario: Arc::new(scenario),
+        plan: Arc::clone(plan),
+        delivery: Delivery::PersistFirst,
+        part: Part::Floor,
+        is_foreign: false,
+        run_id: run_id.clone(),
+    }
+}
+
+/// A chat that others would have written, started on a store of ours and told its delivery mode.
+fn peer_on<'a>(
+    peer: Peer,
+    folder: Option<&Path>,
+    scenario: &Arc<Scenario>,
+    plan: &Arc<Plan>,
+    store: &RunningStore,
+    run_id: &RunId,
+) -> Result<Arm<'a>, RunError> {
+    let command = peer.command(folder)?;
+    let port = free_port()?;
+    let connections = &scenario.connections;
+    let target = Target::started_here(&format!("http://127.0.0.1:{port}"), connections);
+    let target = target.map_err(|mistake| RunError::Asked(mistake.to_string()))?;
+    let asker = Tokens::new(connections).caller(plan, 0, &target, Arc::default());
+    let database = store.database();
+    let audit = database.map(|(uri, name)| (uri.to_owned(), name.to_owned()));
+    let (uri, name) = database.unwrap_or_default();
+    let milliseconds = |range: Range<Span>| {
+        let [low, high] = [range.low, range.high].map(|span| span.0.as_secs_f64() * 1e3);
+        format!("{low}-{high}")
+    };
+    let variables = vec![
+        ("PORT", port.to_string()),
+        ("DELIVERY", peer.delivery().name().to_owned()),
+        // Empty and not left out: this program may have been told of another.
+        ("MONGODB_URI", uri.to_owned()),
+        ("MONGODB_DATABASE", name.to_owned()),
+        ("SAVE_TIME", milliseconds(scenario.save_time)),
+        ("READ_TIME", milliseconds(scenario.read_time)),
+    ];
+    let documents = Documents::default();
+    let running = Running::new(target, asker, connections.transport, audit, documents);
+    let running = running.told(describe(scenario, store));
+    Ok(Arm {
+        name: SystemChoice::Peer(peer).to_string(),
+        system: Box::new(Commanded::new(&command, running).told(variables)),
+        scenario: Arc::clone(scenario),
+        plan: Arc::clone(plan),
+        delivery: peer.delivery(),
+        part: Part::Subject,
+        is_foreign: true,
+        run_id: run_id.clone(),
+    })
+}
+
 /// One arm, a server that somebody else wrote: its delivery mode is its own.
 pub(super) fn running<'a>(
     scenario: &Arc<Scenario>,
@@ -106,7 +206,7 @@ pub(super) fn running<'a>(
 
 /// An arm for each delivery mode of the scenario, each a server of our own on one store, or another build of it; the last is
 /// judged.
-pub(super) fn own<'a>(
+fn own<'a>(
     program: Option<&Path>,
     scenario: &Arc<Scenario>,
     plan: &Arc<Plan>,

@@ -19,7 +19,7 @@ mod session;
 mod systems;
 mod watch;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 pub use self::{
     ab::{AbFinished, AbOptions, ab},
@@ -55,6 +55,10 @@ pub struct Options {
     pub target_version: Option<String>,
     /// The shell's command that starts the target.
     pub target_command: Option<String>,
+    /// What is started where no target is named.
+    pub system: SystemChoice,
+    /// The folder of the peers; `None`: that of the checkout.
+    pub peers: Option<PathBuf>,
     /// The MongoDB database of a running target, to look its messages up.
     pub audit: Option<(String, String)>,
     /// The client to drive; `None`: the native one, where it can do what the scenario asks for.
@@ -94,7 +98,7 @@ pub async fn run(
     interrupt: &Interrupt,
     watcher: &mut dyn Watcher,
 ) -> Result<Finished, RunError> {
-    if scenario.events.is_some() && options.target.is_none() {
+    if scenario.events.is_some() && options.target.is_none() && options.system.saves_here() {
         return Err(RunError::NeedsTarget);
     }
     let scenario = Arc::new(scenario.clone());
@@ -124,12 +128,19 @@ pub async fn run(
             session.measure(floor.into_iter().chain(arms)).await?
         }
         None => {
-            let store = session.store().await?;
-            let arms = arm::own(None, &scenario, &plan, &store, &run_id);
-            let measured = session.measure(floor.into_iter().chain(arms)).await;
-            let stopped = store.stop().await;
+            options.system.is_there(options.peers.as_deref())?;
+            let system = &options.system;
+            let store = session.store_of(system).await?;
+            let measured = match arm::of(system, &scenario, &plan, options, store.as_ref(), &run_id)
+            {
+                Ok(arms) => session.measure(floor.into_iter().chain(arms)).await,
+                Err(error) => Err(error),
+            };
+            let left = match store {
+                Some(store) => store.stop().await.err().map(|error| error.to_string()),
+                None => None,
+            };
             let mut measured = measured?;
-            let left = stopped.err().map(|error| error.to_string());
             measured.not_cleaned_up.extend(left);
             measured
         }

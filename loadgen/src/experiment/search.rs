@@ -13,7 +13,7 @@ use super::{
     now,
 };
 use crate::{
-    dial::{Endpoint, Target, Trust},
+    dial::Endpoint,
     drive::Driver,
     judge::{Judgement, account, judge},
     model::RunId,
@@ -24,7 +24,7 @@ use crate::{
     scenario::Scenario,
     search::{
         About, Ask, Controller, Ended, Found, Hold, Length, Lengths, Next, SEARCH_VERSION,
-        SearchSettings, Seen, Settings, SystemFound, limits, line, settings, watched,
+        SearchSettings, Seen, Settings, SystemFound, asked_of, limits, line, settings, watched,
     },
 };
 
@@ -66,11 +66,14 @@ pub async fn search(
     let started = now();
     let mut search = Search::new(scenario, options, asked, interrupt, watcher)?;
     let environment = environment::read();
+    for system in &asked.systems {
+        system.is_there(options.peers.as_deref())?;
+    }
     let mut stores = Vec::new();
     for system in &asked.systems {
-        stores.push(match system {
-            SystemChoice::Own(_) => Some(search.store().await?),
-            SystemChoice::Url(_) | SystemChoice::Command(_) => None,
+        stores.push(match system.saves_here() {
+            true => Some(search.store().await?),
+            false => None,
         });
     }
     let searched = search.run(&stores).await;
@@ -104,10 +107,8 @@ pub async fn search(
 
 /// What all holds share.
 struct Search<'a> {
-    /// As it is judged: with the last of its delivery modes.
+    /// With the last of its delivery modes.
     scenario: Scenario,
-    /// The same, with all that is recorded.
-    watched: Scenario,
     /// Messages per second of the scenario itself.
     rate: f64,
     lengths: Lengths,
@@ -122,8 +123,9 @@ struct Search<'a> {
 
 /// A system under search.
 struct Contender<'a> {
-    options: Options,
     arm: Arm<'a>,
+    /// As it is judged: without limits on what it never says.
+    scenario: Scenario,
     endpoint: Endpoint,
     controller: Controller,
     about: About,
@@ -152,7 +154,6 @@ impl<'a> Search<'a> {
         let driver = Driver::choose(options.client, &scenario, &Plan::new(&scenario)?, None)?;
         environment::allow_open_files(scenario.population.users)?;
         Ok(Self {
-            watched: watched(&scenario),
             settings: settings.map_err(RunError::Asked)?,
             scenario,
             rate,
@@ -279,14 +280,14 @@ impl<'a> Search<'a> {
             ask.rate / self.rate,
             length.div_duration_f64(self.scenario.measured_time()),
         );
-        let scenario = Arc::new(self.watched.scaled(rates, length));
+        let scenario = Arc::new(watched(&contender.scenario).scaled(rates, length));
         let arm = &mut contender.arm;
         arm.plan = Arc::new(Plan::new(&scenario)?);
         arm.scenario = scenario;
         // Its messages are told from those of other holds in the same store.
         arm.run_id = RunId::new(rand::random());
         let bench = Bench {
-            options: &contender.options,
+            options: self.options,
             driver: self.driver,
             interrupt: self.interrupt,
         };
@@ -317,14 +318,14 @@ impl<'a> Search<'a> {
         };
         let of_limits = Scenario {
             thresholds: limits(),
-            ..self.scenario.clone()
+            ..contender.scenario.clone()
         };
         Ok(Some(Hold::of(&Seen {
             ask,
             plan: &arm.plan,
             observed: &observed,
             account: &account,
-            judgement: &judged(&self.scenario),
+            judgement: &judged(&contender.scenario),
             limits: &judged(&of_limits),
             took: began.elapsed().as_secs_f64(),
         })))
@@ -336,31 +337,24 @@ impl<'a> Search<'a> {
         system: &SystemChoice,
         store: Option<&'s RunningStore>,
     ) -> Result<Contender<'s>, RunError> {
-        let scenario = Arc::new(self.watched.clone());
+        let scenario = Arc::new(self.scenario.clone());
         let plan = Arc::new(Plan::new(&scenario)?);
         let run_id = RunId::new(rand::random());
-        let mut options = self.options.clone();
-        let arms = match (system.foreign()?, system, store) {
-            (Some((url, command)), _, _) => {
-                let target = Target::new(&url, &scenario.connections, None, &Trust::default());
-                let target = target.map_err(|mistake| RunError::Asked(mistake.to_string()))?;
-                options.target = Some(target.clone());
-                options.target_command = command;
-                arm::running(&scenario, &plan, &target, &options, &run_id)
-            }
-            (None, SystemChoice::Own(program), Some(store)) => {
-                arm::own(program.as_deref(), &scenario, &plan, store, &run_id)
-            }
-            _ => Vec::new(),
-        };
+        let arms = arm::of(system, &scenario, &plan, self.options, store, &run_id)?;
         let mut arm = arms.into_iter().next().ok_or(RunError::Interrupted)?;
+        let promises = arm.promises(self.driver.asks_for_acks());
+        let (scenario, dropped) = asked_of(&arm.scenario, promises);
+        for limit in dropped {
+            let told = format!("{system}: {limit} is not asked of it: it never says so");
+            self.watcher.event(Event::Notice(told));
+        }
         self.watcher.event(Event::Stage("server"));
         let endpoint = tokio::select! {
             started = arm.system.start() => started?,
             () = self.interrupt.nth(1) => return Err(RunError::Interrupted),
         };
         Ok(Contender {
-            options,
+            scenario,
             endpoint,
             controller: Controller::new(self.settings.clone()),
             about: About {

@@ -5,7 +5,7 @@ use std::{cmp::Reverse, ops::Range, sync::Arc};
 use printable::escaped;
 
 use super::{
-    RunError,
+    RunError, SystemChoice,
     arm::{self, Arm, Part},
     conductor,
     floor::{self, AsFloor},
@@ -51,14 +51,20 @@ struct Waiting {
 }
 
 impl Session<'_> {
-    /// The store of servers of our own.
-    pub(super) async fn store(&mut self) -> Result<RunningStore, RunError> {
+    /// The store that a system is to save into; `None` of one that has its own, or none.
+    pub(super) async fn store_of(
+        &mut self,
+        system: &SystemChoice,
+    ) -> Result<Option<RunningStore>, RunError> {
+        if !system.saves_here() {
+            return Ok(None);
+        }
         let watcher = &mut *self.watcher;
         watcher.event(Event::Stage("store"));
         let mut notice = |text| watcher.event(Event::Notice(text));
         let options = self.bench.options;
         tokio::select! {
-            store = RunningStore::start(&options.store, &options.mongo_image, &mut notice) => Ok(store?),
+            store = RunningStore::start(&options.store, &options.mongo_image, &mut notice) => Ok(Some(store?)),
             () = self.bench.interrupt.nth(1) => Err(RunError::Interrupted),
         }
     }
@@ -218,8 +224,12 @@ impl Session<'_> {
                     delivery: arm.delivery,
                     delivery_known: arm.has_known_delivery(),
                     promises,
-                    target: arm.system.address(),
-                    own: options.target.is_none(),
+                    // The port of what is started here is another one each time.
+                    target: match arm.is_foreign {
+                        true => &arm.name,
+                        false => arm.system.address(),
+                    },
+                    own: !arm.is_foreign,
                     target_version: options.target_version.as_deref(),
                     store: arm.system.store(),
                     client: self.bench.driver.name(),

@@ -1,8 +1,18 @@
-//! What can be measured, as it is named on the command line: a running URL, a server of our own, a command.
+//! What can be measured, as it is named on the command line: a running URL, a server of our own, a command, a peer.
 
-use std::{fmt, net::TcpListener, path::PathBuf, str::FromStr};
+use std::{
+    fmt,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use super::RunError;
+use crate::{
+    model::Dialect,
+    rig::Peer,
+    scenario::{Scenario, Token},
+};
 
 /// A free port, in the places of a text that are for it.
 const PORT: &str = "{port}";
@@ -16,6 +26,10 @@ pub enum SystemChoice {
     Own(Option<PathBuf>),
     /// A shell's command that starts one at `{port}`.
     Command(String),
+    /// A chat that somebody else would have written.
+    Peer(Peer),
+    /// What only passes messages on, and so shows what the machine and the generator leave.
+    Relay,
 }
 
 impl SystemChoice {
@@ -24,19 +38,71 @@ impl SystemChoice {
         matches!(self, SystemChoice::Url(_))
     }
 
+    /// Whether it is started on a store of this program's.
+    pub fn saves_here(&self) -> bool {
+        matches!(self, SystemChoice::Own(_) | SystemChoice::Peer(_))
+    }
+
+    /// Whether it can be asked this.
+    ///
+    /// # Errors
+    /// Why not and what would be right, in words that follow its name.
+    pub fn can_be_asked(&self, scenario: &Scenario) -> Result<(), String> {
+        let is_foreign = matches!(self, SystemChoice::Url(_) | SystemChoice::Command(_));
+        if scenario.events.is_some() && !is_foreign {
+            return Err(
+                "this scenario speaks another server's events: name that server with cmd:COMMAND or its URL"
+                    .to_owned(),
+            );
+        }
+        let SystemChoice::Peer(_) = self else {
+            return Ok(());
+        };
+        if scenario.dialect != Dialect::Readme {
+            return Err(format!(
+                "peers speak the dialect {} alone: --dialect {} lets all speak it",
+                Dialect::Readme.name(),
+                Dialect::Readme.name()
+            ));
+        }
+        match scenario.connections.token {
+            Token::Signed(_) => Err(
+                "peers take a token for the user's id, and this scenario signs tokens: leave `token` out of [connections]"
+                    .to_owned(),
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether it is there, as far as that can be known before it is started. `peers` is the folder of the peers, where
+    /// somebody has named one.
+    ///
+    /// # Errors
+    /// [`RunError`] says what is missing and how to get it.
+    pub(super) fn is_there(&self, peers: Option<&Path>) -> Result<(), RunError> {
+        match self {
+            SystemChoice::Peer(peer) => Ok(peer.command(peers).map(drop)?),
+            _ => Ok(()),
+        }
+    }
+
     /// The URL and the command that starts it there, of one that somebody else wrote; a command gets a port of its own.
     pub(super) fn foreign(&self) -> Result<Option<(String, Option<String>)>, RunError> {
         match self {
-            SystemChoice::Own(_) => Ok(None),
+            SystemChoice::Own(_) | SystemChoice::Peer(_) | SystemChoice::Relay => Ok(None),
             SystemChoice::Url(url) => Ok(Some((url.clone(), None))),
             SystemChoice::Command(command) => {
-                // Nobody else is given it by the system for some time.
-                let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+                let port = free_port()?;
                 let command = command.replace(PORT, &port.to_string());
                 Ok(Some((format!("http://127.0.0.1:{port}"), Some(command))))
             }
         }
     }
+}
+
+/// A port of the loopback that nobody else is given by the system for some time.
+pub(super) fn free_port() -> Result<u16, RunError> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 impl FromStr for SystemChoice {
@@ -51,8 +117,21 @@ impl FromStr for SystemChoice {
                 )),
             };
         }
-        if text == "own" {
-            return Ok(SystemChoice::Own(None));
+        if let Some(name) = text.strip_prefix("peer:") {
+            let peer = Peer::ALL.into_iter().find(|peer| peer.name() == name);
+            let known = || {
+                Peer::ALL
+                    .map(|peer| format!("peer:{}", peer.name()))
+                    .join(", ")
+            };
+            return peer
+                .map(SystemChoice::Peer)
+                .ok_or_else(|| format!("there is no peer {name:?}: there are {}", known()));
+        }
+        match text {
+            "own" => return Ok(SystemChoice::Own(None)),
+            "relay" => return Ok(SystemChoice::Relay),
+            _ => {}
         }
         if let Some(program) = text.strip_prefix("own:") {
             let program = PathBuf::from(program);
@@ -73,7 +152,7 @@ impl FromStr for SystemChoice {
                 Ok(SystemChoice::Url(text.to_owned()))
             }
             _ => Err(format!(
-                "there is no system {text:?}: write own, own:PATH of a build of the server, cmd:COMMAND with {PORT} in it, or a URL like http://host:port"
+                "there is no system {text:?}: write own, own:PATH of a build of the server, peer:NAME, relay, cmd:COMMAND with {PORT} in it, or a URL like http://host:port"
             )),
         }
     }
@@ -90,6 +169,8 @@ impl fmt::Display for SystemChoice {
             SystemChoice::Own(None) => f.write_str("own"),
             SystemChoice::Own(Some(program)) => write!(f, "own:{}", program.display()),
             SystemChoice::Command(command) => write!(f, "cmd:{command}"),
+            SystemChoice::Peer(peer) => write!(f, "peer:{}", peer.name()),
+            SystemChoice::Relay => f.write_str("relay"),
         }
     }
 }
@@ -112,6 +193,8 @@ mod tests {
         for (text, word) in [
             ("cmd:node server.js", "{port}"),
             ("cmd:", "{port}"),
+            ("peer:", "peer:node"),
+            ("peer:deno", "peer:python"),
             ("own:", "own:target/release/server"),
             ("own:/no/such/server", "no file"),
             ("node", "http://host:port"),
@@ -121,6 +204,41 @@ mod tests {
         ] {
             let error = read(text).unwrap_err();
             assert!(error.contains(word), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn every_peer_is_a_system_that_saves_where_our_own_does() {
+        for peer in Peer::ALL {
+            let name = format!("peer:{}", peer.name());
+            let system = name.parse::<SystemChoice>().unwrap();
+            assert_eq!(system, SystemChoice::Peer(peer));
+            assert_eq!(system.to_string(), name);
+            assert!(system.saves_here() && system.foreign().unwrap().is_none());
+        }
+        assert!(!"relay".parse::<SystemChoice>().unwrap().saves_here());
+    }
+
+    #[test]
+    fn a_peer_is_not_asked_what_it_does_not_speak() {
+        let asked = |more: &str| {
+            let text = format!(
+                "version = 1\nname = \"t\"\nquestion = \"?\"\n{more}\npopulation = {{ users = 2, rooms = 1 }}\n\
+                 [[phases]]\nname = \"s\"\nduration = \"9s\"\nrate = \"9/s\"\n"
+            );
+            let scenario = Scenario::parse(Path::new("t.toml"), &text).unwrap();
+            let [peer, own] =
+                ["peer:node", "own"].map(|name| name.parse::<SystemChoice>().unwrap());
+            assert_eq!(own.can_be_asked(&scenario), Ok(()));
+            peer.can_be_asked(&scenario)
+        };
+        assert_eq!(asked(""), Ok(()));
+        for (more, word) in [
+            ("server = { dialect = \"reference\" }", "--dialect readme"),
+            ("connections = { token = { secret = \"hush\" } }", "`token`"),
+        ] {
+            let error = asked(more).unwrap_err();
+            assert!(error.contains(word), "{more}: {error}");
         }
     }
 

@@ -100,6 +100,25 @@ pub enum TargetError {
         /// Its last lines on stderr.
         stderr: Vec<String>,
     },
+    /// No peers where they were looked for.
+    #[error(
+        "there are no peers in {}: name the folder interop/peers of a checkout with --peers, or be in one",
+        looked.display()
+    )]
+    PeersAbsent {
+        /// Where.
+        looked: PathBuf,
+    },
+    /// A peer lacks what it runs on.
+    #[error("peer:{peer} needs {missing}, which is not there: install it with {command}")]
+    PeerNotInstalled {
+        /// Its name.
+        peer: &'static str,
+        /// What is not there.
+        missing: &'static str,
+        /// What installs it.
+        command: String,
+    },
     /// The command of a server ended before it answered.
     #[error("the command ended before it answered: {0}")]
     CommandEnded(ServerExit),

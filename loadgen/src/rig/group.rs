@@ -29,11 +29,11 @@ pub(super) struct Group {
 }
 
 impl Group {
-    /// Starts a command in a shell, in a process group of its own.
+    /// Starts a command in a shell, in a process group of its own, with these variables beside its own environment.
     ///
     /// # Errors
     /// When there is no shell, or no process to be had.
-    pub(super) fn start(command: &str) -> Result<Self, TargetError> {
+    pub(super) fn start(command: &str, variables: &[(&str, String)]) -> Result<Self, TargetError> {
         let failed = |source| TargetError::ServerSpawn {
             program: "sh".into(),
             source,
@@ -42,6 +42,7 @@ impl Group {
         let (output, input) = std::io::pipe().map_err(failed)?;
         let child = Command::new("sh")
             .args(["-c", command])
+            .envs(variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(input.try_clone().map_err(failed)?)
             .stderr(input)
@@ -199,6 +200,7 @@ mod tests {
     async fn it_ends_with_all_its_children() {
         let group = Group::start(
             "sleep 1000 & echo child $!; sh -c 'sleep 1000 & echo grand $!; wait' & wait",
+            &[],
         )
         .unwrap();
         let pids = [line(&group, "child ").await, line(&group, "grand ").await];
@@ -210,7 +212,8 @@ mod tests {
 
     #[tokio::test]
     async fn children_that_outlive_the_command_are_ended_too() {
-        let mut group = Group::start("sleep 1000 & echo child $!; echo oops >&2; exit 3").unwrap();
+        let mut group =
+            Group::start("sleep 1000 & echo child $!; echo oops >&2; exit 3", &[]).unwrap();
         let exit = timeout(DEADLINE, group.exited()).await.unwrap();
         assert_eq!(exit.status.code(), Some(3));
         assert!(exit.stderr.contains(&"oops".to_owned()), "{exit}");
@@ -224,7 +227,11 @@ mod tests {
 
     #[tokio::test]
     async fn what_does_not_end_when_asked_is_killed() {
-        let group = Group::start("trap '' TERM; echo ready; while :; do sleep 0.01; done").unwrap();
+        let group = Group::start(
+            "trap '' TERM; echo ready; while :; do sleep 0.01; done",
+            &[],
+        )
+        .unwrap();
         line(&group, "ready").await;
         let exit = group.stop(Duration::from_millis(100)).await.unwrap();
         assert_eq!(exit.killed_after, Some(Duration::from_millis(100)));

@@ -141,6 +141,15 @@ impl RunningStore {
         }
     }
 
+    /// Its connection string and its database; `None` of the simulation.
+    #[must_use]
+    pub fn database(&self) -> Option<(&str, &str)> {
+        match &self.destination {
+            Destination::Memory => None,
+            Destination::Mongo { uri, database } => Some((uri, database)),
+        }
+    }
+
     /// Where to look up what a server has saved into it.
     #[must_use]
     pub fn audit(&self, server: &Endpoint) -> Audit {

@@ -15,7 +15,7 @@ use std::{path::Path, time::Duration};
 
 use loadgen::{
     dial::Target,
-    experiment::{self, Event, Interrupt, Options, RunError, Watcher},
+    experiment::{self, Event, Interrupt, Options, RunError, SystemChoice, Watcher},
     judge::Verdict,
     result::Report,
     rig::StoreChoice,
@@ -71,6 +71,8 @@ async fn run(scenario: &str, shape: Shape) -> (Result<Report, RunError>, Vec<Str
         target: Some(Target::started_here(&url, &scenario.connections).unwrap()),
         target_version: None,
         target_command: None,
+        system: SystemChoice::Own(None),
+        peers: None,
         audit: None,
         client: None,
         workers: Some(1),

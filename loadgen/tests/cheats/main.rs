@@ -16,7 +16,7 @@ use std::{collections::BTreeMap, path::Path};
 use fault::{EVERY, Fault};
 use loadgen::{
     dial::Target,
-    experiment::{self, Event, Interrupt, Options, Watcher},
+    experiment::{self, Event, Interrupt, Options, SystemChoice, Watcher},
     judge::{Check, Verdict},
     model::Metric,
     plan::Plan,
@@ -141,6 +141,8 @@ async fn report_on(target: String, scenario: &str, thresholds: &str) -> Report {
         target: Some(target),
         target_version: None,
         target_command: None,
+        system: SystemChoice::Own(None),
+        peers: None,
         audit: None,
         workers: Some(1),
         cpus: Vec::new(),

@@ -15,6 +15,7 @@ mod disturbed;
 mod floor;
 mod manual;
 mod output;
+mod peers;
 mod place;
 mod preview;
 mod provenance;

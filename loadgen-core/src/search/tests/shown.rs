@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// What a search of a server finds that keeps each limit up to a rate of its own, the wider the higher.
-fn found(capacity: f64, most: f64) -> SystemFound {
+pub(super) fn found(capacity: f64, most: f64) -> SystemFound {
     let mut server = |rate: f64| match rate < capacity {
         true => Outcome::Kept,
         false => Outcome::Missed,
@@ -36,6 +36,8 @@ fn found(capacity: f64, most: f64) -> SystemFound {
             p99: Some(held.ask.rate as u64 * 4_000),
             server_cpu: Some(0.000_1),
             generator_cpu: Some(0.000_05),
+            server_memory: Some(64 << 20),
+            sent: 1_000,
             deliveries: 10_000,
             outcome: held.outcome,
             because: "as told".to_owned(),
@@ -51,7 +53,7 @@ fn found(capacity: f64, most: f64) -> SystemFound {
     SystemFound::of(about, &answer, holds.collect())
 }
 
-fn document(systems: Vec<SystemFound>) -> Found {
+pub(super) fn document(systems: Vec<SystemFound>) -> Found {
     Found {
         search_version: SEARCH_VERSION,
         verdict: systems.iter().map(|one| one.verdict).max().unwrap(),

@@ -6,6 +6,7 @@ use super::flags::Args;
 use crate::{
     command::{exit_code::Exit, named, output},
     dial::{Target, TargetMistake},
+    experiment::SystemChoice,
     model::Delivery,
     scenario::{Scenario, ScenarioError},
 };
@@ -61,6 +62,8 @@ fn repeated(labels: &[(String, String)]) -> Option<&str> {
 /// A mistake in what is to be run.
 #[derive(Debug, thiserror::Error)]
 enum Mistake {
+    #[error("--system {0}: {1}")]
+    System(SystemChoice, String),
     #[error(transparent)]
     Scenario(#[from] ScenarioError),
     #[error(transparent)]
@@ -71,6 +74,11 @@ enum Mistake {
 fn read(path: &Path, run: &Args, url: Option<&str>) -> Result<(Scenario, Option<Target>), Mistake> {
     let scenario = with_flags(named::scenario(path, &run.load.set)?, run);
     let target = run.place.target(url, &scenario.connections)?;
+    // What our own server can't be asked is told where it is started.
+    if matches!(run.system, SystemChoice::Peer(_)) {
+        let asked = run.system.can_be_asked(&scenario);
+        asked.map_err(|why| Mistake::System(run.system.clone(), why))?;
+    }
     Ok((scenario, target))
 }
 

@@ -6,6 +6,7 @@ use clap::ValueEnum;
 
 use crate::{
     command::arguments::{self, Load, Where, words},
+    experiment::SystemChoice,
     model::Delivery,
     report::Format,
     rig::StoreChoice,
@@ -37,6 +38,17 @@ pub struct Args {
     /// {port} is a free port, here and in --target [default then: http://127.0.0.1:{port}].
     #[arg(long, value_name = "COMMAND")]
     pub command: Option<String>,
+    /// What is started instead of this program's own server: own:PATH of a build of the server, or peer:NAME.
+    ///
+    /// Peers are node, node-persist-first and python: chats as others would have written them, on the same store.
+    #[arg(
+        long,
+        value_name = "SYSTEM",
+        default_value = "own",
+        value_parser = started,
+        conflicts_with_all = ["target", "command"]
+    )]
+    pub system: SystemChoice,
     /// Which version the target is, where it does not say so itself (`version` and `commit` of its /health), or wrongly.
     #[arg(long, value_name = "TEXT", value_parser = words)]
     pub target_version: Option<String>,
@@ -135,6 +147,20 @@ impl FromStr for Floor {
             }
             length => Ok(Self(Some(length))),
         }
+    }
+}
+
+/// A system that is started here.
+fn started(text: &str) -> Result<SystemChoice, String> {
+    match text.parse()? {
+        SystemChoice::Url(url) => Err(format!(
+            "one that runs already is named with --target {url}"
+        )),
+        SystemChoice::Command(_) => {
+            Err("one that a command starts is named with --command".to_owned())
+        }
+        SystemChoice::Relay => Err("the relay is measured beside every run: --floor".to_owned()),
+        started => Ok(started),
     }
 }
 

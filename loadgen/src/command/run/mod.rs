@@ -71,6 +71,7 @@ async fn run_all(
     let options = Options {
         target_version: run.target_version.clone(),
         target_command,
+        system: run.system.clone(),
         audit: run.audit.clone(),
         floor: run.floor(),
         ..run.load.options(&run.store, &run.mongo_image)

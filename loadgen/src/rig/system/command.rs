@@ -22,6 +22,8 @@ const ASKED: Duration = Duration::from_millis(50);
 /// A command, and where what it starts will listen.
 pub struct Commanded {
     command: String,
+    /// Beside its own environment.
+    variables: Vec<(&'static str, String)>,
     server: Running,
     group: Option<Group>,
     /// It was started again in mid-run: what it says of itself is said of the rest of the run only.
@@ -33,10 +35,17 @@ impl Commanded {
     pub fn new(command: &str, server: Running) -> Self {
         Self {
             command: command.to_owned(),
+            variables: Vec::new(),
             server,
             group: None,
             began_anew: false,
         }
+    }
+
+    /// With these variables in its environment, where no list of processes shows them.
+    #[must_use]
+    pub fn told(self, variables: Vec<(&'static str, String)>) -> Self {
+        Self { variables, ..self }
     }
 
     /// Asks until it answers, it ends, or it is too late.
@@ -87,7 +96,7 @@ impl Breakable for Commanded {
 #[async_trait(?Send)]
 impl System for Commanded {
     async fn start(&mut self) -> Result<Endpoint, TargetError> {
-        let mut group = Group::start(&self.command)?;
+        let mut group = Group::start(&self.command, &self.variables)?;
         let endpoint = self.answered(&mut group).await?;
         self.group = Some(group);
         Ok(endpoint)

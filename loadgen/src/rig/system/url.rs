@@ -1,4 +1,4 @@
-//! A server that somebody else started: its delivery mode and its store are its own.
+//! A server that is not this program's own: its delivery mode and its store are its own, unless it was told which.
 
 use async_trait::async_trait;
 
@@ -18,6 +18,8 @@ pub struct Running {
     audit: Option<(String, String)>,
     documents: Documents,
     vigil: Option<Vigil>,
+    /// The store that it was told to save into; then its delivery mode is known, too.
+    told: Option<String>,
 }
 
 impl Running {
@@ -38,6 +40,16 @@ impl Running {
             audit,
             documents,
             vigil: None,
+            told: None,
+        }
+    }
+
+    /// One that was told when to deliver and into which store to save, here in words.
+    #[must_use]
+    pub fn told(self, store: String) -> Self {
+        Self {
+            told: Some(store),
+            ..self
         }
     }
 }
@@ -65,11 +77,12 @@ impl System for Running {
     }
 
     fn store(&self) -> String {
-        "the target's own".to_owned()
+        let own = || "the target's own".to_owned();
+        self.told.clone().unwrap_or_else(own)
     }
 
     fn has_known_delivery(&self) -> bool {
-        false
+        self.told.is_some()
     }
 
     async fn died(&mut self) -> Death {
