@@ -15,7 +15,7 @@ pub mod markdown;
 mod openmetrics;
 pub mod publish;
 pub(crate) mod script;
-mod setting;
+pub(crate) mod setting;
 pub mod statements;
 pub mod table;
 mod terminal;

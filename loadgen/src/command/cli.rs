@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use super::{
-    ab, check, compare, completions, init, list, man, probe, publish, report, run, search,
+    ab, check, compare, completions, init, ladder, list, man, probe, publish, report, run, search,
 };
 
 /// Measures the delivery latency of a Socket.IO chat server and accounts for every message.
@@ -33,6 +33,8 @@ pub enum Command {
     Ab(Box<ab::Args>),
     /// Find the highest rate that keeps the limits of a scenario, of one system or of several.
     Search(Box<search::Args>),
+    /// Hold several systems against each other: the highest rates of each in every scenario, on one page.
+    Ladder(Box<ladder::Args>),
     /// Show what a server says and which keys of an event map would fit it: the first command for a server of your own.
     Probe(probe::Args),
     /// Check scenarios and print their plans, without connecting to anything.

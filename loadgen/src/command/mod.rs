@@ -9,6 +9,7 @@ mod compare;
 mod completions;
 pub mod exit_code;
 mod init;
+mod ladder;
 mod list;
 mod man;
 mod named;
@@ -35,6 +36,7 @@ pub fn dispatch(cli: Cli) -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Ab(args) => ab::run(&args),
         Command::Search(args) => search::run(&args),
+        Command::Ladder(args) => ladder::run(&args),
         Command::Probe(args) => probe::run(&args),
         Command::Check(args) => Ok(check::run(&args)),
         Command::Init(args) => init::run(&args),

@@ -15,6 +15,7 @@ use crate::{
     report::{Choice, Format, RenderError},
     result::{self, Document, WriteError},
     scenario::ScenarioError,
+    search::ladder::LadderError,
 };
 
 /// Why a result could not be brought there.
@@ -26,6 +27,9 @@ pub enum OutputError {
     /// One that was there before could not be read.
     #[error(transparent)]
     Read(#[from] result::ReadError),
+    /// A ladder that was there before could not be read.
+    #[error(transparent)]
+    Ladder(#[from] LadderError),
     /// It could not be put into a format.
     #[error(transparent)]
     Render(#[from] RenderError),

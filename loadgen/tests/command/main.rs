@@ -13,6 +13,7 @@ mod bad_target;
 mod clients;
 mod disturbed;
 mod floor;
+mod ladder;
 mod manual;
 mod output;
 mod peers;

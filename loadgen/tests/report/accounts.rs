@@ -155,7 +155,7 @@ fn every_format_for_machines_has_the_account() {
     }
     // Nothing was lost before the first measured second.
     assert_eq!(column(&document, "lost"), known["lost"]);
-    let index = publish::index(&[document.report()]).unwrap().text;
+    let index = publish::index(&[document.report()], &[]).unwrap().text;
     assert!(index.contains("data-of=\"lost\">2,231</td>"), "{index}");
 }
 
@@ -241,7 +241,7 @@ fn rule_13_the_share_within_the_promise_is_one_and_charges_what_was_lost() {
     for format in [Format::Terminal, Format::Markdown] {
         assert!(rendered(&document, format).contains(&shown), "{format:?}");
     }
-    let index = publish::index(&[document.report()]).unwrap().text;
+    let index = publish::index(&[document.report()], &[]).unwrap().text;
     assert!(
         index.contains(&format!("data-of=\"deliveries within 5 ms\">{shown}</td>")),
         "{index}"
@@ -312,7 +312,9 @@ fn rule_13_a_percentile_among_what_never_came_is_no_time() {
     let page = rendered(&document, Format::Html);
     assert!(page.contains("within 5 ms</span><b>0.00 %</b>"));
     let again = fixtures::slower();
-    let index = publish::index(&[document.report(), &again]).unwrap().text;
+    let index = publish::index(&[document.report(), &again], &[])
+        .unwrap()
+        .text;
     assert!(index.contains("never"), "{index}");
 }
 

@@ -233,7 +233,7 @@ fn every_format_for_people_tells_the_same_headline() {
                 .replace("&lt;", "<")
                 .replace("&gt;", ">")
         };
-        let index = publish::index(&[report]).unwrap().text;
+        let index = publish::index(&[report], &[]).unwrap().text;
         for (format, text) in [
             ("terminal", rendered(Format::Terminal)),
             ("Markdown", rendered(Format::Markdown)),

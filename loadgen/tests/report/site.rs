@@ -14,10 +14,10 @@ fn the_index_leads_to_every_result() {
     let slower = Document::of(&fixtures::slower()).unwrap();
     let mut reports: Vec<&Report> = fixtures::all().iter().map(|(_, d)| d.report()).collect();
     reports.push(slower.report());
-    let index = publish::index(&reports).unwrap();
+    let index = publish::index(&reports, &[]).unwrap();
     let mut documents: Vec<Document> = fixtures::all().iter().map(|(_, d)| d.clone()).collect();
     documents.push(slower.clone());
-    let site = publish::site(&documents).unwrap();
+    let site = publish::site(&documents, &[]).unwrap();
     assert_eq!(site.len(), 11);
     for file in &site[..10] {
         let path = file.path.display().to_string();
@@ -58,7 +58,7 @@ fn what_was_published_stays_and_twice_is_once() {
     // Every page leads back, and to its neighbours.
     let page = |json: &Path| {
         let kept = Document::read(json).unwrap();
-        let files = publish::site(&[kept]).unwrap();
+        let files = publish::site(&[kept], &[]).unwrap();
         fs::read_to_string(site.join(&files[1].path)).unwrap()
     };
     let (one, other) = (page(&first), page(&second));
@@ -113,7 +113,7 @@ fn what_is_no_result_changes_nothing() {
 
 /// The heads of the trends and the claims of an index, and how many charts it has.
 fn apart(reports: &[&Report]) -> (usize, usize, usize) {
-    let text = publish::index(reports).unwrap().text;
+    let text = publish::index(reports, &[]).unwrap().text;
     (
         text.matches("<p class=\"on\">").count(),
         text.matches("The latest runs of").count(),

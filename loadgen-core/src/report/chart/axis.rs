@@ -1,7 +1,10 @@
 //! The axes of all charts: where a value goes, which values are labelled, and with which unit.
 
 use super::{TEXT, text_width};
-use crate::model::{Nanos, numbers::limit};
+use crate::model::{
+    Nanos,
+    numbers::{count, limit},
+};
 
 /// How far apart values lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,6 +132,23 @@ impl Axis {
         Self::linear(first, last.max(first + 1.0), ticks)
     }
 
+    /// Rates per second from the one to the other, as far apart as their logarithms differ.
+    pub(super) fn rates(low: f64, high: f64, room: Room) -> Self {
+        let (low, high) = (low * 0.9, (high * 1.1).max(low * 2.0));
+        let label = |rate: f64| match rate {
+            small if small < 1.0 => format!("{small}/s"),
+            rate => format!("{}/s", count(rate.round() as u64)),
+        };
+        let ticks = round(low, high, &[1.0, 2.0, 5.0]);
+        Self {
+            scale: Scale::Logarithmic,
+            low,
+            high,
+            ticks: ticks.map(|rate| (rate, label(rate))).collect(),
+        }
+        .thinned(room)
+    }
+
     /// From zero to a bit more than the largest, with a few round steps.
     pub(super) fn from_zero(most: f64, show: impl Fn(f64) -> String) -> Self {
         let step = round_step(most / 4.0);
@@ -229,12 +249,17 @@ fn multiples(step: f64, low: f64, high: f64, label: impl Fn(f64) -> String) -> V
 }
 
 fn latencies(low: f64, high: f64, steps: &[f64]) -> Vec<(f64, String)> {
-    let decades = low.log10().floor() as i32..=high.log10().ceil() as i32;
-    decades
-        .flat_map(|decade| steps.iter().map(move |step| step * 10f64.powi(decade)))
-        .filter(|value| (low..=high).contains(value))
+    round(low, high, steps)
         .map(|value| (value, limit(value.round() as Nanos)))
         .collect()
+}
+
+/// The values between two ends that are one of the steps in a decade.
+fn round(low: f64, high: f64, steps: &[f64]) -> impl Iterator<Item = f64> {
+    let decades = low.log10().floor() as i32..=high.log10().ceil() as i32;
+    decades
+        .flat_map(move |decade| steps.iter().map(move |step| step * 10f64.powi(decade)))
+        .filter(move |value| (low..=high).contains(value))
 }
 
 /// 1, 2 or 5 times a power of ten, at least as large.
@@ -283,6 +308,12 @@ mod tests {
         assert_eq!(
             labels(&Axis::from_zero(640.0, |rate| format!("{rate:.0}/s"))),
             ["0/s", "200/s", "400/s", "600/s"]
+        );
+        assert_eq!(
+            labels(&Axis::rates(80.0, 11_000.0, Room::Across(1_500))),
+            [
+                "100/s", "200/s", "500/s", "1,000/s", "2,000/s", "5,000/s", "10,000/s"
+            ]
         );
         assert_eq!(
             labels(&Axis::percents(-12.0, 33.0)),

@@ -8,6 +8,7 @@ mod pairs;
 mod panels;
 mod plot;
 mod ranges;
+mod rivals;
 mod spectrum;
 mod svg;
 mod trend;
@@ -17,6 +18,7 @@ pub(crate) use self::{
     curve::{Curve, latencies, numbers},
     forest::{Ratio, forest},
     pairs::{Pair, Together, pairs},
+    rivals::{Numbers, Rival, picture, rivals},
     spectrum::{Series, spectrum},
     svg::Ink,
     trend::{Mark, Point, trend},
@@ -27,6 +29,24 @@ pub(super) use self::{
     ranges::{Row, ranges},
     trend::spark,
 };
+
+/// The style sheet of all pages, which says what each colour is.
+const PAGE_STYLE: &str = include_str!("../../../templates/page.css");
+
+/// The part of it that a chart in a file of its own needs: the colours, light and dark, and the looks of lines and texts.
+fn style_alone() -> String {
+    let (colours, rest) = PAGE_STYLE.split_once("* { box-sizing").unwrap_or_default();
+    let looks = rest.lines().filter_map(|line| match line {
+        text if text.starts_with("figure svg text") => text.strip_prefix("figure "),
+        look if look.starts_with("svg ") => Some(look),
+        _ => None,
+    });
+    let looks: Vec<_> = looks.collect();
+    format!(
+        "{colours}{}\n.card {{ fill: var(--card); }}",
+        looks.join("\n")
+    )
+}
 
 /// Units of a drawing in a pixel of the page: whole numbers are too coarse for curves.
 const UNITS: u32 = 2;

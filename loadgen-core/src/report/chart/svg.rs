@@ -3,7 +3,7 @@
 
 use std::{fmt, mem};
 
-use super::TEXT;
+use super::{TEXT, UNITS};
 
 /// A colour by what it stands for; the style sheet says which it is (`templates/page.css`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,6 +103,16 @@ pub(super) enum Edge {
     Bottom,
 }
 
+/// A mark that is told from the others without its colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    Disc,
+    Square,
+    Triangle,
+    Diamond,
+    Cross,
+}
+
 /// A stretch of a horizontal axis that a pointer can rest on, and what is told then.
 pub(super) struct Stretch {
     /// The same in all charts of a page where the same is shown: the second, the percentile.
@@ -127,6 +137,20 @@ impl Svg {
         Self {
             text: format!(
                 "<svg viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{label}\">"
+            ),
+            look: Look::Area(Ink::Text),
+            path: String::new(),
+        }
+    }
+
+    /// An empty one that is a file of its own: it has its size, its colours and a card to lie on.
+    pub(super) fn alone((width, height): (u32, u32), label: &str, colours: &str) -> Self {
+        let label = escaped(label);
+        Self {
+            text: format!(
+                "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{}\" height=\"{}\" role=\"img\" aria-label=\"{label}\"><style>{colours}</style><rect class=\"card\" width=\"{width}\" height=\"{height}\" rx=\"20\"/>",
+                width / UNITS,
+                height / UNITS
             ),
             look: Look::Area(Ink::Text),
             path: String::new(),
@@ -163,6 +187,27 @@ impl Svg {
                 "M{start} {y}a{radius} {radius} 0 1 0 {across} 0a{radius} {radius} 0 1 0 -{across} 0z"
             ),
         );
+    }
+
+    /// A mark around a point, about as large as a disc of the radius.
+    pub(super) fn mark(&mut self, ink: Ink, shape: Shape, (x, y): Point, radius: i32) {
+        let r = radius;
+        let area = match shape {
+            Shape::Disc => return self.dot(ink, (x, y), r),
+            Shape::Cross => {
+                for (up, down) in [(-r, r), (r, -r)] {
+                    self.line(ink.bar(5), [(x - r, y + up), (x + r, y + down)]);
+                }
+                return;
+            }
+            Shape::Square => return self.area(ink, (x - r, y - r), (x + r, y + r)),
+            Shape::Triangle => format!("M{x} {}l{r} {}h{}z", y - r, 2 * r, -2 * r),
+            Shape::Diamond => {
+                let far = r * 5 / 4;
+                format!("M{x} {}l{far} {far}l-{far} {far}l-{far} -{far}z", y - far)
+            }
+        };
+        self.add(Look::Area(ink), &area);
     }
 
     /// A circle around a point, filled with nothing of its own.

@@ -13,7 +13,10 @@ use self::{
     series::{Series, Told},
 };
 use super::{RenderError, html, script};
-use crate::result::{Document, Report};
+use crate::{
+    judge::Verdict,
+    result::{Document, Report},
+};
 
 /// A file of the site.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,9 +27,25 @@ pub struct SiteFile {
     pub text: String,
 }
 
+/// A page of the site that holds several systems against each other, as the index names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Comparison {
+    /// The page, from the root of the site.
+    pub page: String,
+    /// When it was measured: the day.
+    pub day: String,
+    /// Its verdict.
+    pub verdict: Verdict,
+    /// The systems and the scenarios, in words.
+    pub title: String,
+    /// What it comes to, in sentences.
+    pub sentences: Vec<String>,
+}
+
 #[derive(Template)]
 #[template(path = "index.html")]
-struct Index {
+struct Index<'a> {
+    comparisons: &'a [Comparison],
     policy: String,
     script: &'static str,
     claims: Vec<Claim>,
@@ -58,11 +77,14 @@ pub fn kept(document: &Document) -> SiteFile {
     }
 }
 
-/// All files of the site of these results: their JSON, a page for each, and the index.
+/// All files of the site of these results: their JSON, a page for each, and the index, which names the comparisons as well.
 ///
 /// # Errors
 /// [`RenderError`] when a page can't be made.
-pub fn site(documents: &[Document]) -> Result<Vec<SiteFile>, RenderError> {
+pub fn site(
+    documents: &[Document],
+    comparisons: &[Comparison],
+) -> Result<Vec<SiteFile>, RenderError> {
     let reports: Vec<&Report> = documents.iter().map(Document::report).collect();
     let apart = series::apart(&reports);
     let mut files = Vec::new();
@@ -76,7 +98,7 @@ pub fn site(documents: &[Document]) -> Result<Vec<SiteFile>, RenderError> {
             text: html::render(document, Some(&way))?,
         });
     }
-    files.push(index(&reports)?);
+    files.push(index(&reports, comparisons)?);
     Ok(files)
 }
 
@@ -84,7 +106,7 @@ pub fn site(documents: &[Document]) -> Result<Vec<SiteFile>, RenderError> {
 ///
 /// # Errors
 /// [`RenderError`] when a histogram can't be read.
-pub fn index(reports: &[&Report]) -> Result<SiteFile, RenderError> {
+pub fn index(reports: &[&Report], comparisons: &[Comparison]) -> Result<SiteFile, RenderError> {
     let apart = series::apart(reports);
     let latest: Vec<&Report> = apart.iter().filter_map(Series::latest).collect();
     let mut scenarios: Vec<Section> = Vec::new();
@@ -99,6 +121,7 @@ pub fn index(reports: &[&Report]) -> Result<SiteFile, RenderError> {
         });
     }
     let index = Index {
+        comparisons,
         policy: script::policy(),
         script: script::SCRIPT,
         claims: claims(&latest),

@@ -1,4 +1,5 @@
 mod fake;
+mod ladder;
 mod properties;
 mod shown;
 mod targets;

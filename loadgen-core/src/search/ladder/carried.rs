@@ -1,0 +1,62 @@
+//! What one system carries in one scenario, in the few numbers that systems are held against each other by.
+
+use super::super::{Found, Hold, LIMITS, LimitFound, Outcome, SystemFound};
+use crate::model::Nanos;
+
+/// The limit that the system promises, and that a headline is of.
+pub(super) const PROMISED: Nanos = LIMITS[2];
+
+/// What one system carries.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Carried<'a> {
+    /// All that was found of it.
+    pub found: &'a SystemFound,
+    /// Where the limit ends that is promised: 99 % of the deliveries within 5 ms.
+    pub promised: Option<LimitFound>,
+    /// CPU seconds of the server for each message, in the hold that the other two numbers are of, too: the last at the highest
+    /// rate that kept 5 ms, or where none did, at the lowest of all.
+    pub cpu: Option<f64>,
+    /// Cores that the server used on average in it.
+    pub cores: Option<f64>,
+    /// Resident bytes of the server for each user, all that it takes without users included.
+    pub memory_per_user: Option<f64>,
+}
+
+/// What each system of a search carries, in their order.
+pub fn carried(found: &Found) -> Vec<Carried<'_>> {
+    let users = f64::from(found.scenario.users.max(1));
+    let of = |system| {
+        let promised = at(system, PROMISED);
+        let hold = told_hold(system, promised);
+        let cpu = hold.and_then(|hold| hold.server_cpu);
+        let memory = hold.and_then(|hold| hold.server_memory);
+        Carried {
+            found: system,
+            promised,
+            cpu,
+            cores: cpu.zip(hold).map(|(cpu, hold)| cpu * hold.rate),
+            memory_per_user: memory.map(|bytes| bytes as f64 / users),
+        }
+    };
+    found.systems.iter().map(of).collect()
+}
+
+/// Where a limit ends for a system.
+pub(super) fn at(system: &SystemFound, limit: Nanos) -> Option<LimitFound> {
+    let mut limits = system.limits.iter();
+    limits.find(|found| found.limit == limit).copied()
+}
+
+/// The hold whose numbers are told.
+fn told_hold(system: &SystemFound, promised: Option<LimitFound>) -> Option<&Hold> {
+    let sent = |hold: &&Hold| hold.purpose.counts() && hold.sent > 0;
+    let mut counted = system.holds.iter().filter(sent);
+    match promised.and_then(|promised| promised.last_success) {
+        Some(rate) => counted.rfind(|hold| {
+            let mut limits = hold.limits.iter();
+            let kept = |outcome| outcome == Outcome::Kept;
+            hold.rate == rate && limits.any(|at| at.limit == PROMISED && kept(at.outcome))
+        }),
+        None => counted.min_by(|a, b| a.rate.total_cmp(&b.rate)),
+    }
+}

@@ -1,0 +1,218 @@
+//! What a ladder comes to, for whoever reads one sentence and looks at one picture: made of what is recorded alone.
+
+use super::{
+    Carried, Ladder, carried,
+    carried::{PROMISED, at},
+    show::{latencies_of, limit_ends},
+};
+use crate::{
+    model::numbers::{bytes, count, limit},
+    report::{chart, markdown::escaped},
+    search::{Found, LIMITS},
+};
+
+/// The server of this project, as ladders name it.
+const OWN: &str = "own";
+/// The bare relay, which is no rival: it keeps no promise but to pass messages on.
+const RELAY: &str = "relay";
+/// What of a core still is one: the kernel counts in ticks.
+const ONE_CORE: f64 = 1.05;
+
+/// What a ladder comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Headline {
+    /// The first scenario in a sentence, the server of this project against each of the others.
+    pub sentence: String,
+    /// Where another system carries more, or that none does.
+    pub lost: String,
+    /// A row for each system, in Markdown.
+    pub table: String,
+    /// The curves of the first scenario, as an SVG by itself; `None` where nothing was measured.
+    pub picture: Option<String>,
+}
+
+/// What a ladder comes to; `None` where the server of this project is not on it.
+pub fn headline(ladder: &Ladder) -> Option<Headline> {
+    let first = ladder.searches.first()?;
+    let systems = carried(first);
+    let own = systems.iter().find(|one| one.found.system == OWN)?;
+    let others = systems.iter().filter(|one| one.found.system != OWN);
+    Some(Headline {
+        sentence: sentence(first, own, others),
+        lost: lost(ladder),
+        table: table(ladder),
+        picture: picture(first),
+    })
+}
+
+impl Headline {
+    /// As a part of a page in Markdown from which the picture lies there.
+    pub fn markdown(&self, picture: &str) -> String {
+        let Self {
+            sentence,
+            lost,
+            table,
+            ..
+        } = self;
+        let image = match self.picture {
+            Some(_) => format!("![{sentence}]({picture})\n\n"),
+            None => String::new(),
+        };
+        format!("{image}**{sentence}**\n\n{table}\n{lost}\n")
+    }
+}
+
+/// A system's name in a sentence.
+fn words(system: &str) -> String {
+    match system {
+        OWN => "this server".to_owned(),
+        RELAY => "the bare relay".to_owned(),
+        "peer:node" => "plain Node.js".to_owned(),
+        "peer:node-persist-first" => "Node.js that saves first".to_owned(),
+        "peer:python" => "python-socketio".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+fn whole(rate: f64) -> String {
+    count(rate.round() as u64)
+}
+
+/// A last success that no failure bounds is at least that.
+fn sentence<'a>(
+    first: &Found,
+    own: &Carried<'_>,
+    others: impl Iterator<Item = &'a Carried<'a>>,
+) -> String {
+    let promised = limit(PROMISED);
+    let ends = own.promised.and_then(|one| {
+        let kept = one.last_success?;
+        Some((kept, one.first_failure.is_none()))
+    });
+    let name = &first.scenario.name;
+    let Some((kept, is_open)) = ends else {
+        return format!("In {name}, no rate is known at which this server keeps {promised}.");
+    };
+    let cores = match own.cores {
+        Some(one) if one <= ONE_CORE => " on one core".to_owned(),
+        Some(cores) => format!(" on {cores:.1} cores"),
+        None => String::new(),
+    };
+    let beside = others.map(|other| beside(kept, is_open, other));
+    let beside: Vec<String> = beside.collect();
+    let told = match &beside[..] {
+        [] => String::new(),
+        [one] => format!(": {one}"),
+        [most @ .., last] => format!(": {}, and {last}", most.join(", ")),
+    };
+    format!(
+        "In {name}, this server carries {}{} messages a second, 99 % of the deliveries within {promised}{cores}{told}.",
+        if is_open { "at least " } else { "" },
+        whole(kept)
+    )
+}
+
+/// The server of this project, which keeps that rate, beside another.
+fn beside(kept: f64, is_open: bool, other: &Carried<'_>) -> String {
+    let name = words(&other.found.system);
+    let Some((promised, theirs)) = other
+        .promised
+        .and_then(|one| Some((one, one.last_success?)))
+    else {
+        return format!("{name} is not known to keep that at any rate");
+    };
+    let bound = match (is_open, promised.first_failure.is_none()) {
+        (false, false) => "",
+        (true, false) => "at least ",
+        (false, true) => "at most ",
+        (true, true) => "about ",
+    };
+    let of = format!("{name} ({})", whole(theirs));
+    match kept / theirs {
+        less if less < 0.995 => format!("{bound}{:.0} % of {of}", less * 100.0),
+        times => format!("{bound}{times:.1} times {of}"),
+    }
+}
+
+/// In which scenario, at which limit, another system's last success is the higher one.
+fn lost(ladder: &Ladder) -> String {
+    let mut lost = Vec::new();
+    for found in &ladder.searches {
+        let Some(own) = found.systems.iter().find(|one| one.system == OWN) else {
+            continue;
+        };
+        let rivals = found.systems.iter();
+        for rival in rivals.filter(|one| one.system != OWN && one.system != RELAY) {
+            let more: Vec<String> = LIMITS
+                .into_iter()
+                .filter_map(|each| {
+                    let theirs = at(rival, each)?.last_success?;
+                    let ours = at(own, each).and_then(|one| one.last_success);
+                    (theirs > ours.unwrap_or_default()).then(|| limit(each))
+                })
+                .collect();
+            if !more.is_empty() {
+                lost.push(format!(
+                    "in {} {} carries more within {}",
+                    found.scenario.name,
+                    words(&rival.system),
+                    more.join(", ")
+                ));
+            }
+        }
+    }
+    match lost.is_empty() {
+        true => {
+            "No rival carries more in any of the scenarios, within 1, 2, 5, 10 or 25 ms.".to_owned()
+        }
+        false => format!("Lost comparisons: {}.", lost.join("; ")),
+    }
+}
+
+/// A row for each system: where 5 ms end in each scenario, and what the first of them cost.
+fn table(ladder: &Ladder) -> String {
+    let names = ladder.searches.iter();
+    let names: Vec<String> = names.map(|found| escaped(&found.scenario.name)).collect();
+    let promised = limit(PROMISED);
+    let mut rows = format!(
+        "| last success / first failure within {promised} | {} | CPU per message | memory per user |\n|---|{}--:|--:|\n",
+        names.join(" | "),
+        "--:|".repeat(names.len())
+    );
+    for system in ladder.systems() {
+        let of = |found| {
+            carried(found)
+                .into_iter()
+                .find(|one| one.found.system == system)
+        };
+        let all: Vec<Option<Carried<'_>>> = ladder.searches.iter().map(of).collect();
+        let ends = all.iter().map(|one| {
+            let promised = one.and_then(|one| one.promised);
+            promised.map_or_else(|| "not asked".to_owned(), |one| limit_ends(&one))
+        });
+        let ends: Vec<String> = ends.collect();
+        let first = all.first().copied().flatten();
+        let cpu = first.and_then(|one| one.cpu);
+        let memory = first.and_then(|one| one.memory_per_user);
+        rows += &format!(
+            "| {} | {} | {} | {} |\n",
+            escaped(system),
+            ends.join(" | "),
+            cpu.map_or_else(
+                || "unknown".to_owned(),
+                |cpu| format!("{:.0} µs", cpu * 1e6)
+            ),
+            memory.map_or_else(|| "unknown".to_owned(), |each| bytes(each as u64)),
+        );
+    }
+    rows
+}
+
+fn picture(found: &Found) -> Option<String> {
+    let (rivals, numbers) = latencies_of(found, |hold| hold.p99);
+    let heading = format!(
+        "{}: 99th percentile of the delivery latency over the rate",
+        found.scenario.name
+    );
+    chart::picture(&heading, "p99 of a full or short hold", &rivals, numbers)
+}

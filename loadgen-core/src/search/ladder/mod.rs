@@ -1,0 +1,145 @@
+//! A ladder: the same searches of several systems for several scenarios, as they are recorded and read again.
+
+mod carried;
+mod headline;
+mod show;
+mod site;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use self::{
+    carried::{Carried, carried},
+    headline::{Headline, headline},
+    show::LadderFormat,
+    site::{PICTURE, README_MARKS, between_marks, files, newest, of_index},
+};
+use super::Found;
+use crate::{judge::Verdict, result::Environment};
+
+/// The version of this schema.
+pub const LADDER_VERSION: u32 = 1;
+
+/// All that a ladder has found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Ladder {
+    /// The version of this schema: [`LADDER_VERSION`].
+    pub ladder_version: u32,
+    /// The weightiest verdict on any of the systems in any of the scenarios.
+    pub verdict: Verdict,
+    /// The command line, as it was typed.
+    pub command: Vec<String>,
+    /// What the user says of it (`--label`), by key.
+    pub labels: BTreeMap<String, String>,
+    /// When this program began: RFC 3339, UTC.
+    pub started: String,
+    /// When the last hold was judged: RFC 3339, UTC.
+    pub ended: String,
+    /// Where it was measured.
+    pub environment: Environment,
+    /// What `search` has found, of all systems together, for one scenario after the other.
+    pub searches: Vec<Found>,
+}
+
+/// Why a text is no ladder.
+#[derive(Debug, thiserror::Error)]
+pub enum LadderError {
+    /// It is something else.
+    #[error("{}: no result of `loadgen ladder`: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        source: serde_json::Error,
+    },
+    /// A later program wrote it.
+    #[error(
+        "{}: a ladder of version {found}, and this program reads up to version {LADDER_VERSION}",
+        path.display()
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// The version that it names.
+        found: u32,
+    },
+}
+
+impl Ladder {
+    /// Of the searches, the first of which began before all others; `None` of none.
+    pub fn of(searches: Vec<Found>) -> Option<Self> {
+        let (first, last) = (searches.first()?, searches.last()?);
+        let verdicts = searches.iter().map(|found| found.verdict);
+        Some(Self {
+            ladder_version: LADDER_VERSION,
+            verdict: verdicts.max()?,
+            command: first.command.clone(),
+            labels: first.labels.clone(),
+            started: first.started.clone(),
+            ended: last.ended.clone(),
+            environment: first.environment.clone(),
+            searches,
+        })
+    }
+
+    /// Whether a JSON text is meant to be a ladder, be it a right one or not.
+    pub fn is_meant(text: &str) -> bool {
+        #[derive(Deserialize)]
+        struct Meant {
+            ladder_version: Option<u32>,
+        }
+        serde_json::from_str::<Meant>(text).is_ok_and(|meant| meant.ladder_version.is_some())
+    }
+
+    /// Of the text of a file.
+    ///
+    /// # Errors
+    /// [`LadderError`] says what the file is instead.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, LadderError> {
+        let unreadable = |source| LadderError::Unreadable {
+            path: path.to_owned(),
+            source,
+        };
+        let ladder: Self = serde_json::from_str(text).map_err(unreadable)?;
+        match ladder.ladder_version {
+            LADDER_VERSION => Ok(ladder),
+            found => Err(LadderError::Newer {
+                path: path.to_owned(),
+                found,
+            }),
+        }
+    }
+
+    /// The names of its files, without their endings: when it began and what was asked.
+    pub fn name(&self) -> String {
+        let started = self.started.chars().filter(char::is_ascii_alphanumeric);
+        let asked = self.searches.iter().map(|found| &*found.scenario.name);
+        let asked: Vec<_> = asked.collect();
+        format!("{}-{}", started.collect::<String>(), asked.join("-"))
+    }
+
+    /// The systems, each once, in the order of the command line.
+    pub fn systems(&self) -> Vec<&str> {
+        let mut systems: Vec<&str> = Vec::new();
+        for system in self.searches.iter().flat_map(|found| &found.systems) {
+            if !systems.contains(&&*system.system) {
+                systems.push(&system.system);
+            }
+        }
+        systems
+    }
+}
+
+/// The JSON Schema of ladders, as text. `docs/ladder.schema.json` is a copy that a test holds against the code.
+pub fn schema() -> String {
+    let mut schema = schemars::schema_for!(Ladder);
+    let title = format!("Result of `loadgen ladder`, version {LADDER_VERSION}");
+    schema.insert("title".to_owned(), title.into());
+    // A schema is a JSON value: it can always be written.
+    serde_json::to_string_pretty(&schema).unwrap_or_default() + "\n"
+}

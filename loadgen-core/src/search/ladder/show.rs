@@ -1,0 +1,366 @@
+//! A ladder for people: on a terminal, as Markdown, as JSON, as a page with the curves over each other, and as one picture.
+
+use askama::Template;
+
+use super::{Carried, Ladder, carried, carried::PROMISED, headline};
+use crate::{
+    model::{
+        Nanos,
+        numbers::{bytes, limit},
+    },
+    report::{
+        RenderError,
+        chart::{Figure, Numbers, Rival, rivals},
+        markdown::escaped,
+        table::{align_numbers, plain_table},
+    },
+    search::{Found, Hold, LIMITS, LimitFound, found::rate},
+};
+
+/// What is above this is drawn at the upper edge: it says no more than that the system is used up.
+const DRAWN_UP_TO: Nanos = 100_000_000;
+
+/// A form of a ladder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LadderFormat {
+    /// Tables.
+    Terminal,
+    /// For a comment on a pull request.
+    Markdown,
+    /// All numbers.
+    Json,
+    /// A page with the curves.
+    Html,
+}
+
+impl LadderFormat {
+    /// Those that are left as files.
+    pub const FILES: [Self; 3] = [Self::Json, Self::Html, Self::Markdown];
+
+    /// How the names of its files end, without the dot before it.
+    pub const fn extension(self) -> &'static str {
+        match self {
+            LadderFormat::Terminal => "ladder.txt",
+            LadderFormat::Markdown => "ladder.md",
+            LadderFormat::Json => "ladder.json",
+            LadderFormat::Html => "ladder.html",
+        }
+    }
+
+    /// The ladder in this format.
+    ///
+    /// # Errors
+    /// [`RenderError`] when a page can't be made.
+    pub fn render(self, ladder: &Ladder) -> Result<String, RenderError> {
+        Ok(match self {
+            LadderFormat::Terminal => terminal(ladder)?,
+            LadderFormat::Markdown => markdown(ladder)?,
+            LadderFormat::Json => serde_json::to_string_pretty(ladder)? + "\n",
+            LadderFormat::Html => page(ladder)?,
+        })
+    }
+}
+
+/// Where a limit ends, in two rates.
+pub(super) fn limit_ends(found: &LimitFound) -> String {
+    if found.contradicted {
+        return "contradicted".to_owned();
+    }
+    let or_none = |end: Option<f64>| end.map_or_else(|| "none".to_owned(), rate);
+    format!(
+        "{} / {}",
+        or_none(found.last_success),
+        or_none(found.first_failure)
+    )
+}
+
+/// A table: what its columns are, and its rows.
+struct Columns {
+    header: Vec<String>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Columns {
+    /// Where each limit ends for each system, and the mean of the last successes.
+    fn ends(found: &Found) -> Self {
+        let limits = LIMITS
+            .iter()
+            .map(|each| format!("99 % within {}", limit(*each)));
+        let header = ["system".to_owned()].into_iter().chain(limits);
+        let rows = found.systems.iter().map(|system| {
+            let ends = system.limits.iter().map(limit_ends);
+            let mean = system
+                .geometric_mean
+                .map_or_else(|| "none".to_owned(), rate);
+            let row = [system.system.clone()].into_iter().chain(ends);
+            row.chain([mean]).collect()
+        });
+        Self {
+            header: header.chain(["geometric mean".to_owned()]).collect(),
+            rows: rows.collect(),
+        }
+    }
+
+    /// What each system takes, what it is and what was used up first.
+    fn costs(found: &Found) -> Self {
+        let header = [
+            "system",
+            "CPU per message",
+            "cores",
+            "memory per user",
+            "used up first",
+            "delivery",
+            "store",
+            "version",
+        ];
+        Self {
+            header: header.map(str::to_owned).to_vec(),
+            rows: carried(found).iter().map(costs).collect(),
+        }
+    }
+
+    fn terminal(&self) -> String {
+        let mut table = plain_table();
+        table.set_header(&self.header);
+        for row in &self.rows {
+            table.add_row(row);
+        }
+        align_numbers(&mut table, 1);
+        table.to_string()
+    }
+
+    fn markdown(&self) -> String {
+        let line = |cells: &[String]| {
+            let cells: Vec<String> = cells.iter().map(|cell| escaped(cell)).collect();
+            format!("| {} |\n", cells.join(" | "))
+        };
+        let rows: String = self.rows.iter().map(|row| line(row)).collect();
+        let numbers = "--:|".repeat(self.header.len() - 1);
+        format!("{}|---|{numbers}\n{rows}", line(&self.header))
+    }
+}
+
+fn costs(one: &Carried<'_>) -> Vec<String> {
+    let system = one.found;
+    let unknown = || "unknown".to_owned();
+    let used_up = system.bottleneck.map_or_else(
+        || "nothing that was found".to_owned(),
+        |used_up| used_up.name().to_owned(),
+    );
+    vec![
+        system.system.clone(),
+        one.cpu
+            .map_or_else(unknown, |cpu| format!("{:.3} ms", cpu * 1e3)),
+        one.cores
+            .map_or_else(unknown, |cores| format!("{cores:.2}")),
+        one.memory_per_user
+            .map_or_else(unknown, |each| bytes(each as u64)),
+        used_up,
+        system.delivery.clone(),
+        system.store.clone(),
+        system.version.clone().unwrap_or_else(unknown),
+    ]
+}
+
+/// What a number of a hold is drawn by, of the holds that count and that sent something; of several at one rate the last.
+fn drawn(found: &Found, number: impl Fn(&Hold) -> Option<f64>) -> Vec<Rival> {
+    let systems = found.systems.iter().map(|system| {
+        let counted = system.holds.iter().filter(|hold| hold.purpose.counts());
+        let mut points: Vec<(f64, f64)> = Vec::new();
+        for hold in counted.filter(|hold| hold.rate > 0.0) {
+            let Some(number) = number(hold) else { continue };
+            points.retain(|(rate, _)| *rate != hold.rate);
+            points.push((hold.rate, number));
+        }
+        points.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let mut limits = system.limits.iter();
+        let promised = limits.find(|one| one.limit == PROMISED);
+        let kept = promised.and_then(|one| one.last_success);
+        let kept = kept.map_or_else(
+            || "never".to_owned(),
+            |kept| format!("up to {}", rate(kept)),
+        );
+        Rival {
+            name: format!("{}: {kept}", system.system),
+            points,
+        }
+    });
+    systems.collect()
+}
+
+/// Times over the rate, and how they are drawn.
+pub(super) fn latencies_of(
+    found: &Found,
+    time: impl Fn(&Hold) -> Option<Nanos>,
+) -> (Vec<Rival>, Numbers) {
+    let rivals = drawn(found, |hold| time(hold).map(|time| time as f64));
+    (rivals, Numbers::Latencies(PROMISED, DRAWN_UP_TO))
+}
+
+fn figures(found: &Found) -> Vec<Figure> {
+    let note = "A mark for each rate that was held; the last success for 5 ms behind each name. What is above 100 ms lies at the upper edge.";
+    let (p99, as_time) = latencies_of(found, |hold| hold.p99);
+    let (p50, _) = latencies_of(found, |hold| hold.p50);
+    let within = drawn(found, |hold| {
+        let mut limits = hold.limits.iter();
+        let at = limits.find(|at| at.limit == PROMISED);
+        at.and_then(|at| at.within).map(|within| within * 100.0)
+    });
+    let cpu = drawn(found, |hold| hold.server_cpu.map(|cpu| cpu * 1e3));
+    let percent = Numbers::Plain(|share| format!("{share:.0} %"));
+    let milliseconds = Numbers::Plain(|time| format!("{time:.2} ms"));
+    let all = [
+        rivals(
+            ("Delivery latency, 99th percentile", note, "p99"),
+            &p99,
+            as_time,
+        ),
+        rivals(("Delivery latency, median", note, "p50"), &p50, as_time),
+        rivals(
+            (
+                "Within 5 ms",
+                "The share of the deliveries, lost ones counted as over it.",
+                "share",
+            ),
+            &within,
+            percent,
+        ),
+        rivals(
+            (
+                "CPU of the server for each message",
+                "Of all messages of a hold, its warm-up included.",
+                "CPU time",
+            ),
+            &cpu,
+            milliseconds,
+        ),
+    ];
+    all.into_iter().flatten().collect()
+}
+
+/// How it was measured, in a sentence.
+fn how(ladder: &Ladder) -> String {
+    let here = &ladder.environment;
+    let cores = match here.cores {
+        1 => "1 core".to_owned(),
+        cores => format!("{cores} cores"),
+    };
+    let memory = here
+        .memory
+        .map_or_else(String::new, |all| format!(", {}", bytes(all)));
+    let guest = here.virtualisation.as_ref();
+    let guest = guest.map_or_else(String::new, |host| format!(", a guest of {host}"));
+    format!(
+        "{cores} of {}{memory}{guest}, kernel {}; loadgen {} ({}); {} to {}; {}",
+        here.cpu.as_deref().unwrap_or("an unknown processor"),
+        here.kernel.as_deref().unwrap_or("unknown"),
+        here.loadgen,
+        here.commit.as_deref().unwrap_or("an unknown commit"),
+        ladder.started,
+        ladder.ended,
+        ladder.command.join(" ")
+    )
+}
+
+/// What the two numbers of a limit are.
+const ENDS: &str = "The last rate that kept the limit / the first that missed it for certain, in messages a second.";
+
+/// A scenario as it is shown everywhere.
+struct Shown<'a> {
+    found: &'a Found,
+    /// Of each system its verdict, its name and its sentence.
+    systems: Vec<[String; 3]>,
+    /// Where the limits end, and what that cost.
+    tables: [Columns; 2],
+    figures: Vec<Figure>,
+}
+
+fn shown(ladder: &Ladder) -> Vec<Shown<'_>> {
+    let each = |found: &'_ Found| {
+        let systems = found.systems.iter();
+        let told = systems.map(|one| [one.verdict.name(), &one.system, &one.sentence]);
+        told.map(|words| words.map(str::to_owned)).collect()
+    };
+    let searches = ladder.searches.iter();
+    searches
+        .map(|found| Shown {
+            found,
+            systems: each(found),
+            tables: [Columns::ends(found), Columns::costs(found)],
+            figures: figures(found),
+        })
+        .collect()
+}
+
+/// The sentences before everything else.
+fn sentences(ladder: &Ladder) -> Vec<String> {
+    let headline = headline(ladder);
+    headline.map_or_else(Vec::new, |headline| vec![headline.sentence, headline.lost])
+}
+
+#[derive(Template)]
+#[template(path = "ladder.txt")]
+struct Text<'a> {
+    ladder: &'a Ladder,
+    sentences: Vec<String>,
+    searches: Vec<Shown<'a>>,
+    ends: &'static str,
+    how: String,
+}
+
+fn terminal(ladder: &Ladder) -> Result<String, askama::Error> {
+    let text = Text {
+        ladder,
+        sentences: sentences(ladder),
+        searches: shown(ladder),
+        ends: ENDS,
+        how: how(ladder),
+    };
+    Ok(text.render()?.trim_end().to_owned() + "\n")
+}
+
+#[derive(Template)]
+#[template(path = "ladder.md")]
+struct Summary<'a> {
+    ladder: &'a Ladder,
+    sentences: Vec<String>,
+    searches: Vec<Shown<'a>>,
+    ends: &'static str,
+    how: String,
+}
+
+fn markdown(ladder: &Ladder) -> Result<String, askama::Error> {
+    let mut searches = shown(ladder);
+    for told in searches.iter_mut().flat_map(|search| &mut search.systems) {
+        *told = told.each_ref().map(|word| escaped(word));
+    }
+    let summary = Summary {
+        ladder,
+        sentences: sentences(ladder).iter().map(|one| escaped(one)).collect(),
+        searches,
+        ends: ENDS,
+        how: escaped(&how(ladder)),
+    };
+    Ok(summary.render()?.trim_end().to_owned() + "\n")
+}
+
+#[derive(Template)]
+#[template(path = "ladder.html")]
+struct Page<'a> {
+    ladder: &'a Ladder,
+    sentences: Vec<String>,
+    searches: Vec<Shown<'a>>,
+    ends: &'static str,
+    how: String,
+}
+
+fn page(ladder: &Ladder) -> Result<String, askama::Error> {
+    let page = Page {
+        ladder,
+        sentences: sentences(ladder),
+        searches: shown(ladder),
+        ends: ENDS,
+        how: how(ladder),
+    };
+    page.render()
+}

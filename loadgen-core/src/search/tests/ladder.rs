@@ -1,0 +1,161 @@
+//! A ladder of made-up searches: what its sentence, its tables and its picture say.
+
+use std::path::Path;
+
+use super::shown::{document, found};
+use crate::{
+    judge::Verdict,
+    search::{
+        SystemFound,
+        ladder::{Ladder, LadderFormat, headline},
+    },
+};
+
+fn named(system: &str, capacity: f64) -> SystemFound {
+    SystemFound {
+        system: system.to_owned(),
+        ..found(capacity, 1e6)
+    }
+}
+
+fn ladder(systems: Vec<SystemFound>) -> Ladder {
+    Ladder::of(vec![document(systems.clone()), document(systems)]).unwrap()
+}
+
+#[test]
+fn the_sentence_holds_this_server_against_all_others() {
+    let four = [
+        ("own", 1_000.0),
+        ("peer:node", 400.0),
+        ("peer:python", 0.0),
+        ("relay", 1_600.0),
+    ];
+    let ladder = ladder(
+        four.map(|(system, capacity)| named(system, capacity))
+            .to_vec(),
+    );
+    let headline = headline(&ladder).unwrap();
+    let kept = |place: usize| {
+        ladder.searches[0].systems[place].limits[2]
+            .last_success
+            .unwrap()
+    };
+    for said in [
+        format!("In t, this server carries {:.0} messages a second", kept(0)),
+        "within 5 ms on one core: ".to_owned(),
+        format!(
+            "{:.1} times plain Node.js ({:.0})",
+            kept(0) / kept(1),
+            kept(1)
+        ),
+        "python-socketio is not known to keep that at any rate".to_owned(),
+        format!(
+            "and {:.0} % of the bare relay (1,",
+            100.0 * kept(0) / kept(3)
+        ),
+    ] {
+        let sentence = &headline.sentence;
+        assert!(sentence.contains(&said), "{said:?} is not in {sentence:?}");
+    }
+    assert!(
+        headline.lost.starts_with("No rival carries more"),
+        "{}",
+        headline.lost
+    );
+    assert!(
+        headline
+            .picture
+            .is_some_and(|svg| svg.contains("peer:node: up to"))
+    );
+}
+
+#[test]
+fn a_lost_comparison_is_told() {
+    let ladder = ladder(vec![named("own", 400.0), named("peer:node", 1_000.0)]);
+    let headline = headline(&ladder).unwrap();
+    assert!(
+        headline.sentence.contains("% of plain Node.js"),
+        "{}",
+        headline.sentence
+    );
+    assert!(
+        headline
+            .lost
+            .contains("in t plain Node.js carries more within 1 ms, 2 ms, 5 ms, 10 ms, 25 ms"),
+        "{}",
+        headline.lost
+    );
+}
+
+#[test]
+fn an_end_that_was_not_found_is_only_a_bound() {
+    let mut open = named("own", 900.0);
+    open.limits[2].first_failure = None;
+    let both = ladder(vec![open.clone(), named("peer:node", 300.0)]);
+    let sentence = headline(&both).unwrap().sentence;
+    assert!(
+        sentence.contains("carries at least ") && sentence.contains("at least 3."),
+        "{sentence}"
+    );
+    open.limits[2].last_success = None;
+    let none = ladder(vec![open, named("peer:node", 300.0)]);
+    let headline = headline(&none).unwrap();
+    assert!(
+        headline.sentence.contains("no rate is known"),
+        "{}",
+        headline.sentence
+    );
+}
+
+#[test]
+fn without_this_server_there_is_no_headline() {
+    assert_eq!(headline(&ladder(vec![named("peer:node", 300.0)])), None);
+}
+
+#[test]
+fn every_format_has_every_system_and_a_page_is_safe() {
+    let ladder = ladder(vec![named("own", 900.0), named("cmd:<b> | node", 300.0)]);
+    for format in [
+        LadderFormat::Terminal,
+        LadderFormat::Markdown,
+        LadderFormat::Html,
+    ] {
+        let text = format.render(&ladder).unwrap();
+        for said in [
+            "PASS",
+            "this server carries",
+            "99 % within 25 ms",
+            "32.0 MiB",
+            "geometric mean",
+        ] {
+            assert!(text.contains(said), "{format:?} lacks {said:?}: {text}");
+        }
+    }
+    let page = LadderFormat::Html.render(&ladder).unwrap();
+    assert!(
+        !page.contains("<b>") && page.matches("<figure>").count() == 8,
+        "{page}"
+    );
+    let markdown = LadderFormat::Markdown.render(&ladder).unwrap();
+    assert!(!markdown.contains("<b> | node"), "{markdown}");
+}
+
+#[test]
+fn a_ladder_is_read_as_it_was_written_and_nothing_else_is() {
+    let ladder = ladder(vec![named("own", 900.0)]);
+    assert_eq!(ladder.verdict, Verdict::Pass);
+    let text = LadderFormat::Json.render(&ladder).unwrap();
+    let path = Path::new("x.ladder.json");
+    assert!(Ladder::is_meant(&text));
+    assert_eq!(Ladder::parse(path, &text).unwrap(), ladder);
+    let search = serde_json::to_string(&ladder.searches[0]).unwrap();
+    assert!(!Ladder::is_meant(&search));
+    let error = Ladder::parse(path, &search).unwrap_err().to_string();
+    assert!(
+        error.starts_with("x.ladder.json: ") && error.contains("ladder_version"),
+        "{error}"
+    );
+    let newer = text.replacen("\"ladder_version\": 1", "\"ladder_version\": 2", 1);
+    let error = Ladder::parse(path, &newer).unwrap_err().to_string();
+    assert!(error.contains("version 2"), "{error}");
+}
