@@ -11,7 +11,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use socketioxide::{SocketIo, extract::SocketRef};
+use socketioxide::{SocketIo, socket::Sid};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::{
@@ -230,13 +230,8 @@ impl Lines {
 
     /// Ends logins that the library does not know. Its callbacks and the connections' ends should have done so.
     fn end_forgotten(&self, io: &SocketIo) {
-        let is_known = |socket: &SocketRef, session: &Arc<Session>| {
-            io.get_socket(socket.id)
-                .and_then(|known| known.extensions.get::<Arc<Session>>())
-                .is_some_and(|known| Arc::ptr_eq(&known, session))
-        };
         for line in self.all() {
-            if line.is_forgotten(is_known) {
+            if line.is_forgotten(|socket, session| knows(io, socket.id, session)) {
                 self.telemetry.cut.increment("forgotten");
                 tracing::warn!("[SocketManager] A login had ended unnoticed, and was removed");
                 line.end();
@@ -260,8 +255,40 @@ impl Lines {
     }
 }
 
+/// Whether the library knows this login. One that is being closed is not asked: it has no namespace any more, would panic,
+/// and ends all logins anyway.
+fn knows(io: &SocketIo, socket: Sid, session: &Arc<Session>) -> bool {
+    let Some(chat) = io.of("/") else {
+        return true;
+    };
+    chat.get_socket(socket)
+        .and_then(|known| known.extensions.get::<Arc<Session>>())
+        .is_some_and(|known| Arc::ptr_eq(&known, session))
+}
+
 impl fmt::Debug for Lines {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lines").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::socket_manager::User;
+
+    #[tokio::test]
+    async fn a_library_that_is_closed_has_forgotten_nobody() {
+        let (_, io) = SocketIo::new_layer();
+        io.ns("/", async || {});
+        let session = Arc::new(Session::new(
+            Arc::new(User::unnamed("ann")),
+            None,
+            None,
+            None,
+        ));
+        assert!(!knows(&io, Sid::new(), &session));
+        io.close().await;
+        assert!(knows(&io, Sid::new(), &session));
     }
 }
