@@ -1,14 +1,10 @@
 //! Gets messages to the members of a conversation: now, and Confirmed or Failed later.
 
-use std::{
-    collections::hash_map::RandomState,
-    hash::BuildHasher,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::hash_map::RandomState, hash::BuildHasher, sync::Arc, time::Duration};
 
 use parking_lot::{Mutex, MutexGuard};
 use serde_json::value::RawValue;
+use tokio::time::Instant;
 
 use crate::{
     line::Shared,

@@ -95,6 +95,7 @@ impl Front {
                 .with_upgrades()
         );
         let ended = tokio::select! {
+            biased;
             ended = &mut http => ended,
             () = stop.cancelled() => {
                 http.as_mut().graceful_shutdown();

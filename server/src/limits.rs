@@ -1,14 +1,9 @@
 //! How much one socket and one address may ask for: pure bookkeeping.
 
-use std::{
-    collections::HashMap,
-    net::IpAddr,
-    num::NonZeroU32,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 /// Lets a number of events a second through, and a burst of one second's worth.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::{
     cell::OnceCell,
     fmt,
     sync::{Arc, Weak},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use parking_lot::Mutex;
@@ -13,6 +13,7 @@ use socketioxide::{
     SendError, SocketError,
     extract::{AckSender, SocketRef},
 };
+use tokio::time::Instant;
 
 use crate::{
     lines::Lines,
@@ -434,7 +435,7 @@ impl Line {
     /// Waits until something may be read from it.
     pub async fn until_readable(&self) {
         while let Some(until) = self.paused_until() {
-            tokio::time::sleep_until(until.into()).await;
+            tokio::time::sleep_until(until).await;
         }
     }
 }

@@ -1,9 +1,8 @@
 //! Holds a socket to its limit of events: pure bookkeeping that tells a burst from a flood.
 
-use std::{
-    num::NonZeroU32,
-    time::{Duration, Instant},
-};
+use std::{num::NonZeroU32, time::Duration};
+
+use tokio::time::Instant;
 
 use crate::limits::TokenBucket;
 

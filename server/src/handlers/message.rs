@@ -5,12 +5,13 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bson::{DateTime, oid::ObjectId};
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::value::{RawValue, to_raw_value};
+use tokio::time::Instant;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::call::Call;

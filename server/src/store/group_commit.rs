@@ -154,17 +154,20 @@ impl GroupCommit {
             }
             let wake = self.next_wake(now);
             tokio::select! {
-                count = inbox.recv_many(&mut arrived, INTAKE), if self.inbox_open => {
-                    self.inbox_open = count > 0;
-                    arrived.drain(..).for_each(|ticket| self.accept(ticket));
-                }
-                Some(landed) = self.attempts.join_next_with_id() => self.land(landed),
-                Some(settled) = self.settler.next() => self.settler.finish(settled),
-                Some(written) = self.written.recv() => self.take_written(written),
+                // In one order, so that the same happens again from the same seed. Each branch but the inbox is
+                // bounded by what was begun, so none keeps another waiting.
+                biased;
                 Ok(stop) = &mut stop => {
                     self.counters.stopped.store(true, Relaxed);
                     inbox.close();
                     self.stop = Some(stop);
+                }
+                Some(written) = self.written.recv() => self.take_written(written),
+                Some(landed) = self.attempts.join_next_with_id() => self.land(landed),
+                Some(settled) = self.settler.next() => self.settler.finish(settled),
+                count = inbox.recv_many(&mut arrived, INTAKE), if self.inbox_open => {
+                    self.inbox_open = count > 0;
+                    arrived.drain(..).for_each(|ticket| self.accept(ticket));
                 }
                 () = tokio::time::sleep_until(wake) => {}
             }
@@ -198,7 +201,8 @@ impl GroupCommit {
     /// Fails what has reached its deadline.
     fn expire(&mut self, now: Instant) {
         if self.stop.is_some_and(|stop| stop.cut <= now) {
-            let ids: Vec<ObjectId> = self.jobs.keys().copied().collect();
+            // Every job is among them.
+            let ids: Vec<ObjectId> = self.expiry.iter().map(|(_, id)| *id).collect();
             ids.into_iter()
                 .for_each(|id| self.fail(id, FailureReason::Stopped));
             self.expiry.clear();
