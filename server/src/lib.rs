@@ -27,6 +27,10 @@ pub mod socket_manager;
 pub mod store;
 pub mod stream;
 pub mod telemetry;
+pub mod transport;
 pub mod wire;
+
+#[cfg(test)]
+mod simulation;
 
 pub use server::{EXIT_UNTOLD, Error, Server, Stopped, Untold, serve};

@@ -13,13 +13,13 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use socket2::SockRef;
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::TcpSocket;
 
 pub use crate::stream::{Connection, Stream};
 use crate::{
     limits::{AddressLimit, AddressSlot},
     telemetry::Telemetry,
+    transport::{Listener, Socket},
 };
 
 /// Connections that may wait to be accepted: a join storm of a few thousand comes within one scheduling delay.
@@ -27,11 +27,11 @@ const BACKLOG: u32 = 4096;
 /// How long to wait after accepting failed, as it does when there are no file descriptors left.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
-/// Opens a listening socket.
+/// Opens a listening socket, and says where it listens.
 ///
 /// # Errors
 /// The address is taken or not ours.
-pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+pub fn listen(address: SocketAddr) -> io::Result<(Listener, SocketAddr)> {
     let socket = if address.is_ipv4() {
         TcpSocket::new_v4()
     } else {
@@ -39,7 +39,9 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     }?;
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
-    socket.listen(BACKLOG)
+    let listener = socket.listen(BACKLOG)?;
+    let address = listener.local_addr()?;
+    Ok((Listener::Tcp(listener), address))
 }
 
 /// Accepts connections and knows those that are open.
@@ -86,11 +88,11 @@ impl Acceptor {
     }
 
     /// Waits for the next connection that may be served. Those over the limit are closed and counted.
-    pub async fn accept(&self, listener: &TcpListener) -> Stream {
+    pub async fn accept(&self, listener: &Listener) -> Stream {
         loop {
             match listener.accept().await {
-                Ok((stream, peer)) => {
-                    if let Some(stream) = self.admit(stream, peer) {
+                Ok((socket, peer)) => {
+                    if let Some(stream) = self.admit(socket, peer) {
                         return stream;
                     }
                 }
@@ -132,7 +134,7 @@ impl Acceptor {
         }
     }
 
-    fn admit(&self, stream: TcpStream, peer: SocketAddr) -> Option<Stream> {
+    fn admit(&self, socket: Socket, peer: SocketAddr) -> Option<Stream> {
         let slot = match &self.per_address {
             None => None,
             Some(limit) => {
@@ -152,18 +154,10 @@ impl Acceptor {
             open: Arc::clone(&self.open),
             _slot: slot,
         };
-        if let Err(error) = self.tune(&stream) {
+        if let Err(error) = socket.tune(self.tcp_user_timeout) {
             // The peer has gone already; reading will say so.
             tracing::debug!("cannot set options of a connection: {error}");
         }
-        Some(Stream::new(stream, connection, place))
-    }
-
-    fn tune(&self, stream: &TcpStream) -> io::Result<()> {
-        // A chat message is smaller than a segment: with Nagle's algorithm it would wait for the peer's
-        // acknowledgement of the one before.
-        stream.set_nodelay(true)?;
-        // A peer that is gone, or that never reads again, is an error of the connection after this time.
-        SockRef::from(stream).set_tcp_user_timeout(Some(self.tcp_user_timeout))
+        Some(Stream::new(socket, connection, place))
     }
 }

@@ -8,7 +8,7 @@ use std::{
     pin::pin,
     process::ExitCode,
     sync::{Arc, atomic::Ordering},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use axum::{Router, middleware};
@@ -19,9 +19,9 @@ use socketioxide::{
     handler::ConnectHandler as _,
 };
 use tokio::{
-    net::TcpListener,
     signal::unix::{SignalKind, signal},
     sync::mpsc::{UnboundedReceiver, unbounded_channel},
+    time::Instant,
 };
 use tokio_util::{
     sync::CancellationToken,
@@ -54,6 +54,7 @@ use crate::{
         writer::{DrainReport, Writer},
     },
     telemetry::{Telemetry, log},
+    transport::Listener,
 };
 
 /// Bytes read from a WebSocket at once: some chat messages. Each connection holds as many.
@@ -132,7 +133,7 @@ pub fn serve(args: Args) -> Result<Stopped, Error> {
 
 /// A server that listens and does not accept yet.
 pub struct Server {
-    listener: TcpListener,
+    listener: Listener,
     address: SocketAddr,
     acceptor: Arc<Acceptor>,
     front: Front,
@@ -189,11 +190,11 @@ impl Server {
         match config.store.clone() {
             StoreConfig::Memory(memory) => {
                 let store = Arc::new(MemoryStore::new(memory));
-                Self::assemble(config, Arc::clone(&store) as _, Some(store)).await
+                Self::bind_to(config, Arc::clone(&store) as _, Some(store)).await
             }
             StoreConfig::MongoDb(mongo) => {
                 let store = MongoStore::new(mongo).await?;
-                Self::assemble(config, Arc::new(store), None).await
+                Self::bind_to(config, Arc::new(store), None).await
             }
         }
     }
@@ -203,7 +204,25 @@ impl Server {
     /// # Errors
     /// The store can't be used, or the address.
     pub async fn bind_with(config: Config, store: Arc<dyn MessageStore>) -> Result<Self, Error> {
-        Self::assemble(config, store, None).await
+        Self::bind_to(config, store, None).await
+    }
+
+    /// A server on a simulated network, with a simulated disk.
+    #[cfg(test)]
+    pub(crate) fn simulated(
+        config: Config,
+        store: Arc<dyn MessageStore>,
+        journal: Option<Journal>,
+        listener: Listener,
+    ) -> Result<Self, Error> {
+        let address = config.address;
+        Self::assemble(config, (store, None), journal, (listener, address))
+    }
+
+    /// What its handlers share.
+    #[cfg(test)]
+    pub(crate) fn chat(&self) -> Arc<Chat> {
+        Arc::clone(&self.chat)
     }
 
     /// Where it listens.
@@ -284,19 +303,26 @@ impl Server {
         }
     }
 
-    async fn assemble(
+    async fn bind_to(
         config: Config,
         store: Arc<dyn MessageStore>,
         memory: Option<Arc<MemoryStore>>,
     ) -> Result<Self, Error> {
         let journal = open_journal(config.journal.as_deref(), &*store)?;
         store.prepare().await?;
-        let listener = listen(config.address).map_err(|source| Error::Listen {
+        let listening = listen(config.address).map_err(|source| Error::Listen {
             address: config.address,
             source,
         })?;
-        let address = listener.local_addr()?;
+        Self::assemble(config, (store, memory), journal, listening)
+    }
 
+    fn assemble(
+        config: Config,
+        (store, memory): (Arc<dyn MessageStore>, Option<Arc<MemoryStore>>),
+        journal: Option<Journal>,
+        (listener, address): (Listener, SocketAddr),
+    ) -> Result<Self, Error> {
         let telemetry = Arc::new(Telemetry::new()?);
         let users = Arc::new(Mutex::new(SocketManager::new(config.limits.rooms_per_user)));
         let (queue, writer) =

@@ -17,12 +17,11 @@ use futures::task::AtomicWaker;
 use parking_lot::Mutex;
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf},
-    net::TcpStream,
     runtime::Handle,
     time::{Sleep, timeout},
 };
 
-use crate::{line::Line, listener::Place, wire::Wire};
+use crate::{line::Line, listener::Place, transport::Socket, wire::Wire};
 
 /// Bytes that are read from a peer that does not read itself: what it may ask for, and so what its answers may cost.
 /// Heartbeats must get through, so it is more than nothing.
@@ -111,7 +110,7 @@ impl fmt::Debug for Connection {
 #[derive(Debug)]
 pub struct Stream {
     /// There until it is dropped.
-    inner: Option<TcpStream>,
+    inner: Option<Socket>,
     connection: Arc<Connection>,
     place: Option<Place>,
     carried: Option<Carried>,
@@ -131,7 +130,7 @@ struct Carried {
 }
 
 impl Stream {
-    pub(crate) fn new(inner: TcpStream, connection: Arc<Connection>, place: Place) -> Self {
+    pub(crate) fn new(inner: Socket, connection: Arc<Connection>, place: Place) -> Self {
         Self {
             inner: Some(inner),
             connection,
@@ -150,11 +149,11 @@ impl Stream {
         Arc::clone(&self.connection)
     }
 
-    /// The TCP stream, pinned.
+    /// What carries it, pinned.
     ///
     /// # Errors
     /// Never in practice: it is there until the drop.
-    fn tcp(&mut self) -> io::Result<Pin<&mut TcpStream>> {
+    fn socket(&mut self) -> io::Result<Pin<&mut Socket>> {
         let inner = self.inner.as_mut().ok_or(io::ErrorKind::NotConnected)?;
         Ok(Pin::new(inner))
     }
@@ -175,9 +174,7 @@ impl Stream {
             .carried()
             .and_then(|carried| carried.line.paused_until())
         {
-            let pause = self
-                .pause
-                .insert(Box::pin(tokio::time::sleep_until(until.into())));
+            let pause = self.pause.insert(Box::pin(tokio::time::sleep_until(until)));
             ready!(pause.as_mut().poll(context));
         }
         self.pause = None;
@@ -231,7 +228,7 @@ impl Drop for Stream {
 
 /// Closes our side and reads on until the peer has closed its own. A socket that is closed with unread input is reset,
 /// and what was still to be sent on it is lost.
-async fn linger(mut inner: TcpStream, connection: &Connection) -> io::Result<()> {
+async fn linger(mut inner: Socket, connection: &Connection) -> io::Result<()> {
     inner.shutdown().await?;
     connection.finished.store(true, Ordering::SeqCst);
     let mut left = LINGER_BYTES;
@@ -265,7 +262,7 @@ impl AsyncRead for Stream {
             return Poll::Pending;
         }
         let before = buf.filled().len();
-        let result = this.tcp()?.poll_read(context, buf);
+        let result = this.socket()?.poll_read(context, buf);
         let read = buf.filled().len() - before;
         match &result {
             Poll::Ready(Ok(())) if read == 0 && buf.remaining() > 0 => this.has_ended = true,
@@ -275,9 +272,8 @@ impl AsyncRead for Stream {
         if this.is_blocked {
             this.read_ahead = this.read_ahead.saturating_sub(read);
         }
-        if let (Some(Carried { line, .. }), Some(tcp)) = (&this.carried, &this.inner) {
-            // It never fails; if it did, nothing would wait.
-            line.received(read, || rustix::io::ioctl_fionread(tcp).unwrap_or(0));
+        if let (Some(Carried { line, .. }), Some(socket)) = (&this.carried, &this.inner) {
+            line.received(read, || socket.waiting());
         }
         result
     }
@@ -291,7 +287,7 @@ impl AsyncWrite for Stream {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         this.connection.check(&this.connection.writer, context)?;
-        let result = this.tcp()?.poll_write(context, buf);
+        let result = this.socket()?.poll_write(context, buf);
         this.wrote(&result);
         if let Poll::Ready(Ok(bytes)) = &result {
             this.count(&buf[..*bytes]);
@@ -306,7 +302,7 @@ impl AsyncWrite for Stream {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         this.connection.check(&this.connection.writer, context)?;
-        let result = this.tcp()?.poll_write_vectored(context, bufs);
+        let result = this.socket()?.poll_write_vectored(context, bufs);
         this.wrote(&result);
         if let Poll::Ready(Ok(bytes)) = &result {
             let mut left = *bytes;
@@ -326,10 +322,10 @@ impl AsyncWrite for Stream {
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().tcp()?.poll_flush(context)
+        self.get_mut().socket()?.poll_flush(context)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().tcp()?.poll_shutdown(context)
+        self.get_mut().socket()?.poll_shutdown(context)
     }
 }

@@ -409,6 +409,11 @@ fn confirm(
             .chat
             .delivery
             .confirm(&accepted.message.conversation, recipients, &confirmed);
+        #[cfg(test)]
+        if crate::simulation::planted::ends_twice(accepted.message.id) {
+            let delivery = &accepted.call.chat.delivery;
+            delivery.confirm(&accepted.message.conversation, recipients, &confirmed);
+        }
         accepted.answer_stored(&confirmed, Timing::new(emitted, took));
     }
 }

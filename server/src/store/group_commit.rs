@@ -24,6 +24,8 @@ use super::{
     writer::WriterConfig,
 };
 use crate::message::Kind;
+#[cfg(test)]
+use crate::simulation::planted;
 
 mod dispatch;
 
@@ -317,6 +319,8 @@ impl GroupCommit {
         let Some(job) = self.jobs.get_mut(&id) else {
             return;
         };
+        #[cfg(test)]
+        planted::note_retry(id);
         let doubled = self
             .config
             .backoff_min
@@ -424,6 +428,12 @@ impl GroupCommit {
             .stop
             .map(|stop| if stop.cut > now { stop.cut } else { stop.end });
         let condemned = self.condemned.front().map(|(deadline, _)| *deadline);
+        #[cfg(test)]
+        let (fresh, retry) = if planted::has(planted::Bug::LostWakeUp) {
+            (None, None)
+        } else {
+            (fresh, retry)
+        };
         [fresh, retry, expiry, condemned, self.settler.due(), stop]
             .into_iter()
             .flatten()

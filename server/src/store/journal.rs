@@ -4,21 +4,19 @@
 //! unknown, in a thread of its own that writes down together what comes together: a message that is saved, or certainly
 //! not, costs nothing.
 
-use std::{
-    path::Path,
-    sync::{Arc, mpsc},
-    thread,
-};
+use std::{path::Path, sync::Arc, thread};
 
 use bson::oid::ObjectId;
 use parking_lot::Mutex;
-use tokio::sync::mpsc as answers;
+use tokio::sync::mpsc;
 
 use super::Origin;
 use crate::message::Kind;
 use file::JournalFile;
 pub(super) use file::Unknown;
 
+#[cfg(test)]
+pub(crate) mod desk;
 mod file;
 
 pub use file::JournalError;
@@ -46,13 +44,13 @@ pub struct Journal {
 /// Where entries go. None of its calls waits.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
-    orders: mpsc::Sender<Order>,
+    orders: mpsc::UnboundedSender<Order>,
     origin: Arc<Origin>,
     state: Arc<Mutex<JournalState>>,
 }
 
 /// Says which messages were written down, or can't be.
-pub(super) type Answers = answers::UnboundedReceiver<Written>;
+pub(super) type Answers = mpsc::UnboundedReceiver<Written>;
 
 /// The messages of one write.
 pub(super) struct Written {
@@ -75,13 +73,13 @@ impl Journal {
         let origin = origin.ok_or(JournalError::NothingLasts)?;
         let file = JournalFile::open(path, &origin)?;
         let earlier: Vec<Unknown> = file.live().cloned().collect();
-        let (orders, inbox) = mpsc::channel();
-        let (answer, answers) = answers::unbounded_channel();
+        let (orders, inbox) = mpsc::unbounded_channel();
+        let (answer, answers) = mpsc::unbounded_channel();
         let state = Arc::new(Mutex::new(JournalState::Well));
         let for_thread = Arc::clone(&state);
         thread::Builder::new()
             .name("journal".to_owned())
-            .spawn(move || write_down(file, &inbox, &answer, &for_thread))
+            .spawn(move || write_down(file, inbox, &answer, &for_thread))
             .map_err(|source| JournalError::Io {
                 path: path.to_owned(),
                 what: "written by a thread",
@@ -137,14 +135,15 @@ impl Entry {
 /// The thread: takes all that waits, writes it at once, and answers.
 fn write_down(
     mut file: JournalFile,
-    inbox: &mpsc::Receiver<Order>,
-    answer: &answers::UnboundedSender<Written>,
+    mut inbox: mpsc::UnboundedReceiver<Order>,
+    answer: &mpsc::UnboundedSender<Written>,
     state: &Mutex<JournalState>,
 ) {
-    while let Ok(first) = inbox.recv() {
+    while let Some(first) = inbox.blocking_recv() {
         let mut unknown = Vec::new();
         let mut settled = Vec::new();
-        for order in std::iter::once(first).chain(inbox.try_iter()) {
+        let others = std::iter::from_fn(|| inbox.try_recv().ok());
+        for order in std::iter::once(first).chain(others) {
             match order {
                 Order::Record(message) => unknown.push(message),
                 Order::Settle(ids) => settled.extend(ids),

@@ -9,6 +9,8 @@ use bson::oid::ObjectId;
 use tokio::time::Instant;
 
 use super::{Flight, GroupCommit, later};
+#[cfg(test)]
+use crate::simulation::planted;
 use crate::{message::Message, store::InsertError};
 
 impl GroupCommit {
@@ -98,6 +100,10 @@ impl GroupCommit {
                 job.attempts += 1;
                 job.retry_at = None;
                 job.flight = Some(handle.id());
+                #[cfg(test)]
+                if planted::has(planted::Bug::ConfirmBeforeStore) {
+                    job.ticket.saved();
+                }
             }
         }
         let open = ids.len();
