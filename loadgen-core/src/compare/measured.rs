@@ -60,6 +60,7 @@ impl<'a> Measured<'a> {
                 let percentile = statements::judged_percentile(self.run, latencies, p);
                 percentile.ok().flatten()? as f64
             }
+            Subject::Recovery(_) => return None,
             Subject::Percentile(metric, _) | Subject::Max(metric) | Subject::Mean(metric) => {
                 statistic::time(subject, self.histograms.get(&metric)?).ok()?
             }

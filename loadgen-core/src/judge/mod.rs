@@ -1,12 +1,14 @@
 //! Judges what was observed, by nothing else: the promises, the thresholds, and what machine and generator excuse.
 
 pub mod checks;
+pub mod parts;
 pub mod statistic;
 pub mod verdict;
 
 pub use self::{
-    checks::{Account, Check, Example, Finding, Missing, Promises, Totals, account},
+    checks::{Account, Check, Example, Fate, Finding, Met, Missing, Promises, Totals, account},
     verdict::{
-        Estimate, Judged, Judgement, Measured, Reason, Verdict, implied, judge, unjudgeable,
+        Estimate, Judged, Judgement, Measured, OUTSIDE, Reason, Verdict, implied, judge,
+        unjudgeable,
     },
 };

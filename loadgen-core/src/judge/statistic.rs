@@ -15,6 +15,8 @@ use crate::{
 pub fn time(subject: Subject, latencies: &Histogram<u64>) -> Result<f64, u64> {
     match subject {
         Subject::Percentile(_, p) => percentile::of(latencies, p).map(|value| value as f64),
+        // From one time of the schedule to another: no sample says it.
+        Subject::Recovery(_) => Err(1),
         _ if latencies.is_empty() => Err(1),
         Subject::Mean(_) => Ok(latencies.mean()),
         _ => Ok(latencies.max() as f64),
@@ -41,6 +43,6 @@ pub fn needed(threshold: &Threshold) -> u64 {
     match threshold.subject {
         Subject::Percentile(_, percentile) => percentile::needed(percentile),
         Subject::Within(..) => percentile::needed(threshold.bound.min(0.9999) * 100.0),
-        Subject::Max(_) | Subject::Mean(_) | Subject::Count(_) => 1,
+        Subject::Max(_) | Subject::Mean(_) | Subject::Recovery(_) | Subject::Count(_) => 1,
     }
 }

@@ -73,6 +73,8 @@ pub struct Breaks {
     pub violated: First<Broken>,
     /// More came than this program reads, which is no fault of the server's.
     pub limited: First<Broken>,
+    /// What the plan broke ended them.
+    pub excused: First<Broken>,
 }
 
 impl Breaks {
@@ -90,5 +92,6 @@ impl Breaks {
         self.lost.merge(other.lost);
         self.violated.merge(other.violated);
         self.limited.merge(other.limited);
+        self.excused.merge(other.excused);
     }
 }

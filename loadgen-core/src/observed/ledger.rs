@@ -23,6 +23,8 @@ pub struct Ledger {
     sent: Box<[AtomicU64]>,
     first: Box<[AtomicU32]>,
     slowest: Box<[AtomicU32]>,
+    /// By message: when it was confirmed first; empty where nobody asks.
+    confirmed: Box<[AtomicU32]>,
 }
 
 /// What one member saw of one message.
@@ -84,7 +86,32 @@ impl Ledger {
                 .collect(),
             first: latencies(u32::MAX),
             slowest: latencies(0),
+            confirmed: Box::default(),
         }
+    }
+
+    /// One that also keeps when each message was confirmed first: 4 bytes more for each.
+    #[must_use]
+    pub fn with_confirmations(self) -> Self {
+        let none = std::iter::repeat_with(|| AtomicU32::new(u32::MAX));
+        Self {
+            confirmed: none.take(self.sent.len()).collect(),
+            ..self
+        }
+    }
+
+    /// Notes that somebody was told that a message is stored, so long after its send.
+    pub fn confirmed_after(&self, message: u32, after: Nanos) {
+        if let Some(first) = self.confirmed.get(message as usize) {
+            first.fetch_min(to_steps(after).0, Relaxed);
+        }
+    }
+
+    /// How long after its send anybody was first told that a message is stored, exact to 16 ns; `None` also where nobody asked
+    /// for it to be kept.
+    pub fn first_confirmed(&self, message: u32) -> Option<Nanos> {
+        let steps = self.confirmed.get(message as usize)?.load(Relaxed);
+        (steps != u32::MAX).then(|| u64::from(steps) * STEP)
     }
 
     /// Bytes that an account of that size takes.
@@ -226,6 +253,9 @@ impl Ledger {
             mine.fetch_max(theirs.load(Relaxed), Relaxed);
         }
         for (mine, theirs) in self.first.iter().zip(&other.first) {
+            mine.fetch_min(theirs.load(Relaxed), Relaxed);
+        }
+        for (mine, theirs) in self.confirmed.iter().zip(&other.confirmed) {
             mine.fetch_min(theirs.load(Relaxed), Relaxed);
         }
         for (mine, theirs) in self.slowest.iter().zip(&other.slowest) {
@@ -477,6 +507,21 @@ mod tests {
         assert!(ledger.latency(0, 123_456) && ledger.latency(0, 5));
         assert_eq!(ledger.slowest(0), Some(123_456));
         assert!(!ledger.latency(1, 100_000_000_000));
+    }
+
+    #[test]
+    fn when_a_message_was_confirmed_first_is_kept_where_somebody_asks() {
+        let ledger = Ledger::new(2, 0).with_confirmations();
+        ledger.confirmed_after(0, 320);
+        ledger.confirmed_after(0, 1_600);
+        let first = [0, 1].map(|message| ledger.first_confirmed(message));
+        assert_eq!(first, [Some(320), None]);
+        let without = Ledger::new(1, 0);
+        without.confirmed_after(0, 320);
+        assert_eq!(without.first_confirmed(0), None);
+        without.merge(&ledger);
+        ledger.merge(&without);
+        assert_eq!(ledger.first_confirmed(0), Some(320));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The plan: the same for the same seed, and everybody who acts is there.
 
+mod faults;
+
 use std::path::Path;
 
 use proptest::prelude::*;

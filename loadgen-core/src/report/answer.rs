@@ -109,7 +109,7 @@ fn clause(report: &Report, held: &Held<'_>) -> Result<String, HistogramError> {
         (Model::Closed, _) => ", as service times",
         (Model::Mixed, _) => ", partly as service times",
     };
-    let phase = held.phase.map(|phase| format!(" in the phase {phase}"));
+    let phase = held.phase.map(|place| format!(" {}", held.place(place)));
     let phase = phase.unwrap_or_default();
     let measured = measured(report, held)?;
     let floor = match (&held.run.floor, held.phase) {
@@ -163,6 +163,10 @@ fn measured(report: &Report, held: &Held<'_>) -> Result<String, HistogramError> 
         Subject::Mean(metric) => format!(
             "{} {value} on average (limit {bound})",
             event(report, metric)
+        ),
+        Subject::Recovery(metric) => format!(
+            "{} was back as before {value} after the fault (limit {bound})",
+            metric.definition().title
         ),
         Subject::Count(counted) => format!("{value} {} (limit {bound})", counted.key()),
     })

@@ -4,7 +4,7 @@ use hdrhistogram::Histogram;
 
 use super::statements;
 use crate::{
-    judge::{Judged, Verdict, statistic},
+    judge::{Judged, OUTSIDE, Verdict, statistic},
     model::{
         HistogramError, Metric, Nanos, histogram, nanos,
         numbers::{count, duration, limit, share},
@@ -12,7 +12,7 @@ use crate::{
     },
     observed::PROMISE,
     result::{MetricResult, Run},
-    scenario::{Comparison, Subject, Threshold, parse_condition, parse_subject},
+    scenario::{Comparison, Subject, Threshold, parse_condition, parse_subject_at},
 };
 
 /// A limit of a run and what was measured of it.
@@ -20,12 +20,15 @@ pub(crate) struct Held<'a> {
     pub run: &'a Run,
     pub judged: &'a Judged,
     pub threshold: Threshold,
-    /// The phase that it is on; `None`: on the whole run.
+    /// The phase or the part of a run with faults that it is on, `@name` or [`OUTSIDE`]; `None`: on the whole run.
     pub phase: Option<&'a str>,
     pub value: Value,
     /// Seconds that were left out of it as disturbed, where that is known.
     pub left_out: Option<usize>,
 }
+
+/// What stands behind a limit that is judged outside of all faults.
+const BEHIND: &str = " (outside the faults)";
 
 /// In the words of a limit that too few undisturbed seconds were left for: these are of all seconds.
 const OF_ALL: &str = "too few are left to judge by";
@@ -71,6 +74,17 @@ impl<'a> Held<'a> {
             value,
             left_out,
         }))
+    }
+
+    /// Where it is judged, in words: `in the phase steady`, `inside of outage`.
+    pub(crate) fn place(&self, place: &str) -> String {
+        let recovers = matches!(self.threshold.subject, Subject::Recovery(_));
+        match place.strip_prefix('@') {
+            Some(fault) if recovers => format!("after {fault}"),
+            Some(fault) => format!("inside of {fault}"),
+            None if place == OUTSIDE => place.to_owned(),
+            None => format!("in the phase {place}"),
+        }
     }
 
     /// The verdict on it in its run.
@@ -223,15 +237,19 @@ fn chosen(subject: Subject, number: f64) -> String {
     }
 }
 
-/// `delivery.p99 < 5ms (phase steady)` as the condition and its phase.
+/// `delivery.p99 < 5ms (phase steady)` as the condition and its phase; of a run with faults `delivery.p99@outage < 5ms` and
+/// `delivery.p99 < 5ms (outside the faults)` as the condition and its part.
 fn read(text: &str) -> Option<(Threshold, Option<&str>)> {
-    let (condition, phase) = match text.split_once(" (phase ") {
-        Some((condition, phase)) => (condition, phase.strip_suffix(')')),
-        None => (text, None),
+    let (condition, phase) = match (text.split_once(" (phase "), text.strip_suffix(BEHIND)) {
+        (Some((condition, phase)), _) => (condition, phase.strip_suffix(')')),
+        (None, Some(condition)) => (condition, Some(OUTSIDE)),
+        (None, None) => (text, None),
     };
-    let (subject, condition) = condition.split_once(' ')?;
-    let threshold = parse_condition(parse_subject(subject).ok()?, condition).ok()?;
-    Some((threshold, phase))
+    let (key, condition) = condition.split_once(' ')?;
+    let (subject, fault) = parse_subject_at(key).ok()?;
+    let part = fault.and_then(|_| key.rfind('@')).map(|at| &key[at..]);
+    let threshold = parse_condition(subject, condition).ok()?;
+    Some((threshold, phase.or(part)))
 }
 
 fn value(

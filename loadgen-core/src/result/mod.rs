@@ -4,6 +4,7 @@ mod circumstances;
 mod document;
 mod floor;
 mod info;
+mod parts;
 mod results;
 mod upgrade;
 pub mod usage;
@@ -21,7 +22,7 @@ pub use self::{
     results::{About, metric, run},
 };
 use crate::{
-    judge::{Finding, Judgement, Reason, Totals, Verdict},
+    judge::{Finding, Judgement, Met, Reason, Totals, Verdict},
     model::{Delivery, Dialect, Metric, Nanos},
     observed::MachineSecond,
     scenario::FaultKind,
@@ -204,6 +205,15 @@ pub struct Run {
     /// What broke in mid-run, in the order of the scenario.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<FaultResult>,
+    /// The three parts of a run with faults, never mixed, for each metric that is known by second.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<PartResult>,
+    /// What became of the messages of a run with faults, one for each fate.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fates: Vec<Met>,
+    /// Connections that the faults ended, and whose users came back.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub thrown_off: u64,
     /// By second of the schedule, warm-up excluded.
     pub windows: Vec<WindowResult>,
     /// Deliveries to members that did not read at the time: accounted for, and left out of the latencies.
@@ -243,6 +253,15 @@ pub struct HeldTo {
 )]
 fn is_usual(held_to: &bool) -> bool {
     *held_to
+}
+
+/// What there is nothing of is not said, as in results of before.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands the field on by reference"
+)]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// What a result of before does not say is known.
@@ -325,6 +344,43 @@ pub struct FaultResult {
     /// What kept it from being brought about, looked at or mended; `None` where nothing did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
+}
+
+/// A metric in one part of a run with faults.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PartResult {
+    /// What was timed.
+    pub metric: Metric,
+    /// Which part.
+    pub part: PartKind,
+    /// The fault that it is inside of or after; `None` outside of all.
+    pub fault: Option<String>,
+    /// Seconds of the schedule in it.
+    pub seconds: usize,
+    /// Samples in it.
+    pub n: u64,
+    /// Their median in nanoseconds; `None` without enough samples, here and below.
+    pub p50: Option<Nanos>,
+    /// Their p99 in nanoseconds.
+    pub p99: Option<Nanos>,
+    /// The largest of them in nanoseconds.
+    pub max: Option<Nanos>,
+    /// Of a recovery: how long after the fault's end the metric was back as outside, and stayed so for 5 s, in nanoseconds;
+    /// `None` where it was not, or nobody can know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took: Option<Nanos>,
+}
+
+/// A part of a run with faults.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PartKind {
+    /// Neither inside of any fault nor in any recovery.
+    Outside,
+    /// While a fault was on.
+    Inside,
+    /// From a fault's end until the metric was back as outside.
+    Recovery,
 }
 
 /// The deliveries of conversations of about one size.

@@ -6,7 +6,7 @@ use hdrhistogram::Histogram;
 
 use super::{
     FaultResult, Generator, HeldTo, MetricResult, PERCENTILES, Percentile, PhaseResult, Refusal,
-    Run, ServerUse, SizeResult, UsageSecond, WindowResult, Within,
+    Run, ServerUse, SizeResult, UsageSecond, WindowResult, Within, parts::parts,
 };
 use crate::{
     judge::{Account, Judgement, Missing, Promises},
@@ -67,11 +67,14 @@ pub fn run(about: About<'_>, observed: Observed, account: Account, judgement: Ju
         incomplete_because: incomplete,
         judgement,
         faults: faults(about.plan, &observed),
+        parts: parts(&observed, &account.missing, about.plan.end()),
+        thrown_off: observed.broken.excused.count(),
         phases: phases(recorded, about.plan, &account),
         sizes: sizes(recorded, &account.missing),
         floor: None,
         totals: account.totals,
         findings: account.findings,
+        fates: account.fates,
         ignored: observed.ignored.counts().clone(),
         refusals: refusals(&observed),
         audited: observed.stored.found().is_some(),

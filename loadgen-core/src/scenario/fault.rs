@@ -229,6 +229,27 @@ impl Damage {
         }
     }
 
+    /// Whether clients may be without a connection by it.
+    pub const fn takes_clients_away(self) -> bool {
+        self.ends_connections() || matches!(self, Damage::Clients(..))
+    }
+
+    /// Whether what was sent may get lost without a trace while it lasts, on connections that end later.
+    pub const fn swallows(self) -> bool {
+        matches!(
+            self,
+            Damage::Server(ServerDamage::Freeze) | Damage::Network(Between::Clients, _)
+        )
+    }
+
+    /// Whether another process is the server afterwards.
+    pub const fn restarts_the_server(self) -> bool {
+        matches!(
+            self,
+            Damage::Server(ServerDamage::Stop | ServerDamage::Kill)
+        )
+    }
+
     /// Whether it may end connections of clients, so that whoever loses one then comes back and is owed nothing meanwhile.
     pub const fn ends_connections(self) -> bool {
         match self {

@@ -430,7 +430,9 @@ impl JsonSchema for Thresholds {
         json_schema!({
             "type": "object",
             "propertyNames": {
-                "pattern": format!(r"^({counts}|({metrics})\.(p[0-9]+(\.[0-9]+)?|max|mean|within_.+))$"),
+                "pattern": format!(
+                    r"^({counts}|({metrics})\.((p[0-9]+(\.[0-9]+)?|max|mean|within_[^@]+)(@[A-Za-z0-9_-]+)?|recovery@[A-Za-z0-9_-]+))$"
+                ),
             },
             "additionalProperties": generator.subschema_for::<Condition>(),
         })

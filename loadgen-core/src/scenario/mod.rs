@@ -56,7 +56,7 @@ pub use self::{
     shipped::{PART, shipped},
     starter::{SCHEMA_FILE, starter},
     template::{Filling, Pattern, Template},
-    threshold::{Comparison, Subject, Threshold, parse_condition, parse_subject},
+    threshold::{Comparison, Subject, Threshold, parse_condition, parse_subject, parse_subject_at},
     units::{Bandwidth, Often, Range, Rate, Share, Size, Span},
     variables::Setting,
 };

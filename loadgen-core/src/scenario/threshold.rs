@@ -18,6 +18,8 @@ pub struct Threshold {
     pub text: String,
     /// So long after the first measured message, a missed condition ends the run.
     pub abort_after: Option<Duration>,
+    /// The fault inside of which it is judged, or whose recovery it is on; `None`: the whole run, or outside of all faults.
+    pub fault: Option<String>,
 }
 
 /// A number of the result that a threshold can name.
@@ -31,6 +33,8 @@ pub enum Subject {
     Mean(Metric),
     /// The share of a metric's samples at or under a duration.
     Within(Metric, Duration),
+    /// From the end of a fault until a metric was back in its outside interval for a while, in nanoseconds.
+    Recovery(Metric),
     /// How many of something: messages, deliveries.
     Count(Count),
 }
@@ -70,6 +74,7 @@ impl Subject {
             Subject::Percentile(metric, _)
             | Subject::Max(metric)
             | Subject::Mean(metric)
+            | Subject::Recovery(metric)
             | Subject::Within(metric, _) => Some(metric),
             Subject::Count(_) => None,
         }
@@ -83,7 +88,8 @@ impl Threshold {
         let bound = self.bound as Nanos;
         match (self.subject, self.comparison) {
             (Subject::Within(_, limit), _) => Some(nanos(limit)),
-            (Subject::Mean(_) | Subject::Count(_), _) | (_, Comparison::Equal) => None,
+            (Subject::Mean(_) | Subject::Recovery(_) | Subject::Count(_), _)
+            | (_, Comparison::Equal) => None,
             // Under 5 ms is at most a nanosecond less.
             (_, Comparison::Less | Comparison::GreaterOrEqual) => Some(bound.saturating_sub(1)),
             (_, Comparison::LessOrEqual | Comparison::Greater) => Some(bound),
@@ -98,7 +104,10 @@ impl Threshold {
 
 impl fmt::Display for Threshold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.subject, self.text)
+        match &self.fault {
+            Some(fault) => write!(f, "{}@{fault} {}", self.subject, self.text),
+            None => write!(f, "{} {}", self.subject, self.text),
+        }
     }
 }
 
@@ -108,6 +117,7 @@ impl fmt::Display for Subject {
             Subject::Percentile(metric, p) => write!(f, "{}.p{p}", metric.definition().key),
             Subject::Max(metric) => write!(f, "{}.max", metric.definition().key),
             Subject::Mean(metric) => write!(f, "{}.mean", metric.definition().key),
+            Subject::Recovery(metric) => write!(f, "{}.recovery", metric.definition().key),
             Subject::Within(metric, limit) => {
                 let limit = humantime::format_duration(*limit);
                 write!(f, "{}.within_{limit}", metric.definition().key)
@@ -115,6 +125,29 @@ impl fmt::Display for Subject {
             Subject::Count(count) => f.write_str(count.key()),
         }
     }
+}
+
+/// Reads the left side of a threshold with the fault that it names, if it does: `delivery.p99@slow-db`, and of a fault alone
+/// `delivery.recovery@slow-db`.
+///
+/// # Errors
+/// Says which metrics, counts and statistics there are.
+pub fn parse_subject_at(key: &str) -> Result<(Subject, Option<&str>), String> {
+    let Some((subject, fault)) = key.split_once('@') else {
+        let recovery = key.strip_suffix(".recovery");
+        return match recovery.filter(|metric| Metric::from_key(metric).is_some()) {
+            Some(_) => Err(format!(
+                "a recovery is from a fault: name it, as in \"{key}@restart\""
+            )),
+            None => Ok((parse_subject(key)?, None)),
+        };
+    };
+    let recovered = subject.strip_suffix(".recovery").and_then(Metric::from_key);
+    let subject = match recovered {
+        Some(metric) => Subject::Recovery(metric),
+        None => parse_subject(subject)?,
+    };
+    Ok((subject, Some(fault)))
 }
 
 /// Reads the left side of a threshold.
@@ -167,7 +200,7 @@ pub fn parse_condition(subject: Subject, text: &str) -> Result<Threshold, String
         format!("{text:?} is not a condition: begin with <, <=, >, >= or ==, as in \"< 5ms\"")
     })?;
     let bound = match subject {
-        Subject::Percentile(..) | Subject::Max(_) | Subject::Mean(_) => {
+        Subject::Percentile(..) | Subject::Max(_) | Subject::Mean(_) | Subject::Recovery(_) => {
             nanos(bound.parse::<Span>()?.0) as f64
         }
         Subject::Within(..) => bound.parse::<Share>()?.0,
@@ -182,6 +215,7 @@ pub fn parse_condition(subject: Subject, text: &str) -> Result<Threshold, String
         bound,
         text: text.to_owned(),
         abort_after: None,
+        fault: None,
     })
 }
 
@@ -234,6 +268,22 @@ mod tests {
                 .contains("p99.9")
         );
         assert!(threshold("delivery.p100", "< 5ms").is_err());
+    }
+
+    #[test]
+    fn a_fault_is_named_behind_an_at() {
+        let read = |key| parse_subject_at(key);
+        let p99 = Subject::Percentile(Metric::Delivery, 99.0);
+        assert_eq!(read("delivery.p99@slow-db"), Ok((p99, Some("slow-db"))));
+        assert_eq!(read("delivery.p99"), Ok((p99, None)));
+        let recovery = Subject::Recovery(Metric::Confirm);
+        assert_eq!(read("confirm.recovery@x"), Ok((recovery, Some("x"))));
+        assert!(read("confirm.recovery").unwrap_err().contains("@restart"));
+        assert!(read("delivery.q@x").unwrap_err().contains("p99.9"));
+        let mut threshold = parse_condition(recovery, "< 3s").unwrap();
+        assert_eq!((threshold.bound, threshold.limit()), (3e9, None));
+        threshold.fault = Some("x".to_owned());
+        assert_eq!(threshold.to_string(), "confirm.recovery@x < 3s");
     }
 
     #[test]

@@ -142,6 +142,7 @@ pub fn limits() -> Vec<Threshold> {
         bound: SHARE,
         text: ">= 99%".to_owned(),
         abort_after: None,
+        fault: None,
     });
     within.into()
 }
@@ -157,6 +158,7 @@ pub fn watched(scenario: &Scenario) -> Scenario {
             bound: 0.0,
             text: ">= 0s".to_owned(),
             abort_after: None,
+            fault: None,
         });
     }
     watched

@@ -63,6 +63,15 @@ pub struct Crew {
     ledger: Arc<Ledger>,
 }
 
+/// The account of a plan; where something breaks, also of when each message was confirmed.
+fn ledger(plan: &Plan) -> Ledger {
+    let ledger = Ledger::new(plan.sends.len(), plan.slots);
+    match plan.faults.is_empty() {
+        true => ledger,
+        false => ledger.with_confirmations(),
+    }
+}
+
 impl Crew {
     /// All that workers need, before any is there.
     pub fn new(task: &Task<'_>) -> Self {
@@ -86,7 +95,7 @@ impl Crew {
             share: Share::WHOLE,
             cpu: None,
             plan: Arc::clone(task.plan),
-            ledger: Arc::new(Ledger::new(task.plan.sends.len(), task.plan.slots)),
+            ledger: Arc::new(ledger(task.plan)),
             progress: Arc::clone(&progress),
             clock: Clock::start(),
             run: task.run.clone(),

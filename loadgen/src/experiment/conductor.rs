@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use super::RunError;
 use crate::{
     drive::worker::Progress,
-    model::{Nanos, nanos},
+    model::{Clock, Nanos, nanos},
     observed::FaultSeen,
     plan::{Plan, PlannedFault},
     rig::{
@@ -20,10 +20,15 @@ use crate::{
     scenario::Scenario,
 };
 
+/// What a fault began shows so long after it at most: a server that goes on finds its clients silent, and they come back.
+const AFTERMATH: Nanos = 10_000_000_000;
+
 /// The faults of one run.
-#[derive(Default)]
 pub(super) struct Conductor {
     parts: Vec<Part>,
+    /// What the workers are told of them.
+    progress: Arc<Progress>,
+    clock: Clock,
     /// When the schedule began.
     began: Option<Instant>,
 }
@@ -76,6 +81,7 @@ impl Conductor {
         plan: &Plan,
         system: &mut dyn System,
         progress: &Arc<Progress>,
+        clock: Clock,
     ) -> Result<Self, RunError> {
         let mut parts = Vec::new();
         for (index, planned) in plan.faults.iter().enumerate() {
@@ -92,7 +98,12 @@ impl Conductor {
                 planned: planned.clone(),
             });
         }
-        Ok(Self { parts, began: None })
+        Ok(Self {
+            parts,
+            progress: Arc::clone(progress),
+            clock,
+            began: None,
+        })
     }
 
     /// The schedule begins at that time.
@@ -127,12 +138,29 @@ impl Conductor {
             return Ok(());
         };
         let part = &mut self.parts[place];
-        match part.stage {
-            Stage::Ahead => {
-                part.apply(system, began).await;
-                Ok(())
+        if part.stage == Stage::Ahead {
+            let damage = part.planned.damage;
+            if damage.ends_connections() {
+                let now = self.clock.now();
+                self.progress.excuse.begin(now, damage.swallows());
             }
-            Stage::On | Stage::Over => part.mend(system, began).await,
+            part.apply(system, began).await;
+            return Ok(());
+        }
+        let mended = part.mend(system, began).await;
+        self.excuse_no_more();
+        mended
+    }
+
+    /// When the last fault that ends connections is over.
+    fn excuse_no_more(&self) {
+        let mut on = self.parts.iter().filter(|part| part.stage == Stage::On);
+        let was = self
+            .parts
+            .iter()
+            .any(|part| part.stage == Stage::Over && part.planned.damage.ends_connections());
+        if was && !on.any(|part| part.planned.damage.ends_connections()) {
+            self.progress.excuse.end(self.clock.now() + AFTERMATH);
         }
     }
 
@@ -150,12 +178,13 @@ impl Conductor {
                 mended = mended.and(part.mend(system, began).await);
             }
         }
+        self.excuse_no_more();
         mended
     }
 
     /// What was seen of each.
-    pub(super) fn finish(self) -> Vec<FaultSeen> {
-        self.parts.into_iter().map(|part| part.seen).collect()
+    pub(super) fn seen(&self) -> Vec<FaultSeen> {
+        self.parts.iter().map(|part| part.seen.clone()).collect()
     }
 
     fn next(&self) -> Option<(Instant, usize)> {

@@ -174,14 +174,24 @@ async fn run(
     let promises = arm.promises(bench.driver.asks_for_acks());
     let address = arm.system.address().to_owned();
     let processes = arm.system.processes();
-    let watched = watched_server(processes, &address).await;
+    let mut watched = watched_server(processes, &address).await;
+    if let Server::Here(processes) = &mut watched
+        && arm
+            .plan
+            .faults
+            .iter()
+            .any(|fault| fault.damage.restarts_the_server())
+    {
+        // Whatever is started in its place is no stranger.
+        processes.push(Processes::Children(std::process::id()));
+    }
     let mut crew = crew(arm, bench, promises, endpoint);
     let own_use = Processes::One(std::process::id()).usage();
     let mut generator = GeneratorUse {
         resident_before: own_use.map_or(0, |usage| usage.resident),
         ..GeneratorUse::default()
     };
-    let conductor = Conductor::new(&arm.plan, &mut *arm.system, &crew.progress)?;
+    let conductor = Conductor::new(&arm.plan, &mut *arm.system, &crew.progress, crew.clock)?;
     crew.start()?;
     let (agreed, settles) = (agreed(arm, promises), settles(arm));
     let mut lookout = Lookout {
@@ -229,7 +239,7 @@ async fn run(
     let hiccups = hiccups.map(HiccupMonitor::finish);
     let connecting = std::mem::take(&mut lookout.connecting);
     let mistaken = lookout.mistaken.take();
-    let faults = std::mem::take(&mut lookout.conductor).finish();
+    let faults = lookout.conductor.seen();
     let mut observed = crew.finish().await?;
     if let Some(why) = mistaken {
         return Err(RunError::Mistaken(why));

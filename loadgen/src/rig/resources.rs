@@ -34,6 +34,8 @@ pub enum Processes {
     One(u32),
     /// All processes of the group of this id, and what those have used that they have waited for.
     Group(u32),
+    /// All that the process of this id has started.
+    Children(u32),
 }
 
 impl Processes {
@@ -44,7 +46,7 @@ impl Processes {
     pub fn usage(self) -> Result<Usage, TargetError> {
         let group = match self {
             Processes::One(pid) => return usage_of(pid),
-            Processes::Group(group) => group,
+            Processes::Group(id) | Processes::Children(id) => id,
         };
         let mut sum = Usage {
             cpu: Duration::ZERO,
@@ -73,7 +75,7 @@ impl Processes {
     /// The id of the process, or of the group.
     pub const fn id(self) -> u32 {
         match self {
-            Processes::One(id) | Processes::Group(id) => id,
+            Processes::One(id) | Processes::Group(id) | Processes::Children(id) => id,
         }
     }
 
@@ -93,16 +95,17 @@ impl Processes {
 
     /// The processes as they are now.
     pub fn ids(self) -> Vec<u32> {
-        let group = match self {
+        let (id, place) = match self {
             Processes::One(pid) => return vec![pid],
-            Processes::Group(group) => u64::from(group),
+            Processes::Group(group) => (u64::from(group), PROCESS_GROUP),
+            Processes::Children(parent) => (u64::from(parent), PARENT),
         };
         let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
         processes
             .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
             .filter(|pid: &u32| {
                 let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
-                stat.is_ok_and(|stat| field(&stat, PROCESS_GROUP) == Some(group))
+                stat.is_ok_and(|stat| field(&stat, place) == Some(id))
             })
             .collect()
     }
@@ -134,6 +137,8 @@ pub fn usage_of(pid: u32) -> Result<Usage, TargetError> {
 
 /// Of `/proc/<pid>/stat`, counted from the process's state: its group.
 const PROCESS_GROUP: usize = 2;
+/// Its parent.
+const PARENT: usize = 1;
 /// `utime` and `stime`.
 const OWN: [usize; 2] = [11, 12];
 /// `cutime` and `cstime`: of children that have ended and were waited for.

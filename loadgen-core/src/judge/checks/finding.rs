@@ -127,6 +127,18 @@ impl Case {
     }
 }
 
+/// A case as it is told.
+pub(super) fn example(plan: &Plan, case: Case) -> Example {
+    Example {
+        message: Some(case.message),
+        sender: Some(plan.users[case.send.sender as usize].clone()),
+        recipient: Some(plan.users[case.member as usize].clone()),
+        at: Some(case.send.at),
+        note: case.note,
+        more: 0,
+    }
+}
+
 /// Findings so far, by check.
 pub(super) struct Findings<'a> {
     plan: &'a Plan,
@@ -147,17 +159,10 @@ impl<'a> Findings<'a> {
 
     /// Counts a case as often as it came.
     pub(super) fn add_times(&mut self, check: Check, times: u64, case: Case) {
-        let plan = self.plan;
+        let example = example(self.plan, case);
         let finding = self.of(check);
         finding.count += times;
-        finding.keep(Example {
-            message: Some(case.message),
-            sender: Some(plan.users[case.send.sender as usize].clone()),
-            recipient: Some(plan.users[case.member as usize].clone()),
-            at: Some(case.send.at),
-            note: case.note,
-            more: 0,
-        });
+        finding.keep(example);
     }
 
     pub(super) fn add_counted(
@@ -181,6 +186,11 @@ impl<'a> Findings<'a> {
             count: 0,
             examples: Vec::new(),
         })
+    }
+
+    /// How many promises were broken so far.
+    pub(super) fn count(&self) -> u64 {
+        self.by_check.values().map(|finding| finding.count).sum()
     }
 
     pub(super) fn into_sorted(self) -> Vec<Finding> {

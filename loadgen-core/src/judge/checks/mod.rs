@@ -2,16 +2,19 @@
 
 mod answers;
 mod check;
+mod fates;
 mod finding;
 mod order;
 mod totals;
 
 use self::{
     answers::Answers,
+    fates::Fates,
     finding::{Case, Findings},
 };
 pub use self::{
     check::Check,
+    fates::{Fate, Met},
     finding::{Example, Finding},
     totals::{Missing, Totals},
 };
@@ -106,6 +109,10 @@ pub struct Account {
     pub missing: Missing,
     /// Deliveries to others in the grey zone of a join, a leave or a reconnect: neither due nor wrong.
     pub grey: u64,
+    /// Messages that could not be sent since a fault had their senders away.
+    pub away: u64,
+    /// What became of each message, in the order of [`Fate::ALL`]; of a run without faults, nothing.
+    pub fates: Vec<Met>,
     /// Broken promises, in the order of [`Check::ALL`].
     pub findings: Vec<Finding>,
 }
@@ -154,6 +161,8 @@ pub fn account(plan: &Plan, promises: Promises, observed: &Observed) -> Account 
         phases,
         missing,
         grey,
+        away,
+        fates,
         mut findings,
         ..
     } = audit;
@@ -169,6 +178,8 @@ pub fn account(plan: &Plan, promises: Promises, observed: &Observed) -> Account 
         phases,
         missing,
         grey,
+        away,
+        fates: fates.map(Fates::into_met).unwrap_or_default(),
         findings: findings.into_sorted(),
     };
     match observed.ended {
@@ -186,6 +197,8 @@ struct Audit<'a> {
     phases: Vec<Totals>,
     missing: Missing,
     grey: u64,
+    away: u64,
+    fates: Option<Fates>,
     findings: Findings<'a>,
 }
 
@@ -203,6 +216,8 @@ impl<'a> Audit<'a> {
             missing: Missing::default(),
             nothing,
             grey: 0,
+            away: 0,
+            fates: (!evidence.plan.faults.is_empty()).then(Fates::new),
             findings: Findings::new(evidence.plan),
         }
     }
@@ -216,8 +231,12 @@ impl<'a> Audit<'a> {
             let totals = self.totals(send);
             totals.scheduled += missed;
             totals.dropped += missed;
+            if missed > 0 {
+                self.not_sent(message, send);
+            }
             return;
         };
+        let before = (self.findings.count(), self.totals(send).lost);
         let totals = self.totals(send);
         totals.scheduled += 1;
         totals.sent += 1;
@@ -247,6 +266,36 @@ impl<'a> Audit<'a> {
             }
         }
         self.told(message, send, &told);
+        self.fate(message, send, &told, before);
+    }
+
+    /// A message that was due, and for which there was no connection.
+    fn not_sent(&mut self, message: u32, send: &Send) {
+        let is_away = fates::is_away(self.evidence, send);
+        self.away += u64::from(is_away);
+        let plan = self.evidence.plan;
+        if let Some(fates) = &mut self.fates {
+            let case = || finding::example(plan, Case::of(message, send, send.sender));
+            fates.add(Fate::NotSent, send, false, case);
+        }
+    }
+
+    /// What became of a message; `before` it so many promises were broken, and so many deliveries lost.
+    fn fate(&mut self, message: u32, send: &Send, told: &Answers, before: (u64, u64)) {
+        let lost = self.totals(send).lost > before.1;
+        let Some(fates) = &mut self.fates else {
+            return;
+        };
+        let evidence = self.evidence;
+        let stored = self
+            .stored
+            .map(|stored| stored.ids(message).next().is_some());
+        let fate = fates::of_sent(evidence, message, send, told, lost, stored);
+        let broken = self.findings.count() > before.0;
+        let plan = evidence.plan;
+        fates.add(fate, send, broken, || {
+            finding::example(plan, Case::of(message, send, send.sender))
+        });
     }
 
     fn totals(&mut self, send: &Send) -> &mut Totals {

@@ -2,6 +2,7 @@
 
 mod answers;
 mod comings;
+mod fates;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -27,10 +28,16 @@ struct Run {
 
 impl Run {
     fn healthy() -> Self {
-        let text = "version = 1\nname = \"t\"\nquestion = \"?\"\n\
-             population = { users = 3, channels = [{ count = 1, members = 3 }] }\n\
-             [[phases]]\nname = \"steady\"\nduration = \"1s\"\nrate = \"20/s\"\narrivals = \"uniform\"\n";
-        let plan = Plan::new(&Scenario::parse(Path::new("t.toml"), text).unwrap()).unwrap();
+        Self::healthy_with("")
+    }
+
+    fn healthy_with(more: &str) -> Self {
+        let text = format!(
+            "version = 1\nname = \"t\"\nquestion = \"?\"\n\
+             population = {{ users = 3, channels = [{{ count = 1, members = 3 }}] }}\n\
+             [[phases]]\nname = \"steady\"\nduration = \"1s\"\nrate = \"20/s\"\narrivals = \"uniform\"\n{more}"
+        );
+        let plan = Plan::new(&Scenario::parse(Path::new("t.toml"), &text).unwrap()).unwrap();
         let mut run = Self {
             ledger: Arc::new(Ledger::new(plan.sends.len(), plan.slots)),
             stored: Stored::new(plan.sends.len()),

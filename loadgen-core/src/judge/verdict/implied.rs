@@ -85,6 +85,7 @@ pub(super) fn promise() -> Threshold {
         bound: 0.99,
         text: ">= 99%".into(),
         abort_after: None,
+        fault: None,
     }
 }
 
@@ -96,6 +97,7 @@ fn nothing_failed() -> Threshold {
         bound: 0.0,
         text: "== 0".into(),
         abort_after: None,
+        fault: None,
     }
 }
 

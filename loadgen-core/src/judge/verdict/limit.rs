@@ -41,7 +41,9 @@ impl Limit {
         let (percentile, part) = match threshold.subject {
             Subject::Percentile(_, percentile) => (true, percentile / 100.0),
             Subject::Within(..) => (false, threshold.bound),
-            Subject::Max(_) | Subject::Mean(_) | Subject::Count(_) => return None,
+            Subject::Max(_) | Subject::Mean(_) | Subject::Recovery(_) | Subject::Count(_) => {
+                return None;
+            }
         };
         let (over_misses, below) = match (percentile, threshold.comparison) {
             (true, Comparison::Less | Comparison::LessOrEqual) => (true, false),

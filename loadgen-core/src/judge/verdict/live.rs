@@ -193,6 +193,7 @@ impl Live {
             Subject::Percentile(metric, _)
             | Subject::Max(metric)
             | Subject::Mean(metric)
+            | Subject::Recovery(metric)
             | Subject::Within(metric, _) => metric,
         };
         let samples = self.samples(phase, metric, all)?;

@@ -81,6 +81,8 @@ impl Measured {
                 let within = within.filter(|_| n > 0);
                 (within.map(|within| statistic::share(*within, n)), n)
             }
+            // Judged apart, with its own number.
+            Subject::Recovery(_) => (None, 0),
             subject @ (Subject::Percentile(metric, _)
             | Subject::Max(metric)
             | Subject::Mean(metric)) => (

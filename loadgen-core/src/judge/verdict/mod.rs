@@ -11,6 +11,7 @@ mod misses;
 mod opinion;
 mod outlook;
 mod reason;
+mod recovery;
 mod resample;
 mod scope;
 mod threshold;
@@ -33,9 +34,13 @@ pub use self::{
     misses::{Allowed, Decision, Doubt, FEWEST_SECONDS, Misses, Range, Second},
     outlook::unjudgeable,
     reason::Reason,
+    scope::OUTSIDE,
 };
 use crate::{
-    judge::{Account, Check, Finding, Totals},
+    judge::{
+        Account, Check, Finding,
+        parts::{Part, Parts},
+    },
     model::{Count, Nanos},
     observed::{Ended, Lookup, Observed},
     plan::Plan,
@@ -126,6 +131,27 @@ struct Trial<'a> {
     account: &'a Account,
     /// What a bare relay did under the same load, by second; empty where there was none.
     floor: Vec<FloorSecond>,
+    /// Its seconds inside, after and outside of its faults; empty where there were none.
+    parts: Parts,
+}
+
+impl<'a> Trial<'a> {
+    /// The index of the fault that a threshold names.
+    fn fault(&self, threshold: &Threshold) -> Option<usize> {
+        let name = threshold.fault.as_deref()?;
+        let mut faults = self.observed.faults.iter();
+        faults.position(|fault| fault.name == name)
+    }
+
+    /// What a threshold on the whole run is about: where there were faults, what they did not touch, or what it names.
+    fn scope(&'a self, threshold: &Threshold) -> Scope<'a> {
+        let metric = threshold.subject.metric();
+        match (metric, self.fault(threshold)) {
+            (Some(metric), None) if self.parts.has(metric) => Scope::part(self, Part::Outside),
+            (Some(_), Some(fault)) => Scope::part(self, Part::Inside(fault)),
+            _ => Scope::whole(self),
+        }
+    }
 }
 
 /// A phase, as far as a verdict needs it.
@@ -180,6 +206,7 @@ pub fn judge(
         observed,
         account,
         floor: beside.iter().copied().flat_map(floor::seconds).collect(),
+        parts: Parts::of(observed, &account.missing, plan.end()),
     })
 }
 
@@ -283,7 +310,7 @@ fn conditions<'a>(trial: &'a Trial<'a>, implied: &'a Implied) -> Vec<(Scope<'a>,
         })
         .collect();
     let whole = implied.promise.iter().chain(trial.thresholds);
-    let whole = whole.map(|one| (Scope::whole(trial), one));
+    let whole = whole.map(|one| (trial.scope(one), one));
     let failed = implied.failed.iter();
     let failed = failed.flat_map(|failed| scopes(trial, implied).map(move |scope| (scope, failed)));
     whole.chain(of_phases).chain(failed).collect()
@@ -331,9 +358,8 @@ fn broken_promises(trial: &Trial<'_>) -> Vec<(Verdict, Reason)> {
             if observed.stored == Lookup::Failed {
                 said.push((Verdict::Inconclusive, Reason::NotLookedUp));
             }
-            let Totals {
-                dropped, scheduled, ..
-            } = account.totals;
+            let scheduled = account.totals.scheduled;
+            let dropped = account.totals.dropped.saturating_sub(account.away);
             if dropped > 0 {
                 let reason = Reason::NotSent { dropped, scheduled };
                 said.push((Verdict::Inconclusive, reason));

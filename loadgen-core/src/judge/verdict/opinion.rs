@@ -81,10 +81,7 @@ impl Opinion {
             Counted::Undisturbed => scope.seconds(Metric::Delivery).disturbed(),
         };
         Judged {
-            threshold: match scope.name() {
-                Some(phase) => threshold.in_phase(phase),
-                None => threshold.to_string(),
-            },
+            threshold: scope.shown(threshold),
             verdict: self.verdict,
             measured: self.measured.clone(),
             numbers: Some(match &self.numbers {

@@ -6,7 +6,7 @@ use hdrhistogram::Histogram;
 
 use super::{JudgedPhase, Trial, fan_out::FanOut, when::Slow};
 use crate::{
-    judge::Totals,
+    judge::{Totals, parts::Part},
     model::{Metric, Nanos, histogram},
     observed::{MachineSecond, Over, Samples, WINDOW, Window},
     scenario::Threshold,
@@ -20,7 +20,12 @@ static NOTHING: Window = Window::EMPTY;
 pub(super) struct Scope<'a> {
     pub(super) trial: &'a Trial<'a>,
     phase: Option<(u16, &'a JudgedPhase<'a>)>,
+    /// Of a run with faults, the part.
+    part: Option<Part>,
 }
+
+/// How the part is called that no fault touches.
+pub const OUTSIDE: &str = "outside the faults";
 
 /// Which seconds are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,13 +73,35 @@ pub(super) enum Service {
 
 impl<'a> Scope<'a> {
     pub(super) fn whole(trial: &'a Trial<'a>) -> Self {
-        Self { trial, phase: None }
+        Self {
+            trial,
+            phase: None,
+            part: None,
+        }
     }
 
     pub(super) fn phase(trial: &'a Trial<'a>, index: u16, phase: &'a JudgedPhase<'a>) -> Self {
         Self {
             trial,
             phase: Some((index, phase)),
+            part: None,
+        }
+    }
+
+    /// A part of a run with faults.
+    pub(super) fn part(trial: &'a Trial<'a>, part: Part) -> Self {
+        Self {
+            part: Some(part),
+            ..Self::whole(trial)
+        }
+    }
+
+    /// A threshold in this scope, as it is shown.
+    pub(super) fn shown(&self, threshold: &Threshold) -> String {
+        match (self.phase, self.part) {
+            (Some((_, phase)), _) => threshold.in_phase(phase.name),
+            (None, Some(Part::Outside)) => format!("{threshold} ({OUTSIDE})"),
+            (None, _) => threshold.to_string(),
         }
     }
 
@@ -94,6 +121,11 @@ impl<'a> Scope<'a> {
 
     /// All samples.
     pub(super) fn samples(&self, metric: Metric) -> &'a Samples {
+        if let Some(part) = self.part {
+            let parts = &self.trial.parts;
+            let none = self.trial.observed.recorded.none();
+            return parts.samples(metric, part).unwrap_or(none);
+        }
         match self.phase {
             None => self.trial.observed.recorded.samples(metric),
             Some((index, _)) => self.trial.observed.recorded.samples_in(index, metric),
@@ -112,7 +144,7 @@ impl<'a> Scope<'a> {
                 window: windows.get(second).unwrap_or(&NOTHING),
                 lost: lost.get(second).copied().unwrap_or(0),
             })
-            .filter(|one| one.due() > 0 && self.holds(one.second));
+            .filter(|one| one.due() > 0 && self.holds(metric, one.second));
         Seconds(seen.collect())
     }
 
@@ -156,8 +188,8 @@ impl<'a> Scope<'a> {
         let over = |seconds: &mut dyn Iterator<Item = &SeenSecond<'_>>| -> u64 {
             seconds.map(|one| one.over(place).n).sum()
         };
-        match self.phase {
-            Some(_) if seconds.all() > 0 => over(&mut seconds.counted(counted)),
+        match self.phase.is_some() || self.part.is_some() {
+            true if seconds.all() > 0 => over(&mut seconds.counted(counted)),
             _ => all - over(&mut seconds.left_out()).min(all),
         }
     }
@@ -176,7 +208,7 @@ impl<'a> Scope<'a> {
         if seconds.all() == 0 || disturbed(self.connecting(metric)) > 0 {
             return None;
         }
-        if self.phase.is_some() {
+        if self.phase.is_some() || self.part.is_some() {
             // A second at its edge holds samples of two phases.
             return Some(Cow::Owned(sum(seconds.counted(counted))));
         }
@@ -189,7 +221,7 @@ impl<'a> Scope<'a> {
     /// The seconds before the schedule in which there may be such samples: those of connecting.
     pub(super) fn connecting(&self, metric: Metric) -> &'a [MachineSecond] {
         match metric {
-            Metric::Connect | Metric::Join if self.phase.is_none() => {
+            Metric::Connect | Metric::Join if self.phase.is_none() && self.part.is_none() => {
                 &self.trial.observed.connecting
             }
             _ => &[],
@@ -213,13 +245,19 @@ impl<'a> Scope<'a> {
     }
 
     /// Whether a second of the schedule lies wholly in it.
-    fn holds(&self, second: usize) -> bool {
+    fn holds(&self, metric: Metric, second: usize) -> bool {
+        if let Some(part) = self.part {
+            return self.trial.parts.holds(metric, part, second);
+        }
         let start = second as Nanos * WINDOW;
         self.phase
             .is_none_or(|(_, phase)| phase.start <= start && start + WINDOW <= phase.end)
     }
 
     fn touches(&self, second: usize) -> bool {
+        if let Some(part) = self.part {
+            return self.trial.parts.holds(Metric::Delivery, part, second);
+        }
         let start = second as Nanos * WINDOW;
         let overlaps = |phase: &JudgedPhase<'_>| phase.start < start + WINDOW && start < phase.end;
         match self.phase {

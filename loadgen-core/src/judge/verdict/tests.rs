@@ -89,6 +89,7 @@ fn judge(measured: &Measured<'_>) -> Judgement {
         observed: &observed,
         account: measured.account,
         floor: measured.floor.to_vec(),
+        parts: Parts::default(),
     })
 }
 

@@ -7,6 +7,7 @@ use super::{
     floor,
     limit::{Limit, floor_misses, judge_equal_share, judge_limit, misses},
     opinion::{Opinion, kept, over_all, service, too_few, too_few_left, unless_inseparable, whole},
+    recovery::judge_recovery,
     scope::{Counted, Scope},
 };
 use crate::{
@@ -28,10 +29,15 @@ pub(super) fn judge_threshold(scope: &Scope<'_>, threshold: &Threshold) -> Opini
         Subject::Percentile(metric, _)
         | Subject::Within(metric, _)
         | Subject::Max(metric)
-        | Subject::Mean(metric) => match (Limit::of(threshold), threshold.subject) {
+        | Subject::Mean(metric)
+        | Subject::Recovery(metric) => match (Limit::of(threshold), threshold.subject) {
             (Some(limit), _) => judge_limit(scope, threshold, metric, limit),
             (None, Subject::Within(..)) => {
                 whole(scope, metric, judge_equal_share(scope, threshold, metric))
+            }
+            (None, Subject::Recovery(_)) => {
+                let fault = scope.trial.fault(threshold);
+                judge_recovery(&scope.trial.parts, fault, metric, threshold)
             }
             (None, _) => judge_point(scope, threshold, metric),
         },

@@ -35,6 +35,9 @@ impl Limits {
     }
 }
 
+/// Told by second of a run with faults.
+const PARTED: [Metric; 3] = [Metric::Delivery, Metric::Confirm, Metric::Ack];
+
 /// What a recorder keeps apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
@@ -57,7 +60,14 @@ impl Layout {
     /// What the report and the thresholds of a scenario need: windows of deliveries, of lateness and of every metric
     /// that a threshold names; of each measured phase the deliveries and what its own thresholds name.
     pub fn of(scenario: &Scenario) -> Self {
-        Self::new(&scenario.thresholds, &scenario.phases)
+        let mut layout = Self::new(&scenario.thresholds, &scenario.phases);
+        if !scenario.faults.is_empty() {
+            // What became of each of them in and after a fault is told whether a threshold asks or not.
+            for metric in PARTED {
+                layout.windowed[metric.index()] = true;
+            }
+        }
+        layout
     }
 
     /// The same, of a scenario's parts.

@@ -94,6 +94,11 @@ impl Recorded {
         self.kind(metric).map_or(&self.none, |kind| &kind.all)
     }
 
+    /// The samples of what has none.
+    pub fn none(&self) -> &Samples {
+        &self.none
+    }
+
     /// The samples of a metric in one phase: of measured phases, the deliveries and what their thresholds name.
     pub fn samples_in(&self, phase: u16, metric: Metric) -> &Samples {
         let phases = self.kind(metric).map_or(&[][..], |kind| &kind.phases);

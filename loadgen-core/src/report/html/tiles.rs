@@ -84,6 +84,7 @@ fn what(held: &Held<'_>) -> String {
         Subject::Percentile(metric, p) => format!("{}, p{p}", title(metric)),
         Subject::Max(metric) => format!("{}, the slowest", title(metric)),
         Subject::Mean(metric) => format!("{}, mean", title(metric)),
+        Subject::Recovery(metric) => format!("{}, back as before", title(metric)),
         Subject::Within(metric, within) => {
             let within = crate::model::numbers::limit(crate::model::nanos(within));
             format!("{} within {within}", title(metric))
@@ -94,7 +95,7 @@ fn what(held: &Held<'_>) -> String {
         Subject::Count(Count::Failed) => "messages failed or refused".to_owned(),
     };
     match held.phase {
-        Some(phase) => format!("{what}, in the phase {phase}"),
+        Some(place) => format!("{what}, {}", held.place(place)),
         None => what,
     }
 }

@@ -9,7 +9,7 @@ use crate::{
         numbers::{count, duration, limit},
     },
     result::{MetricResult, Report, Run},
-    scenario::{Subject, parse_subject},
+    scenario::{Subject, parse_subject_at},
 };
 
 /// The percentiles of the tables, and how readily each is left out where no limit names it; `u8::MAX`: always then. All
@@ -32,7 +32,7 @@ impl Named {
         let judged = runs.flat_map(|run| &run.judgement.thresholds);
         let subjects = judged.filter_map(|judged| {
             let subject = judged.threshold.split_whitespace().next()?;
-            parse_subject(subject).ok()
+            parse_subject_at(subject).ok().map(|(subject, _)| subject)
         });
         Self(subjects.collect())
     }

@@ -80,8 +80,11 @@ impl Checker<'_> {
         let phases = self.note(phases);
         let run = phases.iter().flatten().map(|phase| phase.duration).sum();
         // Without phases nobody knows when a run ends.
+        let written = file.faults.len();
         let faults = phases.as_ref().map(|_| self.faults(file.faults, run));
-        let thresholds = self.thresholds(file.thresholds, &vocabulary);
+        // A threshold may name one that is wrong.
+        let named = faults.as_deref().filter(|right| right.len() == written);
+        let thresholds = self.thresholds(file.thresholds, &vocabulary, named);
         // What asks may be one that is wrong.
         let asks = match (&file.asks, &phases, self.mistakes.borrow().is_empty()) {
             (Some(asks), Some(phases), true) => Some(self.asks(asks, &thresholds, phases)),

@@ -6,9 +6,10 @@ use super::Checker;
 use crate::{
     model::{Count, Kind, Metric, Vocabulary},
     scenario::{
-        Located, Phase, Subject, Threshold,
+        Fault, Located, Phase, Subject, Threshold,
         file::Thresholds,
-        parse_condition, parse_subject,
+        parse_condition, parse_subject, parse_subject_at,
+        reading::alike,
         written::{Condition, Placed},
     },
 };
@@ -33,12 +34,18 @@ const AT_THE_END: [Metric; 4] = [
 
 impl Checker<'_> {
     /// Those that are right.
-    pub(super) fn thresholds(&self, file: Thresholds, vocabulary: &Vocabulary) -> Vec<Threshold> {
+    pub(super) fn thresholds(
+        &self,
+        file: Thresholds,
+        vocabulary: &Vocabulary,
+        faults: Option<&[Fault]>,
+    ) -> Vec<Threshold> {
         let mut placed = file.0;
         placed.sort_by_key(|(key, _)| key.span.start);
-        let checked = placed
-            .iter()
-            .filter_map(|(key, condition)| self.note(self.threshold(key, condition, vocabulary)));
+        let checked = placed.iter().filter_map(|(key, condition)| {
+            let threshold = self.threshold(key, condition, vocabulary, faults);
+            self.note(threshold)
+        });
         checked.collect()
     }
 
@@ -56,7 +63,7 @@ impl Checker<'_> {
                 right.push((key, condition));
             }
         }
-        self.thresholds(Thresholds(right), vocabulary)
+        self.thresholds(Thresholds(right), vocabulary, None)
     }
 
     fn fits_a_phase(
@@ -68,7 +75,9 @@ impl Checker<'_> {
         let unmeasured =
             "nothing of this phase is measured (`measured = false`): no threshold can judge it";
         self.demand(measured, &key.span, unmeasured)?;
-        let subject = self.subject(key)?;
+        let (subject, fault) = self.subject_at(key)?;
+        let of_the_run = "a fault is the whole run's: put this into [thresholds]";
+        self.demand(fault.is_none(), &key.span, of_the_run)?;
         if let (Subject::Count(_), Some(after)) = (subject, condition.value.abort_after()) {
             return Err(self.wrong(
                 &after.span,
@@ -128,8 +137,9 @@ impl Checker<'_> {
         key: &Placed<String>,
         condition: &Placed<Condition>,
         vocabulary: &Vocabulary,
+        faults: Option<&[Fault]>,
     ) -> Result<Threshold, Located> {
-        let subject = self.subject(key)?;
+        let (subject, fault) = self.subject_at(key)?;
         self.has_samples(subject, &key.span, vocabulary)?;
         let (text, span) = match &condition.value {
             Condition::Plain(text) => (text, &condition.span),
@@ -137,6 +147,10 @@ impl Checker<'_> {
         };
         let mut threshold =
             parse_condition(subject, text).map_err(|message| self.wrong(span, message))?;
+        threshold.fault = fault.map(str::to_owned);
+        if let Some(faults) = faults {
+            self.fits_faults(key, condition, &threshold, faults)?;
+        }
         if let Some(after) = condition.value.abort_after() {
             let in_time = match subject {
                 Subject::Count(count) => count != Count::Lost,
@@ -150,6 +164,50 @@ impl Checker<'_> {
             threshold.abort_after = Some(after.value.0);
         }
         Ok(threshold)
+    }
+
+    fn subject_at<'k>(
+        &self,
+        key: &'k Placed<String>,
+    ) -> Result<(Subject, Option<&'k str>), Located> {
+        parse_subject_at(&key.value).map_err(|message| self.wrong(&key.span, message))
+    }
+
+    /// What is judged inside of a fault, or after it, needs that fault, and samples that are known by second; and while faults
+    /// are still to come, nobody knows what is outside of them.
+    fn fits_faults(
+        &self,
+        key: &Placed<String>,
+        condition: &Placed<Condition>,
+        threshold: &Threshold,
+        faults: &[Fault],
+    ) -> Result<(), Located> {
+        if let (Some(after), false) = (condition.value.abort_after(), faults.is_empty()) {
+            let what = "with [[faults]] no threshold can end the run early: it would be judged inside of them too";
+            return Err(self.wrong(&after.span, what));
+        }
+        let Some(name) = &threshold.fault else {
+            return Ok(());
+        };
+        if !faults.iter().any(|fault| fault.name == *name) {
+            let names = || faults.iter().map(|fault| &*fault.name);
+            let hint = match alike(name, names()) {
+                Some(meant) => format!("did you mean `{meant}`?"),
+                None if faults.is_empty() => "there is none in [[faults]]".to_owned(),
+                None => format!("there are {}", names().collect::<Vec<_>>().join(", ")),
+            };
+            return Err(self.wrong(&key.span, format!("no fault is called {name:?}; {hint}")));
+        }
+        let by_second = match threshold.subject.metric() {
+            Some(Metric::Connect | Metric::Join) => true,
+            Some(metric) => !WHOLE_RUN.contains(&metric),
+            None => false,
+        };
+        let what = format!(
+            "{} is known for the whole run only: leave @{name} out",
+            threshold.subject
+        );
+        self.demand(by_second, &key.span, what)
     }
 
     /// A condition on what this server never says would hold, or be inconclusive, forever.

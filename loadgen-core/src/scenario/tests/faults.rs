@@ -229,6 +229,46 @@ fn each_mistake_is_told_in_its_place() {
 }
 
 #[test]
+fn thresholds_name_a_fault_behind_an_at() {
+    let text = one(
+        "kind = \"server-kill\"\n[thresholds]\n\"delivery.p99@f\" = \"< 5ms\"\n\"confirm.recovery@f\" = \"< 3s\"",
+    );
+    let thresholds = parse(&text).thresholds;
+    let shown: Vec<String> = thresholds.iter().map(ToString::to_string).collect();
+    assert_eq!(shown, ["delivery.p99@f < 5ms", "confirm.recovery@f < 3s"]);
+    for (from, to, message) in [
+        (
+            "p99@f",
+            "p99@g",
+            "no fault is called \"g\"; did you mean `f`?",
+        ),
+        ("p99@f", "p99@slow-db", "there are f"),
+        ("delivery.p99@f", "lost@f", "known for the whole run only"),
+        (
+            "delivery.p99@f",
+            "hiccup.p99@f",
+            "hiccup.p99 is known for the whole run only: leave @f out",
+        ),
+        (
+            "recovery@f",
+            "recovery",
+            "name it, as in \"confirm.recovery@restart\"",
+        ),
+        ("\"< 5ms\"", "\"< 5\"", "is not a duration"),
+        (
+            "\"< 5ms\"",
+            "{ condition = \"< 5ms\", abort_after = \"2s\" }",
+            "no threshold can end the run early",
+        ),
+    ] {
+        let error = error(&text.replacen(from, to, 1));
+        assert!(error.message.contains(message), "{to}: {error}");
+    }
+    let phase = with("thresholds = { \"delivery.p99@f\" = \"< 5ms\" }\n");
+    assert!(error(&phase).message.contains("[thresholds]"));
+}
+
+#[test]
 fn what_happens_at_once_needs_no_time() {
     for kind in ["clients-disconnect\"\nshare = \"50%\"", "network-cut\""] {
         let text = one(&format!("kind = \"{kind}")).replace("\"3s\"", "\"0s\"");

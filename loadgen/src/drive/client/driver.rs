@@ -40,7 +40,7 @@ pub enum DriverError {
     NotBuilt,
     /// What only the native client can do.
     #[error(
-        "the rust_socketio client can't cut a TCP connection or stop reading, and this scenario does (`cuts`, `stalls`)"
+        "the rust_socketio client can't cut a TCP connection or stop reading, and this scenario does (`cuts`, `stalls`, `[[faults]]`)"
     )]
     NoFaults,
     /// What only an acknowledgement says.
@@ -67,10 +67,10 @@ impl Driver {
         target: Option<&Target>,
     ) -> Result<Driver, DriverError> {
         let driver = asked.unwrap_or_default();
-        let faults = plan
-            .actions
-            .iter()
-            .any(|action| matches!(action.deed, Deed::Cut | Deed::StopReading));
+        let mut actions = plan.actions.iter();
+        let mut broken = plan.faults.iter();
+        let faults = actions.any(|action| matches!(action.deed, Deed::Cut | Deed::StopReading))
+            || broken.any(|fault| fault.damage.ends_connections());
         let untold = target.and_then(Target::only_for_native);
         match (driver, untold) {
             (Driver::Native, _) => Ok(driver),

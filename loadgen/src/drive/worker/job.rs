@@ -1,6 +1,9 @@
 //! What a worker is given, what it is told meanwhile, and how far it says it is.
 
-use std::sync::{Arc, Mutex, atomic::AtomicU64};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
 
 use super::{heard::Heard, request::JoinError};
 use crate::{
@@ -52,6 +55,40 @@ pub struct Job {
     pub connect_rate: Option<f64>,
 }
 
+/// Whether ends of connections are what the plan's faults make of them, and not the server's fault.
+#[derive(Default)]
+pub struct Excuse {
+    /// On the run's clock; [`Nanos::MAX`] as long as a fault lasts, 0 before the first.
+    until: AtomicU64,
+    /// Since when nothing may have come through that was sent, on the run's clock; [`Nanos::MAX`]: all of it did.
+    deaf_since: AtomicU64,
+}
+
+impl Excuse {
+    /// A fault begins that ends connections, or makes others end them; before that, it may let nothing through.
+    pub fn begin(&self, now: Nanos, deaf: bool) {
+        let since = if deaf { now } else { Nanos::MAX };
+        self.deaf_since.store(since, Relaxed);
+        self.until.store(Nanos::MAX, Relaxed);
+    }
+
+    /// All such faults are over; what they began shows until then.
+    pub fn end(&self, until: Nanos) {
+        self.until.store(until, Relaxed);
+    }
+
+    /// Whether it excuses what happens then.
+    pub fn covers(&self, at: Nanos) -> bool {
+        at < self.until.load(Relaxed)
+    }
+
+    /// Since when a connection that ends now may have let nothing through.
+    pub fn deaf_since(&self) -> Option<Nanos> {
+        let since = self.deaf_since.load(Relaxed);
+        (since != Nanos::MAX).then_some(since)
+    }
+}
+
 /// Counts of a run that goes on.
 #[derive(Default)]
 pub struct Progress {
@@ -77,6 +114,8 @@ pub struct Progress {
     pub duplicated: AtomicU64,
     /// Messages that the server told their sender it could not save.
     pub failed: AtomicU64,
+    /// Whether connections may end now.
+    pub excuse: Excuse,
     /// By fault of the plan: clients that did what it has them do.
     pub struck: Vec<AtomicU64>,
     /// Of each worker, what the layout says is watched, as it was half a second ago at most.

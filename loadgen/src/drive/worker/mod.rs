@@ -9,6 +9,7 @@ mod membership;
 mod payload;
 mod receipt;
 mod request;
+mod returning;
 mod schedule;
 mod timer;
 mod users;
@@ -21,7 +22,7 @@ use tokio::{runtime::Builder, sync::mpsc, task::LocalSet};
 use self::{dialogue::Dialogue, request::NotThere, users::Users};
 pub use self::{
     heard::{Heard, Part, Unreadable, text_at},
-    job::{Command, Job, Milestone, Progress},
+    job::{Command, Excuse, Job, Milestone, Progress},
     membership::SETTLING,
     receipt::hash,
     request::JoinError,

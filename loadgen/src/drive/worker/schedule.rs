@@ -62,6 +62,9 @@ pub(super) async fn perform(
         match next {
             Some((_, Next::Action)) => {
                 if let Some(action) = actions.next() {
+                    if let Some(fault) = action.fault {
+                        users.struck(action.user, fault);
+                    }
                     tokio::task::spawn_local(Rc::clone(&users).act(action.user, action.deed));
                 }
             }

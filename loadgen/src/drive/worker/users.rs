@@ -22,7 +22,7 @@ use super::{
     cpu::Cpu,
     dialogue::Dialogue,
     receipt::Receipts,
-    request::{Asked, JoinError, NotThere, Requests},
+    request::{Asked, NotThere, Requests},
 };
 use crate::{
     dial::Jar,
@@ -62,7 +62,7 @@ pub(super) struct Users {
     /// Whether an event answers joins, so that events are looked at for it.
     hears_joins: bool,
     log: RefCell<Vec<Entry>>,
-    broken: RefCell<Breaks>,
+    pub(super) broken: RefCell<Breaks>,
     ignored: RefCell<Ignored>,
     cpu: Cpu,
 }
@@ -71,8 +71,10 @@ pub(super) struct User {
     connection: RefCell<Option<Connection>>,
     /// What it was given by the server and by what stands before it, to be shown again.
     jar: Arc<Jar>,
+    /// When it was connected last, on the run's clock.
+    connected_at: Cell<Nanos>,
     /// Comings and goings of one user wait for each other.
-    turn: Mutex<()>,
+    pub(super) turn: Mutex<()>,
     /// Whether it belongs to each of its places, connected or not.
     member_of: RefCell<Vec<bool>>,
     pub(super) requests: RefCell<Requests>,
@@ -94,6 +96,7 @@ impl User {
         Self {
             connection: RefCell::default(),
             jar: Arc::default(),
+            connected_at: Cell::new(0),
             turn: Mutex::default(),
             member_of: RefCell::new(places.iter().map(|place| place.joined).collect()),
             requests: RefCell::default(),
@@ -206,6 +209,7 @@ impl Users {
         .await?;
         self.record(Metric::Connect, asked);
         state.stalled.set(Stalled::Never);
+        state.connected_at.set(self.job.clock.now());
         state.connection.replace(Some(connection.clone()));
         self.job.progress.connected.fetch_add(1, Relaxed);
         self.read(connection.clone().run(incoming, Rc::clone(&self)));
@@ -287,18 +291,14 @@ impl Users {
         };
         match done {
             Ok(()) => {}
-            Err(NotThere::Connect(error)) => {
-                me.tell_broken(user, Closed::NotConnected(error.to_string()));
+            Err(NotThere::Connect(_)) if me.is_excused() => {
+                tokio::task::spawn_local(Rc::clone(&me).come_back(user));
             }
-            // Why a connection ended is told where it ends.
-            Err(NotThere::Join(JoinError::Gone(_))) => {}
-            Err(NotThere::Join(error)) => {
-                me.tell_broken(user, Closed::NotJoined(error.to_string()));
-            }
+            Err(error) => me.not_there(user, error),
         }
     }
 
-    async fn come(self: Rc<Self>, user: u32) -> Result<(), NotThere> {
+    pub(super) async fn come(self: Rc<Self>, user: u32) -> Result<(), NotThere> {
         // Whoever was thrown out while it did not read has come back already.
         if self.connection(user).is_some() {
             return Ok(());
@@ -306,10 +306,14 @@ impl Users {
         self.connect(user, true).await
     }
 
-    fn go(&self, user: u32, cut: bool) {
-        let Some(connection) = self.user(user).connection.take() else {
+    pub(super) fn go(&self, user: u32, cut: bool) {
+        let state = self.user(user);
+        let Some(connection) = state.connection.take() else {
             return;
         };
+        if let Stalled::Since(since) = state.stalled.replace(Stalled::Never) {
+            self.note(user, since, Step::Deaf);
+        }
         self.gone(user, self.job.clock.now());
         match cut {
             true => connection.cut(),
@@ -318,10 +322,23 @@ impl Users {
     }
 
     /// A connection is no more, by the doing of this program.
-    fn gone(&self, user: u32, at: Nanos) {
+    pub(super) fn gone(&self, user: u32, at: Nanos) {
         self.note(user, at, Step::Gone);
         self.job.progress.connected.fetch_sub(1, Relaxed);
         self.with_receipts(|receipts| receipts.gone(user));
+    }
+
+    /// When a user was connected last, on the run's clock.
+    pub(super) fn connected_at(&self, user: u32) -> Nanos {
+        self.user(user).connected_at.get()
+    }
+
+    /// A fault of the plan begins with this user, if it is there to be hit.
+    pub(super) fn struck(&self, user: u32, fault: u16) {
+        let struck = self.job.progress.struck.get(usize::from(fault));
+        if let (Some(struck), Some(_)) = (struck, self.connection(user)) {
+            struck.fetch_add(1, Relaxed);
+        }
     }
 
     fn stop_reading(&self, user: u32) {
@@ -365,7 +382,7 @@ impl Users {
         self.ignored.borrow_mut().add(what);
     }
 
-    fn tell_broken(&self, user: u32, why: Closed) {
+    pub(super) fn tell_broken(&self, user: u32, why: Closed) {
         self.job.progress.closed.fetch_add(1, Relaxed);
         let at = self.job.clock.now();
         self.broken.borrow_mut().add(Broken { at, user, why });

@@ -56,6 +56,10 @@ impl Receipts {
         let sent = self.job.ledger.sent_at(message).unwrap_or_default();
         self.sign(message, sent, stamp);
         let first = self.job.ledger.acked(slot, accepted);
+        if accepted && !self.job.promises.ends {
+            let after = stamp.saturating_sub(sent);
+            self.job.ledger.confirmed_after(message, after);
+        }
         if first {
             self.job.progress.acked.fetch_add(1, Relaxed);
             self.member(user, |member| {

@@ -56,7 +56,9 @@ impl Receipts {
         let named = !self.mapped || paths.temp_id.is_some();
         let given = self.delivered.borrow().contains_key(&(message, user));
         self.next_arrival(user);
-        let first_end = self.job.ledger.confirmed(slot, payload.id().map(hash));
+        let ledger = &self.job.ledger;
+        let first_end = ledger.confirmed(slot, payload.id().map(hash));
+        ledger.confirmed_after(message, stamp.saturating_sub(sent));
         if first_end {
             self.ended(user, stamp, message, &send, temp_id, true);
         }

@@ -69,6 +69,9 @@ impl Observer for Rc<Users> {
                 state.stalled.set(Stalled::Never);
                 tokio::task::spawn_local(Rc::clone(self).act(user, Deed::Connect));
             }
+            None if !matches!(why, Closed::Protocol(_)) && self.is_excused() => {
+                self.thrown_off(user, stamp, why);
+            }
             // What would have come to a connection that was closed here is not the server's to lose.
             None if why.is_hung_up() => {
                 self.note(user, stamp, Step::Deaf);

@@ -1,0 +1,173 @@
+//! What became of each message of a run with faults, and whether that broke a promise.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Evidence, Example, answers::Answers};
+use crate::{
+    model::{Nanos, named::named},
+    observed::WINDOW,
+    plan::Send,
+};
+
+/// Of each fate that is no good, so many cases are kept.
+const FIRST: usize = 10;
+/// A user whom a fault threw off is back by then, as a rule: what it was to send until then could not be sent.
+const AWAY: Nanos = 15_000_000_000;
+
+// From the best to the worst, but for those that were never sent.
+named! {
+    /// What became of a message.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+    #[derive(schemars::JsonSchema)]
+    #[serde(rename_all = "snake_case")]
+    pub enum Fate;
+    /// The same in words, behind a number.
+    pub title: &'static str;
+
+    /// Somebody was told that it is stored, and no fault lay between its sending and that.
+    Confirmed => "confirmed",
+    /// It was sent before the end of a fault, and somebody was told only afterwards that it is stored.
+    ConfirmedLater => "confirmed after the heal",
+    /// Somebody was told that it could not be stored, and nobody that it is.
+    Failed => "failed",
+    /// Nobody was told, and it is in the store.
+    UnknownStored => "unknown, then stored",
+    /// Nobody was told, and it is not in the store.
+    UnknownGone => "unknown, then gone",
+    /// Nobody was told, and nobody could look.
+    Unknown => "unknown",
+    /// It did not come to somebody who was there all the time, or it was confirmed and is not stored.
+    Lost => "lost",
+    /// Its sender had no connection to send it by.
+    NotSent => "not sent",
+}
+
+impl Fate {
+    /// Whether all went well with it.
+    pub const fn is_good(self) -> bool {
+        matches!(self, Fate::Confirmed | Fate::ConfirmedLater)
+    }
+}
+
+/// How many messages met a fate, and the first of them where it is no good.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Met {
+    /// Which fate.
+    pub fate: Fate,
+    /// How many messages met it.
+    pub count: u64,
+    /// Of these, with how many a promise was broken. The others a fault excuses.
+    pub broken: u64,
+    /// How many of them were due in each second of the schedule; what follows has none.
+    pub seconds: Vec<u64>,
+    /// The first few of a fate that is no good, those with a broken promise first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub first: Vec<Example>,
+}
+
+/// All fates of a run so far, in the order of [`Fate::ALL`].
+#[derive(Debug, Clone)]
+pub(super) struct Fates(Vec<Met>);
+
+impl Fates {
+    pub(super) fn new() -> Self {
+        let all = Fate::ALL.into_iter();
+        Self(
+            all.map(|fate| Met {
+                fate,
+                count: 0,
+                broken: 0,
+                seconds: Vec::new(),
+                first: Vec::new(),
+            })
+            .collect(),
+        )
+    }
+
+    pub(super) fn add(
+        &mut self,
+        fate: Fate,
+        send: &Send,
+        broken: bool,
+        example: impl FnOnce() -> Example,
+    ) {
+        let Some(met) = self.0.iter_mut().find(|met| met.fate == fate) else {
+            return;
+        };
+        met.count += 1;
+        met.broken += u64::from(broken);
+        let second = (send.at / WINDOW) as usize;
+        if met.seconds.len() <= second {
+            met.seconds.resize(second + 1, 0);
+        }
+        met.seconds[second] += 1;
+        if fate.is_good() {
+            return;
+        }
+        // Messages come in their order: excused ones make room for those that are not.
+        if met.first.len() == FIRST && broken && met.broken <= FIRST as u64 {
+            met.first.pop();
+        }
+        if met.first.len() < FIRST {
+            let place = match broken {
+                true => (met.broken as usize).saturating_sub(1).min(met.first.len()),
+                false => met.first.len(),
+            };
+            met.first.insert(place, example());
+        }
+    }
+
+    pub(super) fn into_met(self) -> Vec<Met> {
+        self.0
+    }
+}
+
+/// What became of a message that was sent.
+pub(super) fn of_sent(
+    evidence: &Evidence<'_>,
+    message: u32,
+    send: &Send,
+    told: &Answers,
+    lost: bool,
+    stored: Option<bool>,
+) -> Fate {
+    let promises = evidence.promises(send);
+    let says = promises.ends || promises.ack_confirms || told.is_confirmed(promises);
+    match (told.is_confirmed(promises), stored) {
+        _ if lost => Fate::Lost,
+        (true, Some(false)) => Fate::Lost,
+        (true, _) if was_healed_meanwhile(evidence, message, send) => Fate::ConfirmedLater,
+        (true, _) => Fate::Confirmed,
+        (false, _) if told.is_failed() => Fate::Failed,
+        (false, Some(true)) => Fate::UnknownStored,
+        (false, Some(false)) => Fate::UnknownGone,
+        // Of a server that tells nobody, what came is all that there is to know.
+        (false, None) if !says => Fate::Confirmed,
+        (false, None) => Fate::Unknown,
+    }
+}
+
+/// Whether a fault ended between a message's intended time and its first confirmation.
+fn was_healed_meanwhile(evidence: &Evidence<'_>, message: u32, send: &Send) -> bool {
+    let Some(after) = evidence.ledger().first_confirmed(message) else {
+        return false;
+    };
+    let mut faults = evidence.observed.faults.iter();
+    faults.any(|fault| {
+        let started = fault.start.is_some_and(|start| start <= send.at + after);
+        let ended = fault
+            .end
+            .is_some_and(|end| send.at <= end && end < send.at + after);
+        started && ended
+    })
+}
+
+/// Whether a fault explains that a message's sender had no connection.
+pub(super) fn is_away(evidence: &Evidence<'_>, send: &Send) -> bool {
+    let both = evidence.plan.faults.iter().zip(&evidence.observed.faults);
+    both.filter(|(planned, _)| planned.damage.takes_clients_away())
+        .any(|(_, seen)| {
+            let until = seen.end.map_or(Nanos::MAX, |end| end.saturating_add(AWAY));
+            seen.start.is_some_and(|start| start <= send.at) && send.at <= until
+        })
+}

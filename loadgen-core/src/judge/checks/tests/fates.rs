@@ -1,0 +1,149 @@
+//! What became of messages when something broke, and what a fault excuses.
+
+use super::*;
+use crate::observed::FaultSeen;
+
+const FAULT: &str =
+    "[[faults]]\nname = \"f\"\nat = \"0s\"\nfor = \"500ms\"\nkind = \"server-kill\"\n";
+
+/// A run with a fault in its first half second, whose message 5 (due at 250 ms) went as `tell` says.
+fn with(tell: impl FnOnce(&mut Run)) -> Account {
+    let mut run = Run::healthy_with(FAULT);
+    let ledger = Ledger::new(run.plan.sends.len(), run.plan.slots).with_confirmations();
+    run.ledger = Arc::new(ledger);
+    for message in (0..run.plan.sends.len() as u32).filter(|&message| message != 5) {
+        run.send(message);
+        for position in 0..MEMBERS {
+            run.deliver(message, position, 10 * message + 1);
+            run.confirm(message, position);
+        }
+        run.ledger.confirmed_after(message, 1_000);
+    }
+    run.stored = Stored::new(run.plan.sends.len());
+    for message in (0..run.plan.sends.len() as u32).filter(|&message| message != 5) {
+        run.stored.add(message, id(message));
+    }
+    tell(&mut run);
+    let observed = Observed {
+        faults: vec![FaultSeen {
+            name: "f".to_owned(),
+            start: Some(1_000_000),
+            end: Some(600_000_000),
+            proof: Some("it did".to_owned()),
+            trouble: None,
+        }],
+        ..run.observed()
+    };
+    account(&run.plan, run.promises, &observed)
+}
+
+fn met(account: &Account, fate: Fate) -> &Met {
+    account.fates.iter().find(|met| met.fate == fate).unwrap()
+}
+
+#[test]
+fn every_message_has_one_fate_and_its_second() {
+    let account = with(|run| {
+        run.all_well(|_| false);
+        run.stored.add(5, id(5));
+        run.ledger.confirmed_after(5, 1_000);
+    });
+    let messages: u64 = account.fates.iter().map(|met| met.count).sum();
+    assert_eq!(messages, 20);
+    let confirmed = met(&account, Fate::Confirmed);
+    assert_eq!((confirmed.count, confirmed.broken), (20, 0));
+    assert_eq!(confirmed.seconds, [20]);
+    assert_eq!(account.findings, []);
+}
+
+#[test]
+fn what_is_confirmed_after_the_heal_waited_for_it() {
+    let account = with(|run| {
+        run.all_well(|_| false);
+        run.stored.add(5, id(5));
+        run.ledger.confirmed_after(5, 400_000_000);
+    });
+    assert_eq!(met(&account, Fate::ConfirmedLater).count, 1);
+    assert_eq!(account.findings, []);
+}
+
+#[test]
+fn no_fault_excuses_what_was_confirmed_and_is_not_stored() {
+    let account = with(|run| run.all_well(|_| false));
+    let lost = met(&account, Fate::Lost);
+    assert_eq!((lost.count, lost.broken), (1, 1));
+    assert_eq!(lost.first[0].message, Some(5));
+    assert_eq!(account.findings[0].check, Check::ConfirmedNotStored);
+}
+
+#[test]
+fn nor_what_never_came_to_who_was_there_all_the_time() {
+    let account = with(|run| {
+        let missed = run.recipient();
+        run.all_well(|position| position == missed);
+        run.stored.add(5, id(5));
+    });
+    let lost = met(&account, Fate::Lost);
+    assert_eq!((lost.count, lost.broken), (1, 1));
+}
+
+#[test]
+fn what_nobody_was_told_of_is_unknown_until_the_store_says() {
+    // All went just after it was sent: neither its delivery nor its end is owed.
+    let everybody_goes = |run: &mut Run| {
+        run.ledger.sent(5, sent_at(5));
+        for user in 0..MEMBERS as u32 {
+            let at = sent_at(5) + 1_000_000;
+            for step in [Step::Gone, Step::Joining(0)] {
+                run.log.push(Entry { user, at, step });
+            }
+            let step = Step::Joined(0);
+            run.log.push(Entry {
+                user,
+                at: at + 1,
+                step,
+            });
+        }
+    };
+    let gone = with(everybody_goes);
+    let unknown = met(&gone, Fate::UnknownGone);
+    assert_eq!((unknown.count, unknown.broken), (1, 0));
+    assert_eq!(unknown.first[0].message, Some(5));
+    let stored = with(|run| {
+        everybody_goes(run);
+        run.stored.add(5, id(5));
+    });
+    assert_eq!(met(&stored, Fate::UnknownStored).count, 1);
+}
+
+#[test]
+fn what_could_not_be_sent_while_a_fault_had_its_sender_away_is_told_and_excused() {
+    let account = with(|_| {});
+    assert_eq!((account.totals.dropped, account.away), (1, 1));
+    assert_eq!(met(&account, Fate::NotSent).count, 1);
+    let without = Run::with(|_| {});
+    assert_eq!((without.totals.dropped, without.away), (1, 0));
+    assert_eq!(without.fates, []);
+}
+
+#[test]
+fn of_a_bad_fate_the_first_ten_are_kept_and_those_that_break_a_promise_before_the_excused() {
+    let mut fates = Fates::new();
+    let plan = Run::healthy().plan;
+    for message in 0..30_u32 {
+        let send = &plan.sends[message as usize % plan.sends.len()];
+        let broken = message % 5 == 4;
+        fates.add(Fate::UnknownGone, send, broken, || Example {
+            message: Some(message),
+            ..Example::default()
+        });
+    }
+    let met = fates.into_met();
+    let gone = met
+        .iter()
+        .find(|met| met.fate == Fate::UnknownGone)
+        .unwrap();
+    assert_eq!((gone.count, gone.broken), (30, 6));
+    let first: Vec<u32> = gone.first.iter().filter_map(|one| one.message).collect();
+    assert_eq!(first, [4, 9, 14, 19, 24, 29, 0, 1, 2, 3]);
+}
