@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs,
     path::Path,
 };
 
@@ -105,9 +106,10 @@ fn flags(script: &str) -> Vec<(String, String)> {
         .lines()
         .filter(|line| !line.trim_start().starts_with('#'))
     {
-        let mut words = line
-            .split_whitespace()
-            .map(|word| word.trim_matches(['"', '\'']));
+        // What is quoted is for somebody else: a command with flags of its own.
+        let unquoted: Vec<&str> = line.split('\'').step_by(2).collect();
+        let line = unquoted.join(" ");
+        let mut words = line.split_whitespace().map(|word| word.trim_matches('"'));
         let mut command = None;
         while let Some(word) = words.next() {
             if word.ends_with("/loadgen") || ["loadgen", "$loadgen"].contains(&word) {
@@ -149,15 +151,40 @@ fn the_recipes_call_the_program_by_commands_and_flags_that_it_has() {
         calls.extend(flags(&read(&format!("ci-recipes/{script}"))));
     }
     assert!(calls.len() > 12, "{calls:?}");
+    all_known(calls);
+}
+
+/// Holds calls against the program's commands.
+fn all_known(calls: Vec<(String, String)>) {
     let program = Cli::command();
     for (command, flag) in calls {
         let known = program.find_subcommand(&command);
-        let mut known = known
-            .unwrap_or_else(|| panic!("no {command}"))
-            .get_arguments();
-        let is_known = known.any(|argument| argument.get_long() == Some(&flag));
+        let known = known.unwrap_or_else(|| panic!("there is no command {command}"));
+        let is_known = known
+            .get_arguments()
+            .any(|argument| argument.get_long() == Some(&flag));
         assert!(is_known, "{command} --{flag}");
     }
+}
+
+#[test]
+fn the_pages_type_commands_and_flags_that_the_program_has() {
+    let mut calls = Vec::new();
+    let pages = fs::read_dir(root().join("docs")).unwrap();
+    let pages = pages.map(|entry| format!("docs/{}", entry.unwrap().file_name().display()));
+    let pages = pages.filter(|page| page.ends_with(".md"));
+    for page in pages.chain(["README.md", "scenarios/README.md"].map(str::to_owned)) {
+        let text = read(&page);
+        for block in text.split("```sh\n").skip(1) {
+            let block = block.split("```").next().unwrap();
+            let lines = block.lines().map(|line| line.split(" #").next().unwrap());
+            let script: Vec<&str> = lines.collect();
+            let script = script.join("\n");
+            calls.extend(flags(&script.replace("cargo run --release --", "loadgen")));
+        }
+    }
+    assert!(calls.len() > 20, "{calls:?}");
+    all_known(calls);
 }
 
 #[test]
