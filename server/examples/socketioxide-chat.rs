@@ -1,0 +1,1 @@
+../../interop/targets/socketioxide/chat.rs
