@@ -19,6 +19,9 @@ const LOOKS: Millis = 3_000;
 /// Messages that a device may send once more.
 const REMEMBERED: usize = 6;
 
+/// A login: a connection may have several, one after the other.
+pub type LoginId = u32;
+
 /// A message as its sender knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Draft {
@@ -58,6 +61,10 @@ pub struct Device {
     gap: Millis,
     pub stage: Stage,
     pub connection: Option<ConnectionId>,
+    /// Its login, until it ends it.
+    pub login: Option<LoginId>,
+    /// The login to which belongs what it hears: until the next one begins.
+    pub hears_as: Option<LoginId>,
     /// Another device of its user has logged in since.
     pub is_superseded: bool,
     reader: FrameReader,
@@ -81,6 +88,8 @@ impl Device {
             gap,
             stage: Stage::Offline,
             connection: None,
+            login: None,
+            hears_as: None,
             is_superseded: false,
             reader: FrameReader::default(),
             members: [Membership::Out; CONVERSATIONS.len()],
@@ -120,8 +129,6 @@ impl World {
         device.connection = Some(id);
         device.is_superseded = false;
         device.reader = FrameReader::default();
-        device.members = [Membership::Out; CONVERSATIONS.len()];
-        device.asked.clear();
         device.heard_at = now;
         self.ledger.counts.reconnects += 1;
         self.note(format_args!("device {number} opens connection {id}"));
@@ -160,6 +167,8 @@ impl World {
         let device = &mut self.devices[number];
         let id = device.connection.take();
         device.stage = Stage::Offline;
+        device.login = None;
+        device.hears_as = None;
         device.failures = (device.failures + 1).min(5);
         // As the official client does: doubled, with some jitter.
         let longest = 100 << device.failures;
@@ -182,30 +191,50 @@ impl World {
         {
             match item {
                 Item::Status(101) => {}
-                Item::Text(text) => self.device_hears(number, id, &text, chunk.written_at),
+                Item::Text(text) => self.device_hears(number, &text, chunk.written_at),
                 Item::Status(_) | Item::Close => self.device_leaves(number, End::Fin, None),
             }
         }
     }
 
-    fn device_hears(&mut self, number: usize, id: ConnectionId, text: &str, written_at: Millis) {
+    fn device_hears(&mut self, number: usize, text: &str, written_at: Millis) {
         let (kind, rest) = text.split_at(text.len().min(2));
         match kind {
             "2" => self.device_says(number, "3", Vec::new()),
             "40" => self.device_is_in(number),
             "41" | "44" | "1" => self.device_leaves(number, End::Fin, None),
-            "42" => self.device_gets(number, id, rest, written_at),
+            "42" => self.device_gets(number, rest, written_at),
             "43" => self.device_is_answered(number, rest, written_at),
             _ if kind.starts_with('0') => {
-                let user = self.devices[number].user;
-                for other in &mut self.devices {
-                    other.is_superseded |= other.user == user;
-                }
-                self.devices[number].is_superseded = false;
-                self.device_says(number, &format!("40{{\"token\":\"u{user}\"}}"), Vec::new());
+                let hello = self.device_introduces_itself(number);
+                self.device_says(number, &hello, Vec::new());
             }
             _ => {}
         }
+    }
+
+    /// The packet by which it logs in. Whoever else is logged in as its user is not any more.
+    fn device_introduces_itself(&mut self, number: usize) -> String {
+        let user = self.devices[number].user;
+        for other in &mut self.devices {
+            other.is_superseded |= other.user == user;
+        }
+        self.devices[number].is_superseded = false;
+        format!("40{{\"token\":\"u{user}\"}}")
+    }
+
+    /// It logs out, and in again over the same connection, in one segment.
+    fn device_logs_in_again(&mut self, number: usize) {
+        let hello = self.device_introduces_itself(number);
+        let device = &mut self.devices[number];
+        device.stage = Stage::Connecting;
+        device.login = None;
+        let Some(id) = device.connection else { return };
+        let bytes = [frames::text("41"), frames::text(&hello)].concat();
+        self.note(format_args!(
+            "device {number} logs out and in again on {id}"
+        ));
+        self.client_sends(id, bytes, Vec::new());
     }
 
     fn device_says(&mut self, number: usize, text: &str, completes: Vec<u32>) {
@@ -215,8 +244,20 @@ impl World {
     }
 
     fn device_is_in(&mut self, number: usize) {
+        let Some(connection) = self.devices[number].connection else {
+            return;
+        };
+        let login = self.logins.len() as LoginId;
+        self.logins.push(connection);
+        self.note(format_args!(
+            "device {number} is logged in as {login} on {connection}"
+        ));
         let device = &mut self.devices[number];
         device.stage = Stage::LoggedIn;
+        device.login = Some(login);
+        device.hears_as = Some(login);
+        device.members = [Membership::Out; CONVERSATIONS.len()];
+        device.asked.clear();
         device.failures = 0;
         for conversation in 0..CONVERSATIONS.len() {
             if self.devices[number].rng.random_bool(0.9) {
@@ -224,9 +265,7 @@ impl World {
             }
         }
         let pause = self.devices[number].pause();
-        if let Some(id) = self.devices[number].connection {
-            self.push_device(pause, number, Event::Acts(number, id));
-        }
+        self.push_device(pause, number, Event::Acts(number, login));
     }
 
     fn device_asks(&mut self, number: usize, event: &str, payload: &str, asked: Asked) {
@@ -268,10 +307,10 @@ impl World {
     }
 
     pub fn device_sends(&mut self, number: usize, draft: Draft) {
-        let Some(connection) = self.devices[number].connection else {
+        let Some(login) = self.devices[number].login else {
             return;
         };
-        let attempt = self.note_sent(number, connection, draft.conversation, draft.name);
+        let attempt = self.note_sent(number, login, draft.conversation, draft.name);
         let device = &mut self.devices[number];
         if draft.name.is_some() && !device.owed.contains(&draft) && !device.done.contains(&draft) {
             device.owed.push(draft);
@@ -291,9 +330,9 @@ impl World {
     }
 
     /// It does something, as people do.
-    pub fn device_acts(&mut self, number: usize, id: ConnectionId) {
+    pub fn device_acts(&mut self, number: usize, login: LoginId) {
         let device = &mut self.devices[number];
-        if self.is_quiet || device.connection != Some(id) || device.stage != Stage::LoggedIn {
+        if self.is_quiet || device.login != Some(login) {
             return;
         }
         let pause = device.pause();
@@ -301,18 +340,19 @@ impl World {
             0..68 => self.device_writes(number, 1),
             68..76 => self.device_repeats(number),
             76..84 => self.device_moves(number),
-            84..95 => {
+            84..94 => {
                 let count = self.devices[number].rng.random_range(2..9);
                 self.device_writes(number, count);
             }
-            95..98 => {
+            94..96 => self.device_logs_in_again(number),
+            96..98 => {
                 let after = self.devices[number].rng.random_range(50..3_000);
                 self.device_says(number, "41", Vec::new());
                 self.device_leaves(number, End::Fin, Some(after));
             }
             _ => self.device_leaves(number, End::Reset, Some(1)),
         }
-        self.push_device(pause, number, Event::Acts(number, id));
+        self.push_device(pause, number, Event::Acts(number, login));
     }
 
     fn device_writes(&mut self, number: usize, count: u32) {

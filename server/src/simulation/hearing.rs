@@ -8,7 +8,7 @@ use super::{
     agenda::Millis,
     device::{Asked, Draft, Membership},
     ledger::{Outcome, Promise},
-    network::{ConnectionId, End},
+    network::End,
     world::{CONVERSATIONS, World},
 };
 use crate::protocol::outbound::FAILED_TO_SAVE;
@@ -28,23 +28,18 @@ fn object_id(payload: &Value) -> Option<ObjectId> {
 
 impl World {
     /// An event.
-    pub fn device_gets(&mut self, number: usize, id: ConnectionId, json: &str, at: Millis) {
-        let heard = self.device_understands(number, id, json, at);
+    pub fn device_gets(&mut self, number: usize, json: &str, at: Millis) {
+        let heard = self.device_understands(number, json, at);
         if heard.is_none() {
             self.break_promise(
                 Promise::NothingSilent,
-                format!("connection {id} can't read {json}"),
+                format!("device {number} can't read {json}, or is not logged in"),
             );
         }
     }
 
-    fn device_understands(
-        &mut self,
-        number: usize,
-        id: ConnectionId,
-        json: &str,
-        at: Millis,
-    ) -> Option<()> {
+    fn device_understands(&mut self, number: usize, json: &str, at: Millis) -> Option<()> {
+        let id = self.devices[number].hears_as?;
         let (event, payload): (String, Value) = serde_json::from_str(json).ok()?;
         let text = |field: &str| payload.get(field)?.as_str().map(str::to_owned);
         match event.as_str() {

@@ -6,7 +6,7 @@ use bson::oid::ObjectId;
 
 use super::{
     agenda::Millis,
-    network::ConnectionId,
+    device::LoginId,
     order::Orders,
     world::{CONVERSATIONS, World},
 };
@@ -53,7 +53,7 @@ pub enum Outcome {
 /// One sending of a message: the same message may be sent again.
 pub struct Attempt {
     pub device: usize,
-    pub connection: ConnectionId,
+    pub login: LoginId,
     pub conversation: usize,
     pub client_msg: Option<u32>,
     pub sent_at: Millis,
@@ -61,10 +61,10 @@ pub struct Attempt {
     pub received: Option<(Millis, u32)>,
     temp_id: Option<String>,
     pub outcome: Option<(Outcome, Millis)>,
-    /// Connections that must get it.
-    expected: Vec<ConnectionId>,
-    /// Connections that have it, and whether they have its end.
-    got: HashMap<ConnectionId, bool>,
+    /// Logins that must get it.
+    expected: Vec<LoginId>,
+    /// Logins that have it, and whether they have its end.
+    got: HashMap<LoginId, bool>,
     is_answered: bool,
     is_refused: bool,
 }
@@ -103,7 +103,7 @@ impl World {
     pub fn note_sent(
         &mut self,
         device: usize,
-        connection: ConnectionId,
+        login: LoginId,
         conversation: usize,
         client_msg: Option<u32>,
     ) -> u32 {
@@ -111,7 +111,7 @@ impl World {
         self.ledger.counts.sent += 1;
         self.ledger.attempts.push(Attempt {
             device,
-            connection,
+            login,
             conversation,
             client_msg,
             sent_at: self.now,
@@ -124,7 +124,7 @@ impl World {
             is_refused: false,
         });
         self.note(format_args!(
-            "device {device} sends {number} to {} as {client_msg:?} on {connection}",
+            "device {device} sends {number} to {} as {client_msg:?} on {login}",
             CONVERSATIONS[conversation].0
         ));
         number
@@ -141,21 +141,21 @@ impl World {
         self.watch(number, END_WITHIN);
     }
 
-    /// A message came to a connection.
+    /// A message came to a login.
     pub fn note_delivery(
         &mut self,
-        connection: ConnectionId,
+        login: LoginId,
         number: u32,
         temp_id: &str,
         conversation: usize,
         written_at: Millis,
     ) {
         self.ledger.counts.delivered += 1;
-        self.note(format_args!("connection {connection} gets {number}"));
-        if !self.may_be_member(connection, conversation) {
+        self.note(format_args!("login {login} gets {number}"));
+        if !self.may_be_member(login, conversation) {
             self.break_promise(
                 Promise::NoCrosstalk,
-                format!("connection {connection} is not in the conversation of {number}"),
+                format!("login {login} is not in the conversation of {number}"),
             );
         }
         let Some(attempt) = self.ledger.attempts.get_mut(number as usize) else {
@@ -168,7 +168,7 @@ impl World {
             );
             return;
         }
-        let sender = attempt.connection;
+        let sender = attempt.login;
         let known = attempt.temp_id.get_or_insert_with(|| temp_id.to_owned());
         if known != temp_id {
             self.break_promise(
@@ -179,41 +179,29 @@ impl World {
         }
         self.ledger.by_temp_id.insert(temp_id.to_owned(), number);
         let attempt = &mut self.ledger.attempts[number as usize];
-        if attempt.got.insert(connection, false).is_some() {
+        if attempt.got.insert(login, false).is_some() {
             self.break_promise(
                 Promise::NothingSilent,
-                format!("connection {connection} gets {number} twice"),
+                format!("login {login} gets {number} twice"),
             );
         }
-        self.hold_in_order(connection, conversation, number, 0);
-        if !self
-            .ledger
-            .orders
-            .is_senders_next(connection, sender, number)
-        {
+        self.hold_in_order(login, conversation, number, 0);
+        if !self.ledger.orders.is_senders_next(login, sender, number) {
             self.break_promise(
                 Promise::Order,
-                format!(
-                    "{number} comes to connection {connection} after a later one of its sender"
-                ),
+                format!("{number} comes to login {login} after a later one of its sender"),
             );
         }
-        self.hold_emit_first(connection, number, written_at);
+        self.hold_emit_first(login, number, written_at);
     }
 
-    fn hold_in_order(
-        &mut self,
-        connection: ConnectionId,
-        conversation: usize,
-        number: u32,
-        phase: u32,
-    ) {
+    fn hold_in_order(&mut self, login: LoginId, conversation: usize, number: u32, phase: u32) {
         let item = number * 2 + phase;
-        if let Some(other) = self.ledger.orders.conflicts(conversation, connection, item) {
+        if let Some(other) = self.ledger.orders.conflicts(conversation, login, item) {
             self.break_promise(
                 Promise::Order,
                 format!(
-                    "connections {connection} and {other} see different orders around {number} ({})",
+                    "logins {login} and {other} see different orders around {number} ({})",
                     ["the message", "its end"][phase as usize]
                 ),
             );
@@ -221,28 +209,27 @@ impl World {
     }
 
     /// What a client that keeps up is delivered must have been written at the moment at which it was received.
-    fn hold_emit_first(&mut self, connection: ConnectionId, number: u32, written_at: Millis) {
+    fn hold_emit_first(&mut self, login: LoginId, number: u32, written_at: Millis) {
         let Some((received_at, _)) = self.ledger.attempts[number as usize].received else {
             return;
         };
         if written_at > received_at
-            && self.keeps_up(connection, received_at)
+            && self.setup.events_per_second.is_none()
+            && self.keeps_up(login, received_at)
             && !self.was_frozen_since(received_at)
         {
             let late = written_at - received_at;
             self.break_promise(
                 Promise::EmitFirst,
-                format!(
-                    "{number} is written to connection {connection} {late} ms after its receipt"
-                ),
+                format!("{number} is written to login {login} {late} ms after its receipt"),
             );
         }
     }
 
-    /// A message's end came to a connection.
+    /// A message's end came to a login.
     pub fn note_end(
         &mut self,
-        connection: ConnectionId,
+        login: LoginId,
         temp_id: &str,
         outcome: Outcome,
         written_at: Millis,
@@ -252,13 +239,13 @@ impl World {
             let attempt = &mut self.ledger.attempts[number as usize];
             attempt
                 .got
-                .get_mut(&connection)
+                .get_mut(&login)
                 .map(|has_end| std::mem::replace(has_end, true))
         });
         let (Some(number), Some(had)) = (number, had) else {
             return self.break_promise(
                 Promise::Order,
-                format!("connection {connection} gets the end of {number:?} and had no message"),
+                format!("login {login} gets the end of {number:?} and had no message"),
             );
         };
         let word = match outcome {
@@ -266,18 +253,18 @@ impl World {
             Outcome::Failed => "failed",
         };
         self.note(format_args!(
-            "connection {connection} is told that {number} has {word}"
+            "login {login} is told that {number} has {word}"
         ));
         if had {
             return self.break_promise(
                 Promise::OneEnd,
-                format!("{number} ends twice for connection {connection}, now as {word}"),
+                format!("{number} ends twice for login {login}, now as {word}"),
             );
         }
         let conversation = self.ledger.attempts[number as usize].conversation;
-        self.hold_in_order(connection, conversation, number, 1);
+        self.hold_in_order(login, conversation, number, 1);
         self.settle_outcome(number, outcome, written_at);
-        self.hold_in_time(connection, number, outcome, written_at);
+        self.hold_in_time(login, number, outcome, written_at);
     }
 
     /// All who are told of an attempt must be told the same, and it must be true.
@@ -347,13 +334,7 @@ impl World {
     }
 
     /// With a store that is well, and has been for long enough, a message is confirmed, and soon.
-    fn hold_in_time(
-        &mut self,
-        connection: ConnectionId,
-        number: u32,
-        outcome: Outcome,
-        written_at: Millis,
-    ) {
+    fn hold_in_time(&mut self, login: LoginId, number: u32, outcome: Outcome, written_at: Millis) {
         let Some((received_at, _)) = self.ledger.attempts[number as usize].received else {
             return;
         };
@@ -362,9 +343,10 @@ impl World {
             .well_since
             .is_some_and(|since| since + RESTED <= received_at);
         if !is_rested
+            || self.setup.events_per_second.is_some()
             || self.was_frozen_since(received_at)
             || self.is_draining
-            || !self.keeps_up(connection, received_at)
+            || !self.keeps_up(login, received_at)
         {
             return;
         }
@@ -416,18 +398,22 @@ impl World {
         let Some((at, life)) = attempt.received else {
             return;
         };
-        if life != self.life || !self.is_serving || self.was_frozen_since(at) {
+        if life != self.life
+            || !self.is_serving
+            || self.setup.events_per_second.is_some()
+            || self.was_frozen_since(at)
+        {
             return;
         }
-        let (sender, is_answered) = (attempt.connection, attempt.is_answered);
+        let (sender, is_answered) = (attempt.login, attempt.is_answered);
         if !is_answered && self.is_open(sender) && self.keeps_up(sender, at) {
             self.break_promise(Promise::NothingSilent, format!("{number} is not answered"));
         }
         let attempt = &self.ledger.attempts[number as usize];
         let unended = attempt.got.iter().filter(|(_, has_end)| !**has_end);
-        let mut unended: Vec<ConnectionId> = unended.map(|(id, _)| *id).collect();
+        let mut unended: Vec<LoginId> = unended.map(|(id, _)| *id).collect();
         unended.sort_unstable();
-        let missing: Vec<ConnectionId> = if attempt.temp_id.is_some() {
+        let missing: Vec<LoginId> = if attempt.temp_id.is_some() {
             let expected = attempt.expected.iter().copied();
             expected
                 .filter(|id| !attempt.got.contains_key(id))
@@ -439,7 +425,7 @@ impl World {
             if self.is_open(id) && self.keeps_up(id, at) {
                 self.break_promise(
                     Promise::OneEnd,
-                    format!("{number} has no end for connection {id}"),
+                    format!("{number} has no end for login {id}"),
                 );
             }
         }
@@ -447,7 +433,7 @@ impl World {
             if self.is_open(id) && self.keeps_up(id, at) && !self.is_superseded(id) {
                 self.break_promise(
                     Promise::NothingSilent,
-                    format!("connection {id} was in the conversation and did not get {number}"),
+                    format!("login {id} was in the conversation and did not get {number}"),
                 );
             }
         }

@@ -2,56 +2,44 @@
 
 use std::collections::HashMap;
 
-use super::network::ConnectionId;
+use super::device::LoginId;
 
-/// What each connection has seen, in its order.
+/// What each login has seen, in its order.
 #[derive(Default)]
 pub struct Orders {
-    /// By conversation and connection: each item's place.
-    seen: HashMap<usize, HashMap<ConnectionId, HashMap<u32, usize>>>,
-    /// The last place, in the second connection's order, of what both have seen.
-    common: HashMap<(usize, ConnectionId, ConnectionId), usize>,
-    /// The last message of a sender's connection that came to a connection.
-    last: HashMap<(ConnectionId, ConnectionId), u32>,
+    /// By conversation and login: each item's place.
+    seen: HashMap<usize, HashMap<LoginId, HashMap<u32, usize>>>,
+    /// The last place, in the second login's order, of what both have seen.
+    common: HashMap<(usize, LoginId, LoginId), usize>,
+    /// The last message of a sender's login that came to a login.
+    last: HashMap<(LoginId, LoginId), u32>,
 }
 
 impl Orders {
-    /// An item comes to a connection; the answer is another one that has seen it in another order, if there is one.
-    pub fn conflicts(
-        &mut self,
-        conversation: usize,
-        connection: ConnectionId,
-        item: u32,
-    ) -> Option<ConnectionId> {
+    /// An item comes to a login; the answer is another one that has seen it in another order, if there is one.
+    pub fn conflicts(&mut self, conversation: usize, login: LoginId, item: u32) -> Option<LoginId> {
         let seen = self.seen.entry(conversation).or_default();
-        let mine = seen.entry(connection).or_default();
+        let mine = seen.entry(login).or_default();
         let my_place = mine.len();
         mine.insert(item, my_place);
         let mut conflict = None;
         for (other, places) in seen.iter() {
-            let Some(&place) = places.get(&item).filter(|_| *other != connection) else {
+            let Some(&place) = places.get(&item).filter(|_| *other != login) else {
                 continue;
             };
-            let last = self.common.get(&(conversation, connection, *other));
+            let last = self.common.get(&(conversation, login, *other));
             if last.is_some_and(|last| *last > place) {
-                conflict = Some(conflict.map_or(*other, |known: ConnectionId| known.min(*other)));
+                conflict = Some(conflict.map_or(*other, |known: LoginId| known.min(*other)));
             }
-            self.common
-                .insert((conversation, connection, *other), place);
-            self.common
-                .insert((conversation, *other, connection), my_place);
+            self.common.insert((conversation, login, *other), place);
+            self.common.insert((conversation, *other, login), my_place);
         }
         conflict
     }
 
-    /// A message comes to a connection: whether it is a later one than those before from the same sender's connection.
-    pub fn is_senders_next(
-        &mut self,
-        connection: ConnectionId,
-        sender: ConnectionId,
-        number: u32,
-    ) -> bool {
-        let last = self.last.insert((connection, sender), number);
+    /// A message comes to a login: whether it is a later one than those before from the same sender's login.
+    pub fn is_senders_next(&mut self, login: LoginId, sender: LoginId, number: u32) -> bool {
+        let last = self.last.insert((login, sender), number);
         last.is_none_or(|last| last < number)
     }
 }
@@ -60,10 +48,10 @@ impl Orders {
 mod tests {
     use super::*;
 
-    fn first_conflict(seen: &[(ConnectionId, u32)]) -> Option<usize> {
+    fn first_conflict(seen: &[(LoginId, u32)]) -> Option<usize> {
         let mut orders = Orders::default();
         seen.iter()
-            .position(|(connection, item)| orders.conflicts(0, *connection, *item).is_some())
+            .position(|(login, item)| orders.conflicts(0, *login, *item).is_some())
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! How the server of a simulated world is set up: drawn from its seed.
 
-use std::time::Duration;
+use std::{num::NonZeroU32, time::Duration};
 
 use rand::{RngExt as _, rngs::StdRng};
 
@@ -18,6 +18,8 @@ pub struct Setup {
     pub window: usize,
     /// The mean time between two things that a device does.
     pub gap: Millis,
+    /// Events a second that one socket may send. Who sends more is read more slowly.
+    pub events_per_second: Option<NonZeroU32>,
     is_reference: bool,
     has_small_buffers: bool,
     batch_max: usize,
@@ -33,6 +35,7 @@ impl Setup {
             has_small_queue: rng.random_bool(0.2),
             window: [1_500, 4_000, 65_536][rng.random_range(0..3)],
             gap: [700, 2_000, 5_000][rng.random_range(0..3)],
+            events_per_second: NonZeroU32::new(2).filter(|_| rng.random_bool(0.1)),
             is_reference: rng.random_bool(0.3),
             has_small_buffers: rng.random_bool(0.4),
             batch_max: [1, 3, 500][rng.random_range(0..3)],
@@ -54,6 +57,7 @@ impl Setup {
         if self.is_reference {
             config.dialect = Dialect::Reference;
         }
+        config.limits.events_per_second = self.events_per_second;
         if self.has_small_buffers {
             config.limits.send_buffer = 128;
         }

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::{
     agenda::{Agenda, Lane, Millis, mix},
     database::{CommandId, Database},
-    device::{Device, Membership, Stage},
+    device::{Device, LoginId, Membership},
     disk::Disk,
     faults::{self, Planned},
     ledger::{Ledger, Promise},
@@ -47,7 +47,7 @@ pub enum Event {
     UserTimeout(ConnectionId),
     Dials(usize),
     Listens(usize, ConnectionId),
-    Acts(usize, ConnectionId),
+    Acts(usize, LoginId),
     CommandArrives(CommandId),
     CommandRuns(CommandId),
     CommandAnswers(CommandId),
@@ -102,6 +102,8 @@ pub struct World {
     pub plan: Vec<Planned>,
     pub network: Network,
     pub devices: Vec<Device>,
+    /// The connection of each login.
+    pub logins: Vec<ConnectionId>,
     pub database: Database,
     pub disk: Disk,
     pub ledger: Ledger,
@@ -159,6 +161,7 @@ impl Universe {
             plan,
             network: Network::default(),
             devices,
+            logins: Vec::new(),
             ledger: Ledger::default(),
             trace: Trace::default(),
             order: None,
@@ -288,7 +291,7 @@ impl World {
             Event::UserTimeout(id) => self.user_timeout(id),
             Event::Dials(number) => self.device_dials(number),
             Event::Listens(number, id) => self.device_listens(number, id),
-            Event::Acts(number, id) => self.device_acts(number, id),
+            Event::Acts(number, login) => self.device_acts(number, login),
             Event::CommandArrives(id) => self.command_arrives(id),
             Event::CommandRuns(id) => self.command_runs(id),
             Event::CommandAnswers(id) => self.command_answers(id),
@@ -328,34 +331,30 @@ impl World {
         self.push(at, Lane::Watch, Event::Watch(number));
     }
 
-    /// Connections whose users are in a conversation, without a doubt.
-    pub fn certain_members(&self, conversation: usize) -> Vec<ConnectionId> {
+    /// Logins that are in a conversation, without a doubt.
+    pub fn certain_members(&self, conversation: usize) -> Vec<LoginId> {
         let devices = self.devices.iter().filter(|device| {
-            device.stage == Stage::LoggedIn
-                && device.members[conversation] == Membership::In
-                && !device.is_superseded
+            device.members[conversation] == Membership::In && !device.is_superseded
         });
-        devices.filter_map(|device| device.connection).collect()
+        devices.filter_map(|device| device.login).collect()
     }
 
-    /// Whether this connection may be sent something of a conversation.
-    pub fn may_be_member(&self, id: ConnectionId, conversation: usize) -> bool {
+    /// Whether this login may be sent something of a conversation.
+    pub fn may_be_member(&self, login: LoginId, conversation: usize) -> bool {
         self.devices.iter().any(|device| {
-            device.connection == Some(id) && device.members[conversation] != Membership::Out
+            device.hears_as == Some(login) && device.members[conversation] != Membership::Out
         })
     }
 
-    pub fn is_open(&self, id: ConnectionId) -> bool {
-        self.devices
-            .iter()
-            .any(|device| device.connection == Some(id))
+    /// Whether nobody has ended this login.
+    pub fn is_open(&self, login: LoginId) -> bool {
+        let mut devices = self.devices.iter();
+        devices.any(|device| device.login == Some(login))
     }
 
-    pub fn is_superseded(&self, id: ConnectionId) -> bool {
-        let device = self
-            .devices
-            .iter()
-            .find(|device| device.connection == Some(id));
+    pub fn is_superseded(&self, login: LoginId) -> bool {
+        let mut devices = self.devices.iter();
+        let device = devices.find(|device| device.login == Some(login));
         device.is_none_or(|device| device.is_superseded)
     }
 
@@ -364,8 +363,8 @@ impl World {
     }
 
     /// Whether a client has taken everything since then, and nothing was in its way.
-    pub fn keeps_up(&self, id: ConnectionId, since: Millis) -> bool {
-        let connection = self.network.connections.get(&id);
+    pub fn keeps_up(&self, login: LoginId, since: Millis) -> bool {
+        let connection = self.network.connections.get(&self.logins[login as usize]);
         connection.is_some_and(|connection| connection.has_kept_up_since(since, self.now))
     }
 
