@@ -68,6 +68,7 @@ enum Packet {
         payload: Arc<RawValue>,
     },
     Ack {
+        socket: SocketRef,
         ack: AckSender,
         payload: Box<RawValue>,
     },
@@ -311,9 +312,9 @@ impl Line {
         }
     }
 
-    /// Answers an event, or keeps the answer until there is room. Never waits.
+    /// Answers an event of this socket, or keeps the answer until there is room. Never waits.
     #[must_use]
-    pub fn push_ack(&self, ack: AckSender, payload: Box<RawValue>) -> Sent {
+    pub fn push_ack(&self, socket: &SocketRef, ack: AckSender, payload: Box<RawValue>) -> Sent {
         let bytes = payload.get().len();
         let mut outbox = self.outbox.lock();
         match outbox.offer(bytes) {
@@ -325,7 +326,12 @@ impl Line {
                 other => other,
             },
             Offer::Later => {
-                outbox.wait(Packet::Ack { ack, payload }, bytes);
+                let packet = Packet::Ack {
+                    socket: socket.clone(),
+                    ack,
+                    payload,
+                };
+                outbox.wait(packet, bytes);
                 Sent::Queued
             }
             refused => self.refused(refused),
@@ -359,7 +365,9 @@ impl Line {
                         name,
                         payload,
                     } => sent(socket.emit(name, &*payload)),
-                    Packet::Ack { ack, payload } => sent(ack.send(&*payload)),
+                    // The library would send it to whoever is logged in here now.
+                    Packet::Ack { socket, .. } if !socket.connected() => Sent::Gone,
+                    Packet::Ack { ack, payload, .. } => sent(ack.send(&*payload)),
                 };
                 if sent == Sent::Queued {
                     outbox.handed(bytes);

@@ -173,11 +173,12 @@ impl Recipient {
     /// Answers an event that wants an answer. Never waits.
     #[must_use]
     pub fn answer(&self, ack: AckSender, payload: Box<RawValue>) -> Sent {
-        if self.session.cut_off.load(Ordering::Relaxed) {
+        if self.session.cut_off.load(Ordering::Relaxed) || *self.session.life() == Life::Gone {
+            // The library sends an answer also after a logout: to whoever has logged in since, on the same connection.
             return Sent::Gone;
         }
         match &self.session.line {
-            Some(line) => line.push_ack(ack, payload),
+            Some(line) => line.push_ack(&self.socket, ack, payload),
             None => sent(ack.send(&*payload)),
         }
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures::SinkExt as _;
 use serde_json::json;
+use server::{config::StoreConfig, store::memory::MemoryConfig};
 use tokio::net::TcpStream;
 use tokio_tungstenite::{WebSocketStream, tungstenite::Message};
 
@@ -86,6 +87,41 @@ async fn nobody_stays_after_a_post_of_all_that() {
         }
     }
     server.until_stats(0, 0, 0).await;
+}
+
+/// Two that are on one connection, one after the other, may number what they ask alike.
+#[tokio::test]
+async fn an_answer_for_a_login_that_has_ended_is_nobody_elses() {
+    let mut config = config();
+    config.store = StoreConfig::Memory(MemoryConfig {
+        save_time: "100ms".parse().unwrap(),
+        ..MemoryConfig::instant()
+    });
+    let server = start(config).await;
+    let mut client = Client::in_rooms(server.address, "ann", &["r"]).await;
+    let said = [
+        "4277[\"roomMessage\",{\"roomId\":\"r\",\"body\":\"between us\"}]",
+        "41",
+        "40{\"token\":\"ben\"}",
+    ];
+    say(&mut client.ws, &said).await;
+    while server.metric("chat_confirmed_total").await < 1.0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    say(&mut client.ws, &["4278[\"joinRoom\",{\"roomId\":\"q\"}]"]).await;
+    let mut heard = Vec::new();
+    while !heard
+        .last()
+        .is_some_and(|text: &String| text.starts_with("4378"))
+    {
+        heard.push(next_text(&mut client.ws).await.unwrap());
+    }
+    let is_answer = |text: &&String| text.starts_with("4377");
+    assert_eq!(heard.iter().find(is_answer), None);
+    assert!(
+        server.metric("chat_dropped_total").await >= 1.0,
+        "it is counted"
+    );
 }
 
 #[tokio::test]
