@@ -2,6 +2,7 @@
 
 pub mod body;
 pub mod clock;
+pub mod delay;
 pub mod form;
 pub mod histogram;
 pub mod metric;
@@ -16,6 +17,7 @@ pub mod vocabulary;
 pub use self::{
     body::{BodyText, RunId},
     clock::{Clock, Nanos, nanos},
+    delay::Delay,
     form::{Blank, Form},
     histogram::HistogramError,
     metric::{Count, Metric},

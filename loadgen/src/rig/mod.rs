@@ -21,6 +21,7 @@ mod mongod;
 mod peer;
 mod probe;
 mod process;
+pub mod proxy;
 mod queue;
 mod resources;
 mod status;
