@@ -20,7 +20,7 @@ use crate::{
     protocol::{Dialect, Refusal},
     session::Recipient,
     socket_manager::SocketManager,
-    store::{MessageStore, memory::MemoryStore, queue::SaveQueue},
+    store::{MessageStore, faulty::Faults, memory::MemoryStore, queue::SaveQueue},
     telemetry::Telemetry,
 };
 
@@ -36,6 +36,8 @@ pub struct Chat {
     pub store: Arc<dyn MessageStore>,
     /// The same, if it is the simulation: the only door to what is in it.
     pub memory: Option<Arc<MemoryStore>>,
+    /// What is wrong with it, where tests may say so.
+    pub store_faults: Option<Arc<Faults>>,
     /// Names of outbound events.
     pub dialect: Dialect,
     /// When members get a message.

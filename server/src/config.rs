@@ -73,6 +73,8 @@ pub struct Config {
     pub login_within: Duration,
     /// How much longer each message keeps the thread busy: for tests that must find a slower server.
     pub busy_work: Duration,
+    /// Whether the simulated database can be told to fail, over HTTP from this machine: for tests of the whole system.
+    pub store_faults: bool,
 }
 
 /// Which store, and how it is reached.
@@ -165,6 +167,7 @@ impl Config {
             tcp_user_timeout: Duration::from_secs(10),
             login_within: LOGIN_WITHIN,
             busy_work: Duration::ZERO,
+            store_faults: false,
         }
     }
 }

@@ -3,6 +3,7 @@
 pub mod access;
 mod debug;
 mod page_maker;
+mod store_faults;
 mod store_ping;
 
 use std::sync::Arc;

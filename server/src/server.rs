@@ -1,5 +1,7 @@
 //! Assembles the server, binds it, runs it and drains it.
 
+mod saving;
+
 use std::{
     future::Future,
     io::{self, Write as _},
@@ -28,6 +30,7 @@ use tokio_util::{
     task::{AbortOnDropHandle, TaskTracker},
 };
 
+use self::saving::Saving;
 use crate::{
     auth::{Authenticator, Handshake},
     chat::Chat,
@@ -48,7 +51,6 @@ use crate::{
     store::{
         MessageStore, StoreError,
         journal::{Journal, JournalError},
-        memory::MemoryStore,
         mongo::MongoStore,
         queue::SaveQueue,
         writer::{DrainReport, Writer},
@@ -189,12 +191,12 @@ impl Server {
     pub async fn bind(config: Config) -> Result<Self, Error> {
         match config.store.clone() {
             StoreConfig::Memory(memory) => {
-                let store = Arc::new(MemoryStore::new(memory));
-                Self::bind_to(config, Arc::clone(&store) as _, Some(store)).await
+                let simulated = Saving::simulated(memory, config.store_faults);
+                Self::bind_to(config, simulated).await
             }
             StoreConfig::MongoDb(mongo) => {
                 let store = MongoStore::new(mongo).await?;
-                Self::bind_to(config, Arc::new(store), None).await
+                Self::bind_to(config, Saving::to(Arc::new(store))).await
             }
         }
     }
@@ -204,7 +206,7 @@ impl Server {
     /// # Errors
     /// The store can't be used, or the address.
     pub async fn bind_with(config: Config, store: Arc<dyn MessageStore>) -> Result<Self, Error> {
-        Self::bind_to(config, store, None).await
+        Self::bind_to(config, Saving::to(store)).await
     }
 
     /// A server on a simulated network, with a simulated disk.
@@ -216,7 +218,7 @@ impl Server {
         listener: Listener,
     ) -> Result<Self, Error> {
         let address = config.address;
-        Self::assemble(config, (store, None), journal, (listener, address))
+        Self::assemble(config, Saving::to(store), journal, (listener, address))
     }
 
     /// What its handlers share.
@@ -303,36 +305,33 @@ impl Server {
         }
     }
 
-    async fn bind_to(
-        config: Config,
-        store: Arc<dyn MessageStore>,
-        memory: Option<Arc<MemoryStore>>,
-    ) -> Result<Self, Error> {
-        let journal = open_journal(config.journal.as_deref(), &*store)?;
-        store.prepare().await?;
+    async fn bind_to(config: Config, saving: Saving) -> Result<Self, Error> {
+        let journal = open_journal(config.journal.as_deref(), &*saving.store)?;
+        saving.store.prepare().await?;
         let listening = listen(config.address).map_err(|source| Error::Listen {
             address: config.address,
             source,
         })?;
-        Self::assemble(config, (store, memory), journal, listening)
+        Self::assemble(config, saving, journal, listening)
     }
 
     fn assemble(
         config: Config,
-        (store, memory): (Arc<dyn MessageStore>, Option<Arc<MemoryStore>>),
+        saving: Saving,
         journal: Option<Journal>,
         (listener, address): (Listener, SocketAddr),
     ) -> Result<Self, Error> {
         let telemetry = Arc::new(Telemetry::new()?);
         let users = Arc::new(Mutex::new(SocketManager::new(config.limits.rooms_per_user)));
         let (queue, writer) =
-            SaveQueue::start_with(Arc::clone(&store), config.writer.clone(), journal);
+            SaveQueue::start_with(Arc::clone(&saving.store), config.writer.clone(), journal);
         let chat = Arc::new(Chat {
             delivery: Delivery::new(Arc::clone(&users), config.dialect, Arc::clone(&telemetry)),
             users,
             queue,
-            store,
-            memory,
+            store: saving.store,
+            memory: saving.memory,
+            store_faults: saving.faults,
             dialect: config.dialect,
             mode: config.delivery,
             busy_work: config.busy_work,

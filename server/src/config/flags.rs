@@ -137,6 +137,9 @@ pub struct Args {
     /// Makes every message cost so much more of the server's thread: for tests that must find a slower server.
     #[arg(long, hide = true, default_value = "0s", value_parser = humantime::parse_duration)]
     pub busy_work: Duration,
+    /// Opens /debug/store-faults, which tells the memory store to fail: for tests of the whole system.
+    #[arg(long, hide = true)]
+    pub store_faults: bool,
     /// What to log to stderr, as in RUST_LOG.
     #[arg(long, env = "RUST_LOG", default_value = "info")]
     pub log: String,
@@ -231,6 +234,7 @@ impl From<Args> for Config {
             tcp_user_timeout: args.tcp_user_timeout,
             login_within: LOGIN_WITHIN,
             busy_work: args.busy_work,
+            store_faults: args.store_faults,
         }
     }
 }

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Pages, access, page_maker::MakeError};
+use super::{Pages, access, page_maker::MakeError, store_faults};
 use crate::{
     config::DebugAccess,
     message::{Kind, Message},
@@ -40,10 +40,12 @@ const COME_AGAIN: &str = "1";
 /// All debug pages, for whom they are open.
 pub fn router(pages: &Pages, access: DebugAccess) -> Router<Pages> {
     let gate = (access, Arc::clone(&pages.chat.telemetry));
+    let faults = pages.chat.store_faults.clone();
     Router::new()
         .route("/debug/sockets", get(sockets))
         .route("/debug/messages", get(messages))
         .route("/debug/histograms", get(histograms))
+        .merge(faults.map_or_else(Router::new, store_faults::router))
         .route_layer(middleware::from_fn_with_state(gate, access::gate))
 }
 

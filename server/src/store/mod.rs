@@ -8,6 +8,7 @@ use bson::oid::ObjectId;
 use crate::message::{Kind, Message};
 
 pub mod document;
+pub mod faulty;
 mod group_commit;
 pub mod journal;
 pub mod memory;

@@ -4,9 +4,11 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use serde_json::json;
 
+use server::config::Config;
+
 use crate::{
     client::Client,
-    running::{config, start, start_with},
+    running::{config, http, start, start_with},
     store::Obedient,
 };
 
@@ -84,4 +86,40 @@ async fn times_are_recorded_for_every_message() {
         histograms["emit"].as_str().unwrap().starts_with("HISTFAAA"),
         "{histograms}"
     );
+}
+
+#[tokio::test]
+async fn the_store_can_be_told_to_fail_only_where_that_was_asked_for() {
+    let ask = |method: &str, what: &str| {
+        format!(
+            "{method} /debug/store-faults?{what} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        )
+    };
+    let server = start(config()).await;
+    let frozen = ask("POST", "name=f&kind=frozen");
+    assert_eq!(http(server.address, &frozen).await.0, 404);
+    let server = start(Config {
+        store_faults: true,
+        ..config()
+    })
+    .await;
+    for wrong in ["name=f&kind=slow", "name=f&kind=broken", "kind=down"] {
+        let (status, why) = http(server.address, &ask("POST", wrong)).await;
+        assert_eq!(status, 400, "{wrong}: {why}");
+    }
+    let down = ask("POST", "name=f&kind=down");
+    assert_eq!(
+        http(server.address, &down).await,
+        (200, "{\"met\":0}".to_owned())
+    );
+    assert_eq!(server.get("/health").await.0, 503);
+    let asked = http(server.address, &ask("GET", "name=f")).await;
+    assert_eq!(asked, (200, "{\"met\":1}".to_owned()));
+    let lifted = http(server.address, &ask("DELETE", "name=f")).await;
+    assert_eq!(lifted, (200, "{\"met\":1}".to_owned()));
+    assert_eq!(server.get("/health").await.0, 200);
+    assert_eq!(http(server.address, &ask("DELETE", "name=f")).await.0, 404);
+    // A page of another site makes no browser do it.
+    let browsers = down.replace("Host: x\r\n", "Host: x\r\nOrigin: https://example.org\r\n");
+    assert_eq!(http(server.address, &browsers).await.0, 403);
 }

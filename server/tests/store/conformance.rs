@@ -39,7 +39,7 @@ async fn mongodb_conforms() {
 }
 
 /// The suite. Each part uses ids, senders and keys of its own, so that they share one store.
-async fn conforms(store: &dyn MessageStore) {
+pub async fn conforms(store: &dyn MessageStore) {
     says_what_it_is(store).await;
     gives_back_what_it_was_given(store).await;
     ids_of_24_hex_digits_are_numbers(store).await;

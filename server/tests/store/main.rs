@@ -14,6 +14,7 @@ mod mongodb_server;
 
 mod conformance;
 mod faults;
+mod faulty;
 mod history;
 mod mongodb_faults;
 mod properties;
