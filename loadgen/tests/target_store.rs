@@ -17,6 +17,7 @@ use mongodb::Client;
 
 use crate::measuring::{Measuring, containers_of, docker_is_there, image, mongod_is_there};
 
+mod broken;
 mod measuring;
 
 #[test]

@@ -4,13 +4,16 @@ use std::{path::Path, time::Duration};
 
 use testcontainers::{
     ContainerAsync, GenericImage, ImageExt, TestcontainersError,
-    bollard::{self, Docker, models::PortBinding},
+    bollard::{
+        self, Docker,
+        models::{HostConfig, PortBinding},
+    },
     core::{IntoContainerPort, WaitFor, error::WaitContainerError, logs::WaitLogError},
     runners::AsyncRunner,
 };
 use tokio::{net::TcpStream, time::timeout};
 
-use super::{error::TargetError, held::Held, leftover::Leftover, mongo};
+use super::{daemon, error::TargetError, held::Held, leftover::Leftover, mongo};
 
 /// How long an image may take to come from its registry.
 const PULL_PATIENCE: Duration = Duration::from_secs(60);
@@ -25,7 +28,45 @@ const PORT: u16 = 27017;
 pub(super) struct MongoContainer {
     /// `mongodb://host:port` as seen from here.
     pub(super) uri: String,
+    name: String,
     held: Held,
+}
+
+/// How a MongoDB is started that is to be broken: it keeps its port when it is started again, and has test commands.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fragile<'a> {
+    /// Where it listens, seen from here as from itself.
+    pub(super) port: u16,
+    /// The replica set that it belongs to.
+    pub(super) set: Option<&'a str>,
+    /// Other members that share its network.
+    pub(super) beside: &'a [u16],
+    /// The container whose network it shares.
+    pub(super) within: Option<&'a MongoContainer>,
+}
+
+impl Fragile<'_> {
+    /// Alone, at this port.
+    pub(super) fn alone(port: u16) -> Self {
+        Self {
+            port,
+            set: None,
+            beside: &[],
+            within: None,
+        }
+    }
+
+    /// What `mongod` is told, beside where its data is.
+    pub(super) fn arguments(&self) -> Vec<String> {
+        let mut arguments = vec!["--port".to_owned(), self.port.to_string()];
+        arguments.extend(["--setParameter", "enableTestCommands=1"].map(str::to_owned));
+        if let Some(set) = self.set {
+            // Three on one machine, each taking half of its memory, would be too many.
+            let small = ["--replSet", set, "--wiredTigerCacheSizeGB", "0.25"];
+            arguments.extend(small.map(str::to_owned));
+        }
+        arguments
+    }
 }
 
 /// Makes sure that the image is on this machine, by pulling it if need be.
@@ -60,8 +101,11 @@ pub(super) async fn have_image(
 }
 
 impl MongoContainer {
-    /// Starts a container of an image that is on this machine.
-    pub(super) async fn start(image: &str) -> Result<MongoContainer, TargetError> {
+    /// Starts a container of an image that is on this machine; one to be broken as that says.
+    pub(super) async fn start(
+        image: &str,
+        fragile: Option<Fragile<'_>>,
+    ) -> Result<MongoContainer, TargetError> {
         let failed = |reason: String| TargetError::ContainerFailed {
             image: image.to_owned(),
             reason,
@@ -69,33 +113,69 @@ impl MongoContainer {
         let name = mongo::fresh_name();
         // By its name and before it exists, because its id is known only when it has started.
         let held = Held::new(Leftover::Container { name: name.clone() });
-        let local = daemon_shares_loopback();
-        let request = generic(image)
-            .with_exposed_port(PORT.tcp())
-            .with_wait_for(WaitFor::message_on_stdout("Waiting for connections"))
-            .with_container_name(name)
-            .with_startup_timeout(START_PATIENCE)
-            .with_host_config_modifier(move |host| {
-                if local {
-                    // testcontainers publishes on every interface: a database without a password, open to the network.
-                    let loopback = PortBinding {
-                        host_ip: Some("127.0.0.1".to_owned()),
-                        host_port: Some(String::new()),
-                    };
-                    host.publish_all_ports = Some(false);
-                    host.port_bindings =
-                        Some([(format!("{PORT}/tcp"), Some(vec![loopback]))].into());
-                }
+        let network = network(fragile);
+        let exposed = network
+            .ports
+            .iter()
+            .fold(generic(image), |image, (port, _)| {
+                image.with_exposed_port(port.tcp())
             });
+        let mut request = exposed
+            .with_wait_for(WaitFor::message_on_stdout("Waiting for connections"))
+            .with_container_name(name.clone())
+            .with_startup_timeout(START_PATIENCE)
+            .with_host_config_modifier(move |host| network.apply(host));
+        if let Some(fragile) = fragile {
+            let command = ["mongod", "--bind_ip_all"].map(str::to_owned);
+            request = request.with_cmd(command.into_iter().chain(fragile.arguments()));
+        }
         let container = request.start().await;
         let container = container.map_err(|error| failed(reason_of(&error)))?;
-        let host = host_of(&container).await;
+        let uri = match fragile {
+            Some(Fragile { port, set, .. }) if set.is_some() => uri_of_member(port).await,
+            Some(fragile) => uri_of(&container, fragile.port).await,
+            None => uri_of(&container, PORT).await,
+        };
         // Its own drop needs a runtime to block in, and panics without one; removing the container is `held`'s.
         std::mem::forget(container);
         Ok(MongoContainer {
-            uri: host.map_err(failed)?,
+            uri: uri.map_err(failed)?,
+            name,
             held,
         })
+    }
+
+    /// Kills it (SIGKILL); in words, how it ended.
+    pub(super) async fn kill(&self) -> Result<String, TargetError> {
+        let exit = daemon::kill(&self.name).await;
+        let exit = exit.map_err(|reason| self.unbroken("killed", reason))?;
+        Ok(format!("exit status {exit}"))
+    }
+
+    /// Starts it again, with its data.
+    pub(super) async fn start_again(&self) -> Result<(), TargetError> {
+        let started = daemon::start_again(&self.name).await;
+        started.map_err(|reason| self.unbroken("started again", reason))
+    }
+
+    /// Lets it stand still, or go on.
+    pub(super) async fn stand_still(&self, still: bool) -> Result<(), TargetError> {
+        let done = daemon::stand_still(&self.name, still).await;
+        done.map_err(|reason| self.unbroken("frozen or thawed", reason))
+    }
+
+    /// Whether it stands still.
+    pub(super) async fn stands_still(&self) -> Result<bool, TargetError> {
+        let still = daemon::stands_still(&self.name).await;
+        still.map_err(|reason| self.unbroken("looked at", reason))
+    }
+
+    fn unbroken(&self, action: &'static str, reason: String) -> TargetError {
+        TargetError::Store {
+            store: format!("the container {}", self.name),
+            action,
+            reason,
+        }
     }
 
     /// Removes the container.
@@ -104,9 +184,68 @@ impl MongoContainer {
     }
 }
 
-/// `mongodb://host:port` of a started container.
-async fn host_of(container: &ContainerAsync<GenericImage>) -> Result<String, String> {
-    let port = container.get_host_port_ipv4(PORT.tcp()).await;
+/// How a container is reached.
+struct Network {
+    /// The container whose network it shares.
+    within: Option<String>,
+    /// Ports of the container, and whether they are published as the same.
+    ports: Vec<(u16, bool)>,
+    /// On the loopback interface alone.
+    loopback: bool,
+}
+
+fn network(fragile: Option<Fragile<'_>>) -> Network {
+    let within = fragile.and_then(|fragile| fragile.within);
+    let is_member = fragile.is_some_and(|fragile| fragile.set.is_some());
+    Network {
+        within: within.map(|container| format!("container:{}", container.name)),
+        ports: match fragile {
+            None => vec![(PORT, false)],
+            // Published by the one whose network it is.
+            Some(_) if within.is_some() => Vec::new(),
+            Some(fragile) => {
+                let own = std::iter::once(&fragile.port).chain(fragile.beside);
+                own.map(|port| (*port, true)).collect()
+            }
+        },
+        // The members of a set know themselves by the loopback interface's address.
+        loopback: is_member || daemon_shares_loopback(),
+    }
+}
+
+impl Network {
+    fn apply(&self, host: &mut HostConfig) {
+        host.publish_all_ports = Some(false);
+        host.network_mode = self.within.clone().or(host.network_mode.take());
+        let bindings = self.ports.iter().map(|(port, same)| {
+            let binding = PortBinding {
+                // testcontainers publishes on every interface: a database without a password, open to the network.
+                host_ip: self.loopback.then(|| "127.0.0.1".to_owned()),
+                host_port: Some(if *same {
+                    port.to_string()
+                } else {
+                    String::new()
+                }),
+            };
+            (format!("{port}/tcp"), Some(vec![binding]))
+        });
+        host.port_bindings = Some(bindings.collect());
+    }
+}
+
+/// `mongodb://127.0.0.1:port` of a member of a set, as the others know it too.
+async fn uri_of_member(port: u16) -> Result<String, String> {
+    match TcpStream::connect(("127.0.0.1", port)).await {
+        Ok(_) => Ok(format!("mongodb://127.0.0.1:{port}")),
+        Err(error) => Err(format!(
+            "three that find each other need a Docker daemon on this machine: 127.0.0.1:{port} leads nowhere ({error})"
+        )),
+    }
+}
+
+/// `mongodb://host:port` of a started container that listens at that port.
+async fn uri_of(container: &ContainerAsync<GenericImage>, port: u16) -> Result<String, String> {
+    let port = container.get_host_port_ipv4(port.tcp()).await;
     let port = port.map_err(|error| error.to_string())?;
     // The loopback address wherever it leads there: load stays on it. In a container with its own dockerd,
     // testcontainers would name the bridge's address.

@@ -72,6 +72,16 @@ pub enum TargetError {
         /// What the driver says about it.
         reason: String,
     },
+    /// A store that was started here does not do what it was told: to stop, to go on, to fail.
+    #[error("{store} could not be {action}: {reason}")]
+    Store {
+        /// Which one.
+        store: String,
+        /// What it was told, as in `killed`.
+        action: &'static str,
+        /// What came of it.
+        reason: String,
+    },
     /// The server program could not be run at all.
     #[error("{} cannot be started: {source}", program.display())]
     ServerSpawn {

@@ -1,6 +1,6 @@
 //! What the harness itself asks of a MongoDB, whoever started it: does it answer, which version, drop a database.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bson::doc;
 use mongodb::{
@@ -12,6 +12,11 @@ use super::error::TargetError;
 
 /// How long a MongoDB may take to be found at its address.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long one that starts may take until it can be written to.
+const START_PATIENCE: Duration = Duration::from_secs(30);
+/// Between two attempts to find that out.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// A client for few requests, and the database that the connection string names, if it names one.
 pub(super) async fn client(
@@ -50,6 +55,33 @@ pub(super) async fn version(client: &Client, uri: &str) -> Result<String, Target
         .get_str("version")
         .map_err(|_| unreachable("it does not tell its version".to_owned()))?;
     Ok(version.to_owned())
+}
+
+/// Whether somebody answers.
+pub(super) async fn answers(client: &Client, uri: &str) -> Result<(), TargetError> {
+    let answer = client
+        .database("admin")
+        .run_command(doc! { "ping": 1 })
+        .await;
+    answer
+        .map(drop)
+        .map_err(|error| TargetError::MongoUnreachable {
+            uri: redacted(uri),
+            reason: in_one_line(&error),
+        })
+}
+
+/// Waits until one that starts answers as one that can be written to.
+pub(super) async fn until_it_answers(uri: &str) -> Result<(), TargetError> {
+    let deadline = Instant::now() + START_PATIENCE;
+    let (client, _) = client(uri, PATIENCE).await?;
+    loop {
+        match answers(&client, uri).await {
+            Err(error) if Instant::now() > deadline => return Err(error),
+            Err(_) => tokio::time::sleep(PAUSE).await,
+            Ok(()) => return Ok(()),
+        }
+    }
 }
 
 /// Drops a database; dropping none is no error.

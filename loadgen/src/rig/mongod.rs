@@ -7,13 +7,22 @@ use std::{
     net::{Ipv4Addr, TcpListener},
     os::unix::{fs::PermissionsExt, process::CommandExt},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
+use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
 
-use super::{error::TargetError, held::Held, leftover::Leftover, mongo};
+use super::{docker::Fragile, error::TargetError, held::Held, leftover::Leftover, mongo};
+
+/// Ports that are tried until one of them is free.
+const LASTING_ATTEMPTS: u32 = 1_000;
+
+/// In its folder, where its data is and its log.
+const DATA: &str = "data";
+const LOG: &str = "mongod.log";
 
 /// How long a `mongod` may take from its start to its first answer.
 const START_PATIENCE: Duration = Duration::from_secs(30);
@@ -29,11 +38,13 @@ const PORT_ATTEMPTS: u32 = 3;
 pub(super) struct Mongod {
     /// `mongodb://127.0.0.1:port`.
     pub(super) uri: String,
+    program: PathBuf,
+    arguments: Vec<String>,
     // The order of the fields is the order in which they are dropped: the process, then its folder, then the guard
-    // may forget both.
-    process: KilledOnDrop,
+    // may forget it.
+    process: Mutex<KilledOnDrop>,
     folder: TempDir,
-    _held: [Held; 2],
+    _held: Held,
 }
 
 /// The program: what `MONGOD` names, else `mongod` on the PATH.
@@ -57,13 +68,18 @@ pub(super) fn find() -> Result<PathBuf, TargetError> {
 }
 
 impl Mongod {
-    /// Starts the program and waits until it answers.
-    pub(super) async fn start(program: &Path) -> Result<Mongod, TargetError> {
+    /// Starts the program and waits until it answers; one to be broken as that says.
+    pub(super) async fn start(
+        program: &Path,
+        fragile: Option<Fragile<'_>>,
+    ) -> Result<Mongod, TargetError> {
         let mut attempts = 1;
         loop {
-            match Mongod::start_once(program).await {
+            match Mongod::start_once(program, fragile).await {
                 Err(TargetError::MongodFailed { reason, .. })
-                    if attempts < PORT_ATTEMPTS && reason.contains("Address already in use") =>
+                    if attempts < PORT_ATTEMPTS
+                        && fragile.is_none()
+                        && reason.contains("Address already in use") =>
                 {
                     attempts += 1;
                 }
@@ -72,105 +88,176 @@ impl Mongod {
         }
     }
 
-    async fn start_once(program: &Path) -> Result<Mongod, TargetError> {
-        let failed = |reason: String| TargetError::MongodFailed {
-            program: program.to_owned(),
-            reason,
-        };
-        let io_failed = |error: io::Error| failed(error.to_string());
+    async fn start_once(
+        program: &Path,
+        fragile: Option<Fragile<'_>>,
+    ) -> Result<Mongod, TargetError> {
+        let io_failed = |error: io::Error| failed(program, error.to_string());
         let folder = TempDir::with_prefix("loadgen-mongod-").map_err(io_failed)?;
-        let held_folder = Held::new(Leftover::Folder {
+        let held = Held::new(Leftover::Folder {
             path: folder.path().to_owned(),
         });
-        let log_path = folder.path().join("mongod.log");
-        let log = File::create(&log_path).map_err(io_failed)?;
-        let data = folder.path().join("data");
-        fs::create_dir(&data).map_err(io_failed)?;
-        let port = free_port().map_err(io_failed)?;
-        let process = Command::new(program)
-            .args(["--bind_ip", "127.0.0.1", "--nounixsocket"])
-            .args(["--port", &port.to_string(), "--dbpath"])
-            .arg(&data)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().map_err(io_failed)?)
-            .stderr(log)
-            // Out of the terminal's foreground group: Ctrl-C is for the load generator, which still audits the store.
-            .process_group(0)
-            .spawn()
-            .map_err(io_failed)?;
-        let held_process = Held::new(Leftover::Process {
-            pid: process.id().cast_signed(),
-        });
-        let mut mongod = Mongod {
-            uri: format!("mongodb://127.0.0.1:{port}"),
-            process: KilledOnDrop(process),
-            folder,
-            _held: [held_process, held_folder],
-        };
-        match mongod.answers().await {
-            Ok(()) => Ok(mongod),
-            Err(reason) => {
-                let log = fs::read_to_string(&log_path).unwrap_or_default();
-                let lines = telling_lines(&log);
-                Err(failed(format!("{reason}; its last lines: {lines}")))
+        fs::create_dir(folder.path().join(DATA)).map_err(io_failed)?;
+        let (port, arguments) = match fragile {
+            Some(fragile) => (fragile.port, fragile.arguments()),
+            None => {
+                let port = free_port().map_err(io_failed)?;
+                (port, vec!["--port".to_owned(), port.to_string()])
             }
-        }
+        };
+        let process = KilledOnDrop::spawn(program, folder.path(), &arguments).map_err(io_failed)?;
+        let mongod = Mongod {
+            uri: format!("mongodb://127.0.0.1:{port}"),
+            program: program.to_owned(),
+            arguments,
+            process: Mutex::new(process),
+            folder,
+            _held: held,
+        };
+        mongod.answers().await?;
+        Ok(mongod)
     }
 
-    async fn answers(&mut self) -> Result<(), String> {
+    async fn answers(&self) -> Result<(), TargetError> {
+        let answered = self.answered().await;
+        answered.map_err(|reason| {
+            let log = fs::read_to_string(self.folder.path().join(LOG)).unwrap_or_default();
+            let lines = telling_lines(&log);
+            failed(&self.program, format!("{reason}; its last lines: {lines}"))
+        })
+    }
+
+    async fn answered(&self) -> Result<(), String> {
         let deadline = Instant::now() + START_PATIENCE;
+        // Of a set it answers alone, before it has a primary.
+        let uri = format!("{}/?directConnection=true", self.uri);
         loop {
-            let ended = self.process.0.try_wait();
+            let ended = self.process().child.try_wait();
             if let Some(status) = ended.map_err(|error| error.to_string())? {
                 return Err(format!("it ended ({status})"));
             }
-            let client = mongo::client(&self.uri, ATTEMPT).await;
+            let client = mongo::client(&uri, ATTEMPT).await;
             let (client, _) = client.map_err(|error| error.to_string())?;
-            match mongo::version(&client, &self.uri).await {
-                Ok(_) => return Ok(()),
+            match mongo::answers(&client, &uri).await {
+                Ok(()) => return Ok(()),
                 Err(error) if Instant::now() > deadline => return Err(error.to_string()),
                 Err(_) => {}
             }
         }
     }
 
+    /// Kills it (SIGKILL); in words, how it ended.
+    pub(super) fn kill(&self) -> Result<String, TargetError> {
+        let ended = self.process().end();
+        match ended {
+            Ok(status) => Ok(status.to_string()),
+            Err(error) => Err(self.unbroken("killed", &error)),
+        }
+    }
+
+    /// Starts it again with its data, and waits until it answers.
+    pub(super) async fn start_again(&self) -> Result<(), TargetError> {
+        let again = KilledOnDrop::spawn(&self.program, self.folder.path(), &self.arguments);
+        *self.process() = again.map_err(|error| self.unbroken("started again", &error))?;
+        self.answers().await
+    }
+
+    /// Lets it stand still (SIGSTOP), or go on (SIGCONT).
+    pub(super) fn stand_still(&self, still: bool) -> Result<(), TargetError> {
+        let signal = match still {
+            true => Signal::STOP,
+            false => Signal::CONT,
+        };
+        let pid = Pid::from_child(&self.process().child);
+        let told = rustix::process::kill_process(pid, signal);
+        told.map_err(|error| self.unbroken("frozen or thawed", &error.into()))
+    }
+
+    /// Its process id, as long as it runs.
+    pub(super) fn pid(&self) -> u32 {
+        self.process().child.id()
+    }
+
+    fn process(&self) -> MutexGuard<'_, KilledOnDrop> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn unbroken(&self, action: &'static str, error: &io::Error) -> TargetError {
+        TargetError::Store {
+            store: format!("mongod (process {})", self.pid()),
+            action,
+            reason: error.to_string(),
+        }
+    }
+
     /// Ends the process and deletes its folder. It is killed outright: what it would still write is deleted anyway.
     pub(super) fn stop(self) -> Result<(), TargetError> {
-        let Mongod {
-            mut process,
-            folder,
-            _held,
-            ..
-        } = self;
+        let what = format!("mongod (process {})", self.pid());
+        let ended = self.process().end();
         let left = |what: String| {
             move |error: io::Error| TargetError::CleanUp {
                 what,
                 reason: error.to_string(),
             }
         };
-        let what = format!("mongod (process {})", process.0.id());
-        process.end().map_err(left(what))?;
+        ended.map_err(left(what))?;
+        let Mongod { folder, _held, .. } = self;
         let what = folder.path().display().to_string();
         folder.close().map_err(left(what))
     }
 }
 
-/// A child process that does not outlive its handle.
+/// A child process that does not outlive its handle, and that the guard forgets only then.
 #[derive(Debug)]
-struct KilledOnDrop(Child);
+struct KilledOnDrop {
+    child: Child,
+    _held: Held,
+}
 
 impl KilledOnDrop {
-    fn end(&mut self) -> io::Result<()> {
-        self.0.kill()?;
-        self.0.wait().map(drop)
+    /// The program, with its data and its log in a folder.
+    fn spawn(program: &Path, folder: &Path, arguments: &[String]) -> io::Result<Self> {
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(folder.join(LOG))?;
+        let child = Command::new(program)
+            .args(["--bind_ip", "127.0.0.1", "--nounixsocket"])
+            .args(arguments)
+            .arg("--dbpath")
+            .arg(folder.join(DATA))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            // Out of the terminal's foreground group: Ctrl-C is for the load generator, which still audits the store.
+            .process_group(0)
+            .spawn()?;
+        let pid = child.id().cast_signed();
+        Ok(Self {
+            child,
+            _held: Held::new(Leftover::Process { pid }),
+        })
+    }
+
+    /// Ends it, if it has not ended yet, and says how it ended.
+    fn end(&mut self) -> io::Result<ExitStatus> {
+        self.child.kill()?;
+        self.child.wait()
     }
 }
 
 impl Drop for KilledOnDrop {
     fn drop(&mut self) {
         if let Err(error) = self.end() {
-            tracing::error!(pid = self.0.id(), %error, "mongod could not be ended");
+            tracing::error!(pid = self.child.id(), %error, "mongod could not be ended");
         }
+    }
+}
+
+fn failed(program: &Path, reason: String) -> TargetError {
+    TargetError::MongodFailed {
+        program: program.to_owned(),
+        reason,
     }
 }
 
@@ -199,6 +286,20 @@ fn is_program(path: &Path) -> bool {
         .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }
 
+/// A free port that stays free while nobody has it: below those that the system gives to whoever connects. Docker needs it on
+/// all addresses.
+pub(super) fn lasting_port() -> io::Result<u16> {
+    for _ in 0..LASTING_ATTEMPTS {
+        let port = rand::random_range(20_000..32_000);
+        if TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    Err(io::Error::other(
+        "no free port from 20000 to 32000 was found",
+    ))
+}
+
 fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
         .local_addr()?
@@ -223,7 +324,7 @@ mod tests {
         let program = folder.path().join("mongod");
         fs::write(&program, "#!/bin/sh\necho 'not today' >&2\nexit 3\n").unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-        let error = Mongod::start(&program).await.unwrap_err().to_string();
+        let error = Mongod::start(&program, None).await.unwrap_err().to_string();
         assert!(
             error.contains("did not start: it ended (exit status: 3); its last lines: not today"),
             "{error}"

@@ -1,5 +1,7 @@
 //! Picks, starts and stops the store that the server under test saves into, and says which one it is.
 
+mod breaking;
+
 use std::{fmt, str::FromStr};
 
 use crate::dial::Endpoint;
@@ -7,12 +9,14 @@ use crate::dial::Endpoint;
 use super::{
     audit::Audit,
     daemon,
-    docker::{self, MongoContainer},
+    docker::{self, Fragile, MongoContainer},
     error::{TargetError, UnknownStore},
     held::Held,
     leftover::Leftover,
     mongo,
     mongod::{self, Mongod},
+    proxy::{Proxy, Speech},
+    replicas,
     vigil::Vigil,
 };
 use crate::scenario::Documents;
@@ -66,6 +70,18 @@ impl fmt::Display for StoreChoice {
     }
 }
 
+/// What a run needs of its store, beside that it serves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StoreNeeds {
+    /// It is to be broken: a MongoDB has test commands then, and keeps its port when it is started again; the simulation has a
+    /// door for its faults.
+    pub breakable: bool,
+    /// It is to be a set of three, so that another primary can take over.
+    pub set: bool,
+    /// The server is to reach it through a proxy, which draws at random from this seed.
+    pub proxied: Option<u64>,
+}
+
 /// A store that answers. What was started or made for it is removed by [`RunningStore::stop`], or else by drop.
 #[derive(Debug)]
 pub struct RunningStore {
@@ -74,6 +90,10 @@ pub struct RunningStore {
     /// From the variable, which the server inherits and reads too.
     inherited: bool,
     started: Started,
+    needs: StoreNeeds,
+    /// Where each member of a MongoDB that was started here is found by itself.
+    members: Vec<String>,
+    proxy: Option<Proxy>,
 }
 
 /// Where the server is to save.
@@ -87,8 +107,8 @@ enum Destination {
 #[derive(Debug)]
 enum Started {
     Nothing,
-    Container(MongoContainer),
-    Process(Box<Mongod>),
+    Containers(Vec<MongoContainer>),
+    Processes(Vec<Mongod>),
     Database(Held),
 }
 
@@ -104,12 +124,32 @@ impl RunningStore {
         image: &str,
         notice: &mut dyn FnMut(String),
     ) -> Result<RunningStore, TargetError> {
-        match choice {
-            StoreChoice::Auto => RunningStore::first_there(image, notice).await,
+        RunningStore::start_for(StoreNeeds::default(), choice, image, notice).await
+    }
+
+    /// The same, of which more is needed. What is not started here has none of it, and nor has the simulation what only a
+    /// database has.
+    ///
+    /// # Errors
+    /// As [`RunningStore::start`].
+    pub async fn start_for(
+        needs: StoreNeeds,
+        choice: &StoreChoice,
+        image: &str,
+        notice: &mut dyn FnMut(String),
+    ) -> Result<RunningStore, TargetError> {
+        let store = match choice {
+            StoreChoice::Auto => RunningStore::first_there(needs, image, notice).await,
             StoreChoice::Memory => Ok(RunningStore::memory()),
-            StoreChoice::Docker => RunningStore::docker(image, notice).await,
-            StoreChoice::Mongod => RunningStore::mongod().await,
+            StoreChoice::Docker => RunningStore::docker(needs, image, notice).await,
+            StoreChoice::Mongod => RunningStore::mongod(needs).await,
             StoreChoice::Uri(uri) => RunningStore::given(uri, false).await,
+        }?;
+        let store = RunningStore { needs, ..store };
+        match (needs.proxied, &store.members[..]) {
+            (Some(seed), [_]) => store.through_proxy(seed).await,
+            // The members of a set tell the driver where they are, and it goes there.
+            _ => Ok(store),
         }
     }
 
@@ -130,14 +170,25 @@ impl RunningStore {
     #[must_use]
     pub fn server_args(&self) -> Vec<String> {
         match &self.destination {
-            Destination::Memory => vec!["--store".to_owned(), "memory".to_owned()],
+            Destination::Memory => {
+                let door = self.needs.breakable.then_some("--store-faults");
+                let arguments = ["--store", "memory"].into_iter().chain(door);
+                arguments.map(str::to_owned).collect()
+            }
             // The variable is read by the server as well; so no password is seen in the list of processes.
             Destination::Mongo { database, .. } if self.inherited => {
                 ["--database", database].map(str::to_owned).to_vec()
             }
-            Destination::Mongo { uri, database } => ["--store", uri, "--database", database]
-                .map(str::to_owned)
-                .to_vec(),
+            Destination::Mongo { uri, database } => {
+                let proxied = self
+                    .proxy
+                    .as_ref()
+                    .map(|proxy| format!("mongodb://{}", proxy.address()));
+                let uri = proxied.as_ref().unwrap_or(uri);
+                ["--store", uri, "--database", database]
+                    .map(str::to_owned)
+                    .to_vec()
+            }
         }
     }
 
@@ -181,13 +232,23 @@ impl RunningStore {
     pub async fn stop(self) -> Result<(), TargetError> {
         match self.started {
             Started::Nothing => Ok(()),
-            Started::Container(container) => container.stop().await,
-            Started::Process(mongod) => mongod.stop(),
+            Started::Containers(containers) => {
+                let mut stopped = Ok(());
+                for container in containers.into_iter().rev() {
+                    stopped = stopped.and(container.stop().await);
+                }
+                stopped
+            }
+            Started::Processes(processes) => {
+                let stopped = processes.into_iter().map(Mongod::stop);
+                stopped.fold(Ok(()), Result::and)
+            }
             Started::Database(held) => held.remove().await,
         }
     }
 
     async fn first_there(
+        needs: StoreNeeds,
         image: &str,
         notice: &mut dyn FnMut(String),
     ) -> Result<RunningStore, TargetError> {
@@ -195,7 +256,7 @@ impl RunningStore {
         if !named.is_empty() {
             return RunningStore::given(&named, true).await;
         }
-        match RunningStore::docker(image, notice).await {
+        match RunningStore::docker(needs, image, notice).await {
             Err(TargetError::DockerAbsent { reason }) => {
                 notice(format!("no Docker here ({reason})"))
             }
@@ -207,7 +268,7 @@ impl RunningStore {
             decided => return decided,
         }
         // A wrong MONGOD is not passed over: somebody meant it.
-        match RunningStore::mongod().await {
+        match RunningStore::mongod(needs).await {
             Err(TargetError::MongodAbsent { reason }) if std::env::var_os("MONGOD").is_none() => {
                 notice(reason)
             }
@@ -223,25 +284,94 @@ impl RunningStore {
             destination: Destination::Memory,
             inherited: false,
             started: Started::Nothing,
+            needs: StoreNeeds::default(),
+            members: Vec::new(),
+            proxy: None,
         }
     }
 
     async fn docker(
+        needs: StoreNeeds,
         image: &str,
         notice: &mut dyn FnMut(String),
     ) -> Result<RunningStore, TargetError> {
         let docker = daemon::client().await?;
         docker::have_image(&docker, image, notice).await?;
-        let container = MongoContainer::start(image).await?;
-        let how = format!("(testcontainers, image {image})");
-        let uri = container.uri.clone();
-        RunningStore::serving(uri, None, &how, Started::Container(container)).await
+        let containers = if needs.set {
+            replicas::containers(image).await?
+        } else {
+            let port = needs.breakable.then(mongod::lasting_port).transpose();
+            let port = port.map_err(|error| TargetError::ContainerFailed {
+                image: image.to_owned(),
+                reason: error.to_string(),
+            })?;
+            vec![MongoContainer::start(image, port.map(Fragile::alone)).await?]
+        };
+        let members = containers.iter().map(|one| one.uri.clone()).collect();
+        let how = format!("testcontainers, image {image}");
+        RunningStore::started_here(members, &how, needs, Started::Containers(containers)).await
     }
 
-    async fn mongod() -> Result<RunningStore, TargetError> {
-        let mongod = Mongod::start(&mongod::find()?).await?;
-        let (uri, how) = (mongod.uri.clone(), "(mongod, temporary folder)");
-        RunningStore::serving(uri, None, how, Started::Process(Box::new(mongod))).await
+    async fn mongod(needs: StoreNeeds) -> Result<RunningStore, TargetError> {
+        let program = mongod::find()?;
+        let processes = if needs.set {
+            replicas::processes(&program).await?
+        } else {
+            let port = needs.breakable.then(mongod::lasting_port).transpose();
+            let port = port.map_err(|error| TargetError::MongodFailed {
+                program: program.clone(),
+                reason: error.to_string(),
+            })?;
+            vec![Mongod::start(&program, port.map(Fragile::alone)).await?]
+        };
+        let members = processes.iter().map(|one| one.uri.clone()).collect();
+        let how = "mongod, temporary folder";
+        RunningStore::started_here(members, how, needs, Started::Processes(processes)).await
+    }
+
+    async fn started_here(
+        members: Vec<String>,
+        how: &str,
+        needs: StoreNeeds,
+        started: Started,
+    ) -> Result<RunningStore, TargetError> {
+        let (uri, three) = match &members[..] {
+            [only] => (only.clone(), ""),
+            all => (replicas::uri(all), ", a set of three"),
+        };
+        let test_commands = match needs.breakable || needs.set {
+            true => ", test commands on",
+            false => "",
+        };
+        let how = format!("({how}{three}{test_commands})");
+        let store = RunningStore::serving(uri, None, &how, started).await?;
+        Ok(RunningStore { members, ..store })
+    }
+
+    /// The server reaches it through a proxy, everybody else does not.
+    async fn through_proxy(mut self, seed: u64) -> Result<RunningStore, TargetError> {
+        let unproxied = |reason: String| TargetError::Store {
+            store: self.description.clone(),
+            action: "reached through a proxy",
+            reason,
+        };
+        let host = self.members[0].trim_start_matches("mongodb://").to_owned();
+        let found = tokio::net::lookup_host(host.clone()).await;
+        let mut found = found.map_err(|error| unproxied(error.to_string()))?;
+        let address = found
+            .next()
+            .ok_or_else(|| unproxied(format!("{host} has no address")))?;
+        let proxy = Proxy::start(address, Speech::MongoDb, seed);
+        let proxy = proxy.map_err(|error| unproxied(error.to_string()))?;
+        self.proxy = Some(proxy);
+        Ok(self)
+    }
+
+    fn uri(&self) -> Option<&str> {
+        match &self.destination {
+            Destination::Memory => None,
+            Destination::Mongo { uri, .. } => Some(uri),
+        }
     }
 
     /// A MongoDB that somebody named, on the command line or in the variable, from which the server inherits it.
@@ -283,6 +413,9 @@ impl RunningStore {
             destination: Destination::Mongo { uri, database },
             inherited: false,
             started,
+            needs: StoreNeeds::default(),
+            members: Vec::new(),
+            proxy: None,
         })
     }
 }
