@@ -7,6 +7,7 @@ mod ignored;
 pub mod ledger;
 pub mod machine;
 pub mod presence;
+mod proxy;
 pub mod recorder;
 mod refusals;
 mod stored;
@@ -23,6 +24,7 @@ pub use self::{
     ledger::Ledger,
     machine::{Cause, Hiccups, MachineSecond},
     presence::{Entry, Step},
+    proxy::ProxyCost,
     recorder::{
         DeliverySample, Layout, Over, PROMISE, Recorded, Recorder, SIZES, Samples, SizeClass,
         WINDOW, Watched, Window,
@@ -70,6 +72,8 @@ pub struct Observed {
     pub server: Option<ProcessUse>,
     /// What broke and when, in the order of the plan; empty where nothing was to break.
     pub faults: Vec<FaultSeen>,
+    /// What the proxy before the server costs while it only passes on; `None` where there was none.
+    pub proxy: Option<ProxyCost>,
     /// What ended it before its time.
     pub ended: Option<Ended>,
     /// How durable a confirmed message is in the store, as the system says.
@@ -112,6 +116,7 @@ impl Observed {
             generator: GeneratorUse::default(),
             server: None,
             faults: Vec::new(),
+            proxy: None,
             ended: None,
             durability: None,
             version: None,
@@ -142,6 +147,7 @@ impl Observed {
         self.generator.merge(other.generator);
         merge_some(&mut self.server, other.server, ProcessUse::merge);
         by_place(&mut self.faults, other.faults, FaultSeen::merge);
+        self.proxy = self.proxy.max(other.proxy);
         self.ended = self.ended.take().max(other.ended);
         self.durability = self.durability.take().max(other.durability);
         self.version = self.version.take().max(other.version);

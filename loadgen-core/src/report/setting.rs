@@ -2,7 +2,8 @@
 
 use super::statements;
 use crate::{
-    model::numbers::count,
+    model::numbers::{count, duration},
+    observed::ProxyCost,
     result::{Circumstances, Report, Run},
 };
 
@@ -13,6 +14,7 @@ pub(crate) fn setting(report: &Report) -> Vec<String> {
         said.push(place(report, run));
         said.push(store(run));
         said.push(target(run));
+        said.extend(run.proxy.map(proxy));
     }
     said.push(date(&report.started));
     if let Some(run) = report.runs.last() {
@@ -77,9 +79,28 @@ fn target(run: &Run) -> String {
     }
 }
 
+fn proxy(cost: ProxyCost) -> String {
+    format!(
+        "through a proxy that stands in for the network: idle, it makes a round trip {:.1} times as long ({} instead of {})",
+        cost.ratio(),
+        duration(cost.through),
+        duration(cost.direct)
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_proxy_costs_is_said_as_a_ratio() {
+        let cost = ProxyCost {
+            direct: 20_000,
+            through: 50_000,
+        };
+        let said = proxy(cost);
+        assert!(said.contains("2.5 times as long"), "{said}");
+    }
 
     #[test]
     fn loopback_is_told_from_the_network() {

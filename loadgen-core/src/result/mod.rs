@@ -24,7 +24,7 @@ pub use self::{
 use crate::{
     judge::{Finding, Judgement, Met, Reason, Totals, Verdict},
     model::{Delivery, Dialect, Metric, Nanos},
-    observed::MachineSecond,
+    observed::{MachineSecond, ProxyCost},
     scenario::FaultKind,
 };
 
@@ -214,6 +214,9 @@ pub struct Run {
     /// Connections that the faults ended, and whose users came back.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub thrown_off: u64,
+    /// What the proxy costs that clients went through, for a network that was to be bad; `None` where they went straight.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<ProxyCost>,
     /// By second of the schedule, warm-up excluded.
     pub windows: Vec<WindowResult>,
     /// Deliveries to members that did not read at the time: accounted for, and left out of the latencies.

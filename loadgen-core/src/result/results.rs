@@ -69,6 +69,7 @@ pub fn run(about: About<'_>, observed: Observed, account: Account, judgement: Ju
         faults: faults(about.plan, &observed),
         parts: parts(&observed, &account.missing, about.plan.end()),
         thrown_off: observed.broken.excused.count(),
+        proxy: observed.proxy,
         phases: phases(recorded, about.plan, &account),
         sizes: sizes(recorded, &account.missing),
         floor: None,

@@ -69,6 +69,24 @@ impl Endpoint {
         })))
     }
 
+    /// The same target, which is reached at another address: that of a proxy before it.
+    #[must_use]
+    pub fn through(&self, proxy: SocketAddr) -> Self {
+        let resolved = &self.0;
+        Self(Arc::new(Resolved {
+            target: resolved.target.clone(),
+            asker: resolved.asker.clone(),
+            addresses: vec![proxy],
+            good: AtomicUsize::new(0),
+        }))
+    }
+
+    /// The address that answered last, or is tried first.
+    pub fn address(&self) -> SocketAddr {
+        let good = self.0.good.load(Relaxed);
+        self.0.addresses[good]
+    }
+
     /// What the user says of it.
     pub fn target(&self) -> &Target {
         &self.0.target

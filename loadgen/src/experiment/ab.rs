@@ -17,7 +17,7 @@ use crate::{
     model::RunId,
     plan::Plan,
     result::{self, Run},
-    rig::RunningStore,
+    rig::{RunningStore, StoreNeeds},
     scenario::{self, Scenario},
 };
 
@@ -67,7 +67,7 @@ pub async fn ab(
         system.is_there(options.peers.as_deref())?;
     }
     let driver = Driver::choose(options.client, &short, &plan, options.target.as_ref())?;
-    environment::allow_open_files(short.population.users)?;
+    environment::allow_open_files(short.population.users, 1)?;
     let started = now();
     let mut gate = Gate {
         scenario: Arc::new(short),
@@ -304,7 +304,10 @@ impl Gate<'_> {
         let run_id = RunId::new(rand::random());
         let (scenario, plan) = (Arc::clone(&self.scenario), Arc::clone(&self.plan));
         let options = self.options.clone();
-        let store = self.session(&options).store_of(choice).await?;
+        let store = self
+            .session(&options)
+            .store_of(choice, StoreNeeds::default())
+            .await?;
         let measured = match arm::of(choice, &scenario, &plan, &options, store.as_ref(), &run_id) {
             Ok(arms) => self.alone(&options, arms.into_iter().next()).await,
             Err(error) => Err(error),

@@ -13,8 +13,8 @@ const OTHER_FILES: u64 = 200;
 /// What this program was built from; empty of what was built outside its repository.
 const COMMIT: &str = env!("SOURCE_COMMIT");
 
-/// Raises the soft limit of open files to the hard one, and checks that the users fit.
-pub(super) fn allow_open_files(users: u32) -> Result<(), RunError> {
+/// Raises the soft limit of open files to the hard one, and checks that the users fit, of whom each has so many open.
+pub(super) fn allow_open_files(users: u32, each: u64) -> Result<(), RunError> {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit {
         current: limit.maximum,
@@ -23,7 +23,7 @@ pub(super) fn allow_open_files(users: u32) -> Result<(), RunError> {
     if setrlimit(Resource::Nofile, raised).is_err() {
         tracing::debug!("the limit of open files stays as it was");
     }
-    let needed = u64::from(users) + OTHER_FILES;
+    let needed = u64::from(users) * each + OTHER_FILES;
     match getrlimit(Resource::Nofile).current {
         Some(limit) if limit < needed => Err(RunError::OpenFiles {
             users,

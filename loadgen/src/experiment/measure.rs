@@ -14,6 +14,7 @@ use super::{
     lookout::{self, Lookout, Monitors},
     mistake::Agreed,
     watch::{Event, Watcher},
+    way::Way,
 };
 use crate::{
     dial::Endpoint,
@@ -185,13 +186,20 @@ async fn run(
         // Whatever is started in its place is no stranger.
         processes.push(Processes::Children(std::process::id()));
     }
-    let mut crew = crew(arm, bench, promises, endpoint);
+    let way = Way::to(endpoint, &scenario, &arm.plan).await?;
+    let mut crew = crew(arm, bench, promises, way.endpoint());
     let own_use = Processes::One(std::process::id()).usage();
     let mut generator = GeneratorUse {
         resident_before: own_use.map_or(0, |usage| usage.resident),
         ..GeneratorUse::default()
     };
-    let conductor = Conductor::new(&arm.plan, &mut *arm.system, &crew.progress, crew.clock)?;
+    let conductor = Conductor::new(
+        &arm.plan,
+        &mut *arm.system,
+        &crew.progress,
+        crew.clock,
+        way.proxy(),
+    )?;
     crew.start()?;
     let (agreed, settles) = (agreed(arm, promises), settles(arm));
     let mut lookout = Lookout {
@@ -255,6 +263,7 @@ async fn run(
         generator,
         server,
         faults,
+        proxy: way.cost(),
         ended: stage.err(),
         ..observed
     };

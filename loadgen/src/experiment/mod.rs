@@ -18,6 +18,7 @@ mod search;
 mod session;
 mod systems;
 mod watch;
+mod way;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
@@ -38,7 +39,7 @@ use crate::{
     model::RunId,
     plan::Plan,
     result::{self, Report},
-    rig::StoreChoice,
+    rig::{StoreChoice, fault},
     scenario::Scenario,
 };
 
@@ -104,7 +105,7 @@ pub async fn run(
     let scenario = Arc::new(scenario.clone());
     let plan = Arc::new(Plan::new(&scenario)?);
     let driver = Driver::choose(options.client, &scenario, &plan, options.target.as_ref())?;
-    environment::allow_open_files(scenario.population.users)?;
+    environment::allow_open_files(scenario.population.users, way::files_of_a_user(&plan))?;
     let started = now();
     let environment = environment::read();
     for sentence in verdict::unjudgeable(&scenario, &plan) {
@@ -130,7 +131,8 @@ pub async fn run(
         None => {
             options.system.is_there(options.peers.as_deref())?;
             let system = &options.system;
-            let store = session.store_of(system).await?;
+            let needs = fault::needs(&plan.faults, scenario.seed);
+            let store = session.store_of(system, needs).await?;
             let measured = match arm::of(system, &scenario, &plan, options, store.as_ref(), &run_id)
             {
                 Ok(arms) => session.measure(floor.into_iter().chain(arms)).await,

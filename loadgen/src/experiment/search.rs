@@ -152,7 +152,7 @@ impl<'a> Search<'a> {
         let lengths = Lengths::of(&scenario, asked.budget, asked.hold);
         let settings = settings(&scenario, rate, lengths, asked.budget, asked.up_to);
         let driver = Driver::choose(options.client, &scenario, &Plan::new(&scenario)?, None)?;
-        environment::allow_open_files(scenario.population.users)?;
+        environment::allow_open_files(scenario.population.users, 1)?;
         Ok(Self {
             settings: settings.map_err(RunError::Asked)?,
             scenario,

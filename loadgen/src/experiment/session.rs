@@ -18,7 +18,7 @@ use crate::{
     observed::{Ended, Observed},
     plan::Plan,
     result::{self, Run},
-    rig::RunningStore,
+    rig::{RunningStore, StoreNeeds},
     scenario::Scenario,
 };
 
@@ -51,10 +51,11 @@ struct Waiting {
 }
 
 impl Session<'_> {
-    /// The store that a system is to save into; `None` of one that has its own, or none.
+    /// The store that a system is to save into, of which that much is needed; `None` of one that has its own, or none.
     pub(super) async fn store_of(
         &mut self,
         system: &SystemChoice,
+        needs: StoreNeeds,
     ) -> Result<Option<RunningStore>, RunError> {
         if !system.saves_here() {
             return Ok(None);
@@ -63,8 +64,9 @@ impl Session<'_> {
         watcher.event(Event::Stage("store"));
         let mut notice = |text| watcher.event(Event::Notice(text));
         let options = self.bench.options;
+        let (choice, image) = (&options.store, &options.mongo_image);
         tokio::select! {
-            store = RunningStore::start(&options.store, &options.mongo_image, &mut notice) => Ok(Some(store?)),
+            store = RunningStore::start_for(needs, choice, image, &mut notice) => Ok(Some(store?)),
             () = self.bench.interrupt.nth(1) => Err(RunError::Interrupted),
         }
     }

@@ -1,6 +1,12 @@
 //! Notices when a MongoDB that a run needs stops answering for good, and since when.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
 
 use bson::doc;
 use mongodb::Client;
@@ -21,6 +27,7 @@ pub(super) struct Vigil {
     store: String,
     client: Client,
     state: watch::Receiver<State>,
+    excused: Arc<AtomicBool>,
     task: JoinHandle<()>,
 }
 
@@ -44,11 +51,18 @@ impl Vigil {
         let (client, _) = mongo::client(uri, PATIENCE).await?;
         let (told, state) = watch::channel(State::Unknown);
         let asked = client.clone();
+        let excused = Arc::<AtomicBool>::default();
+        let excuse = Arc::clone(&excused);
         let task = tokio::spawn(async move {
             loop {
                 let at = Instant::now();
                 let answer = ask(&asked).await;
-                told.send_modify(|state| *state = state.after(at, answer));
+                told.send_modify(|state| {
+                    *state = match excuse.load(Relaxed) {
+                        true => State::Unknown,
+                        false => state.after(at, answer),
+                    };
+                });
                 tokio::time::sleep(INTERVAL).await;
             }
         });
@@ -56,8 +70,14 @@ impl Vigil {
             store,
             client,
             state,
+            excused,
             task,
         })
+    }
+
+    /// Its silence means nothing, or something again: somebody breaks it on purpose.
+    pub(super) fn excuse(&self, excused: bool) {
+        self.excused.store(excused, Relaxed);
     }
 
     /// Resolves when it has been silent for too long. May be dropped and called again.

@@ -10,7 +10,7 @@ use std::{
 use crate::{Bench, Ended, SMALL, ended};
 
 /// Whether a MongoDB can be had in a container here; where one must be, its absence is a failure.
-fn mongo_is_there() -> bool {
+pub fn mongo_is_there() -> bool {
     let docker = Command::new("docker")
         .arg("info")
         .stdout(Stdio::null())
@@ -27,10 +27,15 @@ fn mongo_is_there() -> bool {
     there
 }
 
+/// The image of a MongoDB.
+pub fn image() -> String {
+    env::var("MONGO_IMAGE").unwrap_or_else(|_| "mongo:8.0".to_owned())
+}
+
 /// Starts a run of so many seconds on a MongoDB of its own, and kills that when messages are under way.
 fn run_and_kill(bench: &Bench, seconds: u32) -> Ended {
     let text = SMALL.replace("\"2s\"", &format!("\"{seconds}s\""));
-    let image = env::var("MONGO_IMAGE").unwrap_or_else(|_| "mongo:8.0".to_owned());
+    let image = image();
     let child = bench
         .command(
             &bench.scenario(&text),

@@ -10,6 +10,7 @@ mod anywhere;
 mod bad_input;
 mod bad_store;
 mod bad_target;
+mod broken_parts;
 mod clients;
 mod disturbed;
 mod floor;

@@ -1,16 +1,29 @@
 //! What is broken on purpose: one file a kind, each with four steps, *apply*, *prove*, *heal* and what is reported of it. When
 //! they are taken the experiment decides.
 
+mod database;
 mod down;
 mod freeze;
+mod network;
+mod simulated;
+
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
-use self::{down::Down, freeze::Freeze};
-use super::{error::TargetError, system::System};
+use self::{
+    database::Database, down::Down, freeze::Freeze, network::Network, simulated::Simulated,
+};
+use super::{
+    error::TargetError,
+    proxy::Proxy,
+    store::{RunningStore, StoreNeeds},
+    system::System,
+};
 use crate::{
+    dial::DialError,
     plan::PlannedFault,
-    scenario::{Damage, ServerDamage},
+    scenario::{Between, Damage, ServerDamage, StoreDamage},
 };
 
 /// A fault that can be brought about in the system that it was made for.
@@ -55,19 +68,49 @@ pub enum FaultError {
     /// What was started can't be stopped, signalled or started again.
     #[error(transparent)]
     Target(#[from] TargetError),
+    /// The simulated database is not reached, or does not do what it is told.
+    #[error("the simulated database does not do what it is told: {0}")]
+    Simulated(#[from] DialError),
+    /// There is nothing to be broken, because nothing was started.
+    #[error("what is to be broken was never started")]
+    NothingThere,
 }
 
 const STARTED_HERE: &str = "nobody may stop a server that this program did not start; leave --target out, or start it with --command";
 const FORGETS: &str = "the in-memory store would go with its server, and with it what was confirmed; choose a store that stays: --store docker, mongod or mongodb://…";
-const NOT_YET: &str = "this build does not know how";
+const THEIR_STORE: &str =
+    "nobody may break the store of a server that this program did not start; leave --target out";
+const NAMED_STORE: &str = "nobody may break a MongoDB that this program did not start; choose one that it starts: --store docker or mongod";
+const SIMULATION: &str = "the in-memory store can't; choose a MongoDB that this program starts: --store docker or mongod";
+const INSIDE: &str = "the in-memory store is inside of the server, and no network between them; choose a MongoDB that this program starts: --store docker or mongod";
+const IN_A_SET: &str = "the members of a replica set tell the driver their own addresses, and no proxy is among them; have it in another scenario than store-stepdown";
 
-/// The fault of a plan in this system; `None`: clients do it themselves.
+/// What the planned faults need of a store that is started for them; `seed` is for what is drawn at random.
+#[must_use]
+pub fn needs(planned: &[PlannedFault], seed: u64) -> StoreNeeds {
+    let any = |is: fn(&Damage) -> bool| planned.iter().any(|fault| is(&fault.damage));
+    let proxied = any(|damage| {
+        matches!(
+            damage,
+            Damage::Network(Between::Store, _) | Damage::Store(StoreDamage::ReplyLost(_))
+        )
+    });
+    StoreNeeds {
+        breakable: any(|damage| matches!(damage, Damage::Store(_))),
+        set: any(|damage| matches!(damage, Damage::Store(StoreDamage::Stepdown))),
+        proxied: proxied.then_some(seed),
+    }
+}
+
+/// The fault of a plan in this system; `None`: clients do it themselves. `clients` is the proxy between them and the server, where
+/// one runs already.
 ///
 /// # Errors
 /// [`FaultError::Unable`], with what would do.
 pub fn prepare(
     planned: &PlannedFault,
     system: &mut dyn System,
+    clients: Option<&Arc<Proxy>>,
 ) -> Result<Option<Box<dyn Fault>>, FaultError> {
     let unable = |reason| FaultError::Unable {
         name: planned.name.clone(),
@@ -87,6 +130,54 @@ pub fn prepare(
         }
         Damage::Server(ServerDamage::Stop) => Ok(Some(Box::new(Down::asked()))),
         Damage::Server(ServerDamage::Kill) => Ok(Some(Box::new(Down::killed()))),
-        Damage::Store(_) | Damage::Network(..) => Err(unable(NOT_YET)),
+        Damage::Store(damage) => {
+            let store = system.own_store().ok_or_else(|| unable(THEIR_STORE))?;
+            let seconds = Duration::from_nanos(planned.end - planned.start).as_secs();
+            of_store(&planned.name, damage, seconds, store)
+                .map(Some)
+                .map_err(unable)
+        }
+        Damage::Network(Between::Clients, damage) => {
+            let proxy = clients.map(Arc::clone);
+            Ok(Some(Box::new(Network::before_the_server(damage, proxy))))
+        }
+        Damage::Network(Between::Store, damage) => {
+            let store = system.own_store().ok_or_else(|| unable(THEIR_STORE))?;
+            is_proxied(store).map_err(unable)?;
+            Ok(Some(Box::new(Network::before_the_store(damage))))
+        }
+    }
+}
+
+/// A fault of a store that this program picked, or why that can't have it.
+fn of_store(
+    name: &str,
+    damage: StoreDamage,
+    seconds: u64,
+    store: &RunningStore,
+) -> Result<Box<dyn Fault>, &'static str> {
+    if store.is_simulation() {
+        let simulated = Simulated::new(name, damage).ok_or(SIMULATION)?;
+        return Ok(Box::new(simulated));
+    }
+    if !store.is_breakable() {
+        return Err(NAMED_STORE);
+    }
+    match (damage, Database::new(damage, seconds)) {
+        (_, Some(database)) => Ok(Box::new(database)),
+        (StoreDamage::ReplyLost(share), None) => {
+            is_proxied(store)?;
+            Ok(Box::new(Network::losing_replies(share)))
+        }
+        (_, None) => Err(SIMULATION),
+    }
+}
+
+fn is_proxied(store: &RunningStore) -> Result<(), &'static str> {
+    match store.proxy() {
+        Some(_) => Ok(()),
+        None if store.is_simulation() => Err(INSIDE),
+        None if store.is_set() => Err(IN_A_SET),
+        None => Err(NAMED_STORE),
     }
 }

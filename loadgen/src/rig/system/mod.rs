@@ -113,6 +113,9 @@ pub trait System {
         None
     }
 
+    /// That its store does not answer is no death for now, or is one again: somebody breaks it on purpose.
+    fn excuse_store(&self, _excused: bool) {}
+
     /// Its processes on this machine, where they are known.
     fn processes(&self) -> Option<Processes> {
         None

@@ -155,6 +155,12 @@ impl System for OwnServer<'_> {
         self.store
     }
 
+    fn excuse_store(&self, excused: bool) {
+        if let Some(vigil) = &self.vigil {
+            vigil.excuse(excused);
+        }
+    }
+
     fn processes(&self) -> Option<Processes> {
         let running = self.running.as_ref()?;
         Some(Processes::One(running.pid()))
