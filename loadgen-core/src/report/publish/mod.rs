@@ -1,6 +1,7 @@
 //! A static site of results, made from their JSON alone: a page for each, and an index with a card and a trend of each scenario.
 
 mod claim;
+mod faults;
 mod run;
 mod series;
 
@@ -49,6 +50,8 @@ struct Index<'a> {
     policy: String,
     script: &'static str,
     claims: Vec<Claim>,
+    /// Whether there is a page of what faults cost.
+    breaks: bool,
     class: &'static str,
     scenarios: Vec<Section>,
 }
@@ -77,7 +80,8 @@ pub fn kept(document: &Document) -> SiteFile {
     }
 }
 
-/// All files of the site of these results: their JSON, a page for each, and the index, which names the comparisons as well.
+/// All files of the site of these results: their JSON, a page for each, one of what faults cost where some had any, and the index,
+/// which names the comparisons as well.
 ///
 /// # Errors
 /// [`RenderError`] when a page can't be made.
@@ -96,6 +100,12 @@ pub fn site(
         files.push(SiteFile {
             path: format!("{}.html", place(report)).into(),
             text: html::render(document, Some(&way))?,
+        });
+    }
+    if let Some(text) = faults::page(&apart)? {
+        files.push(SiteFile {
+            path: faults::PATH.into(),
+            text,
         });
     }
     files.push(index(&reports, comparisons)?);
@@ -125,6 +135,7 @@ pub fn index(reports: &[&Report], comparisons: &[Comparison]) -> Result<SiteFile
         policy: script::policy(),
         script: script::SCRIPT,
         claims: claims(&latest),
+        breaks: !faults::broken(&apart).is_empty(),
         class: gravest(&latest),
         scenarios,
     };

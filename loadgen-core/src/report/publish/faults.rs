@@ -1,0 +1,202 @@
+//! One page with the figures of all scenarios in which something breaks: what broke and when, what shows it, and what it cost.
+
+use askama::Template;
+
+use super::{place, series::Series};
+use crate::{
+    model::numbers::{count, duration},
+    report::{RenderError, answer::headline, limits::limits, script, setting::date},
+    result::{FaultResult, Report, Run},
+};
+
+/// Where the page is, from the root of the site.
+pub(super) const PATH: &str = "faults.html";
+
+#[derive(Template)]
+#[template(path = "faults.html")]
+struct Page {
+    policy: String,
+    script: &'static str,
+    class: &'static str,
+    summary: String,
+    scenarios: Vec<Broken>,
+}
+
+/// The latest run of a scenario in which something breaks.
+struct Broken {
+    name: String,
+    question: String,
+    verdict: &'static str,
+    headline: Vec<String>,
+    page: String,
+    day: String,
+    store: String,
+    faults: Vec<FaultLine>,
+    limits: Vec<LimitLine>,
+    account: Vec<(&'static str, String)>,
+    /// Promises that were broken, in words.
+    broken: String,
+}
+
+struct FaultLine {
+    name: String,
+    what: String,
+    when: String,
+    proof: String,
+}
+
+struct LimitLine {
+    limit: String,
+    measured: String,
+    allowed: String,
+    verdict: &'static str,
+}
+
+/// The page of those series whose latest run had a fault; `None` where there is none.
+///
+/// # Errors
+/// [`RenderError`] when a result's histogram can't be read.
+pub(super) fn page(apart: &[Series<'_>]) -> Result<Option<String>, RenderError> {
+    let broken = broken(apart);
+    if broken.is_empty() {
+        return Ok(None);
+    }
+    let scenarios = broken.iter().filter_map(|report| {
+        let run = report.runs.last()?;
+        Some(Broken::of(report, run))
+    });
+    let page = Page {
+        policy: script::policy(),
+        script: script::SCRIPT,
+        class: super::gravest(&broken),
+        summary: summary(&broken),
+        scenarios: scenarios.collect::<Result<_, _>>()?,
+    };
+    Ok(Some(page.render()?))
+}
+
+/// The latest runs that had a fault.
+pub(super) fn broken<'a>(apart: &'a [Series<'_>]) -> Vec<&'a Report> {
+    let latest = apart.iter().filter_map(Series::latest);
+    let breaks = |report: &&Report| report.runs.last().is_some_and(|run| !run.faults.is_empty());
+    latest.filter(breaks).collect()
+}
+
+/// Over all of them: how they were judged, and what was promised and not held.
+fn summary(broken: &[&Report]) -> String {
+    let runs = || broken.iter().filter_map(|report| report.runs.last());
+    let faults: usize = runs().map(|run| run.faults.len()).sum();
+    let lost: u64 = runs().map(|run| run.totals.lost).sum();
+    let confirmed: u64 = runs().map(|run| run.totals.confirmed).sum();
+    let cases: usize = runs().map(|run| run.findings.len()).sum();
+    format!(
+        "{} scenarios with {} faults: {}. {} messages were confirmed in them; {} were lost; {} cases of a broken promise were found.",
+        count(broken.len() as u64),
+        count(faults as u64),
+        super::claim::verdicts(broken),
+        count(confirmed),
+        count(lost),
+        count(cases as u64)
+    )
+}
+
+impl Broken {
+    fn of(report: &Report, run: &Run) -> Result<Self, RenderError> {
+        let totals = &run.totals;
+        let held = limits(run)?;
+        Ok(Self {
+            name: report.scenario.name.clone(),
+            question: report.scenario.question.clone(),
+            verdict: report.verdict.name(),
+            headline: headline(report)?,
+            page: format!("{}.html", place(report)),
+            day: date(&report.started),
+            store: run.store.clone(),
+            faults: run.faults.iter().map(fault).collect(),
+            limits: held
+                .iter()
+                .map(|held| LimitLine {
+                    limit: held.judged.threshold.clone(),
+                    measured: held.measured(),
+                    allowed: held.allowed(),
+                    verdict: held.verdict().name(),
+                })
+                .collect(),
+            account: vec![
+                ("sent", count(totals.sent)),
+                ("confirmed", count(totals.confirmed)),
+                (
+                    "of these found in the store",
+                    totals
+                        .stored
+                        .map_or_else(|| "not looked up".to_owned(), count),
+                ),
+                ("failed", count(totals.failed)),
+                ("deliveries", count(totals.delivered)),
+                ("lost", count(totals.lost)),
+                ("duplicated", count(totals.duplicated)),
+            ],
+            broken: match run.findings.len() {
+                0 => "none".to_owned(),
+                cases => count(cases as u64),
+            },
+        })
+    }
+}
+
+fn fault(fault: &FaultResult) -> FaultLine {
+    let when = match (fault.start, fault.end) {
+        (Some(start), Some(end)) => format!(
+            "from {} for {}",
+            duration(start),
+            duration(end.saturating_sub(start))
+        ),
+        (Some(start), None) => format!("from {}, and never mended", duration(start)),
+        (None, _) => "never".to_owned(),
+    };
+    FaultLine {
+        name: fault.name.clone(),
+        what: fault.what.clone(),
+        when,
+        proof: match (&fault.trouble, &fault.proof) {
+            (Some(trouble), _) => format!("trouble: {trouble}"),
+            (None, Some(proof)) => proof.clone(),
+            (None, None) => "nothing shows that it bit".to_owned(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::FaultKind;
+
+    #[test]
+    fn a_fault_is_told_with_its_times_and_its_proof_or_its_trouble() {
+        let seen = FaultResult {
+            name: "outage".to_owned(),
+            kind: FaultKind::StoreFrozen,
+            what: "store-frozen".to_owned(),
+            planned: [1_000_000_000, 2_000_000_000],
+            start: Some(1_000_000_000),
+            end: Some(3_000_000_000),
+            proof: Some("it stood still".to_owned()),
+            trouble: None,
+        };
+        let told = fault(&seen);
+        assert!(told.when.starts_with("from 1"), "{}", told.when);
+        assert_eq!(told.proof, "it stood still");
+        let never = FaultResult {
+            start: None,
+            end: None,
+            proof: None,
+            trouble: Some("it would not stop".to_owned()),
+            ..seen
+        };
+        let told = fault(&never);
+        assert_eq!(
+            (&*told.when, &*told.proof),
+            ("never", "trouble: it would not stop")
+        );
+    }
+}
