@@ -129,7 +129,7 @@ fn peer_on<'a>(
     folder: Option<&Path>,
     scenario: &Arc<Scenario>,
     plan: &Arc<Plan>,
-    store: &RunningStore,
+    store: &'a RunningStore,
     run_id: &RunId,
 ) -> Result<Arm<'a>, RunError> {
     let command = peer.command(folder)?;
@@ -140,7 +140,8 @@ fn peer_on<'a>(
     let asker = Tokens::new(connections).caller(plan, 0, &target, Arc::default());
     let database = store.database();
     let audit = database.map(|(uri, name)| (uri.to_owned(), name.to_owned()));
-    let (uri, name) = database.unwrap_or_default();
+    let (_, name) = database.unwrap_or_default();
+    let uri = store.uri_of_server().unwrap_or_default();
     let milliseconds = |range: Range<Span>| {
         let [low, high] = [range.low, range.high].map(|span| span.0.as_secs_f64() * 1e3);
         format!("{low}-{high}")
@@ -149,7 +150,7 @@ fn peer_on<'a>(
         ("PORT", port.to_string()),
         ("DELIVERY", peer.delivery().name().to_owned()),
         // Empty and not left out: this program may have been told of another.
-        ("MONGODB_URI", uri.to_owned()),
+        ("MONGODB_URI", uri),
         ("MONGODB_DATABASE", name.to_owned()),
         ("SAVE_TIME", milliseconds(scenario.save_time)),
         ("READ_TIME", milliseconds(scenario.read_time)),
@@ -159,7 +160,7 @@ fn peer_on<'a>(
     let running = running.told(describe(scenario, store));
     Ok(Arm {
         name: SystemChoice::Peer(peer).to_string(),
-        system: Box::new(Commanded::new(&command, running).told(variables)),
+        system: Box::new(Commanded::new(&command, running).told(variables).on(store)),
         scenario: Arc::clone(scenario),
         plan: Arc::clone(plan),
         delivery: peer.delivery(),

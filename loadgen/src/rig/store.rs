@@ -180,16 +180,22 @@ impl RunningStore {
                 ["--database", database].map(str::to_owned).to_vec()
             }
             Destination::Mongo { uri, database } => {
-                let proxied = self
-                    .proxy
-                    .as_ref()
-                    .map(|proxy| format!("mongodb://{}", proxy.address()));
-                let uri = proxied.as_ref().unwrap_or(uri);
-                ["--store", uri, "--database", database]
+                ["--store", &self.proxied(uri), "--database", database]
                     .map(str::to_owned)
                     .to_vec()
             }
         }
+    }
+
+    /// Its connection string for a server, which may lead through a proxy; `None` of the simulation.
+    #[must_use]
+    pub fn uri_of_server(&self) -> Option<String> {
+        self.uri().map(|uri| self.proxied(uri))
+    }
+
+    fn proxied(&self, uri: &str) -> String {
+        let through = |proxy: &Proxy| format!("mongodb://{}", proxy.address());
+        self.proxy.as_ref().map_or_else(|| uri.to_owned(), through)
     }
 
     /// Its connection string and its database; `None` of the simulation.

@@ -78,8 +78,7 @@ pub enum FaultError {
 
 const STARTED_HERE: &str = "nobody may stop a server that this program did not start; leave --target out, or start it with --command";
 const FORGETS: &str = "the in-memory store would go with its server, and with it what was confirmed; choose a store that stays: --store docker, mongod or mongodb://…";
-const THEIR_STORE: &str =
-    "nobody may break the store of a server that this program did not start; leave --target out";
+const THEIR_STORE: &str = "nobody may break the store of a server that this program did not start, nor what such a server simulates; leave --target out, and let a peer save into a MongoDB: --store docker or mongod";
 const NAMED_STORE: &str = "nobody may break a MongoDB that this program did not start; choose one that it starts: --store docker or mongod";
 const SIMULATION: &str = "the in-memory store can't; choose a MongoDB that this program starts: --store docker or mongod";
 const INSIDE: &str = "the in-memory store is inside of the server, and no network between them; choose a MongoDB that this program starts: --store docker or mongod";

@@ -10,7 +10,7 @@ use crate::{
     dial::Endpoint,
     rig::{
         audit::Audit, error::TargetError, exit::ServerExit, group::Group, resources::Processes,
-        status::ServerTimes,
+        status::ServerTimes, store::RunningStore,
     },
 };
 
@@ -20,17 +20,19 @@ const STARTING: Duration = Duration::from_secs(120);
 const ASKED: Duration = Duration::from_millis(50);
 
 /// A command, and where what it starts will listen.
-pub struct Commanded {
+pub struct Commanded<'a> {
     command: String,
     /// Beside its own environment.
     variables: Vec<(&'static str, String)>,
     server: Running,
     group: Option<Group>,
+    /// A MongoDB of this program's, where it was told to save into one.
+    store: Option<&'a RunningStore>,
     /// It was started again in mid-run: what it says of itself is said of the rest of the run only.
     began_anew: bool,
 }
 
-impl Commanded {
+impl<'a> Commanded<'a> {
     /// Of a shell's command, which makes the server listen there.
     pub fn new(command: &str, server: Running) -> Self {
         Self {
@@ -38,6 +40,7 @@ impl Commanded {
             variables: Vec::new(),
             server,
             group: None,
+            store: None,
             began_anew: false,
         }
     }
@@ -46,6 +49,15 @@ impl Commanded {
     #[must_use]
     pub fn told(self, variables: Vec<(&'static str, String)>) -> Self {
         Self { variables, ..self }
+    }
+
+    /// Saving into this store, which was started for it; what it simulates itself nobody can break.
+    #[must_use]
+    pub fn on(self, store: &'a RunningStore) -> Self {
+        Self {
+            store: Some(store).filter(|store| !store.is_simulation()),
+            ..self
+        }
     }
 
     /// Asks until it answers, it ends, or it is too late.
@@ -73,7 +85,7 @@ impl Commanded {
 }
 
 #[async_trait(?Send)]
-impl Breakable for Commanded {
+impl Breakable for Commanded<'_> {
     fn stand_still(&self, still: bool) -> Result<(), TargetError> {
         let group = self.group.as_ref();
         group.map_or(Ok(()), |group| group.stand_still(still))
@@ -94,7 +106,7 @@ impl Breakable for Commanded {
 }
 
 #[async_trait(?Send)]
-impl System for Commanded {
+impl System for Commanded<'_> {
     async fn start(&mut self) -> Result<Endpoint, TargetError> {
         let mut group = Group::start(&self.command, &self.variables)?;
         let endpoint = self.answered(&mut group).await?;
@@ -116,6 +128,14 @@ impl System for Commanded {
 
     fn breakable(&mut self) -> Option<&mut dyn Breakable> {
         Some(self)
+    }
+
+    fn own_store(&self) -> Option<&RunningStore> {
+        self.store
+    }
+
+    fn excuse_store(&self, excused: bool) {
+        self.server.excuse_store(excused);
     }
 
     fn processes(&self) -> Option<Processes> {

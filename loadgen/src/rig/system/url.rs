@@ -89,6 +89,12 @@ impl System for Running {
         super::gone(self.vigil.as_ref()).await
     }
 
+    fn excuse_store(&self, excused: bool) {
+        if let Some(vigil) = &self.vigil {
+            vigil.excuse(excused);
+        }
+    }
+
     async fn store_gone(&self) -> Option<Death> {
         self.vigil.as_ref()?.silent().await
     }
