@@ -119,6 +119,19 @@ fn the_network_before_a_server_can_be_bad_in_each_way_and_several_at_once() {
 }
 
 #[test]
+fn people_come_back_after_a_network_that_was_cut_or_dead() {
+    let faults = [
+        fault("cut", 2, 1, "kind = \"network-cut\""),
+        fault("dead", 14, 2, "kind = \"network-half-open\""),
+    ];
+    holds(
+        &Bench::new(),
+        &scenario(26, &faults.concat()),
+        &["--store", "memory"],
+    );
+}
+
+#[test]
 fn a_mongodb_can_be_broken_in_each_way_and_so_can_the_way_to_it() {
     if !mongo_is_there() {
         return;
