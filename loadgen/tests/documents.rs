@@ -1,4 +1,4 @@
-//! Holds the tables of docs/MEASUREMENT.md against the code.
+//! Holds the tables of docs/MEASUREMENT.md against the code, and what README.md says of ladders against the published ones.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -7,6 +7,7 @@ use loadgen::{
     judge::{Check, Verdict},
     model::{Count, Metric, percentile},
     report::statements::DELIVERIES,
+    search::ladder::{Ladder, PICTURE, between_marks, newest},
 };
 
 fn page() -> String {
@@ -141,4 +142,29 @@ fn the_gravest_exit_comes_first() {
         }
     });
     assert_eq!(order, known.map(|exit| exit as u8));
+}
+
+/// All of it is made by `loadgen publish --readme README.md`.
+#[test]
+fn the_readme_tells_of_the_newest_ladder_what_that_says() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let folder = root.join("reports/systems");
+    let files = fs::read_dir(folder).into_iter().flatten().flatten();
+    let texts = files.filter_map(|file| {
+        let path = file.path();
+        let is_ladder = path.extension().is_some_and(|ending| ending == "json");
+        is_ladder.then(|| (path.clone(), fs::read_to_string(path).unwrap()))
+    });
+    let ladders: Vec<Ladder> = texts
+        .map(|(path, text)| Ladder::parse(&path, &text).unwrap())
+        .collect();
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    let drawn = fs::read_to_string(root.join("reports").join(PICTURE)).ok();
+    let (picture, told) = match newest(ladders.iter()) {
+        Some((picture, told)) => (picture, told.markdown("reports")),
+        // Until one is published, nothing is told.
+        None => (None, String::new()),
+    };
+    assert_eq!(between_marks(&readme, &told).unwrap(), readme);
+    assert_eq!(picture.map(|file| file.text), drawn);
 }

@@ -12,9 +12,7 @@ use super::{
 use crate::{
     report::publish::{self, SiteFile},
     result::{self, Document},
-    search::ladder::{
-        Headline, Ladder, PICTURE, README_MARKS, between_marks, files, newest, of_index,
-    },
+    search::ladder::{Headline, Ladder, README_MARKS, between_marks, files, newest, of_index},
 };
 
 /// The folder of a site that `run` writes to unless it is told otherwise.
@@ -141,8 +139,7 @@ fn tell(path: &Path, text: &str, kept: &Path) -> Result<(), Exit> {
             kept.display()
         )));
     };
-    let picture = kept.join(PICTURE);
-    let told = told.markdown(&picture.display().to_string());
+    let told = told.markdown(&kept.display().to_string());
     let text = between_marks(text, &told).unwrap_or_default();
     result::write(path, &text).map_err(output::failed)
 }

@@ -139,12 +139,16 @@ impl Axis {
             small if small < 1.0 => format!("{small}/s"),
             rate => format!("{}/s", count(rate.round() as u64)),
         };
-        let ticks = round(low, high, &[1.0, 2.0, 5.0]);
+        let few: Vec<f64> = round(low, high, &[1.0, 2.0, 5.0]).collect();
+        let ticks = match few.len() {
+            0..3 => round(low, high, &[1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0]).collect(),
+            _ => few,
+        };
         Self {
             scale: Scale::Logarithmic,
             low,
             high,
-            ticks: ticks.map(|rate| (rate, label(rate))).collect(),
+            ticks: ticks.into_iter().map(|rate| (rate, label(rate))).collect(),
         }
         .thinned(room)
     }
@@ -314,6 +318,10 @@ mod tests {
             [
                 "100/s", "200/s", "500/s", "1,000/s", "2,000/s", "5,000/s", "10,000/s"
             ]
+        );
+        assert_eq!(
+            labels(&Axis::rates(210.0, 400.0, Room::Across(1_500))),
+            ["200/s", "300/s", "400/s"]
         );
         assert_eq!(
             labels(&Axis::percents(-12.0, 33.0)),

@@ -75,14 +75,15 @@ pub(crate) fn picture(
     drawn(rivals)?;
     let size = Size::Wide;
     let (width, top) = (size.width(), 3 * TEXT);
-    let height = PLOT + legend_height(rivals, size) + top as u32;
-    let mut svg = Svg::alone((width, height), heading, &style_alone());
+    let bottom = top + (PLOT + legend_height(rivals, size)) as i32;
+    let height = bottom + TEXT / 2;
+    let mut svg = Svg::alone((width, height as u32), heading, &style_alone());
     svg.heading(Ink::Text, Side::Left, (TEXT, TEXT), heading);
     let frame = Frame {
         left: 0,
         top,
         right: width as i32,
-        bottom: height as i32,
+        bottom,
     };
     draw(&mut svg, frame, size, what, rivals, numbers);
     Some(svg.finish())
@@ -120,9 +121,9 @@ fn draw(svg: &mut Svg, frame: Frame, size: Size, what: &str, rivals: &[Rival], n
     if let Numbers::Latencies(limit, _) = numbers {
         let line = [first, last].map(|rate| plot.at(rate, limit as f64));
         svg.line(Ink::Limit.bar(3), line);
-        let at = (line[1].0 - TEXT / 4, line[1].1);
+        let at = (line[0].0 + TEXT / 2, line[0].1);
         let told = format!("limit: {}", shown(limit));
-        svg.text(Ink::Limit, (Side::Right, Edge::Bottom), at, &told);
+        svg.text(Ink::Limit, (Side::Left, Edge::Bottom), at, &told);
     }
     for (rival, (ink, shape)) in rivals.iter().zip(LOOKS.into_iter().cycle()) {
         let at = rival
@@ -152,7 +153,7 @@ fn places(rivals: &[Rival], size: Size) -> (Vec<(i32, i32)>, i32) {
         places.push((x, y));
         x += width;
     }
-    (places, y + LEADING)
+    (places, y + LEADING + TEXT / 2)
 }
 
 fn legend_height(rivals: &[Rival], size: Size) -> u32 {
@@ -218,13 +219,19 @@ mod tests {
     #[test]
     fn names_that_do_not_fit_beside_each_other_lie_beneath() {
         let (places, height) = places(&two(), Size::Wide);
-        assert_eq!((places[0].1, places[1].1, height), (0, 0, LEADING));
+        assert_eq!(
+            (places[0].1, places[1].1, height),
+            (0, 0, LEADING + TEXT / 2)
+        );
         let long = "a rather long name of a system".repeat(2);
         let rivals = two().map(|rival| Rival {
             name: format!("{} {long}", rival.name),
             ..rival
         });
         let (places, height) = super::places(&rivals, Size::Narrow);
-        assert_eq!((places[1], height), ((TEXT, LEADING), 2 * LEADING));
+        assert_eq!(
+            (places[1], height),
+            ((TEXT, LEADING), 2 * LEADING + TEXT / 2)
+        );
     }
 }

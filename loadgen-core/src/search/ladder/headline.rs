@@ -3,7 +3,8 @@
 use super::{
     Carried, Ladder, carried,
     carried::{PROMISED, at},
-    show::{latencies_of, limit_ends},
+    show::{latencies_of, limit_ends, machine},
+    site::{PICTURE, place},
 };
 use crate::{
     model::numbers::{bytes, count, limit},
@@ -25,6 +26,10 @@ pub struct Headline {
     pub sentence: String,
     /// Where another system carries more, or that none does.
     pub lost: String,
+    /// The machine, the stores and the day.
+    pub measured: String,
+    /// Where the JSON lies in a site.
+    pub json: String,
     /// A row for each system, in Markdown.
     pub table: String,
     /// The curves of the first scenario, as an SVG by itself; `None` where nothing was measured.
@@ -40,26 +45,39 @@ pub fn headline(ladder: &Ladder) -> Option<Headline> {
     Some(Headline {
         sentence: sentence(first, own, others),
         lost: lost(ladder),
+        measured: measured(ladder, own),
+        json: place(ladder, "json"),
         table: table(ladder),
         picture: picture(first),
     })
 }
 
 impl Headline {
-    /// As a part of a page in Markdown from which the picture lies there.
-    pub fn markdown(&self, picture: &str) -> String {
+    /// As a part of a page in Markdown from which the site lies in that folder.
+    pub fn markdown(&self, site: &str) -> String {
         let Self {
             sentence,
             lost,
+            measured,
+            json,
             table,
             ..
         } = self;
         let image = match self.picture {
-            Some(_) => format!("![{sentence}]({picture})\n\n"),
+            Some(_) => format!("![{sentence}]({site}/{PICTURE})\n\n"),
             None => String::new(),
         };
-        format!("{image}**{sentence}**\n\n{table}\n{lost}\n")
+        format!(
+            "{image}**{sentence}**\n\n{table}\n{lost} Measured on {}: [all numbers]({site}/{json}).\n",
+            escaped(measured)
+        )
     }
+}
+
+/// Where and when, and what this server saved into.
+fn measured(ladder: &Ladder, own: &Carried<'_>) -> String {
+    let day = ladder.started.split('T').next().unwrap_or_default();
+    format!("{}, {}, {day}", machine(ladder), own.found.store)
 }
 
 /// A system's name in a sentence.
@@ -137,6 +155,7 @@ fn beside(kept: f64, is_open: bool, other: &Carried<'_>) -> String {
 /// In which scenario, at which limit, another system's last success is the higher one.
 fn lost(ladder: &Ladder) -> String {
     let mut lost = Vec::new();
+    let mut compared = false;
     for found in &ladder.searches {
         let Some(own) = found.systems.iter().find(|one| one.system == OWN) else {
             continue;
@@ -146,8 +165,10 @@ fn lost(ladder: &Ladder) -> String {
             let more: Vec<String> = LIMITS
                 .into_iter()
                 .filter_map(|each| {
-                    let theirs = at(rival, each)?.last_success?;
+                    let theirs = at(rival, each).and_then(|one| one.last_success);
                     let ours = at(own, each).and_then(|one| one.last_success);
+                    compared |= theirs.or(ours).is_some();
+                    let theirs = theirs?;
                     (theirs > ours.unwrap_or_default()).then(|| limit(each))
                 })
                 .collect();
@@ -160,6 +181,9 @@ fn lost(ladder: &Ladder) -> String {
                 ));
             }
         }
+    }
+    if !compared {
+        return "No rival is known to keep any of the limits, and this server neither.".to_owned();
     }
     match lost.is_empty() {
         true => {
@@ -214,5 +238,5 @@ fn picture(found: &Found) -> Option<String> {
         "{}: 99th percentile of the delivery latency over the rate",
         found.scenario.name
     );
-    chart::picture(&heading, "p99 of a full or short hold", &rivals, numbers)
+    chart::picture(&heading, "p99", &rivals, numbers)
 }

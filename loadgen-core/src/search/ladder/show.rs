@@ -14,7 +14,7 @@ use crate::{
         markdown::escaped,
         table::{align_numbers, plain_table},
     },
-    search::{Found, Hold, LIMITS, LimitFound, found::rate},
+    search::{Found, Hold, LIMITS, LimitFound, SystemFound, found::rate},
 };
 
 /// What is above this is drawn at the upper edge: it says no more than that the system is used up.
@@ -101,7 +101,7 @@ impl Columns {
         }
     }
 
-    /// What each system takes, what it is and what was used up first.
+    /// What each system takes, and what was used up first.
     fn costs(found: &Found) -> Self {
         let header = [
             "system",
@@ -109,9 +109,6 @@ impl Columns {
             "cores",
             "memory per user",
             "used up first",
-            "delivery",
-            "store",
-            "version",
         ];
         Self {
             header: header.map(str::to_owned).to_vec(),
@@ -156,10 +153,16 @@ fn costs(one: &Carried<'_>) -> Vec<String> {
         one.memory_per_user
             .map_or_else(unknown, |each| bytes(each as u64)),
         used_up,
-        system.delivery.clone(),
-        system.store.clone(),
-        system.version.clone().unwrap_or_else(unknown),
     ]
+}
+
+/// What a system is, in one line.
+fn about(system: &SystemFound) -> String {
+    let version = system.version.as_deref().unwrap_or("its version unknown");
+    format!(
+        "{} delivery, store: {}, {version}",
+        system.delivery, system.store
+    )
 }
 
 /// What a number of a hold is drawn by, of the holds that count and that sent something; of several at one rate the last.
@@ -238,8 +241,8 @@ fn figures(found: &Found) -> Vec<Figure> {
     all.into_iter().flatten().collect()
 }
 
-/// How it was measured, in a sentence.
-fn how(ladder: &Ladder) -> String {
+/// The machine that server, store and generator shared.
+pub(super) fn machine(ladder: &Ladder) -> String {
     let here = &ladder.environment;
     let cores = match here.cores {
         1 => "1 core".to_owned(),
@@ -250,9 +253,16 @@ fn how(ladder: &Ladder) -> String {
         .map_or_else(String::new, |all| format!(", {}", bytes(all)));
     let guest = here.virtualisation.as_ref();
     let guest = guest.map_or_else(String::new, |host| format!(", a guest of {host}"));
+    let cpu = here.cpu.as_deref().unwrap_or("an unknown processor");
+    format!("{cores} of {cpu}{memory}{guest}")
+}
+
+/// How it was measured, in a sentence.
+fn how(ladder: &Ladder) -> String {
+    let here = &ladder.environment;
     format!(
-        "{cores} of {}{memory}{guest}, kernel {}; loadgen {} ({}); {} to {}; {}",
-        here.cpu.as_deref().unwrap_or("an unknown processor"),
+        "{}, kernel {}; loadgen {} ({}); {} to {}; {}",
+        machine(ladder),
         here.kernel.as_deref().unwrap_or("unknown"),
         here.loadgen,
         here.commit.as_deref().unwrap_or("an unknown commit"),
@@ -268,8 +278,8 @@ const ENDS: &str = "The last rate that kept the limit / the first that missed it
 /// A scenario as it is shown everywhere.
 struct Shown<'a> {
     found: &'a Found,
-    /// Of each system its verdict, its name and its sentence.
-    systems: Vec<[String; 3]>,
+    /// Of each system its verdict, its name, its sentence and what it is.
+    systems: Vec<[String; 4]>,
     /// Where the limits end, and what that cost.
     tables: [Columns; 2],
     figures: Vec<Figure>,
@@ -278,8 +288,11 @@ struct Shown<'a> {
 fn shown(ladder: &Ladder) -> Vec<Shown<'_>> {
     let each = |found: &'_ Found| {
         let systems = found.systems.iter();
-        let told = systems.map(|one| [one.verdict.name(), &one.system, &one.sentence]);
-        told.map(|words| words.map(str::to_owned)).collect()
+        let told = systems.map(|one| {
+            let words = [one.verdict.name(), &one.system, &one.sentence, &about(one)];
+            words.map(str::to_owned)
+        });
+        told.collect()
     };
     let searches = ladder.searches.iter();
     searches

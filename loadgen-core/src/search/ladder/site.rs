@@ -14,13 +14,18 @@ pub const PICTURE: &str = "systems/headline.svg";
 /// The lines between which a page tells of the newest ladder.
 pub const README_MARKS: [&str; 2] = ["<!-- ladder -->", "<!-- /ladder -->"];
 
+/// Where a file of a ladder lies, from the root of the site.
+pub(super) fn place(ladder: &Ladder, ending: &str) -> String {
+    format!("{FOLDER}/{}.{ending}", ladder.name())
+}
+
 /// The files of a ladder: its JSON `text` as it was recorded, which is kept, and the page that is made of it.
 ///
 /// # Errors
 /// [`RenderError`] when the page can't be made.
 pub fn files(ladder: &Ladder, text: &str) -> Result<[SiteFile; 2], RenderError> {
     let file = |ending: &str, text: String| SiteFile {
-        path: format!("{FOLDER}/{}.{ending}", ladder.name()).into(),
+        path: place(ladder, ending).into(),
         text,
     };
     Ok([
@@ -35,7 +40,7 @@ pub fn of_index(ladder: &Ladder) -> Comparison {
     let scenarios: Vec<_> = scenarios.collect();
     let told = headline(ladder);
     Comparison {
-        page: format!("{FOLDER}/{}.html", ladder.name()),
+        page: place(ladder, "html"),
         day: date(&ladder.started),
         verdict: ladder.verdict,
         title: format!("{}: {}", scenarios.join(", "), ladder.systems().join(", ")),
@@ -61,7 +66,11 @@ pub fn between_marks(page: &str, told: &str) -> Option<String> {
     let [from, to] = README_MARKS;
     let (before, rest) = page.split_once(from)?;
     let (_, after) = rest.split_once(to)?;
-    Some(format!("{before}{from}\n\n{told}\n{to}{after}"))
+    let told = match told {
+        "" => String::new(),
+        told => format!("\n{told}\n"),
+    };
+    Some(format!("{before}{from}\n{told}{to}{after}"))
 }
 
 #[cfg(test)]
@@ -77,6 +86,11 @@ mod tests {
             "# T\n\n<!-- ladder -->\n\nnew\n\n<!-- /ladder -->\n\nmore\n"
         );
         assert_eq!(between_marks(&told, "new\n").unwrap(), told);
+        let nothing = between_marks(&told, "").unwrap();
+        assert_eq!(
+            nothing,
+            "# T\n\n<!-- ladder -->\n<!-- /ladder -->\n\nmore\n"
+        );
         assert_eq!(between_marks("<!-- /ladder --><!-- ladder -->", ""), None);
     }
 }

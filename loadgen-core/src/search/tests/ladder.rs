@@ -62,6 +62,14 @@ fn the_sentence_holds_this_server_against_all_others() {
         "{}",
         headline.lost
     );
+    let told = headline.markdown("reports");
+    for said in [
+        "](reports/systems/headline.svg)",
+        "](reports/systems/-t-t.json)",
+        "in memory",
+    ] {
+        assert!(told.contains(said), "{said:?} is not in {told}");
+    }
     assert!(
         headline
             .picture
