@@ -1,4 +1,4 @@
-//! The people of the simulated world: devices that log in, join, send, repeat themselves, go and come again.
+//! The people of the simulated world: devices that log in, lose their connections, and come again.
 
 use std::collections::HashMap;
 
@@ -8,19 +8,26 @@ use super::{
     agenda::{Lane, Millis, mix},
     frames::{self, FrameReader, Item},
     network::{Chunk, ConnectionId, End},
+    polling::Polling,
     world::{CONVERSATIONS, Event, World},
 };
-use crate::message::Kind;
 
 /// After so long without a word from the server a client gives its connection up, as the official one does.
 const HEARD_WITHIN: Millis = 18_000;
 /// How often it looks.
 const LOOKS: Millis = 3_000;
-/// Messages that a device may send once more.
-const REMEMBERED: usize = 6;
+/// How many of a hundred connections poll.
+const POLLING: u32 = 25;
 
 /// A login: a connection may have several, one after the other.
 pub type LoginId = u32;
+
+/// What is known of a login.
+#[derive(Debug, Clone, Copy)]
+pub struct Login {
+    pub connection: ConnectionId,
+    pub is_polling: bool,
+}
 
 /// A message as its sender knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,10 +75,12 @@ pub struct Device {
     /// Another device of its user has logged in since.
     pub is_superseded: bool,
     reader: FrameReader,
+    /// If it polls, and has no WebSocket.
+    pub polling: Option<Polling>,
     pub members: [Membership; CONVERSATIONS.len()],
     pub asked: HashMap<u64, Asked>,
-    next_ask: u64,
-    next_name: u32,
+    pub next_ask: u64,
+    pub next_name: u32,
     /// Sent, and not known to be stored.
     pub owed: Vec<Draft>,
     /// Known to be stored.
@@ -92,6 +101,7 @@ impl Device {
             hears_as: None,
             is_superseded: false,
             reader: FrameReader::default(),
+            polling: None,
             members: [Membership::Out; CONVERSATIONS.len()],
             asked: HashMap::new(),
             next_ask: 0,
@@ -103,20 +113,26 @@ impl Device {
         }
     }
 
+    /// Whether this connection is one of those that it has now.
+    pub fn is_on(&self, id: ConnectionId) -> bool {
+        let posts_on = self.polling.as_ref().map(|polling| polling.posts_on);
+        self.connection == Some(id) || posts_on == Some(id)
+    }
+
     /// The time until it does something again.
-    fn pause(&mut self) -> Millis {
+    pub fn pause(&mut self) -> Millis {
         let draw: f64 = self.rng.random();
         1 + (-(1.0 - draw).ln() * self.gap as f64) as Millis
     }
 
-    fn joined(&self) -> Vec<usize> {
+    pub fn joined(&self) -> Vec<usize> {
         let all = 0..CONVERSATIONS.len();
         all.filter(|c| self.members[*c] == Membership::In).collect()
     }
 }
 
 impl World {
-    /// It asks for a connection, and right away for a WebSocket.
+    /// It asks for a connection, and right away for a WebSocket, or begins to poll.
     pub fn device_dials(&mut self, number: usize) {
         if self.is_over || self.devices[number].stage != Stage::Offline {
             return;
@@ -132,7 +148,11 @@ impl World {
         device.heard_at = now;
         self.ledger.counts.reconnects += 1;
         self.note(format_args!("device {number} opens connection {id}"));
-        self.client_sends(id, frames::upgrade_request(), Vec::new());
+        if self.devices[number].rng.random_range(0..100) < POLLING {
+            self.polling_begins(number, id);
+        } else {
+            self.client_sends(id, frames::upgrade_request(), Vec::new());
+        }
         self.push_device(LOOKS, number, Event::Listens(number, id));
     }
 
@@ -149,7 +169,7 @@ impl World {
         }
     }
 
-    fn push_device(&mut self, delay: Millis, number: usize, event: Event) {
+    pub fn push_device(&mut self, delay: Millis, number: usize, event: Event) {
         let at = self.now + delay;
         self.push(at, Lane::Device(number), event);
     }
@@ -158,12 +178,15 @@ impl World {
     pub fn device_leaves(&mut self, number: usize, end: End, after: Option<Millis>) {
         if let Some(id) = self.devices[number].connection {
             self.close_client_side(id, end);
+            if let Some(polling) = self.devices[number].polling.take() {
+                self.close_client_side(polling.posts_on, end);
+            }
             self.device_is_gone(number, after);
         }
     }
 
     /// It has no connection any more.
-    pub fn device_is_gone(&mut self, number: usize, after: Option<Millis>) {
+    fn device_is_gone(&mut self, number: usize, after: Option<Millis>) {
         let device = &mut self.devices[number];
         let id = device.connection.take();
         device.stage = Stage::Offline;
@@ -183,6 +206,9 @@ impl World {
             return;
         };
         self.devices[number].heard_at = self.now;
+        if self.devices[number].polling.is_some() {
+            return self.polling_reads(number, id, chunk);
+        }
         if self.devices[number].connection == Some(id) {
             self.devices[number].reader.take(&chunk.bytes);
         }
@@ -197,7 +223,7 @@ impl World {
         }
     }
 
-    fn device_hears(&mut self, number: usize, text: &str, written_at: Millis) {
+    pub fn device_hears(&mut self, number: usize, text: &str, written_at: Millis) {
         let (kind, rest) = text.split_at(text.len().min(2));
         match kind {
             "2" => self.device_says(number, "3", Vec::new()),
@@ -224,21 +250,27 @@ impl World {
     }
 
     /// It logs out, and in again over the same connection, in one segment.
-    fn device_logs_in_again(&mut self, number: usize) {
+    pub fn device_logs_in_again(&mut self, number: usize) {
         let hello = self.device_introduces_itself(number);
         let device = &mut self.devices[number];
         device.stage = Stage::Connecting;
         device.login = None;
         let Some(id) = device.connection else { return };
-        let bytes = [frames::text("41"), frames::text(&hello)].concat();
         self.note(format_args!(
             "device {number} logs out and in again on {id}"
         ));
+        if self.devices[number].polling.is_some() {
+            let packets = ["41".to_owned(), hello].map(|packet| (packet, Vec::new()));
+            return self.polling_says(number, packets);
+        }
+        let bytes = [frames::text("41"), frames::text(&hello)].concat();
         self.client_sends(id, bytes, Vec::new());
     }
 
-    fn device_says(&mut self, number: usize, text: &str, completes: Vec<u32>) {
-        if let Some(id) = self.devices[number].connection {
+    pub fn device_says(&mut self, number: usize, text: &str, completes: Vec<u32>) {
+        if self.devices[number].polling.is_some() {
+            self.polling_says(number, [(text.to_owned(), completes)]);
+        } else if let Some(id) = self.devices[number].connection {
             self.client_sends(id, frames::text(text), completes);
         }
     }
@@ -248,7 +280,11 @@ impl World {
             return;
         };
         let login = self.logins.len() as LoginId;
-        self.logins.push(connection);
+        let is_polling = self.devices[number].polling.is_some();
+        self.logins.push(Login {
+            connection,
+            is_polling,
+        });
         self.note(format_args!(
             "device {number} is logged in as {login} on {connection}"
         ));
@@ -266,138 +302,5 @@ impl World {
         }
         let pause = self.devices[number].pause();
         self.push_device(pause, number, Event::Acts(number, login));
-    }
-
-    fn device_asks(&mut self, number: usize, event: &str, payload: &str, asked: Asked) {
-        let device = &mut self.devices[number];
-        let ask = device.next_ask;
-        device.next_ask += 1;
-        device.asked.insert(ask, asked);
-        let completes = match asked {
-            Asked::Send(attempt, _) => vec![attempt],
-            _ => Vec::new(),
-        };
-        self.device_says(
-            number,
-            &format!("42{ask}[\"{event}\",{payload}]"),
-            completes,
-        );
-    }
-
-    pub fn device_asks_in(&mut self, number: usize, conversation: usize) {
-        let (id, kind) = CONVERSATIONS[conversation];
-        self.devices[number].members[conversation] = Membership::Joining;
-        let (event, field) = match kind {
-            Kind::Room => ("joinRoom", "roomId"),
-            Kind::Channel => ("JOIN_CHANNEL", "channelId"),
-        };
-        let payload = format!("{{\"{field}\":\"{id}\"}}");
-        self.device_asks(number, event, &payload, Asked::Join(conversation));
-    }
-
-    fn device_asks_out(&mut self, number: usize, conversation: usize) {
-        let (id, kind) = CONVERSATIONS[conversation];
-        self.devices[number].members[conversation] = Membership::Leaving;
-        let (event, field) = match kind {
-            Kind::Room => ("leaveRoom", "roomId"),
-            Kind::Channel => ("leaveChannel", "channelId"),
-        };
-        let payload = format!("{{\"{field}\":\"{id}\"}}");
-        self.device_asks(number, event, &payload, Asked::Leave(conversation));
-    }
-
-    pub fn device_sends(&mut self, number: usize, draft: Draft) {
-        let Some(login) = self.devices[number].login else {
-            return;
-        };
-        let attempt = self.note_sent(number, login, draft.conversation, draft.name);
-        let device = &mut self.devices[number];
-        if draft.name.is_some() && !device.owed.contains(&draft) && !device.done.contains(&draft) {
-            device.owed.push(draft);
-            if device.owed.len() > REMEMBERED {
-                device.owed.remove(0);
-            }
-        }
-        let (id, kind) = CONVERSATIONS[draft.conversation];
-        let (event, field) = match kind {
-            Kind::Room => ("roomMessage", "roomId"),
-            Kind::Channel => ("NEW_MESSAGE_EVENT", "channelId"),
-        };
-        let name = draft.name;
-        let name = name.map_or_else(String::new, |name| format!(",\"clientMsgId\":\"{name}\""));
-        let payload = format!("{{\"{field}\":\"{id}\",\"body\":\"{attempt}\"{name}}}");
-        self.device_asks(number, event, &payload, Asked::Send(attempt, draft));
-    }
-
-    /// It does something, as people do.
-    pub fn device_acts(&mut self, number: usize, login: LoginId) {
-        let device = &mut self.devices[number];
-        if self.is_quiet || device.login != Some(login) {
-            return;
-        }
-        let pause = device.pause();
-        match device.rng.random_range(0..100) {
-            0..68 => self.device_writes(number, 1),
-            68..76 => self.device_repeats(number),
-            76..84 => self.device_moves(number),
-            84..94 => {
-                let count = self.devices[number].rng.random_range(2..9);
-                self.device_writes(number, count);
-            }
-            94..96 => self.device_logs_in_again(number),
-            96..98 => {
-                let after = self.devices[number].rng.random_range(50..3_000);
-                self.device_says(number, "41", Vec::new());
-                self.device_leaves(number, End::Fin, Some(after));
-            }
-            _ => self.device_leaves(number, End::Reset, Some(1)),
-        }
-        self.push_device(pause, number, Event::Acts(number, login));
-    }
-
-    fn device_writes(&mut self, number: usize, count: u32) {
-        let device = &mut self.devices[number];
-        let joined = device.joined();
-        if joined.is_empty() {
-            return;
-        }
-        let conversation = joined[device.rng.random_range(0..joined.len())];
-        for _ in 0..count {
-            let device = &mut self.devices[number];
-            device.next_name += 1;
-            let name = device.rng.random_bool(0.7).then_some(device.next_name);
-            self.device_sends(number, Draft { conversation, name });
-        }
-    }
-
-    /// It says something once more that it has said before, known to be stored or not.
-    fn device_repeats(&mut self, number: usize) {
-        let device = &mut self.devices[number];
-        let drafts: Vec<Draft> = device.owed.iter().chain(&device.done).copied().collect();
-        if !drafts.is_empty() {
-            let draft = drafts[device.rng.random_range(0..drafts.len())];
-            self.ledger.counts.repeated += 1;
-            self.device_sends(number, draft);
-        }
-    }
-
-    fn device_moves(&mut self, number: usize) {
-        let device = &mut self.devices[number];
-        let conversation = device.rng.random_range(0..CONVERSATIONS.len());
-        match device.members[conversation] {
-            Membership::Out => self.device_asks_in(number, conversation),
-            Membership::In => {
-                self.device_asks_out(number, conversation);
-                if self.devices[number].rng.random_bool(0.3) {
-                    // Too late: it has asked to leave.
-                    let draft = Draft {
-                        conversation,
-                        name: None,
-                    };
-                    self.device_sends(number, draft);
-                }
-            }
-            Membership::Joining | Membership::Leaving => {}
-        }
     }
 }

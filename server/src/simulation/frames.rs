@@ -58,6 +58,55 @@ impl FrameReader {
     }
 }
 
+/// The answer to a request over HTTP.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Answer {
+    pub status: u16,
+    pub body: String,
+}
+
+/// Takes answers in pieces of any size, as servers give them that know how long they are.
+#[derive(Debug, Default)]
+pub struct AnswerReader {
+    bytes: Vec<u8>,
+}
+
+impl AnswerReader {
+    pub fn take(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// The next whole answer.
+    pub fn next(&mut self) -> Option<Answer> {
+        let end = self.bytes.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
+        let head = std::str::from_utf8(&self.bytes[..end]).ok()?;
+        let status = head.get(9..12)?.parse().ok()?;
+        let length = head.lines().find_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            let is_length = name.eq_ignore_ascii_case("content-length");
+            is_length.then(|| value.trim().parse().ok()).flatten()
+        });
+        let length: usize = length.unwrap_or(0);
+        if self.bytes.len() < end + length {
+            return None;
+        }
+        let body = self.bytes[end..end + length].to_vec();
+        self.bytes.drain(..end + length);
+        let body = String::from_utf8(body).ok()?;
+        Some(Answer { status, body })
+    }
+}
+
+/// A request of the polling transport, of the session with this key if there is one.
+pub fn polling_request(method: &str, sid: Option<&str>, body: &str) -> Vec<u8> {
+    let sid = sid.map_or_else(String::new, |sid| format!("&sid={sid}"));
+    format!(
+        "{method} /socket.io/?EIO=4&transport=polling{sid} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
+}
+
 /// The request that asks for a WebSocket.
 pub fn upgrade_request() -> Vec<u8> {
     b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n\
@@ -83,6 +132,23 @@ pub fn text(payload: &str) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn answers_are_read_in_pieces_of_any_size() {
+        let bytes = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhelloHTTP/1.1 400 Bad\r\ncontent-length: 0\r\n\r\n";
+        for size in [1, 7, bytes.len()] {
+            let mut reader = AnswerReader::default();
+            let mut answers = Vec::new();
+            for piece in bytes.chunks(size) {
+                reader.take(piece);
+                answers.extend(std::iter::from_fn(|| reader.next()));
+            }
+            let read = answers
+                .iter()
+                .map(|answer| (answer.status, answer.body.as_str()));
+            assert_eq!(read.collect::<Vec<_>>(), [(200, "hello"), (400, "")]);
+        }
+    }
 
     #[test]
     fn frames_are_read_in_pieces_of_any_size() {

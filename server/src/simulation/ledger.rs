@@ -215,6 +215,7 @@ impl World {
         };
         if written_at > received_at
             && self.setup.events_per_second.is_none()
+            && !self.logins[login as usize].is_polling
             && self.keeps_up(login, received_at)
             && !self.was_frozen_since(received_at)
         {
@@ -344,8 +345,9 @@ impl World {
             .is_some_and(|since| since + RESTED <= received_at);
         if !is_rested
             || self.setup.events_per_second.is_some()
+            || self.logins[login as usize].is_polling
             || self.was_frozen_since(received_at)
-            || self.is_draining
+            || self.draining_since.is_some()
             || !self.keeps_up(login, received_at)
         {
             return;

@@ -6,6 +6,7 @@
 
 mod agenda;
 mod database;
+mod deeds;
 mod device;
 mod disk;
 mod faults;
@@ -17,6 +18,7 @@ mod network;
 mod order;
 mod panics;
 pub mod planted;
+mod polling;
 mod setup;
 pub mod socket;
 mod store;

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::{
     agenda::{Agenda, Lane, Millis, mix},
     database::{CommandId, Database},
-    device::{Device, LoginId, Membership},
+    device::{Device, Login, LoginId, Membership},
     disk::Disk,
     faults::{self, Planned},
     ledger::{Ledger, Promise},
@@ -102,8 +102,7 @@ pub struct World {
     pub plan: Vec<Planned>,
     pub network: Network,
     pub devices: Vec<Device>,
-    /// The connection of each login.
-    pub logins: Vec<ConnectionId>,
+    pub logins: Vec<Login>,
     pub database: Database,
     pub disk: Disk,
     pub ledger: Ledger,
@@ -112,7 +111,8 @@ pub struct World {
     pub life: u32,
     pub past_lives: Vec<PastLife>,
     pub is_serving: bool,
-    pub is_draining: bool,
+    /// When the server was told to stop.
+    pub draining_since: Option<Millis>,
     pub is_quiet: bool,
     pub is_over: bool,
     pub broken: Option<Broken>,
@@ -168,7 +168,7 @@ impl Universe {
             life: 0,
             past_lives: Vec::new(),
             is_serving: false,
-            is_draining: false,
+            draining_since: None,
             is_quiet: false,
             is_over: false,
             broken: None,
@@ -308,7 +308,7 @@ impl World {
     fn connection_is_lost(&mut self, id: ConnectionId) {
         let known = self.network.connections.get(&id);
         if let Some(number) = known.map(|known| known.device)
-            && self.devices[number].connection == Some(id)
+            && self.devices[number].is_on(id)
         {
             self.device_leaves(number, End::Fin, None);
         }
@@ -364,7 +364,10 @@ impl World {
 
     /// Whether a client has taken everything since then, and nothing was in its way.
     pub fn keeps_up(&self, login: LoginId, since: Millis) -> bool {
-        let connection = self.network.connections.get(&self.logins[login as usize]);
+        let connection = self
+            .network
+            .connections
+            .get(&self.logins[login as usize].connection);
         connection.is_some_and(|connection| connection.has_kept_up_since(since, self.now))
     }
 
