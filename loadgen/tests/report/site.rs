@@ -4,7 +4,8 @@ use std::{fs, path::Path, process::Command};
 
 use loadgen::{
     report::publish,
-    result::{Document, Report},
+    result::{Document, FaultResult, Report},
+    scenario::FaultKind,
 };
 
 use crate::fixtures;
@@ -28,6 +29,53 @@ fn the_index_leads_to_every_result() {
     let (_, body) = rest.split_once("</style>").unwrap();
     let (body, _) = body.split_once("<script>").unwrap();
     insta::assert_snapshot!("site-index", head.to_owned() + body);
+}
+
+#[test]
+fn what_faults_cost_is_on_one_page_that_the_index_leads_to() {
+    let mut broken = fixtures::slower();
+    let run = broken.runs.last_mut().unwrap();
+    run.faults.push(FaultResult {
+        name: "out<age".to_owned(),
+        kind: FaultKind::StoreFrozen,
+        what: "store-frozen".to_owned(),
+        planned: [5_000_000_000, 9_000_000_000],
+        start: Some(5_000_000_000),
+        end: Some(9_250_000_000),
+        proof: Some("it stood still".to_owned()),
+        trouble: None,
+    });
+    let documents = [
+        Document::of(&broken).unwrap(),
+        fixtures::named("pass").clone(),
+    ];
+    let site = publish::site(&documents, &[]).unwrap();
+    let text = |path: &str| {
+        let file = site.iter().find(|file| file.path == Path::new(path));
+        file.map(|file| file.text.clone()).unwrap_or_default()
+    };
+    assert!(text("index.html").contains("href=\"faults.html\""));
+    let page = text("faults.html");
+    for told in [
+        "out&#60;age",
+        "store-frozen",
+        "it stood still",
+        "from 5 s for 4.25 s",
+    ] {
+        assert!(page.contains(told), "{told} is not in {page}");
+    }
+    // What had no fault is not on it, and each limit of what had one is.
+    assert_eq!(page.matches("<h2>").count(), 1);
+    for judged in &broken.runs.last().unwrap().judgement.thresholds {
+        let limit = judged.threshold.replace('<', "&#60;").replace('>', "&#62;");
+        assert!(page.contains(&limit), "{limit}");
+    }
+    let without = publish::site(&documents[1..], &[]).unwrap();
+    assert!(
+        without
+            .iter()
+            .all(|file| file.path != Path::new("faults.html"))
+    );
 }
 
 fn publish(results: &[&Path], site: &Path) -> (Option<i32>, String) {
