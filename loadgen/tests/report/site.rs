@@ -60,7 +60,7 @@ fn what_faults_cost_is_on_one_page_that_the_index_leads_to() {
         "out&#60;age",
         "store-frozen",
         "it stood still",
-        "from 5 s for 4.25 s",
+        "from 5.00 s for 4.25 s",
     ] {
         assert!(page.contains(told), "{told} is not in {page}");
     }

@@ -4,9 +4,12 @@ use askama::Template;
 
 use super::{place, series::Series};
 use crate::{
-    model::numbers::{count, duration},
+    model::{
+        Metric, Nanos,
+        numbers::{count, duration},
+    },
     report::{RenderError, answer::headline, limits::limits, script, setting::date},
-    result::{FaultResult, Report, Run},
+    result::{FaultResult, PartKind, PartResult, Report, Run},
 };
 
 /// Where the page is, from the root of the site.
@@ -32,6 +35,7 @@ struct Broken {
     day: String,
     store: String,
     faults: Vec<FaultLine>,
+    parts: Vec<PartLine>,
     limits: Vec<LimitLine>,
     account: Vec<(&'static str, String)>,
     /// Promises that were broken, in words.
@@ -43,6 +47,17 @@ struct FaultLine {
     what: String,
     when: String,
     proof: String,
+}
+
+/// A metric inside of a fault, after it, or outside of all.
+struct PartLine {
+    metric: &'static str,
+    part: String,
+    samples: String,
+    p50: String,
+    p99: String,
+    /// How long after the fault it was back as outside; empty of other parts.
+    back: String,
 }
 
 struct LimitLine {
@@ -113,6 +128,7 @@ impl Broken {
             day: date(&report.started),
             store: run.store.clone(),
             faults: run.faults.iter().map(fault).collect(),
+            parts: run.parts.iter().filter_map(part).collect(),
             limits: held
                 .iter()
                 .map(|held| LimitLine {
@@ -144,6 +160,31 @@ impl Broken {
     }
 }
 
+/// What people wait for: others' messages, and to hear that their own are stored.
+fn part(part: &PartResult) -> Option<PartLine> {
+    if !matches!(part.metric, Metric::Delivery | Metric::Confirm) {
+        return None;
+    }
+    let fault = part.fault.as_deref().unwrap_or_default();
+    let shown = |time: Option<Nanos>| time.map_or_else(|| "too few".to_owned(), duration);
+    Some(PartLine {
+        metric: part.metric.definition().title,
+        part: match part.part {
+            PartKind::Outside => "outside of all faults".to_owned(),
+            PartKind::Inside => format!("inside of {fault}"),
+            PartKind::Recovery => format!("recovery after {fault}"),
+        },
+        samples: count(part.n),
+        p50: shown(part.p50),
+        p99: shown(part.p99),
+        back: match (part.part, part.took) {
+            (PartKind::Recovery, Some(took)) => format!("back after {}", duration(took)),
+            (PartKind::Recovery, None) => "nobody knows when it was back".to_owned(),
+            _ => String::new(),
+        },
+    })
+}
+
 fn fault(fault: &FaultResult) -> FaultLine {
     let when = match (fault.start, fault.end) {
         (Some(start), Some(end)) => format!(
@@ -170,6 +211,35 @@ fn fault(fault: &FaultResult) -> FaultLine {
 mod tests {
     use super::*;
     use crate::scenario::FaultKind;
+
+    #[test]
+    fn parts_are_told_of_what_people_wait_for() {
+        let inside = PartResult {
+            metric: Metric::Delivery,
+            part: PartKind::Inside,
+            fault: Some("outage".to_owned()),
+            seconds: 15,
+            n: 1_500,
+            p50: Some(800_000),
+            p99: None,
+            max: None,
+            took: None,
+        };
+        let told = part(&inside).unwrap();
+        assert_eq!((&*told.part, &*told.p99), ("inside of outage", "too few"));
+        assert!(told.back.is_empty());
+        let recovery = PartResult {
+            part: PartKind::Recovery,
+            took: Some(1_500_000_000),
+            ..inside.clone()
+        };
+        assert!(part(&recovery).unwrap().back.starts_with("back after 1.5"));
+        let other = PartResult {
+            metric: Metric::Ack,
+            ..inside
+        };
+        assert!(part(&other).is_none());
+    }
 
     #[test]
     fn a_fault_is_told_with_its_times_and_its_proof_or_its_trouble() {
