@@ -374,7 +374,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_second_is_in_two_kinds_of_parts(
-            bad in prop::collection::vec(0..40_usize, 0..15),
+            bad in prop::collection::vec(8..40_usize, 0..15),
             faults in prop::collection::vec((0..39 * WINDOW, 0..5 * WINDOW), 1..4),
         ) {
             let seconds: Vec<Second> = (0..40)
@@ -396,8 +396,13 @@ mod tests {
                 let recovering = parts.iter().any(|part| matches!(part, Part::Recovering(_)));
                 prop_assert!(!(recovering && parts.iter().any(|part| matches!(part, Part::Inside(_)))));
             }
+            // Where all before the first fault was calm, what is slow is not usual.
+            let first = faults.iter().map(|(start, _)| start / WINDOW).min().unwrap_or(0) as usize;
+            let usual_is_calm = first >= FEWEST && bad.iter().all(|&second| second >= first);
             for (recovery, &(_, end)) in split.recoveries.iter().zip(&faults) {
-                if let Recovery::Took(took) = recovery {
+                if let Recovery::Took(took) = recovery
+                    && usual_is_calm
+                {
                     let from = ((end + took) / WINDOW) as usize;
                     let calm = &seconds[from..(from + CALM).min(40)];
                     prop_assert!(calm.iter().all(|second| second.held == Some(MS)));

@@ -37,15 +37,6 @@ impl Backoff {
         let delay = usual as f64 * (1.0 + drawn);
         (delay as Nanos).min(MOST)
     }
-
-    /// From now to the first attempt that is made at least so much later.
-    pub fn first_after(&mut self, least: Nanos) -> Nanos {
-        let mut passed = self.delay();
-        while passed < least {
-            passed += self.delay();
-        }
-        passed
-    }
 }
 
 #[cfg(test)]
@@ -64,12 +55,6 @@ mod tests {
                 prop_assert!(delay <= f64::min(usual * 1.5, 5.0), "{delay} of {usual}");
             }
             prop_assert_eq!(backoff.delay(), MOST);
-        }
-
-        #[test]
-        fn the_first_attempt_after_a_time_is_no_earlier_and_at_most_one_delay_later(least in 0..60_000_000_000_u64) {
-            let passed = Backoff::of(1, 2).first_after(least);
-            prop_assert!(passed >= least && passed <= least + MOST);
         }
     }
 

@@ -242,7 +242,7 @@ impl<'a> Walk<'a> {
             let deed = match damage {
                 ClientDamage::Disconnect => {
                     person.online = false;
-                    let away = self.start.backoff(user).first_after(fault.end - at);
+                    let away = self.start.backoff(user).delay();
                     self.come_later(at + away, user, Coming::Back);
                     Deed::Cut
                 }

@@ -60,7 +60,7 @@ pub(crate) fn answer(report: &Report) -> Result<Option<Answer<'_>>, HistogramErr
 /// The limit that the scenario names; else the first on a time or a share, of the whole run before one of a phase.
 fn asking<'a>(report: &Report, mut limits: Vec<Held<'a>>) -> Option<Held<'a>> {
     let named = report.scenario.asks.as_deref();
-    let by_name = |held: &Held<'_>| named == Some(&*held.threshold.subject.to_string());
+    let by_name = |held: &Held<'_>| named == Some(&*held.threshold.left());
     let is_count = |held: &Held<'_>| matches!(held.threshold.subject, Subject::Count(_));
     let rank = |held: &Held<'_>| (!by_name(held), is_count(held), held.phase.is_some());
     let best = limits.iter().map(rank).min()?;

@@ -96,6 +96,9 @@ impl<'a> Held<'a> {
     pub(crate) fn measured(&self) -> String {
         match self.value {
             Value::Never => "never".to_owned(),
+            Value::TooFew if matches!(self.threshold.subject, Subject::Recovery(_)) => {
+                "not seen to end".to_owned()
+            }
             Value::TooFew => "too few".to_owned(),
             Value::Known(value) => self.shown(value),
         }
@@ -248,7 +251,8 @@ fn read(text: &str) -> Option<(Threshold, Option<&str>)> {
     let (key, condition) = condition.split_once(' ')?;
     let (subject, fault) = parse_subject_at(key).ok()?;
     let part = fault.and_then(|_| key.rfind('@')).map(|at| &key[at..]);
-    let threshold = parse_condition(subject, condition).ok()?;
+    let mut threshold = parse_condition(subject, condition).ok()?;
+    threshold.fault = fault.map(str::to_owned);
     Some((threshold, phase.or(part)))
 }
 

@@ -12,7 +12,7 @@ pub fn of_scenario(scenario: &Scenario, plan: &Plan) -> ScenarioInfo {
     ScenarioInfo {
         name: scenario.name.clone(),
         question: scenario.question.clone(),
-        asks: scenario.asks.map(|asks| asks.to_string()),
+        asks: scenario.asks.clone(),
         file: scenario.path.display().to_string(),
         sha256: scenario.hash.clone(),
         seed: scenario.seed,

@@ -74,8 +74,8 @@ pub struct Scenario {
     pub name: String,
     /// The question it answers, in one sentence.
     pub question: String,
-    /// The number that answers it, where the file says which: that of one of the thresholds.
-    pub asks: Option<Subject>,
+    /// The number that answers it, where the file says which: the left side of one of the thresholds.
+    pub asks: Option<String>,
     /// The seed of everything that is drawn at random.
     pub seed: u64,
     /// The names that the server speaks.

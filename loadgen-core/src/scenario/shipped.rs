@@ -32,9 +32,13 @@ const FILES: Carried = carried![
     "one-to-one.toml",
     "quickstart.toml",
     "reconnect-churn.toml",
+    "reconnect-storm.toml",
+    "server-freeze.toml",
+    "server-restart.toml",
     "silent-crowd.toml",
     "skewed.toml",
     "slow-reader.toml",
+    "slow-readers.toml",
     "soak.toml",
     "throughput-burst.toml",
 ];

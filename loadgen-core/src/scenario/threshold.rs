@@ -96,6 +96,14 @@ impl Threshold {
         }
     }
 
+    /// Its left side, as a file writes it.
+    pub fn left(&self) -> String {
+        match &self.fault {
+            Some(fault) => format!("{}@{fault}", self.subject),
+            None => self.subject.to_string(),
+        }
+    }
+
     /// The condition on one phase alone, as it is shown: `delivery.p99 < 5ms (phase steady)`.
     pub fn in_phase(&self, phase: &str) -> String {
         format!("{self} (phase {phase})")
@@ -104,10 +112,7 @@ impl Threshold {
 
 impl fmt::Display for Threshold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.fault {
-            Some(fault) => write!(f, "{}@{fault} {}", self.subject, self.text),
-            None => write!(f, "{} {}", self.subject, self.text),
-        }
+        write!(f, "{} {}", self.left(), self.text)
     }
 }
 

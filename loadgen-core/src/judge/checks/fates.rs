@@ -14,6 +14,9 @@ const FIRST: usize = 10;
 /// A user whom a fault threw off is back by then, as a rule: what it was to send until then could not be sent.
 const AWAY: Nanos = 15_000_000_000;
 
+/// What was sent so shortly before a fault may still have been on its way to the store.
+const UNDER_WAY: Nanos = 1_000_000_000;
+
 // From the best to the worst, but for those that were never sent.
 named! {
     /// What became of a message.
@@ -159,6 +162,16 @@ fn was_healed_meanwhile(evidence: &Evidence<'_>, message: u32, send: &Send) -> b
             .end
             .is_some_and(|end| send.at <= end && end < send.at + after);
         started && ended
+    })
+}
+
+/// Whether a fault explains that a message failed, and was told as failed: one that was on its way when the fault began, too.
+pub(super) fn is_by_fault(evidence: &Evidence<'_>, send: &Send) -> bool {
+    let mut seen = evidence.observed.faults.iter();
+    seen.any(|seen| {
+        let until = seen.end.map_or(Nanos::MAX, |end| end.saturating_add(AWAY));
+        let begun = seen.start.is_some_and(|start| start <= send.at + UNDER_WAY);
+        begun && send.at <= until
     })
 }
 

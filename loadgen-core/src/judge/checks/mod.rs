@@ -111,6 +111,8 @@ pub struct Account {
     pub grey: u64,
     /// Messages that could not be sent since a fault had their senders away.
     pub away: u64,
+    /// Failed messages that a fault explains.
+    pub failed_by_fault: u64,
     /// What became of each message, in the order of [`Fate::ALL`]; of a run without faults, nothing.
     pub fates: Vec<Met>,
     /// Broken promises, in the order of [`Check::ALL`].
@@ -162,6 +164,7 @@ pub fn account(plan: &Plan, promises: Promises, observed: &Observed) -> Account 
         missing,
         grey,
         away,
+        failed_by_fault,
         fates,
         mut findings,
         ..
@@ -179,6 +182,7 @@ pub fn account(plan: &Plan, promises: Promises, observed: &Observed) -> Account 
         missing,
         grey,
         away,
+        failed_by_fault,
         fates: fates.map(Fates::into_met).unwrap_or_default(),
         findings: findings.into_sorted(),
     };
@@ -198,6 +202,7 @@ struct Audit<'a> {
     missing: Missing,
     grey: u64,
     away: u64,
+    failed_by_fault: u64,
     fates: Option<Fates>,
     findings: Findings<'a>,
 }
@@ -217,6 +222,7 @@ impl<'a> Audit<'a> {
             nothing,
             grey: 0,
             away: 0,
+            failed_by_fault: 0,
             fates: (!evidence.plan.faults.is_empty()).then(Fates::new),
             findings: Findings::new(evidence.plan),
         }
@@ -418,11 +424,13 @@ impl<'a> Audit<'a> {
             self.findings.add(Check::AnswersContradict, case);
         }
         let says = promises.ends || promises.ack_confirms;
+        let excused = told.is_failed() && fates::is_by_fault(self.evidence, send);
         let totals = self.totals(send);
         totals.confirmed += u64::from(says && told.is_confirmed(promises));
         totals.acknowledged += u64::from(told.accepted);
         totals.failed += u64::from(told.is_failed());
         totals.refused += u64::from(told.refused);
+        self.failed_by_fault += u64::from(excused);
         self.stored(message, send, told);
     }
 

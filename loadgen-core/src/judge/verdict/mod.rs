@@ -212,7 +212,10 @@ pub fn judge(
 
 fn decide(trial: &Trial<'_>) -> Judgement {
     let of_phases = trial.phases.iter().map(|phase| phase.thresholds);
-    let implied = Implied::beside(trial.thresholds, of_phases, trial.tells);
+    let (failed, by_fault) = (trial.account.totals.failed, trial.account.failed_by_fault);
+    // Who tells that it could not save what a fault kept it from saving is honest.
+    let tells = trial.tells && (by_fault == 0 || failed > by_fault);
+    let implied = Implied::beside(trial.thresholds, of_phases, tells);
     let conditions = conditions(trial, &implied);
     let opinions: Vec<Opinion> = conditions
         .iter()

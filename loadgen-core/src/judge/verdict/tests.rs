@@ -1,5 +1,6 @@
 //! Verdicts on small results, each decided by one thing.
 
+mod faults;
 mod limits;
 mod phases;
 mod validity;
@@ -9,7 +10,9 @@ use std::sync::Arc;
 use super::*;
 use crate::{
     judge::{Check, Totals},
-    observed::{Cause, DeliverySample, Layout, Ledger, MachineSecond, Recorded, Recorder},
+    observed::{
+        Cause, DeliverySample, FaultSeen, Layout, Ledger, MachineSecond, Recorded, Recorder, WINDOW,
+    },
     plan::Share,
     scenario::{parse_condition, parse_subject},
 };
@@ -60,6 +63,7 @@ struct Measured<'a> {
     floor: &'a [FloorSecond],
     worker_cpu: &'a [Vec<f64>],
     audit_failed: bool,
+    faults: &'a [FaultSeen],
     /// Whether the server says what it could not save.
     tells: bool,
 }
@@ -75,6 +79,7 @@ fn judge(measured: &Measured<'_>) -> Judgement {
         threads: shares.zip(measured.worker_cpu.iter().cloned()).collect(),
         machine: measured.machine.to_vec(),
         connecting: measured.connecting.to_vec(),
+        faults: measured.faults.to_vec(),
         ended,
         stored: match measured.audit_failed {
             true => Lookup::Failed,
@@ -89,7 +94,7 @@ fn judge(measured: &Measured<'_>) -> Judgement {
         observed: &observed,
         account: measured.account,
         floor: measured.floor.to_vec(),
-        parts: Parts::default(),
+        parts: Parts::of(&observed, &measured.account.missing, 20 * WINDOW),
     })
 }
 
@@ -107,6 +112,7 @@ fn measured<'a>(recorded: &'a Recorded, account: &'a Account) -> Measured<'a> {
         floor: &[],
         worker_cpu: &[],
         audit_failed: false,
+        faults: &[],
         tells: false,
     }
 }

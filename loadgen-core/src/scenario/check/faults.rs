@@ -38,10 +38,7 @@ impl Checker<'_> {
         let other =
             "a fault's name has letters, digits, - and _ only: thresholds name it behind an @";
         self.demand(is_name(&name.value), &name.span, other)?;
-        let at_once = matches!(
-            file.kind.value,
-            FaultKind::ClientsDisconnect | FaultKind::NetworkCut
-        );
+        let at_once = file.kind.value == FaultKind::NetworkCut;
         self.demand(
             at_once || !lasts.value.0.is_zero(),
             &lasts.span,

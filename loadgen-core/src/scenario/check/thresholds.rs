@@ -8,7 +8,7 @@ use crate::{
     scenario::{
         Fault, Located, Phase, Subject, Threshold,
         file::Thresholds,
-        parse_condition, parse_subject, parse_subject_at,
+        parse_condition, parse_subject_at,
         reading::alike,
         written::{Condition, Placed},
     },
@@ -105,15 +105,15 @@ impl Checker<'_> {
         asks: &Placed<String>,
         whole: &[Threshold],
         phases: &[Phase],
-    ) -> Result<Subject, Located> {
-        let subject = self.subject(asks)?;
+    ) -> Result<String, Located> {
+        let (subject, fault) = self.subject_at(asks)?;
         let by_phase = phases.iter().flat_map(|phase| &phase.thresholds);
         let mut named: Vec<String> = Vec::new();
         for threshold in whole.iter().chain(by_phase) {
-            if threshold.subject == subject {
-                return Ok(subject);
+            if threshold.subject == subject && threshold.fault.as_deref() == fault {
+                return Ok(threshold.left());
             }
-            let name = threshold.subject.to_string();
+            let name = threshold.left();
             if !named.contains(&name) {
                 named.push(name);
             }
@@ -123,13 +123,10 @@ impl Checker<'_> {
             named => format!("there are {}", named.join(", ")),
         };
         let message = format!(
-            "no threshold is on {subject}, so that it has no limit to be held against; {there_are}"
+            "no threshold is on {}, so that it has no limit to be held against; {there_are}",
+            asks.value.trim()
         );
         Err(self.wrong(&asks.span, message))
-    }
-
-    fn subject(&self, key: &Placed<String>) -> Result<Subject, Located> {
-        parse_subject(&key.value).map_err(|message| self.wrong(&key.span, message))
     }
 
     fn threshold(

@@ -243,7 +243,11 @@ fn thresholds_name_a_fault_behind_an_at() {
             "no fault is called \"g\"; did you mean `f`?",
         ),
         ("p99@f", "p99@slow-db", "there are f"),
-        ("delivery.p99@f", "lost@f", "known for the whole run only"),
+        (
+            "\"delivery.p99@f\" = \"< 5ms\"",
+            "\"lost@f\" = \"== 0\"",
+            "lost is known for the whole run only: leave @f out",
+        ),
         (
             "delivery.p99@f",
             "hiccup.p99@f",
@@ -264,14 +268,17 @@ fn thresholds_name_a_fault_behind_an_at() {
         let error = error(&text.replacen(from, to, 1));
         assert!(error.message.contains(message), "{to}: {error}");
     }
+    let asks = format!("asks = \"confirm.recovery@f\"\n{text}");
+    assert_eq!(parse(&asks).asks.as_deref(), Some("confirm.recovery@f"));
+    let asks = format!("asks = \"confirm.p99\"\n{text}");
+    let there = "there are delivery.p99@f, confirm.recovery@f";
+    assert!(error(&asks).message.contains(there));
     let phase = with("thresholds = { \"delivery.p99@f\" = \"< 5ms\" }\n");
     assert!(error(&phase).message.contains("[thresholds]"));
 }
 
 #[test]
 fn what_happens_at_once_needs_no_time() {
-    for kind in ["clients-disconnect\"\nshare = \"50%\"", "network-cut\""] {
-        let text = one(&format!("kind = \"{kind}")).replace("\"3s\"", "\"0s\"");
-        assert!(parse(&text).faults[0].lasts.is_zero());
-    }
+    let text = one("kind = \"network-cut\"").replace("\"3s\"", "\"0s\"");
+    assert!(parse(&text).faults[0].lasts.is_zero());
 }

@@ -3,7 +3,10 @@
 use async_trait::async_trait;
 
 use super::{Fault, FaultError};
-use crate::rig::system::{End, Ending, System};
+use crate::rig::{
+    exit::ServerExit,
+    system::{End, Ending, System},
+};
 
 pub(super) struct Down {
     how: End,
@@ -50,6 +53,11 @@ impl Fault for Down {
             return Ok(());
         };
         let exit = ending.exit().await?;
+        // What it wrote as it went is no proof.
+        let exit = ServerExit {
+            stderr: Vec::new(),
+            ..exit
+        };
         self.ended = Some(format!("the server ended: {exit}"));
         if let Some(server) = system.breakable() {
             server.start_again().await?;

@@ -28,7 +28,7 @@ fn with(tell: impl FnOnce(&mut Run)) -> Account {
         faults: vec![FaultSeen {
             name: "f".to_owned(),
             start: Some(1_000_000),
-            end: Some(600_000_000),
+            end: Some(610_000_000),
             proof: Some("it did".to_owned()),
             trouble: None,
         }],
@@ -114,6 +114,21 @@ fn what_nobody_was_told_of_is_unknown_until_the_store_says() {
         run.stored.add(5, id(5));
     });
     assert_eq!(met(&stored, Fate::UnknownStored).count, 1);
+}
+
+#[test]
+fn what_a_fault_kept_from_being_saved_and_was_told_as_failed_is_honest() {
+    let account = with(|run| {
+        run.send_refused();
+        for position in 0..MEMBERS {
+            run.deliver(5, position, 51);
+            run.ledger.failed(run.slot(5, position));
+        }
+    });
+    assert_eq!((account.totals.failed, account.failed_by_fault), (1, 1));
+    let failed = met(&account, Fate::Failed);
+    assert_eq!((failed.count, failed.broken), (1, 0));
+    assert_eq!(account.findings, []);
 }
 
 #[test]

@@ -1,0 +1,105 @@
+//! Runs in which something broke: what is judged inside, after and outside of it, and what makes it say nothing.
+
+use super::*;
+
+const MS: Nanos = 1_000_000;
+
+/// Twenty seconds with a hundred deliveries each, those of seconds 8 to 10 slow.
+fn run() -> Recorded {
+    recorded((0..2_000).map(|message| match message / 100 {
+        8..=10 => 500 * MS,
+        _ => MS + message % 100,
+    }))
+}
+
+/// On from 8 s to 9.5 s.
+fn bitten() -> FaultSeen {
+    FaultSeen {
+        name: "slow".to_owned(),
+        start: Some(8 * WINDOW),
+        end: Some(9 * WINDOW + WINDOW / 2),
+        proof: Some("saves were slow".to_owned()),
+        trouble: None,
+    }
+}
+
+fn threshold(key: &str, fault: Option<&str>, condition: &str) -> Threshold {
+    let subject = match key.strip_suffix(".recovery") {
+        Some(_) => Subject::Recovery(crate::model::Metric::Delivery),
+        None => parse_subject(key).unwrap(),
+    };
+    Threshold {
+        fault: fault.map(str::to_owned),
+        ..parse_condition(subject, condition).unwrap()
+    }
+}
+
+fn judged(thresholds: &[Threshold], fault: FaultSeen) -> Judgement {
+    let (recorded, account) = (run(), account(2_000));
+    judge(&Measured {
+        thresholds,
+        faults: &[fault],
+        ..measured(&recorded, &account)
+    })
+}
+
+#[test]
+fn the_three_parts_are_judged_by_themselves() {
+    let thresholds = [
+        threshold("delivery.max", Some("slow"), "> 400ms"),
+        threshold("delivery.max", None, "< 5ms"),
+        threshold("delivery.recovery", Some("slow"), "< 2s"),
+        threshold("delivery.recovery", Some("slow"), "< 1s"),
+    ];
+    let judgement = judged(&thresholds, bitten());
+    let told: Vec<(String, Verdict)> = judgement
+        .thresholds
+        .iter()
+        .map(|one| (one.threshold.clone(), one.verdict))
+        .collect();
+    assert_eq!(
+        told[..4],
+        [
+            ("delivery.max@slow > 400ms".to_owned(), Verdict::Pass),
+            (
+                "delivery.max < 5ms (outside the faults)".to_owned(),
+                Verdict::Pass
+            ),
+            ("delivery.recovery@slow < 2s".to_owned(), Verdict::Pass),
+            ("delivery.recovery@slow < 1s".to_owned(), Verdict::Fail),
+        ],
+        "{judgement:?}"
+    );
+    let took = judgement.thresholds[2].numbers.as_ref().unwrap().value;
+    assert_eq!(took, Some(1.5e9));
+}
+
+#[test]
+fn a_fault_that_did_not_bite_makes_the_run_invalid() {
+    let thresholds = [threshold("delivery.max", None, "< 5ms")];
+    for (fault, why) in [
+        (
+            FaultSeen {
+                proof: None,
+                ..bitten()
+            },
+            "nothing shows that it had any effect",
+        ),
+        (FaultSeen::of("slow"), "it was never brought about"),
+        (
+            FaultSeen {
+                trouble: Some("the container is gone".to_owned()),
+                ..bitten()
+            },
+            "the container is gone",
+        ),
+    ] {
+        let judgement = judged(&thresholds, fault);
+        assert_eq!(judgement.verdict, Verdict::Invalid);
+        let reason = judgement.reasons[0].to_string();
+        assert_eq!(
+            reason,
+            format!("nothing was found out about the fault \"slow\": {why}")
+        );
+    }
+}
