@@ -5,7 +5,7 @@ use askama::Template;
 use super::{
     RenderError,
     answer::headline,
-    floor,
+    faults, floor,
     latencies::{Latency, latencies},
     statements::{self, Accounts, Outcome},
 };
@@ -49,6 +49,9 @@ struct Part {
     /// How many times the relay's median and p95 the server's are.
     floor: Option<String>,
     findings: Vec<Finding>,
+    /// What broke, a sentence each.
+    broke: Vec<String>,
+    fates: Option<String>,
 }
 
 struct Finding {
@@ -114,6 +117,11 @@ fn part(report: &Report, run: &Run) -> Part {
         disturbed: statements::disturbed(run),
         seconds: run.windows.len(),
         floor: run.floor.as_ref().map(floor::sentence),
+        broke: faults::sentences(run)
+            .iter()
+            .map(|sentence| escaped(&short(sentence)))
+            .collect(),
+        fates: faults::fates(run),
         findings: findings
             .map(|finding| Finding {
                 title: escaped(finding.check.title()),

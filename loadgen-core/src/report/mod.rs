@@ -4,6 +4,7 @@ mod answer;
 mod benchmark;
 pub mod chart;
 mod csv;
+mod faults;
 mod floor;
 mod format;
 mod histogram_log;

@@ -5,7 +5,7 @@ mod ending;
 mod measured;
 
 use super::{
-    Choice, answer, floor, statements,
+    Choice, answer, faults, floor, statements,
     table::{Column, Width, fitted, paragraph, sentences},
 };
 use crate::{
@@ -39,7 +39,9 @@ pub fn render(report: &Report, choice: Choice) -> Result<String, HistogramError>
     parts.push(measured::latencies(report, choice.all, width));
     let runs = || report.runs.iter();
     parts.extend(runs().filter_map(|run| measured::parts(run, width)));
+    parts.extend(runs().filter_map(|run| measured::faults(run, width)));
     parts.extend(runs().flat_map(|run| &run.findings).map(finding));
+    parts.extend(runs().flat_map(faults::bad).map(bad));
     parts.push(ending::ending(report, &headline, choice)?);
     Ok(parts.join("\n\n") + "\n")
 }
@@ -185,6 +187,9 @@ fn lines(report: &Report, run: &Run) -> Vec<(&'static str, String)> {
         ("store", accounts.store),
         ("generator", generator(run)),
     ]);
+    let broke = faults::sentences(run).into_iter();
+    lines.extend(broke.map(|text| ("fault", text)));
+    lines.extend(faults::fates(run).map(|text| ("fates", text)));
     lines.extend(cpu(run).map(|text| ("cpu", text)));
     let floor = run.floor.as_ref().map(floor::sentence);
     lines.extend(floor.map(|text| ("floor", text)));
@@ -228,6 +233,13 @@ fn machine(run: &Run) -> Option<String> {
             worst(|second| second.stolen) * 100.0,
         )),
     }
+}
+
+/// The first messages of a fate that is no good.
+fn bad((title, first): (String, Vec<String>)) -> String {
+    let first = first.iter();
+    let first = first.map(|example| format!("\n  {example}").trim_end().to_owned());
+    format!("{title}, the first:{}", first.collect::<String>())
 }
 
 /// A broken promise with its cases, which are shown as they are.

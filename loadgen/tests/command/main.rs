@@ -13,6 +13,7 @@ mod bad_target;
 mod broken_parts;
 mod clients;
 mod disturbed;
+mod faults;
 mod floor;
 mod ladder;
 mod manual;

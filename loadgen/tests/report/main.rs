@@ -10,6 +10,7 @@ mod accounts;
 mod answer;
 mod compare;
 mod document;
+mod faults;
 mod fixtures;
 mod formats;
 mod page;

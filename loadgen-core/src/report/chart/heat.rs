@@ -9,6 +9,7 @@ use super::{
     axis::{Axis, Room},
     figure,
     plot::{Frame, Margins, Plot, SCHEDULE},
+    span::{self, Span},
     svg::{Side, Stretch, Svg},
     together, told_seconds,
 };
@@ -39,6 +40,8 @@ pub(in crate::report) struct Column {
 pub(in crate::report) enum Lane {
     /// Seconds in which others had the machine.
     Disturbed(Vec<usize>),
+    /// When a fault was on.
+    Fault(Span),
     /// The largest sample of a metric in each second.
     Largest(Metric, Vec<(usize, Nanos)>),
 }
@@ -51,6 +54,7 @@ impl Lane {
                 true => ", disturbed".to_owned(),
                 false => String::new(),
             },
+            Lane::Fault(fault) => span::told(std::slice::from_ref(fault), &seconds),
             Lane::Largest(metric, values) => {
                 let values = values.iter().filter(|value| seconds.contains(&value.0));
                 let longest = values.map(|value| value.1).max();
@@ -66,6 +70,7 @@ impl Lane {
             Lane::Disturbed(seconds) => {
                 format!("seconds in which others had the machine: {}", seconds.len())
             }
+            Lane::Fault(fault) => format!("inside of the fault {}", fault.name),
             Lane::Largest(metric, values) => {
                 let longest = values.iter().map(|value| value.1).max();
                 let longest = longest.map_or_else(|| "none".to_owned(), duration);
@@ -236,11 +241,15 @@ fn draw_lane(
     let (bars, ink): (Vec<(usize, Nanos)>, Ink) = match lane {
         Lane::Disturbed(seconds) => (seconds.iter().map(|s| (*s, 1)).collect(), Ink::Disturbed),
         Lane::Largest(_, values) => (values.clone(), Ink::Muted),
+        Lane::Fault(_) => (Vec::new(), Ink::Fault),
     };
     let most = bars.iter().map(|bar| bar.1).fold(1, Nanos::max) as f64;
     let (inner, y) = (frame.within(Margins::headed()), Axis::plain(0.0, most));
     let plot = Plot::over_time(inner, (first, last), y, axis);
     svg.area(Ink::Shade, plot.at(first, most), plot.at(last, 0.0));
+    if let Lane::Fault(fault) = lane {
+        span::draw(svg, std::slice::from_ref(fault), &plot, (0.0, most));
+    }
     for (second, height) in bars {
         let (left, height) = (second as f64, height as f64);
         svg.area(ink, plot.at(left, height), plot.at(left + 1.0, 0.0));

@@ -9,7 +9,9 @@ mod panels;
 mod plot;
 mod ranges;
 mod rivals;
+mod span;
 mod spectrum;
+mod stack;
 mod svg;
 mod trend;
 
@@ -27,6 +29,8 @@ pub(super) use self::{
     heat::{Column, Lane, heat},
     panels::{Line, Panel, panels},
     ranges::{Row, ranges},
+    span::Span,
+    stack::{Layer, stack},
     trend::spark,
 };
 

@@ -5,6 +5,7 @@ use super::{
     axis::Axis,
     figure,
     plot::{Frame, Margins, Plot, SCHEDULE},
+    span::{self, Span},
     svg::{Side, Stretch, Svg},
     together, told_seconds,
 };
@@ -36,13 +37,14 @@ pub(in crate::report) struct Line {
     pub points: Vec<(usize, f64)>,
 }
 
-/// Panels over the seconds from `first` to before `last`; those of `shaded` are marked in all of them.
+/// Panels over the seconds from `first` to before `last`; those of `shaded`, and the faults, are marked in all of them.
 pub(in crate::report) fn panels(
     title: &str,
     note: &str,
     panels: &[Panel],
     (first, last): (usize, usize),
     shaded: &[usize],
+    faults: &[Span],
 ) -> Figure {
     let mut legend: Vec<(Ink, String)> = Vec::new();
     for line in panels.iter().flat_map(|panel| &panel.lines) {
@@ -54,13 +56,15 @@ pub(in crate::report) fn panels(
     if !shaded.is_empty() {
         legend.push((Ink::Disturbed, "others had the machine".to_owned()));
     }
+    legend.extend(span::key(faults));
     let height = panels.len() as u32 * PANEL + BENEATH;
     let draw = |svg: &mut Svg, frame: Frame, size: Size| {
         for (panel, (own, axis)) in panels.iter().zip(frame.stacked(panels.len(), PANEL, size)) {
-            draw(svg, own, panel, (first as f64, last as f64), shaded, axis);
+            let marked = (shaded, faults);
+            draw(svg, own, panel, (first as f64, last as f64), marked, axis);
         }
         if size == Size::Wide {
-            svg.stretches(stretches(frame, panels, (first, last), shaded));
+            svg.stretches(stretches(frame, panels, (first, last), (shaded, faults)));
         }
     };
     figure(title, note, legend, |_| height, draw)
@@ -71,7 +75,7 @@ fn stretches(
     frame: Frame,
     panels: &[Panel],
     (first, last): (usize, usize),
-    shaded: &[usize],
+    (shaded, faults): (&[usize], &[Span]),
 ) -> Vec<Stretch> {
     let whole = Plot::over_time(
         frame.within(Margins::headed()),
@@ -99,6 +103,7 @@ fn stretches(
             if shaded.iter().any(|second| (from..to).contains(second)) {
                 told += ", disturbed";
             }
+            told += &span::told(faults, &(from..to));
             Stretch {
                 at: (from / together * together).to_string(),
                 from: (whole.at(from as f64, 0.0).0, frame.top),
@@ -115,7 +120,7 @@ fn draw(
     frame: Frame,
     panel: &Panel,
     (first, last): (f64, f64),
-    shaded: &[usize],
+    (shaded, faults): (&[usize], &[Span]),
     axis: Option<Size>,
 ) {
     let place = (LEFT as i32, frame.top + TEXT / 4);
@@ -133,6 +138,7 @@ fn draw(
         let (left, right) = (second as f64, second as f64 + 1.0);
         svg.area(Ink::Disturbed, plot.at(left, high), plot.at(right, 0.0));
     }
+    span::draw(svg, faults, &plot, (0.0, high));
     plot.mesh(svg, SCHEDULE);
     for line in &panel.lines {
         let points = line.points.iter();

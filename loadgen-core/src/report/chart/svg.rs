@@ -18,6 +18,8 @@ pub(crate) enum Ink {
     Fourth,
     Limit,
     Disturbed,
+    /// While a fault was on.
+    Fault,
     Shade,
     /// A shade of a heat map, from 0, the lightest, to 5.
     Heat(u8),
@@ -37,6 +39,7 @@ impl Ink {
             Ink::Fourth => "fourth",
             Ink::Limit => "limit",
             Ink::Disturbed => "bad",
+            Ink::Fault => "fault",
             Ink::Shade => "shade",
             Ink::Heat(shade) => ["h1", "h2", "h3", "h4", "h5", "h6"][shade as usize],
         }

@@ -1,6 +1,7 @@
 //! Which charts a page has, and from which numbers of the result each is drawn.
 
 use crate::{
+    judge::Fate,
     model::{
         HistogramError, Metric, Nanos, histogram,
         numbers::{count, limit as shown},
@@ -9,8 +10,10 @@ use crate::{
     report::{
         answer::answer,
         chart::{
-            Column, Figure, Ink, Lane, Line, Panel, Row, Series, heat, panels, ranges, spectrum,
+            Column, Figure, Ink, Lane, Layer, Line, Panel, Row, Series, heat, panels, ranges,
+            spectrum, stack,
         },
+        faults,
         statements::sampled,
     },
     result::{
@@ -32,6 +35,7 @@ pub(super) fn all(report: &Report) -> Result<Vec<Figure>, HistogramError> {
         delivery_spectrum(subject, baselines, line)?,
         before_and_after(subject, baselines, line.1),
         slow_seconds(subject, line.1)?,
+        fates(subject),
         load(subject),
         stages(subject, line.1),
         phases(subject, line.1),
@@ -165,7 +169,7 @@ fn slow_seconds(run: &Run, limit: Nanos) -> Result<Option<Figure>, HistogramErro
     if columns.iter().all(|column| column.histogram.is_empty()) {
         return Ok(None);
     }
-    let mut lanes = Vec::new();
+    let mut lanes: Vec<Lane> = faults::spans(run).into_iter().map(Lane::Fault).collect();
     if run.windows.iter().any(|window| window.machine.is_some()) {
         lanes.push(Lane::Disturbed(disturbed(run)));
     }
@@ -213,6 +217,40 @@ fn by_second(run: &Run, value: impl Fn(&WindowResult) -> Option<f64>) -> Vec<(us
     windows
         .filter_map(|window| Some((window.second, value(window)?)))
         .collect()
+}
+
+/// What became of the messages of each second, where something broke.
+fn fates(run: &Run) -> Option<Figure> {
+    let met = run.fates.iter().filter(|met| met.count > 0);
+    let layers: Vec<Layer> = met
+        .map(|met| {
+            let (ink, hatch) = match met.fate {
+                Fate::Confirmed => (Ink::AsSent, None),
+                Fate::ConfirmedLater => (Ink::Subject, Some(12)),
+                Fate::Failed => (Ink::Baseline, Some(8)),
+                Fate::UnknownStored => (Ink::Fourth, Some(10)),
+                Fate::UnknownGone => (Ink::Text, Some(10)),
+                Fate::Unknown => (Ink::Muted, Some(6)),
+                Fate::Lost => (Ink::Limit, None),
+                Fate::NotSent => (Ink::Floor, Some(4)),
+            };
+            Layer {
+                name: met.fate.title().to_owned(),
+                ink,
+                hatch,
+                seconds: met.seconds.clone(),
+            }
+        })
+        .collect();
+    let last = layers.iter().map(|layer| layer.seconds.len()).max()?;
+    let note = "Each message by the second that it was meant to be sent in, warm-ups too. After the heal is what was sent before a fault’s end and confirmed after it; unknown is what nobody was told the end of.";
+    Some(stack(
+        "What became of the messages",
+        note,
+        &layers,
+        (0, last),
+        &faults::spans(run),
+    ))
 }
 
 fn load(run: &Run) -> Option<Figure> {
@@ -273,6 +311,7 @@ fn load(run: &Run) -> Option<Figure> {
         &shown,
         span,
         &disturbed(run),
+        &faults::spans(run),
     ))
 }
 
@@ -414,5 +453,6 @@ fn processes(run: &Run) -> Option<Figure> {
         &shown,
         (first, last),
         &disturbed(run),
+        &faults::spans(run),
     ))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Column, Width, fitted, sentences, statements::within};
+use super::{Column, Width, faults, fitted, sentences, statements::within};
 use crate::{
     model::{
         Metric, Nanos, nanos,
@@ -123,6 +123,32 @@ pub(super) fn parts(run: &Run, width: Width) -> Option<String> {
     rows.extend(several(sizes.collect()));
     let named = Named::of([run]);
     (!rows.is_empty()).then(|| table("deliveries", &rows, &named, width))
+}
+
+/// The three parts of a run with faults, of each metric that is known by second.
+pub(super) fn faults(run: &Run, width: Width) -> Option<String> {
+    let rows = faults::rows(run);
+    if rows.is_empty() {
+        return None;
+    }
+    let column = |title: &str, rank, cell: fn(&faults::Row) -> &String| Column {
+        cells: rows.iter().map(|row| cell(row).clone()).collect(),
+        ..Column::new(title, rank)
+    };
+    let columns = vec![
+        Column {
+            cells: rows.iter().map(|row| row.metric.to_owned()).collect(),
+            ..Column::new("metric", 0)
+        },
+        column("part", 0, |row| &row.part),
+        column("s", 4, |row| &row.seconds),
+        column("n", 3, |row| &row.n),
+        column("p50", 1, |row| &row.p50),
+        column("p99", 1, |row| &row.p99),
+        column("max", 2, |row| &row.max),
+        column("back after", 0, |row| &row.took),
+    ];
+    Some(fitted(columns, 2, width))
 }
 
 /// One part alone is the whole.

@@ -1,0 +1,121 @@
+//! What broke, in the formats that people read.
+
+use loadgen::{
+    judge::{Example, Fate, Met},
+    model::Metric,
+    report::{Choice, Format},
+    result::{Document, FaultResult, PartKind, PartResult, Report},
+    scenario::FaultKind,
+};
+
+use crate::fixtures;
+
+fn part(part: PartKind, took: Option<u64>) -> PartResult {
+    PartResult {
+        metric: Metric::Delivery,
+        part,
+        fault: (part != PartKind::Outside).then(|| "restart".to_owned()),
+        seconds: 5,
+        n: 1_234,
+        p50: Some(1_000_000),
+        p99: None,
+        max: Some(7_000_000_000),
+        took,
+    }
+}
+
+fn met(fate: Fate, count: u64, broken: u64) -> Met {
+    let first = Example {
+        message: Some(4_711),
+        ..Example::default()
+    };
+    Met {
+        fate,
+        count,
+        broken,
+        seconds: vec![0, count],
+        first: if fate.is_good() { vec![] } else { vec![first] },
+    }
+}
+
+/// A run whose server was killed.
+fn broken() -> Report {
+    let mut report = fixtures::repeated(0, 1.0);
+    let run = &mut report.runs[0];
+    run.faults = vec![FaultResult {
+        name: "restart".to_owned(),
+        kind: FaultKind::ServerKill,
+        what: "server-kill".to_owned(),
+        planned: [2_000_000_000, 3_000_000_000],
+        start: Some(2_001_000_000),
+        end: Some(3_204_000_000),
+        proof: Some("the server ended: killed by signal 9".to_owned()),
+        trouble: None,
+    }];
+    run.parts = vec![
+        part(PartKind::Outside, None),
+        part(PartKind::Inside, None),
+        part(PartKind::Recovery, Some(2_800_000_000)),
+    ];
+    run.fates = vec![
+        met(Fate::Confirmed, 900, 0),
+        met(Fate::UnknownGone, 12, 0),
+        met(Fate::Lost, 3, 3),
+        met(Fate::NotSent, 0, 0),
+    ];
+    report
+}
+
+fn rendered(format: Format) -> String {
+    let document = Document::of(&broken()).unwrap();
+    let text = format.render(&document, Choice::default()).unwrap();
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn what_broke_and_what_it_cost_is_told_to_people() {
+    let told = "restart: server-kill, 2.00 s to 3.20 s; the server ended: killed by signal 9";
+    let fates = "900 confirmed, 12 unknown, then gone, 3 lost (3 break a promise)";
+    for format in [Format::Terminal, Format::Markdown] {
+        let text = rendered(format);
+        assert!(text.contains(told), "{text}");
+        assert!(text.contains(fates), "{text}");
+    }
+    let text = rendered(Format::Terminal);
+    for said in [
+        "recovery from restart",
+        "2.8 s",
+        "unknown, then gone (12), the first: message 4711",
+        "lost (3), the first: message 4711",
+    ] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+}
+
+#[test]
+fn the_page_marks_the_faults_over_time_and_shows_every_fate() {
+    let page = rendered(Format::Html);
+    for said in [
+        "<h2>What broke, and what it cost</h2>",
+        "<td>restart</td>",
+        "inside restart",
+        "recovery from restart",
+        "<h2>What became of the messages</h2>",
+        "12 unknown, then gone: no promise broken: the faults excuse it",
+        "3 lost: each breaks a promise",
+        "inside of a fault: restart",
+        "class=\"f-fault\"",
+    ] {
+        assert!(page.contains(said), "{said}");
+    }
+    // The heat map's lane, the fates, the load, and the processes.
+    assert!(page.matches("class=\"f-fault\"").count() >= 4);
+}
+
+#[test]
+fn a_run_in_which_nothing_broke_says_nothing_of_it() {
+    let document = Document::of(&fixtures::repeated(0, 1.0)).unwrap();
+    let page = Format::Html.render(&document, Choice::default()).unwrap();
+    assert!(!page.contains("What broke") && !page.contains("class=\"f-fault\""));
+    assert!(!document.text().contains("\"fates\""));
+}
