@@ -6,7 +6,10 @@ pub mod statistic;
 pub mod verdict;
 
 pub use self::{
-    checks::{Account, Check, Example, Fate, Finding, Met, Missing, Promises, Totals, account},
+    checks::{
+        Account, Check, Example, Fate, Finding, Met, Missing, Outcomes, Promises, RecordedOutcomes,
+        Totals, account,
+    },
     verdict::{
         Estimate, Judged, Judgement, Measured, OUTSIDE, Reason, Verdict, implied, judge,
         unjudgeable,

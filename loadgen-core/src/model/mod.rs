@@ -8,6 +8,7 @@ pub mod histogram;
 pub mod metric;
 pub(crate) mod named;
 pub mod numbers;
+pub mod packed;
 pub mod path;
 pub mod percentile;
 pub mod shape;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::outcomes::{Breach, Outcomes};
 use crate::{
     judge::Check,
     model::Nanos,
@@ -139,10 +140,11 @@ pub(super) fn example(plan: &Plan, case: Case) -> Example {
     }
 }
 
-/// Findings so far, by check.
+/// Findings so far, by check, and the outcomes that they are found among.
 pub(super) struct Findings<'a> {
     plan: &'a Plan,
     by_check: BTreeMap<Check, Finding>,
+    pub(super) outcomes: Outcomes,
 }
 
 impl<'a> Findings<'a> {
@@ -150,6 +152,7 @@ impl<'a> Findings<'a> {
         Self {
             plan,
             by_check: BTreeMap::new(),
+            outcomes: Outcomes::new(plan),
         }
     }
 
@@ -159,6 +162,12 @@ impl<'a> Findings<'a> {
 
     /// Counts a case as often as it came.
     pub(super) fn add_times(&mut self, check: Check, times: u64, case: Case) {
+        let breach = Breach {
+            message: case.message,
+            member: case.member,
+            times: u32::try_from(times).unwrap_or(u32::MAX),
+        };
+        self.outcomes.broke(check, breach);
         let example = example(self.plan, case);
         let finding = self.of(check);
         finding.count += times;
@@ -174,6 +183,7 @@ impl<'a> Findings<'a> {
         if count == 0 {
             return;
         }
+        self.outcomes.broke_apart(check, count);
         let finding = self.of(check);
         finding.count += count;
         let room = EXAMPLES.saturating_sub(finding.examples.len());
@@ -193,8 +203,14 @@ impl<'a> Findings<'a> {
         self.by_check.values().map(|finding| finding.count).sum()
     }
 
-    pub(super) fn into_sorted(self) -> Vec<Finding> {
-        self.by_check.into_values().collect()
+    /// How often this one was.
+    pub(super) fn count_of(&self, check: Check) -> u64 {
+        self.by_check.get(&check).map_or(0, |finding| finding.count)
+    }
+
+    /// In the order of the checks.
+    pub(super) fn into_sorted(self) -> (Vec<Finding>, Outcomes) {
+        (self.by_check.into_values().collect(), self.outcomes)
     }
 }
 

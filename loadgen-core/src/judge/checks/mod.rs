@@ -5,17 +5,20 @@ mod check;
 mod fates;
 mod finding;
 mod order;
+mod outcomes;
 mod totals;
 
 use self::{
     answers::Answers,
     fates::Fates,
     finding::{Case, Findings},
+    outcomes::{Counted, Mark, Owed},
 };
 pub use self::{
     check::Check,
     fates::{Fate, Met},
     finding::{Example, Finding},
+    outcomes::{Outcomes, RecordedOutcomes},
     totals::{Missing, Totals},
 };
 use crate::{
@@ -117,9 +120,87 @@ pub struct Account {
     pub fates: Vec<Met>,
     /// Broken promises, in the order of [`Check::ALL`].
     pub findings: Vec<Finding>,
+    /// What all of it is counted from.
+    pub outcomes: Outcomes,
 }
 
 impl Account {
+    /// Counts outcomes up, beside what was found among them.
+    fn counted(plan: &Plan, outcomes: Outcomes, findings: Vec<Finding>) -> Self {
+        let Counted {
+            phases,
+            missing,
+            grey,
+        } = outcomes.counted(plan);
+        let mut totals = Totals {
+            stored: outcomes.looked_up.then_some(0),
+            ..Totals::default()
+        };
+        for phase in &phases {
+            totals.add(phase);
+        }
+        let cut = outcomes.cut;
+        let account = Self {
+            totals,
+            phases,
+            missing,
+            grey,
+            away: outcomes.away,
+            failed_by_fault: outcomes.failed_by_fault,
+            fates: outcomes.fates.clone(),
+            findings,
+            outcomes,
+        };
+        match cut {
+            false => account,
+            true => account.of_a_cut_run(),
+        }
+    }
+
+    /// The account that recorded outcomes of a plan give. Findings have no examples: these are of what was seen.
+    pub fn again(plan: &Plan, outcomes: Outcomes) -> Self {
+        let mut broken = outcomes.broken();
+        let whole = Self::counted(plan, outcomes, Vec::new());
+        for (check, count) in [
+            (Check::Lost, whole.totals.lost),
+            (Check::EchoMissing, whole.totals.echo_missing),
+            (Check::Duplicated, whole.totals.duplicated),
+        ] {
+            if count > 0 {
+                *broken.entry(check).or_default() += count;
+            }
+        }
+        let findings = broken.into_iter().map(|(check, count)| Finding {
+            check,
+            count,
+            examples: Vec::new(),
+        });
+        let findings = findings.collect();
+        match whole.outcomes.cut {
+            false => Self { findings, ..whole },
+            true => Self { findings, ..whole }.of_a_cut_run(),
+        }
+    }
+
+    /// Whether an example of a finding is one of what was seen: a broken promise of that message, at its time, by its sender,
+    /// to that member. What names no message is told of what belongs to none.
+    pub fn has(&self, plan: &Plan, check: Check, example: &Example) -> bool {
+        let Some(message) = example.message else {
+            return self.findings.iter().any(|one| one.check == check);
+        };
+        let number = |id: &Option<String>| {
+            let id = id.as_ref()?;
+            plan.users.iter().position(|known| known == id)
+        };
+        let Some(send) = plan.sends.get(message as usize) else {
+            return false;
+        };
+        let by = number(&example.sender) == Some(send.sender as usize);
+        let to = number(&example.recipient)
+            .is_some_and(|to| self.outcomes.has(plan, check, message, to as u32));
+        by && to && example.at == Some(send.at)
+    }
+
     /// The account of a run that was cut off: what is missing was not waited for, so only what came can be wrong.
     fn of_a_cut_run(mut self) -> Self {
         self.findings.retain(|finding| {
@@ -159,10 +240,6 @@ pub fn account(plan: &Plan, promises: Promises, observed: &Observed) -> Account 
         audit.message(message, send);
     }
     let Audit {
-        nothing: mut totals,
-        phases,
-        missing,
-        grey,
         away,
         failed_by_fault,
         fates,
@@ -173,34 +250,19 @@ pub fn account(plan: &Plan, promises: Promises, observed: &Observed) -> Account 
     check_strays(&evidence, &mut findings);
     check_connections(&evidence, &mut findings);
     check_state(&evidence, &mut findings);
-    for phase in &phases {
-        totals.add(phase);
-    }
-    let account = Account {
-        totals,
-        phases,
-        missing,
-        grey,
-        away,
-        failed_by_fault,
-        fates: fates.map(Fates::into_met).unwrap_or_default(),
-        findings: findings.into_sorted(),
-    };
-    match observed.ended {
-        None => account,
-        Some(_) => account.of_a_cut_run(),
-    }
+    let (findings, mut outcomes) = findings.into_sorted();
+    outcomes.away = away;
+    outcomes.failed_by_fault = failed_by_fault;
+    outcomes.fates = fates.map(Fates::into_met).unwrap_or_default();
+    outcomes.looked_up = observed.stored.found().is_some();
+    outcomes.cut = observed.ended.is_some();
+    Account::counted(plan, outcomes, findings)
 }
 
-/// Goes through the messages and counts.
+/// Goes through the messages and notes what became of each.
 struct Audit<'a> {
     evidence: &'a Evidence<'a>,
     stored: Option<&'a Stored>,
-    /// What is counted before anything is.
-    nothing: Totals,
-    phases: Vec<Totals>,
-    missing: Missing,
-    grey: u64,
     away: u64,
     failed_by_fault: u64,
     fates: Option<Fates>,
@@ -209,18 +271,9 @@ struct Audit<'a> {
 
 impl<'a> Audit<'a> {
     fn new(evidence: &'a Evidence<'a>) -> Self {
-        let stored = evidence.observed.stored.found();
-        let nothing = Totals {
-            stored: stored.map(|_| 0),
-            ..Totals::default()
-        };
         Self {
             evidence,
-            stored,
-            phases: vec![nothing.clone(); evidence.plan.phases.len()],
-            missing: Missing::default(),
-            nothing,
-            grey: 0,
+            stored: evidence.observed.stored.found(),
             away: 0,
             failed_by_fault: 0,
             fates: (!evidence.plan.faults.is_empty()).then(Fates::new),
@@ -230,22 +283,16 @@ impl<'a> Audit<'a> {
 
     fn message(&mut self, message: u32, send: &Send) {
         let evidence = self.evidence;
-        let closed = evidence.plan.phase_of(send).closed;
         let Some(sent) = evidence.ledger().sent_at(message) else {
-            // In a closed phase the plan has the most that could be said, and what was not reached was not due.
-            let missed = u64::from(!closed);
-            let totals = self.totals(send);
-            totals.scheduled += missed;
-            totals.dropped += missed;
-            if missed > 0 {
+            // What a closed phase did not reach was not due.
+            if !evidence.plan.phase_of(send).closed {
                 self.not_sent(message, send);
             }
             return;
         };
-        let before = (self.findings.count(), self.totals(send).lost);
-        let totals = self.totals(send);
-        totals.scheduled += 1;
-        totals.sent += 1;
+        let lost = self.findings.count_of(Check::Lost);
+        let before = (self.findings.count(), lost);
+        self.outcomes().note(message, Mark::Sent, true);
         let told = Answers::of(evidence, send);
         let turned_away = told.is_turned_away(evidence.promises(send));
         let first_sign = evidence.ledger().first_sign(message);
@@ -253,7 +300,8 @@ impl<'a> Audit<'a> {
         let unheard = first_sign.is_none() && evidence.presence.cut_short(send.sender, sent);
         let members = &evidence.plan.conversation_of(send).members;
         for (position, &member) in members.iter().enumerate() {
-            let seen = evidence.ledger().slot(send.slot as usize + position);
+            let slot = send.slot as usize + position;
+            let seen = evidence.ledger().slot(slot);
             let standing = match evidence.plan.place(member, send.conversation) {
                 _ if unheard => Standing::Grey,
                 Some(place) => evidence
@@ -263,9 +311,9 @@ impl<'a> Audit<'a> {
             };
             let case = Case::of(message, send, member);
             if !turned_away {
-                self.owed(message, send, &seen, standing, &case);
+                self.owed(slot, &seen, standing, &case);
             }
-            self.member(send, &seen, standing, &case);
+            self.member(send, slot, &seen, standing, &case);
             self.id(&seen, &told, &case);
             if member == send.sender {
                 self.acknowledgement(member, sent, &seen, &case);
@@ -288,7 +336,7 @@ impl<'a> Audit<'a> {
 
     /// What became of a message; `before` it so many promises were broken, and so many deliveries lost.
     fn fate(&mut self, message: u32, send: &Send, told: &Answers, before: (u64, u64)) {
-        let lost = self.totals(send).lost > before.1;
+        let lost = self.findings.count_of(Check::Lost) > before.1;
         let Some(fates) = &mut self.fates else {
             return;
         };
@@ -304,26 +352,35 @@ impl<'a> Audit<'a> {
         });
     }
 
-    fn totals(&mut self, send: &Send) -> &mut Totals {
-        &mut self.phases[usize::from(send.phase)]
+    fn outcomes(&mut self) -> &mut Outcomes {
+        &mut self.findings.outcomes
     }
 
     /// What one member was owed of a message.
-    fn owed(&mut self, message: u32, send: &Send, seen: &Slot, standing: Standing, case: &Case) {
+    fn owed(&mut self, slot: usize, seen: &Slot, standing: Standing, case: &Case) {
         let own = case.is_own();
-        match standing {
-            _ if own && !self.evidence.promises.echo => {}
-            Standing::In { .. } if own => self.own_copy(send, seen.deliveries(), case),
-            Standing::In { .. } => self.due(message, send, seen.deliveries(), case),
-            Standing::Grey => self.grey += u64::from(!own),
-            Standing::Out => {}
+        let (owed, missing) = match standing {
+            _ if own && !self.evidence.promises.echo => return,
+            Standing::In { .. } if own => (Owed::OwnCopy, Check::EchoMissing),
+            Standing::In { .. } => (Owed::Delivery, Check::Lost),
+            Standing::Grey if !own => {
+                self.outcomes()
+                    .owed(slot, Owed::Grey, seen.deliveries() > 0);
+                return;
+            }
+            Standing::Grey | Standing::Out => return,
+        };
+        let arrived = seen.deliveries() > 0;
+        self.outcomes().owed(slot, owed, arrived);
+        if !arrived {
+            self.findings.add(missing, case.clone());
         }
     }
 
     /// What one member saw of a message.
-    fn member(&mut self, send: &Send, seen: &Slot, standing: Standing, case: &Case) {
+    fn member(&mut self, send: &Send, slot: usize, seen: &Slot, standing: Standing, case: &Case) {
         if !case.is_own() || self.evidence.promises.echo {
-            self.delivery(send, seen, standing, case);
+            self.delivery(slot, seen, standing, case);
         }
         for (wrong, check) in [
             (seen.by_wrong_event(), Check::WrongEvent),
@@ -339,7 +396,7 @@ impl<'a> Audit<'a> {
         }
     }
 
-    fn delivery(&mut self, send: &Send, seen: &Slot, standing: Standing, case: &Case) {
+    fn delivery(&mut self, slot: usize, seen: &Slot, standing: Standing, case: &Case) {
         let deliveries = seen.deliveries();
         if standing == Standing::Out && deliveries > 0 {
             let case = case.clone().named().note("who was no member at the time");
@@ -347,7 +404,7 @@ impl<'a> Audit<'a> {
         }
         if deliveries > 1 {
             let extra = deliveries - 1;
-            self.totals(send).duplicated += extra;
+            self.outcomes().doubled(slot, extra);
             let case = case.clone().named().note(format!("{deliveries} times"));
             self.findings.add_times(Check::Duplicated, extra, case);
         }
@@ -361,30 +418,6 @@ impl<'a> Audit<'a> {
     fn id(&mut self, seen: &Slot, told: &Answers, case: &Case) {
         if seen.id_differs() || seen.id().is_some_and(|id| told.id != Some(id)) {
             self.findings.add(Check::IdDiffers, case.clone());
-        }
-    }
-
-    /// A delivery to another than the sender that was due.
-    fn due(&mut self, message: u32, send: &Send, deliveries: u64, case: &Case) {
-        let totals = self.totals(send);
-        totals.expected += 1;
-        totals.delivered += u64::from(deliveries > 0);
-        totals.lost += u64::from(deliveries == 0);
-        if deliveries == 0 {
-            let plan = self.evidence.plan;
-            if plan.phase_of(send).measured {
-                let members = plan.conversation_of(send).members.len();
-                self.missing.add(message, send.at, members);
-            }
-            self.findings.add(Check::Lost, case.clone());
-        }
-    }
-
-    /// A sender's own copy that was due.
-    fn own_copy(&mut self, send: &Send, deliveries: u64, case: &Case) {
-        if deliveries == 0 {
-            self.totals(send).echo_missing += 1;
-            self.findings.add(Check::EchoMissing, case.clone());
         }
     }
 
@@ -425,12 +458,13 @@ impl<'a> Audit<'a> {
         }
         let says = promises.ends || promises.ack_confirms;
         let excused = told.is_failed() && fates::is_by_fault(self.evidence, send);
-        let totals = self.totals(send);
-        totals.confirmed += u64::from(says && told.is_confirmed(promises));
-        totals.acknowledged += u64::from(told.accepted);
-        totals.failed += u64::from(told.is_failed());
-        totals.refused += u64::from(told.refused);
         self.failed_by_fault += u64::from(excused);
+        let outcomes = self.outcomes();
+        let confirmed = says && told.is_confirmed(promises);
+        outcomes.note(message, Mark::Confirmed, confirmed);
+        outcomes.note(message, Mark::Acknowledged, told.accepted);
+        outcomes.note(message, Mark::Failed, told.is_failed());
+        outcomes.note(message, Mark::Refused, told.refused);
         self.stored(message, send, told);
     }
 
@@ -446,8 +480,7 @@ impl<'a> Audit<'a> {
             let under =
                 |id: &u64| told.ids_differ || told.id.is_none_or(|told| told == id_bits(*id));
             if ids.iter().any(under) {
-                let totals = self.totals(send);
-                totals.stored = totals.stored.map(|stored| stored + 1);
+                self.outcomes().note(message, Mark::Stored, true);
             } else {
                 let note = match ids.is_empty() {
                     false => "stored under another _id",

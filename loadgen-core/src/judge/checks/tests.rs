@@ -113,8 +113,24 @@ impl Run {
         }
     }
 
+    /// What it counts can be counted again from what a result records of it, but for the examples.
     fn account(&self) -> Account {
-        account(&self.plan, self.promises, &self.observed())
+        let account = account(&self.plan, self.promises, &self.observed());
+        let recorded = RecordedOutcomes::from(&account.outcomes);
+        let recorded = serde_json::to_string(&recorded).unwrap();
+        let recorded: RecordedOutcomes = serde_json::from_str(&recorded).unwrap();
+        let outcomes = Outcomes::try_from(&recorded).unwrap();
+        assert!(outcomes.is_of(&self.plan));
+        let again = Account::again(&self.plan, outcomes);
+        let mut without = account.clone();
+        for finding in &mut without.findings {
+            for example in &finding.examples {
+                assert!(again.has(&self.plan, finding.check, example), "{example:?}");
+            }
+            finding.examples.clear();
+        }
+        assert_eq!(again, without);
+        account
     }
 
     fn observed(&self) -> Observed {

@@ -43,7 +43,8 @@ pub struct Totals {
 }
 
 impl Totals {
-    pub(super) fn add(&mut self, other: &Totals) {
+    /// Adds those of other messages.
+    pub fn add(&mut self, other: &Totals) {
         self.scheduled += other.scheduled;
         self.sent += other.sent;
         self.dropped += other.dropped;
