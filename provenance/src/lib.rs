@@ -10,8 +10,9 @@ use std::{
 /// (<https://doc.rust-lang.org/cargo/commands/cargo-package.html#cargo_vcs_infojson-format>).
 const PACKED: &str = ".cargo_vcs_info.json";
 
-/// Sets two variables for the package whose build script calls this: `SOURCE_COMMIT`, see [`commit`], empty where it is
-/// unknown, and `SOURCE_VERSION`, the package's version with that commit behind it in parentheses.
+/// Sets three variables for the package whose build script calls this: `SOURCE_COMMIT`, see [`commit`], and
+/// `SOURCE_LOCKFILE`, see [`lockfile`], both empty where they are unknown, and `SOURCE_VERSION`, the package's version with that
+/// commit behind it in parentheses.
 ///
 /// `sources` are the files and folders that are compiled into it, from the package's folder on. The script runs again when
 /// one of them changes, or when the repository's HEAD moves.
@@ -32,6 +33,10 @@ pub fn compile_in(sources: &[&str]) {
         commit.unwrap_or_default()
     );
     println!("cargo::rustc-env=SOURCE_VERSION={full}");
+    println!(
+        "cargo::rustc-env=SOURCE_LOCKFILE={}",
+        lockfile(&package).unwrap_or_default()
+    );
     let sources = sources.iter().map(|source| package.join(source));
     // Cargo runs a script at every build that names a file which is not there.
     for path in sources
@@ -71,6 +76,16 @@ fn packed(package: &Path) -> Option<String> {
     let commit = commit.get(..12)?;
     let dirty = noted.contains("\"dirty\": true");
     Some(commit.to_owned() + if dirty { "-dirty" } else { "" })
+}
+
+/// Git's name of the lockfile that a package is built with, as `git hash-object Cargo.lock` prints it: the package's own, or that
+/// of its workspace. `None` where there is none, or no git.
+pub fn lockfile(package: &Path) -> Option<String> {
+    let mut folders = package.ancestors().take(2);
+    let lockfile = folders
+        .find(|folder| folder.join("Cargo.lock").is_file())?
+        .join("Cargo.lock");
+    git(package, &["hash-object", "--", lockfile.to_str()?])
 }
 
 /// The files of the repository that a commit, a checkout or a rebase changes.
@@ -157,6 +172,21 @@ mod tests {
         save(package);
         assert_ne!(at(package), before);
         assert_ne!(texts(), read);
+    }
+
+    #[test]
+    fn a_lockfile_is_known_by_its_content_and_without_a_repository() {
+        let folder = tempfile::tempdir().unwrap();
+        let package = folder.path().join("package");
+        fs::create_dir(&package).unwrap();
+        assert_eq!(lockfile(&package), None);
+        fs::write(folder.path().join("Cargo.lock"), "of the workspace").unwrap();
+        let of_workspace = lockfile(&package).unwrap();
+        assert_eq!(of_workspace.len(), 40);
+        fs::write(package.join("Cargo.lock"), "its own").unwrap();
+        assert_ne!(lockfile(&package).unwrap(), of_workspace);
+        fs::write(package.join("Cargo.lock"), "of the workspace").unwrap();
+        assert_eq!(lockfile(&package).unwrap(), of_workspace);
     }
 
     #[test]

@@ -1,9 +1,12 @@
 //! What was seen of a fault: when it really was, what shows that it bit, and what went wrong with it.
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::Nanos;
 
 /// What was seen of a planned fault. Times are on the schedule's own time line, as the plan's are.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FaultSeen {
     /// Its name in the plan.
     pub name: String,

@@ -26,8 +26,8 @@ pub use self::{
     presence::{Entry, Step},
     proxy::ProxyCost,
     recorder::{
-        DeliverySample, Layout, Over, PROMISE, Recorded, Recorder, SIZES, Samples, SizeClass,
-        WINDOW, Watched, Window,
+        DeliverySample, Finished, Layout, Over, PROMISE, Recorded, Recorder, SIZES, Samples, Sends,
+        SizeClass, WINDOW, Watched, Window,
     },
     refusals::Refusals,
     stored::{Lookup, Stored},

@@ -27,6 +27,16 @@ impl Refusals {
         self.say(escaped(&kept).into_owned(), 1);
     }
 
+    /// As a result records them: words that are cut and escaped already, and how often they were said.
+    pub fn recorded<'a>(words: impl IntoIterator<Item = (&'a str, u64)>) -> Self {
+        let mut refusals = Self::default();
+        for (words, times) in words {
+            refusals.count += times;
+            refusals.say(words.to_owned(), times);
+        }
+        refusals
+    }
+
     /// Adds another part's.
     pub(super) fn merge(&mut self, other: Refusals) {
         self.count += other.count;

@@ -7,6 +7,8 @@ use crate::model::Nanos;
 
 /// The length of a window of the schedule.
 const SECOND: Nanos = 1_000_000_000;
+/// What is sent before a replay is measured: a relay is as cold as the machine's caches.
+pub const WARM_UP: Nanos = 500_000_000;
 /// Index of the phase of a replay that is measured; the first is its warm-up.
 const MEASURED: u16 = 1;
 

@@ -91,6 +91,7 @@ mod tests {
             difference_p99_interval: Some([-20_000, 2_400_000]),
             difference_p999: None,
             difference_p999_interval: None,
+            evidence: Vec::new(),
         }
     }
 

@@ -6,6 +6,8 @@ use std::{
 };
 
 use serde::Deserialize;
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
 use super::{Report, VERSION, upgrade};
 
@@ -90,7 +92,12 @@ impl Document {
     /// # Errors
     /// [`ParseError`] if what was written can't be read back.
     pub fn of(report: &Report) -> Result<Self, ParseError> {
-        let text = serde_json::to_string_pretty(report).map_err(ParseError::NotAResult)?;
+        let open = serde_json::to_string_pretty(report).map_err(ParseError::NotAResult)?;
+        let sealed = Report {
+            seal: seal(&open)?,
+            ..report.clone()
+        };
+        let text = serde_json::to_string_pretty(&sealed).map_err(ParseError::NotAResult)?;
         Self::parse(text + "\n")
     }
 
@@ -108,11 +115,12 @@ impl Document {
                 upgrade::early_accounts(&mut report);
                 Ok(Self { text, report })
             }
-            1 | 2 => {
+            1..VERSION => {
                 let old = serde_json::from_str(&text).map_err(malformed)?;
                 let new = match version {
                     1 => upgrade::from_1(old),
-                    _ => upgrade::from_2(old),
+                    2 => upgrade::from_2(old),
+                    _ => upgrade::from_3(old),
                 };
                 let mut report: Report = serde_json::from_value(new).map_err(malformed)?;
                 upgrade::early_accounts(&mut report);
@@ -146,6 +154,37 @@ impl Document {
     /// The result that the JSON holds, brought up to [`VERSION`].
     pub fn report(&self) -> &Report {
         &self.report
+    }
+}
+
+/// What a result's `seal` has to be, whatever it is: SHA-256 of all its other values.
+///
+/// # Errors
+/// [`ParseError::NotAResult`] where the text is no JSON.
+pub fn seal(text: &str) -> Result<String, ParseError> {
+    let mut value: Value = serde_json::from_str(text).map_err(ParseError::NotAResult)?;
+    if let Some(object) = value.as_object_mut() {
+        object.remove("seal");
+    }
+    let digest = Sha256::digest(sorted(value).to_string());
+    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// With the keys of each object in their order, whichever order a map of this build keeps.
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Object(object) => {
+            let mut entries: Vec<(String, Value)> = object.into_iter().collect();
+            entries.sort_by(|one, other| one.0.cmp(&other.0));
+            let entries = entries.into_iter();
+            Value::Object(
+                entries
+                    .map(|(key, value)| (key, sorted(value)))
+                    .collect::<Map<_, _>>(),
+            )
+        }
+        Value::Array(values) => Value::Array(values.into_iter().map(sorted).collect()),
+        plain => plain,
     }
 }
 

@@ -4,7 +4,7 @@ use std::{ops::Range, time::Duration};
 
 use hdrhistogram::Histogram;
 
-use super::{FloorResult, WindowResult, metric, results::windows};
+use super::{Evidence, FloorResult, WindowResult, metric, results::windows};
 use crate::{
     judge::Missing,
     model::{Metric, histogram, percentile},
@@ -63,6 +63,10 @@ pub fn floor(
         difference_p99_interval: whole(p99),
         difference_p999: nanos(p999),
         difference_p999_interval: whole(p999),
+        evidence: floors
+            .iter()
+            .map(|floor| Evidence::of(plan, floor, None).packed())
+            .collect(),
     })
 }
 

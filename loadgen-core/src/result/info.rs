@@ -8,6 +8,7 @@ use crate::{
 
 /// What was asked.
 pub fn of_scenario(scenario: &Scenario, plan: &Plan) -> ScenarioInfo {
+    let withheld = scenario.connections.may_hold_secrets();
     let rooms = scenario.population.rooms as usize;
     ScenarioInfo {
         name: scenario.name.clone(),
@@ -15,6 +16,11 @@ pub fn of_scenario(scenario: &Scenario, plan: &Plan) -> ScenarioInfo {
         asks: scenario.asks.clone(),
         file: scenario.path.display().to_string(),
         sha256: scenario.hash.clone(),
+        texts: match withheld {
+            true => Vec::new(),
+            false => scenario.texts.clone(),
+        },
+        texts_withheld: withheld,
         seed: scenario.seed,
         variables: scenario.variables.clone(),
         model: model(scenario),

@@ -2,6 +2,7 @@
 
 mod circumstances;
 mod document;
+mod evidence;
 mod floor;
 mod info;
 mod parts;
@@ -16,7 +17,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     circumstances::Circumstances,
-    document::{Document, ParseError, ReadError, WriteError, append, schema, write},
+    document::{Document, ParseError, ReadError, WriteError, append, schema, seal, write},
+    evidence::{Evidence, EvidenceError, PackedEvidence},
     floor::floor,
     info::of_scenario,
     results::{About, metric, run},
@@ -25,11 +27,11 @@ use crate::{
     judge::{Finding, Judgement, Met, Reason, Totals, Verdict},
     model::{Delivery, Dialect, Metric, Nanos},
     observed::{MachineSecond, ProxyCost},
-    scenario::FaultKind,
+    scenario::{FaultKind, ScenarioText},
 };
 
 /// The version of the result's schema. Older ones are brought up to it when they are read, newer ones are refused.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// The percentiles of every table.
 pub const PERCENTILES: [f64; 5] = [50.0, 90.0, 95.0, 99.0, 99.9];
@@ -59,6 +61,10 @@ pub struct Report {
     pub environment: Environment,
     /// In order; limits judge the last one, earlier ones are its baselines.
     pub runs: Vec<Run>,
+    /// SHA-256 of all of it but this, without the blanks between values and with the keys of each object in their order, in
+    /// hexadecimal: whoever knows it knows whether anything was changed since. Empty in results of before version 4.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub seal: String,
 }
 
 /// What was asked: the scenario and the size of its plan.
@@ -75,6 +81,13 @@ pub struct ScenarioInfo {
     pub file: String,
     /// SHA-256 of the file, of all that it includes and of the variables that were set, in hexadecimal.
     pub sha256: String,
+    /// The text of the file and of all that it includes, the file itself first; empty in results of before version 4. What it
+    /// names beside them, as a file of bodies, is part of the hash alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub texts: Vec<ScenarioText>,
+    /// The texts are left out, since what they say of connections, as a token or a header, may be a secret.
+    #[serde(default, skip_serializing_if = "is_not")]
+    pub texts_withheld: bool,
     /// The seed of everything that was drawn at random: with it, the file gives the same plan again.
     pub seed: u64,
     /// The variables of the file as they were set, by name.
@@ -133,6 +146,10 @@ pub struct Environment {
     /// The commit that this program was built from, with `-dirty` behind it where its sources differed; `None` of one that
     /// was built outside its repository. Up to version 2: of the folder in which it was started.
     pub commit: Option<String>,
+    /// Git's name of the lockfile that this program was built with, as `git hash-object Cargo.lock` prints it: which versions
+    /// of all libraries are in it. `None` where it was not known.
+    #[serde(default)]
+    pub lockfile: Option<String>,
     /// The processor's name, as the kernel has it.
     pub cpu: Option<String>,
     /// Cores that this process may use.
@@ -229,6 +246,9 @@ pub struct Run {
     pub generator: Generator,
     /// The server's own cost, where this program started it.
     pub server: Option<ServerUse>,
+    /// What was seen: all that the numbers and the verdict above are worked out from; `None` in results of before version 4.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<PackedEvidence>,
 }
 
 /// What a server is held to beside its deliveries to others: a check of anything else is not made.
@@ -265,6 +285,15 @@ fn is_usual(held_to: &bool) -> bool {
 )]
 fn is_zero(count: &u64) -> bool {
     *count == 0
+}
+
+/// What is seldom so is not said where it is not.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands the field on by reference"
+)]
+fn is_not(held: &bool) -> bool {
+    !*held
 }
 
 /// What a result of before does not say is known.
@@ -435,6 +464,9 @@ pub struct FloorResult {
     /// Its 95 % interval.
     #[serde(default)]
     pub difference_p999_interval: Option<[i64; 2]>,
+    /// What was seen of each floor, those before the run first; none in results of before version 4.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<PackedEvidence>,
 }
 
 /// A percentile, or how many samples it needs.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 
 use super::{
-    FaultResult, Generator, HeldTo, MetricResult, PERCENTILES, Percentile, PhaseResult, Refusal,
+    Evidence, FaultResult, Generator, HeldTo, MetricResult, PERCENTILES, Percentile, PhaseResult, Refusal,
     Run, ServerUse, SizeResult, UsageSecond, WindowResult, Within, parts::parts,
 };
 use crate::{
@@ -44,7 +44,9 @@ pub struct About<'a> {
 pub fn run(about: About<'_>, observed: Observed, account: Account, judgement: Judgement) -> Run {
     let recorded = &observed.recorded;
     let incomplete = observed.incomplete().map(str::to_owned);
+    let evidence = Evidence::of(about.plan, &observed, Some(&account.outcomes));
     Run {
+        evidence: Some(evidence.packed()),
         delivery: about.delivery,
         delivery_known: about.delivery_known,
         own_events: about.scenario.events.is_some(),

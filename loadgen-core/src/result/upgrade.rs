@@ -11,9 +11,14 @@ use crate::{
 /// Text of `store` in results whose server was running before.
 const NOT_OWN: &str = "the target's own";
 
+/// Version 3 recorded neither what was seen nor the scenario's text: what it says can't be worked out again.
+pub(super) fn from_3(mut result: Value) -> Value {
+    result["version"] = VERSION.into();
+    result
+}
+
 /// Version 2 knew no labels, and did not ask the server what it is.
 pub(super) fn from_2(mut result: Value) -> Value {
-    result["version"] = VERSION.into();
     if let Some(result) = object(&mut result) {
         fill(result, "labels", json!({}));
     }
@@ -24,7 +29,7 @@ pub(super) fn from_2(mut result: Value) -> Value {
             fill(run, "target_version", json!(null));
         }
     }
-    result
+    from_3(result)
 }
 
 /// Version 1 knew neither phases, sizes and floor nor the histograms of single seconds, and had one client only.

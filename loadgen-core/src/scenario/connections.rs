@@ -26,6 +26,16 @@ pub struct Connections {
     pub auth: Option<Pattern>,
 }
 
+impl Connections {
+    /// Whether what is sent with them may be a secret: a token that is written down, a header, a query, a login.
+    pub fn may_hold_secrets(&self) -> bool {
+        matches!(self.token, Token::Template(_) | Token::Signed(_))
+            || !self.query.is_empty()
+            || !self.headers.is_empty()
+            || self.auth.is_some()
+    }
+}
+
 /// A transport of Engine.IO.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum,

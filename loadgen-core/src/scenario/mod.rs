@@ -54,6 +54,7 @@ pub use self::{
     scaled::ScaleError,
     schema::schema,
     shipped::{PART, shipped},
+    sources::ScenarioText,
     starter::{SCHEMA_FILE, starter},
     template::{Filling, Pattern, Template},
     threshold::{Comparison, Subject, Threshold, parse_condition, parse_subject, parse_subject_at},
@@ -70,6 +71,8 @@ pub struct Scenario {
     /// SHA-256 of the file, of all that it includes and of the variables that were set, in hexadecimal: results of
     /// different questions are not compared unseen.
     pub hash: String,
+    /// The text of the file and of all that it includes, the file itself first.
+    pub texts: Vec<ScenarioText>,
     /// A short name, also the name of its result file.
     pub name: String,
     /// The question it answers, in one sentence.
@@ -164,6 +167,16 @@ impl Scenario {
         Self::parse_from(Shelf::Disk, path, text, settings)
     }
 
+    /// The scenario of texts that a result recorded, [`Scenario::texts`], with the values of its variables. What it names
+    /// beside them, as a file of bodies, is read where it lies.
+    ///
+    /// # Errors
+    /// [`ScenarioError`], where the texts are no scenario or such a file is not there.
+    pub fn recorded(texts: &[ScenarioText], settings: &[Setting]) -> Result<Self, ScenarioError> {
+        let path = texts.first().map_or("", |one| one.file.as_str());
+        Self::check(Sources::recorded(texts)?, Path::new(path), settings)
+    }
+
     fn parse_from(
         shelf: Shelf,
         path: &Path,
@@ -171,7 +184,10 @@ impl Scenario {
         settings: &[Setting],
     ) -> Result<Self, ScenarioError> {
         let sources = Sources::read(shelf, path, text)?;
-        let path = &shelf.told(path);
+        Self::check(sources, &shelf.told(path), settings)
+    }
+
+    fn check(sources: Sources, path: &Path, settings: &[Setting]) -> Result<Self, ScenarioError> {
         let mut table = sources.merged()?;
         let variables = Variables::take(table.get_mut(), &sources, path, settings)?;
         let table = variables.substitute(table, &sources, path)?;

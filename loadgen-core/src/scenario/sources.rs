@@ -3,11 +3,14 @@
 
 use std::{
     cell::RefCell,
+    collections::BTreeMap,
     io,
     ops::Range,
     path::{Path, PathBuf},
 };
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -48,11 +51,22 @@ const ALTERNATIVES: [(&str, &str, &str); 3] = [
     ("messages", "text", "file"),
 ];
 
+/// The text of one file of a scenario.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ScenarioText {
+    /// The path of the file, as it was typed or as another file of the scenario names it.
+    pub file: String,
+    /// All that is in it.
+    pub text: String,
+}
+
 /// All files of a scenario, the named one first.
 #[derive(Debug, Default)]
 pub(super) struct Sources {
     shelf: Shelf,
     files: Vec<Source>,
+    /// Instead of reading included files: their texts, as a result recorded them.
+    recorded: Option<BTreeMap<PathBuf, String>>,
     notes: RefCell<Vec<(Range<usize>, String)>>,
 }
 
@@ -69,6 +83,21 @@ struct Source {
 }
 
 impl Sources {
+    /// The same of texts that were recorded, the named one first: nothing of them is read from files.
+    pub(super) fn recorded(texts: &[ScenarioText]) -> Result<Self, Located> {
+        let all = texts.iter();
+        let all = all.map(|one| (PathBuf::from(&one.file), one.text.clone()));
+        let mut sources = Self {
+            recorded: Some(all.collect()),
+            ..Self::default()
+        };
+        if let Some(first) = texts.first() {
+            let path = Path::new(&first.file);
+            sources.add(path, first.text.clone(), &mut Vec::new())?;
+        }
+        Ok(sources)
+    }
+
     /// Reads a file's text and all that it includes.
     pub(super) fn read(shelf: Shelf, path: &Path, text: &str) -> Result<Self, Located> {
         let mut sources = Self {
@@ -176,7 +205,13 @@ impl Sources {
         including: &mut Vec<PathBuf>,
     ) -> Result<usize, Located> {
         let path = beside(from, file.get_ref());
-        let text = self.shelf.text(&path);
+        let text = match &self.recorded {
+            Some(recorded) => recorded
+                .get(&path)
+                .cloned()
+                .ok_or_else(|| "it was not recorded".to_owned()),
+            None => self.shelf.text(&path).map_err(|error| error.to_string()),
+        };
         let text = text.map_err(|error| {
             let told = self.shelf.told(&path);
             self.wrong(file.span(), format!("{}: {error}", told.display()))
@@ -232,6 +267,16 @@ impl Sources {
     /// Each of the files as it is written, overruled or not.
     pub(super) fn each(&self) -> impl Iterator<Item = Result<Spanned<Table<'_>>, Located>> {
         (0..self.files.len()).map(|index| self.parsed(index))
+    }
+
+    /// All files as a result records them, the named one first.
+    pub(super) fn to_record(&self) -> Vec<ScenarioText> {
+        let files = self.files.iter();
+        let text = |source: &Source| ScenarioText {
+            file: source.path.display().to_string(),
+            text: source.text.clone(),
+        };
+        files.map(text).collect()
     }
 
     /// The texts of all files, the named one first.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{Ask, Growth, Held, Length, Outcome, Purpose, growth};
 use crate::{
     judge::{Account, Judgement, Reason, Verdict},
-    model::{Metric, Nanos, percentile},
+    model::{Metric, Nanos, histogram, percentile},
     observed::{Observed, ProcessUse},
     plan::Plan,
     scenario::{Comparison, Scenario, Subject, Threshold},
@@ -44,6 +44,9 @@ pub struct Hold {
     pub p50: Option<Nanos>,
     /// Their 99th percentile, in nanoseconds; `None` of too few.
     pub p99: Option<Nanos>,
+    /// All of them: HdrHistogram V2, compressed, base64; nanoseconds. Empty in results of before, and of a hold without any.
+    #[serde(default)]
+    pub delivery: String,
     /// How it went for each limit, the smallest first.
     pub limits: Vec<AtLimit>,
     /// CPU seconds of the server for each message; `None` where its processes are not known.
@@ -201,6 +204,7 @@ impl Hold {
             deliveries: deliveries.len(),
             p50: percentile::of(deliveries, 50.0).ok(),
             p99: percentile::of(deliveries, 99.0).ok(),
+            delivery: histogram::encode(deliveries),
             limits: at_limits(seen, outcome),
             server_cpu: observed.server.as_ref().and_then(each),
             generator_cpu: each(&observed.generator.process),
@@ -226,6 +230,7 @@ impl Hold {
             deliveries: 0,
             p50: None,
             p99: None,
+            delivery: String::new(),
             limits: LIMITS
                 .map(|limit| AtLimit {
                     limit,

@@ -12,6 +12,8 @@ const OTHER_FILES: u64 = 200;
 
 /// What this program was built from; empty of what was built outside its repository.
 const COMMIT: &str = env!("SOURCE_COMMIT");
+/// With which versions of all libraries; empty likewise.
+const LOCKFILE: &str = env!("SOURCE_LOCKFILE");
 
 /// Raises the soft limit of open files to the hard one, and checks that the users fit, of whom each has so many open.
 pub(super) fn allow_open_files(users: u32, each: u64) -> Result<(), RunError> {
@@ -46,7 +48,8 @@ pub(super) fn read() -> Environment {
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").ok();
     Environment {
         loadgen: env!("CARGO_PKG_VERSION").to_owned(),
-        commit: (!COMMIT.is_empty()).then(|| COMMIT.to_owned()),
+        commit: known(COMMIT),
+        lockfile: known(LOCKFILE),
         cpu: first_value(&cpuinfo, "model name"),
         cores: cores(),
         kernel: kernel.map(|release| release.trim().to_owned()),
@@ -60,6 +63,11 @@ pub(super) fn read() -> Environment {
             .next()
             .and_then(|one| one.parse().ok()),
     }
+}
+
+/// What was compiled in, where anything was.
+fn known(compiled_in: &str) -> Option<String> {
+    (!compiled_in.is_empty()).then(|| compiled_in.to_owned())
 }
 
 /// The hypervisor, as the firmware names its machine.

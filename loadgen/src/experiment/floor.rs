@@ -8,15 +8,13 @@ use super::{
 };
 use crate::{
     drive::Driver,
-    model::{Delivery, Dialect, RunId, nanos},
+    model::{Delivery, Dialect, RunId},
     observed::Observed,
-    plan::{Plan, PlannedPhase},
+    plan::{Plan, PlannedPhase, WARM_UP},
     rig::OwnServer,
     scenario::{Load, Phase, Scenario},
 };
 
-/// What is sent before a floor is measured: the relay is as cold as the machine's caches.
-const WARM_UP: Duration = Duration::from_millis(500);
 /// How long the relay's last messages are waited for.
 const DRAIN: Duration = Duration::from_secs(2);
 
@@ -46,7 +44,7 @@ pub(super) fn arm<'a>(
         .busiest(most)
         .ok_or("no whole second of the schedule has messages of measured open phases alone")?;
     let plan = plan
-        .replay(&seconds, nanos(WARM_UP))
+        .replay(&seconds, WARM_UP)
         .ok_or("its busiest seconds have more deliveries than can be accounted for")?;
     let arm = Arm {
         name: "floor".to_owned(),

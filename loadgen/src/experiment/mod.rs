@@ -161,6 +161,8 @@ pub async fn run(
             ended: now(),
             environment,
             runs: measured.runs,
+            // Of what is written.
+            seal: String::new(),
         },
         target_died: measured.died,
         not_cleaned_up: measured.not_cleaned_up,

@@ -90,16 +90,16 @@ fn version_2_is_read() {
 #[test]
 fn other_versions_and_other_files_are_refused_in_clear_words() {
     let text = fixtures::all()[0].1.text().to_owned();
-    let with = |version: &str| text.replacen("\"version\": 3", version, 1);
+    let with = |version: &str| text.replacen("\"version\": 4", version, 1);
     let error = |text: String| Document::parse(text).unwrap_err();
     assert!(matches!(
-        error(with("\"version\": 4")),
-        ParseError::Newer { found: 4 }
+        error(with("\"version\": 5")),
+        ParseError::Newer { found: 5 }
     ));
     assert!(
-        error(with("\"version\": 4"))
+        error(with("\"version\": 5"))
             .to_string()
-            .contains("reads up to 3")
+            .contains("reads up to 4")
     );
     assert!(matches!(
         error(with("\"version\": 0")),
@@ -110,6 +110,6 @@ fn other_versions_and_other_files_are_refused_in_clear_words() {
         error("version = 1".to_owned()),
         ParseError::NotAResult(_)
     ));
-    let malformed = error("{ \"version\": 3 }".to_owned()).to_string();
+    let malformed = error("{ \"version\": 4 }".to_owned()).to_string();
     assert!(malformed.contains("missing field"), "{malformed}");
 }

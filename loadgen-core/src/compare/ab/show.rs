@@ -417,6 +417,8 @@ mod tests {
                 asks: None,
                 file: "ci-gate.toml".into(),
                 sha256: String::new(),
+                texts: Vec::new(),
+                texts_withheld: false,
                 seed: 1,
                 variables: std::collections::BTreeMap::new(),
                 model: crate::result::Model::Open,

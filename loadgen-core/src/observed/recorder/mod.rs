@@ -12,7 +12,7 @@ use crate::model::{Metric, Nanos, histogram};
 
 pub use self::{
     layout::{Layout, Limits, SIZES, SizeClass, Watched},
-    recorded::Recorded,
+    recorded::{Finished, Recorded},
     windows::{Over, Sends, Window},
 };
 use windows::Windows;

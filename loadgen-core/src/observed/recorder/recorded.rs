@@ -29,10 +29,13 @@ pub struct Recorded {
 
 /// All that was kept of one metric.
 #[derive(Debug, Clone)]
-struct Finished {
-    all: Samples,
-    phases: Vec<(u16, Samples)>,
-    windows: Vec<Window>,
+pub struct Finished {
+    /// All samples.
+    pub all: Samples,
+    /// Those of phases that are kept apart, by the phase's index.
+    pub phases: Vec<(u16, Samples)>,
+    /// By second of the schedule.
+    pub windows: Vec<Window>,
 }
 
 impl Finished {
@@ -115,6 +118,28 @@ impl Recorded {
     pub fn sizes(&self) -> impl Iterator<Item = (SizeClass, Option<&Samples>)> {
         let sizes = SIZES.into_iter().zip(&self.sizes);
         sizes.map(|(class, samples)| (class, samples.as_ref()))
+    }
+
+    /// All that was kept, by metric.
+    pub fn kept(&self) -> impl Iterator<Item = (Metric, &Finished)> {
+        let kinds = Metric::ALL.into_iter().zip(&self.kinds);
+        kinds.filter_map(|(metric, kind)| Some((metric, kind.as_ref()?)))
+    }
+
+    /// With what was kept of a metric before, as a result records it.
+    #[must_use]
+    pub fn with(mut self, metric: Metric, kept: Finished) -> Self {
+        self.kinds[metric.index()] = Some(kept);
+        self
+    }
+
+    /// With what was kept before of deliveries by the size of their conversation, by the place of the size in [`SIZES`].
+    #[must_use]
+    pub fn with_size(mut self, place: usize, samples: Samples) -> Self {
+        if let Some(size) = self.sizes.get_mut(place) {
+            *size = Some(samples);
+        }
+        self
     }
 
     /// Takes over what others timed, whose histogram may have other bounds. Its counts within limits are as exact as a

@@ -69,6 +69,20 @@ impl Window {
         encoded: Vec::new(),
     };
 
+    /// Of what was recorded of one: its latencies as [`Window::bytes`] gives them.
+    pub fn of(n: u64, over: Vec<Over>, bytes: Vec<u8>) -> Self {
+        Self {
+            n,
+            over,
+            encoded: bytes,
+        }
+    }
+
+    /// Its latencies as an HdrHistogram V2, without compression; none of an empty one.
+    pub fn bytes(&self) -> &[u8] {
+        &self.encoded
+    }
+
     /// The latencies of its samples.
     pub fn histogram(&self) -> Histogram<u64> {
         decode(&self.encoded)

@@ -96,6 +96,7 @@ impl Checker<'_> {
         Some(Scenario {
             path: path.to_owned(),
             hash,
+            texts: self.sources.to_record(),
             name: name?,
             question: file.question,
             asks: asks.flatten(),
