@@ -32,7 +32,7 @@ pub use self::{
     refusals::Refusals,
     stored::{Lookup, Stored},
     strays::{Stray, StrayKind, Strays},
-    usage::{GeneratorUse, Moment, ProcessUse},
+    usage::{GeneratorUse, Moment, ProcessUse, ThreadUse, Whose},
 };
 use crate::{
     model::Metric,
@@ -74,6 +74,8 @@ pub struct Observed {
     pub faults: Vec<FaultSeen>,
     /// What the proxy before the server costs while it only passes on; `None` where there was none.
     pub proxy: Option<ProxyCost>,
+    /// What the threads of server, store and generator used and lacked, as far as their processes are on this machine.
+    pub busy: Vec<ThreadUse>,
     /// What ended it before its time.
     pub ended: Option<Ended>,
     /// How durable a confirmed message is in the store, as the system says.
@@ -115,6 +117,7 @@ impl Observed {
             elsewhere: false,
             generator: GeneratorUse::default(),
             server: None,
+            busy: Vec::new(),
             faults: Vec::new(),
             proxy: None,
             ended: None,
@@ -148,6 +151,7 @@ impl Observed {
         merge_some(&mut self.server, other.server, ProcessUse::merge);
         by_place(&mut self.faults, other.faults, FaultSeen::merge);
         self.proxy = self.proxy.max(other.proxy);
+        self.busy.extend(other.busy);
         self.ended = self.ended.take().max(other.ended);
         self.durability = self.durability.take().max(other.durability);
         self.version = self.version.take().max(other.version);

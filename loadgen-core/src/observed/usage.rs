@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::by_place;
 
 /// What a process had taken at a moment.
@@ -26,6 +28,46 @@ pub struct ProcessUse {
     pub resident: u64,
     /// About every second, in the order of time.
     pub moments: Vec<Moment>,
+}
+
+/// Whose a thread is.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Whose {
+    /// Of the server that is measured.
+    Server,
+    /// Of a database on this machine.
+    Store,
+    /// Of this program.
+    Generator,
+}
+
+impl Whose {
+    /// In words.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Whose::Server => "the server",
+            Whose::Store => "the store",
+            Whose::Generator => "the generator",
+        }
+    }
+}
+
+/// What a thread had, and what it lacked, while messages were sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ThreadUse {
+    /// Whose it is.
+    pub whose: Whose,
+    /// The name that it gives itself.
+    pub name: String,
+    /// CPU time.
+    pub ran: Duration,
+    /// How long it was ready and had no processor.
+    pub waited: Duration,
+    /// How long messages were sent.
+    pub passed: Duration,
 }
 
 /// What the generator took.

@@ -56,7 +56,7 @@ pub enum Purpose {
     Confirm,
     /// To see whether a limit that was missed is kept at a higher rate.
     Beyond,
-    /// To have done at last what piled up in a failure; counts for nothing.
+    /// To have done at last what piled up; counts for nothing.
     Drain,
 }
 
@@ -278,11 +278,15 @@ impl Controller {
         }
     }
 
-    /// Half the rate of a failure, until nothing is piled up any more; what the generator could not send did not pile up.
+    /// Half the rate of a hold in which something piled up, until nothing is missed any more. What was only slow has left
+    /// nothing behind, and what the generator could not send did not pile up.
     fn drain(&self) -> Option<Result<Ask, Ended>> {
-        // After a look beyond, nothing follows that would need it.
-        let needs_it =
-            |last: &&Held| last.outcome.is_failure() && last.ask.purpose != Purpose::Beyond;
+        let needs_it = |last: &&Held| match last.ask.purpose {
+            // Nothing follows that would need it.
+            Purpose::Beyond => false,
+            Purpose::Drain => last.outcome.is_failure(),
+            _ => last.outcome == Outcome::BacklogGrew,
+        };
         let last = self.holds.last().filter(needs_it)?;
         let drains = self.holds.iter().rev();
         let drains = drains.take_while(|held| held.ask.purpose == Purpose::Drain);

@@ -1,5 +1,7 @@
 //! One hold as a result records it: its numbers, what piled up, how it went and what was used up in it.
 
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +9,7 @@ use super::{Ask, Growth, Held, Length, Outcome, Purpose, growth};
 use crate::{
     judge::{Account, Judgement, Reason, Verdict},
     model::{Metric, Nanos, histogram, percentile},
-    observed::{Observed, ProcessUse},
+    observed::{Observed, ProcessUse, Whose},
     plan::Plan,
     scenario::{Comparison, Scenario, Subject, Threshold},
 };
@@ -18,6 +20,10 @@ pub const LIMITS: [Nanos; 5] = [1_000_000, 2_000_000, 5_000_000, 10_000_000, 25_
 const SHARE: f64 = 0.99;
 /// Of a core, as much as leaves a server with one thread none to spare.
 const USED_UP: f64 = 0.85;
+/// Of a core, as much as makes a thread worth telling, be it used or lacked.
+const BUSY: f64 = 0.05;
+/// As many threads are told.
+const MOST_THREADS: usize = 8;
 /// Of all cores' time, likewise.
 const MACHINE_USED_UP: f64 = 0.95;
 
@@ -57,6 +63,15 @@ pub struct Hold {
     /// known.
     #[serde(default)]
     pub server_memory: Option<u64>,
+    /// CPU seconds of databases on this machine for each message; `None` where there are none.
+    #[serde(default)]
+    pub store_cpu: Option<f64>,
+    /// The busiest threads of server, store and generator, the busiest first.
+    #[serde(default)]
+    pub threads: Vec<BusyThread>,
+    /// What a bare relay did at this rate, in a hold that failed or that the generator could not do.
+    #[serde(default)]
+    pub floor: Option<Beside>,
     /// What piled up, the fastest first.
     pub piled_up: Vec<PiledUp>,
     /// What was used up, in a hold that failed or that the generator could not do.
@@ -106,6 +121,43 @@ impl Pile {
             Pile::Undelivered => "what is not delivered yet",
         }
     }
+}
+
+/// A thread that used a good part of a core, or waited a good part of the time for one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct BusyThread {
+    /// Whose it is.
+    pub whose: Whose,
+    /// The name that it gives itself.
+    pub name: String,
+    /// Of a core, as much as it used while messages were sent.
+    pub used: f64,
+    /// Of that time, the part in which it was ready and had no processor.
+    pub waited: f64,
+}
+
+impl fmt::Display for BusyThread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}'s thread {:?}: {:.0} % of a core, and {:.0} % of the time without one",
+            self.whose.name(),
+            self.name,
+            100.0 * self.used,
+            100.0 * self.waited
+        )
+    }
+}
+
+/// What a bare relay did at the rate of a hold, right after it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Beside {
+    /// Its deliveries.
+    pub deliveries: u64,
+    /// Their median, in nanoseconds; `None` of too few.
+    pub p50: Option<Nanos>,
+    /// Their 99th percentile, in nanoseconds; `None` of too few.
+    pub p99: Option<Nanos>,
 }
 
 /// What was used up first.
@@ -181,6 +233,8 @@ pub struct Seen<'a> {
     pub judgement: &'a Judgement,
     /// The verdicts by [`limits`].
     pub limits: &'a Judgement,
+    /// What was seen of a bare relay at the same rate, where one was asked; the judgements know of it.
+    pub floor: Option<&'a Observed>,
     /// Seconds that it took.
     pub took: f64,
 }
@@ -209,6 +263,9 @@ impl Hold {
             server_cpu: observed.server.as_ref().and_then(each),
             generator_cpu: each(&observed.generator.process),
             server_memory: observed.server.as_ref().map(|used| used.resident),
+            store_cpu: store_cpu(observed, sent),
+            threads: busy_threads(observed),
+            floor: seen.floor.map(beside),
             bottleneck: (outcome.is_failure() || outcome == Outcome::GeneratorBound)
                 .then(|| bottleneck(seen, outcome, &piled_up)),
             piled_up,
@@ -218,7 +275,8 @@ impl Hold {
 
     /// A hold that users could not connect for.
     pub fn refused(ask: Ask, because: String, took: f64) -> Self {
-        let outcome = Outcome::Missed;
+        // Who lets nobody in any more is busy with what was sent before.
+        let outcome = Outcome::BacklogGrew;
         Self {
             purpose: ask.purpose,
             length: ask.length,
@@ -241,6 +299,9 @@ impl Hold {
             server_cpu: None,
             generator_cpu: None,
             server_memory: None,
+            store_cpu: None,
+            threads: Vec::new(),
+            floor: None,
             piled_up: Vec::new(),
             bottleneck: Some(Bottleneck::Unknown),
         }
@@ -254,6 +315,42 @@ impl Hold {
             took: std::time::Duration::from_secs_f64(self.took),
         }
     }
+}
+
+fn beside(floor: &Observed) -> Beside {
+    let deliveries = &floor.recorded.samples(Metric::Delivery).histogram;
+    Beside {
+        deliveries: deliveries.len(),
+        p50: percentile::of(deliveries, 50.0).ok(),
+        p99: percentile::of(deliveries, 99.0).ok(),
+    }
+}
+
+fn store_cpu(observed: &Observed, sent: u64) -> Option<f64> {
+    let threads = observed.busy.iter();
+    let of_store = threads.filter(|thread| thread.whose == Whose::Store);
+    let used = of_store
+        .map(|thread| thread.ran.as_secs_f64())
+        .reduce(|a, b| a + b)?;
+    (sent > 0).then(|| used / sent as f64)
+}
+
+/// Those that used or lacked a twentieth of a core.
+fn busy_threads(observed: &Observed) -> Vec<BusyThread> {
+    let threads = observed.busy.iter();
+    let mut busy: Vec<BusyThread> = threads
+        .filter(|thread| !thread.passed.is_zero())
+        .map(|thread| BusyThread {
+            whose: thread.whose,
+            name: thread.name.clone(),
+            used: thread.ran.div_duration_f64(thread.passed),
+            waited: thread.waited.div_duration_f64(thread.passed),
+        })
+        .filter(|thread| thread.used >= BUSY || thread.waited >= BUSY)
+        .collect();
+    busy.sort_by(|a, b| b.used.total_cmp(&a.used));
+    busy.truncate(MOST_THREADS);
+    busy
 }
 
 /// What grew over the measured seconds, the fastest first.

@@ -20,7 +20,9 @@ pub use self::{
     evidence::{Bounds, Evidence},
     found::{About, Found, LimitFound, SEARCH_VERSION, SearchSettings, SystemFound, schema},
     growth::{Growth, growth},
-    hold::{AtLimit, Bottleneck, Hold, LIMITS, Pile, PiledUp, Seen, limits, watched},
+    hold::{
+        AtLimit, Beside, Bottleneck, BusyThread, Hold, LIMITS, Pile, PiledUp, Seen, limits, watched,
+    },
     lengths::{Lengths, settings, shortest},
     outcome::Outcome,
     show::{SearchFormat, line},

@@ -140,11 +140,26 @@ fn used_up(system: &SystemFound) -> String {
     };
     let mut failed = system.holds.iter();
     let failed = failed.find(|hold| hold.purpose.counts() && hold.bottleneck.is_some());
+    let told = failed.map_or_else(Vec::new, told);
+    let told = match told.is_empty() {
+        true => String::new(),
+        false => format!(" ({})", told.join("; ")),
+    };
     let why = failed.map_or("", |hold| hold.because.as_str());
     match bottleneck {
-        Bottleneck::Unknown => format!("{}: {why}", bottleneck.name()),
-        _ => bottleneck.name().to_owned(),
+        Bottleneck::Unknown => format!("{}: {why}{told}", bottleneck.name()),
+        _ => format!("{}{told}", bottleneck.name()),
     }
+}
+
+/// What a statement on a failed hold rests on: its busiest threads, and what a relay took at the same rate.
+fn told(hold: &Hold) -> Vec<String> {
+    let threads = hold.threads.iter().take(3).map(ToString::to_string);
+    let floor = hold.floor.iter().filter_map(|floor| {
+        let p99 = duration(floor.p99?);
+        Some(format!("a bare relay at this rate: p99 {p99}"))
+    });
+    threads.chain(floor).collect()
 }
 
 fn how(found: &Found) -> String {

@@ -28,7 +28,7 @@ use crate::{
     observed::{Ended, GeneratorUse, Lookup, Moment, Observed, ProcessUse, Stored},
     rig::{
         Audit, Present, Processes, QueueSampler, ResourceSampler, System, TargetError, Usage,
-        machine::{HiccupMonitor, Monitor, Server},
+        machine::{HiccupMonitor, Monitor, Server, ThreadMeter},
     },
 };
 
@@ -227,6 +227,7 @@ async fn run(
     generator.connecting = crew.elapsed();
     let own = Meter::start(Some(Processes::One(std::process::id())), None);
     let server = Meter::start(processes, Some(endpoint));
+    let threads = ThreadMeter::start(processes);
     generator.resident_connected = own.as_ref().map_or(0, |meter| meter.before.resident);
     if stage.is_ok() {
         stage = lookout.schedule(&mut crew).await;
@@ -240,6 +241,7 @@ async fn run(
         .and_then(|meter| meter.finish(began))
         .unwrap_or_default();
     let server = server.and_then(|meter| meter.finish(began));
+    let busy = threads.finish();
     if stage.is_ok() {
         stage = lookout.drain(&crew, scenario.drain).await;
     }
@@ -262,6 +264,7 @@ async fn run(
         elsewhere,
         generator,
         server,
+        busy,
         faults,
         proxy: way.cost(),
         ended: stage.err(),

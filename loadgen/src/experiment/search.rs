@@ -9,24 +9,28 @@ use super::{
     Event, Interrupt, Options, RunError, SystemChoice, Watcher,
     arm::{self, Arm},
     conductor, environment,
+    floor::{self, AsFloor},
     measure::{self, Bench},
     now,
 };
 use crate::{
     dial::Endpoint,
     drive::Driver,
-    judge::{Judgement, account, judge},
+    judge::{Judgement, Verdict, account, judge},
     model::RunId,
-    observed::Ended as RunEnded,
+    observed::{Ended as RunEnded, Observed},
     plan::Plan,
     result,
     rig::RunningStore,
-    scenario::Scenario,
+    scenario::{Scenario, Threshold},
     search::{
         About, Ask, Controller, Ended, Found, Hold, Length, Lengths, Next, SEARCH_VERSION,
         SearchSettings, Seen, Settings, SystemFound, asked_of, limits, line, settings, watched,
     },
 };
+
+/// How long a bare relay is measured beside a hold that failed.
+const FLOOR: Duration = Duration::from_secs(3);
 
 /// What is searched, and for how long.
 #[derive(Debug, Clone)]
@@ -309,26 +313,62 @@ impl<'a> Search<'a> {
         let promises = arm.promises(self.driver.asks_for_acks());
         let account = account(&arm.plan, promises, &observed);
         observed.record_slowest(&arm.plan, |message| account.missing.has(message));
-        let judged = |thresholds: &Scenario| -> Judgement {
+        let (scenario, plan) = (Arc::clone(&arm.scenario), Arc::clone(&arm.plan));
+        let judged = |thresholds: &[Threshold], beside: &[&Observed]| -> Judgement {
             let scenario = Scenario {
-                thresholds: thresholds.thresholds.clone(),
-                ..(*arm.scenario).clone()
+                thresholds: thresholds.to_vec(),
+                ..(*scenario).clone()
             };
-            judge(&scenario, &arm.plan, &observed, &account, &[])
+            judge(&scenario, &plan, &observed, &account, beside)
         };
-        let of_limits = Scenario {
-            thresholds: limits(),
-            ..contender.scenario.clone()
+        let own = &contender.scenario.thresholds.clone();
+        // What a relay says of a rate is asked where the server, or the generator, did not keep it.
+        let missed = matches!(judged(own, &[]).verdict, Verdict::Fail | Verdict::Invalid);
+        let floor = match missed && account.findings.is_empty() {
+            true => self.floor(&scenario, &plan).await?,
+            false => None,
         };
+        let beside: Vec<&Observed> = floor.iter().collect();
         Ok(Some(Hold::of(&Seen {
             ask,
-            plan: &arm.plan,
+            plan: &plan,
             observed: &observed,
             account: &account,
-            judgement: &judged(&contender.scenario),
-            limits: &judged(&of_limits),
+            judgement: &judged(own, &beside),
+            limits: &judged(&limits(), &beside),
+            floor: floor.as_ref(),
             took: began.elapsed().as_secs_f64(),
         })))
+    }
+
+    /// The busiest seconds of a hold against a bare relay; `None` where there can be none.
+    ///
+    /// # Errors
+    /// [`RunError::Interrupted`] alone.
+    async fn floor(
+        &mut self,
+        scenario: &Scenario,
+        plan: &Plan,
+    ) -> Result<Option<Observed>, RunError> {
+        let Ok((mut arm, _)) = floor::arm(scenario, plan, self.driver, FLOOR) else {
+            return Ok(None);
+        };
+        let bench = Bench {
+            options: self.options,
+            driver: self.driver,
+            interrupt: self.interrupt,
+        };
+        let measured = measure::measure(&mut arm, &bench, &mut AsFloor(self.watcher)).await;
+        match measured {
+            Err(RunError::Interrupted) => Err(RunError::Interrupted),
+            Err(_) => Ok(None),
+            Ok((observed, left)) => {
+                self.not_cleaned_up.extend(left);
+                Ok(floor::usable(&arm.plan, &observed)
+                    .is_ok()
+                    .then_some(observed))
+            }
+        }
     }
 
     /// A system, started.

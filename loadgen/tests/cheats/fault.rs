@@ -1,5 +1,7 @@
 //! The ways to cheat.
 
+use std::time::Duration;
+
 /// How a server cheats. The faults that concern one message in many take every `EVERY`th.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -51,6 +53,8 @@ pub enum Fault {
     Stalls,
     /// Every delivery is 2 ms late.
     IsLate,
+    /// One worker delivers one message after the other, and takes [`SERVICE`] for each.
+    TakesItsTime,
     /// Whoever leaves goes on getting messages.
     KeepsWhoLeft,
     /// A message is acknowledged with success, and that is all that ever comes of it.
@@ -86,6 +90,9 @@ pub enum Fault {
     /// A confirmation names another sender.
     ConfirmsAnotherSender,
 }
+
+/// What a server takes for a message that takes its time.
+pub const SERVICE: Duration = Duration::from_millis(5);
 
 /// Faults of one message hit every so many.
 pub const EVERY: u64 = 50;

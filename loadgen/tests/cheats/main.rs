@@ -5,6 +5,7 @@
     reason = "clippy knows test functions, but not the functions that they call"
 )]
 
+mod carries;
 mod fault;
 mod other;
 mod server;
@@ -134,7 +135,21 @@ async fn report_on(target: String, scenario: &str, thresholds: &str) -> Report {
     )
     .unwrap();
     let target = Target::started_here(&target, &scenario.connections).unwrap();
-    let options = Options {
+    let options = options(target);
+    experiment::run(
+        &scenario,
+        &options,
+        &Interrupt::listen().unwrap(),
+        &mut Silent,
+    )
+    .await
+    .unwrap()
+    .report
+}
+
+/// Of a server that runs already.
+fn options(target: Target) -> Options {
+    Options {
         client: None,
         store: StoreChoice::Auto,
         mongo_image: String::new(),
@@ -151,16 +166,7 @@ async fn report_on(target: String, scenario: &str, thresholds: &str) -> Report {
         floor: None,
         command: Vec::new(),
         labels: BTreeMap::new(),
-    };
-    experiment::run(
-        &scenario,
-        &options,
-        &Interrupt::listen().unwrap(),
-        &mut Silent,
-    )
-    .await
-    .unwrap()
-    .report
+    }
 }
 
 /// The checks that a cheat fails. Latency is not judged: these machines are shared.

@@ -36,6 +36,8 @@ pub struct State {
     leaked: u64,
     /// A message that waits to be overtaken.
     pub held: Option<talk::Held>,
+    /// When the one worker of a server that takes its time has done all that came.
+    pub free: Option<Instant>,
     /// Deliveries that are made late, in order.
     pub late: Option<mpsc::UnboundedSender<(Instant, Late)>>,
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    fault::{EVERY, Fault},
+    fault::{EVERY, Fault, SERVICE},
     server::{Late, Shared, State, lock},
     speech::{Names, Speech},
 };
@@ -160,7 +160,13 @@ impl Message {
         release_before_same_sender(&mut locked, &self);
         if self.is_to_be_held(&locked) {
             self.hold(&mut locked);
-        } else if self.fault == Fault::IsLate {
+        } else if matches!(self.fault, Fault::IsLate | Fault::TakesItsTime) {
+            let now = Instant::now();
+            let due = match self.fault {
+                Fault::IsLate => now + Duration::from_millis(2),
+                _ => locked.free.unwrap_or(now).max(now) + SERVICE,
+            };
+            locked.free = Some(due);
             let message = self;
             let shared = Arc::clone(state);
             let late: Late = Box::new(move || {
@@ -168,7 +174,7 @@ impl Message {
                 message.end_soon(&shared);
             });
             if let Some(queue) = &locked.late {
-                let _ = queue.send((Instant::now() + Duration::from_millis(2), late));
+                let _ = queue.send((due, late));
             }
             return;
         } else {

@@ -1,10 +1,11 @@
 use super::{search, settings};
 use crate::{
     judge::Verdict,
+    observed::Whose,
     result::{Environment, Model, ScenarioInfo},
     search::{
-        About, AtLimit, Ended, Found, Hold, LIMITS, Outcome, SEARCH_VERSION, SearchFormat,
-        SearchSettings, Settings, SystemFound,
+        About, AtLimit, BusyThread, Ended, Found, Hold, LIMITS, Outcome, SEARCH_VERSION,
+        SearchFormat, SearchSettings, Settings, SystemFound,
     },
 };
 
@@ -39,6 +40,14 @@ pub(super) fn found(capacity: f64, most: f64) -> SystemFound {
             generator_cpu: Some(0.000_05),
             server_memory: Some(64 << 20),
             sent: 1_000,
+            store_cpu: Some(0.000_02),
+            threads: vec![BusyThread {
+                whose: Whose::Server,
+                name: "server".to_owned(),
+                used: 0.97,
+                waited: 0.02,
+            }],
+            floor: None,
             deliveries: 10_000,
             outcome: held.outcome,
             because: "as told".to_owned(),

@@ -3,6 +3,7 @@
 //! A second that is called disturbed says nothing against the server. It is called so by this evidence alone, never by
 //! the latencies in it (`docs/MEASUREMENT.md`, rule 10).
 
+mod busy;
 mod hiccup;
 mod processors;
 mod quota;
@@ -16,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use self::{hiccup::HiccupMonitor, server::Server};
+pub use self::{busy::ThreadMeter, hiccup::HiccupMonitor, server::Server};
 use self::{
     processors::Processors,
     quota::{Quotas, Throttled},
