@@ -10,3 +10,4 @@ pub mod report;
 pub mod result;
 pub mod scenario;
 pub mod search;
+pub mod verify;

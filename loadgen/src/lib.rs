@@ -6,4 +6,6 @@ pub mod drive;
 pub mod experiment;
 pub mod rig;
 
-pub use loadgen_core::{compare, judge, model, observed, plan, report, result, scenario, search};
+pub use loadgen_core::{
+    compare, judge, model, observed, plan, report, result, scenario, search, verify,
+};

@@ -12,7 +12,7 @@ use std::{
 };
 
 /// The rooms from the ground up. A room may import those that come before it, but for what [`APART`] keeps apart.
-const ROOMS: [&str; 15] = [
+const ROOMS: [&str; 16] = [
     "model",
     "scenario",
     "plan",
@@ -22,6 +22,7 @@ const ROOMS: [&str; 15] = [
     "report",
     "compare",
     "search",
+    "verify",
     "dial",
     "rig",
     "drive",
@@ -40,7 +41,9 @@ const APART: [(&str, &str); 5] = [
 ];
 
 /// Rooms that touch nothing: no clock, no network, no files. That they know no runtime their package sees to.
-const PURE: [&str; 6] = ["model", "plan", "observed", "judge", "compare", "search"];
+const PURE: [&str; 7] = [
+    "model", "plan", "observed", "judge", "compare", "search", "verify",
+];
 
 /// What a pure room must not name.
 const IMPURE: [&str; 5] = [

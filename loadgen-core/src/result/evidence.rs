@@ -14,7 +14,7 @@ use crate::{
     },
     observed::{
         Broken, Closed, Ended, FaultSeen, Finished, Hiccups, Layout, Ledger, Lookup, MachineSecond,
-        Observed, Over, Recorded, Refusals, Samples, Sends, Stored, Window,
+        Observed, Over, ProxyCost, Recorded, Refusals, Samples, Sends, Stored, Window,
     },
     plan::{Plan, Share},
 };
@@ -49,6 +49,7 @@ pub struct Evidence {
     machine: Vec<MachineSecond>,
     elsewhere: bool,
     faults: Vec<FaultSeen>,
+    proxy: Option<ProxyCost>,
     ended: Option<EndedSeen>,
     /// Connections that went unheard, and what was said of the first of them.
     beyond_limit: Option<(u64, String)>,
@@ -175,6 +176,7 @@ impl Evidence {
             machine: observed.machine.clone(),
             elsewhere: observed.elsewhere,
             faults: observed.faults.clone(),
+            proxy: observed.proxy,
             ended: observed.ended.clone().map(|ended| match ended {
                 Ended::Interrupted => EndedSeen::Interrupted,
                 Ended::Aborted(why) => EndedSeen::Aborted(why),
@@ -243,6 +245,7 @@ impl Evidence {
             }),
             elsewhere: self.elsewhere,
             faults: self.faults.clone(),
+            proxy: self.proxy,
             ended: self.ended.clone().map(|ended| match ended {
                 EndedSeen::Interrupted => Ended::Interrupted,
                 EndedSeen::Aborted(why) => Ended::Aborted(why),

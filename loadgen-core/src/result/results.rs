@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 
 use super::{
-    Evidence, FaultResult, Generator, HeldTo, MetricResult, PERCENTILES, Percentile, PhaseResult, Refusal,
-    Run, ServerUse, SizeResult, UsageSecond, WindowResult, Within, parts::parts,
+    Evidence, FaultResult, Generator, HeldTo, MetricResult, PERCENTILES, Percentile, PhaseResult,
+    Refusal, Run, ServerUse, SizeResult, UsageSecond, WindowResult, Within, parts::parts,
 };
 use crate::{
     judge::{Account, Judgement, Missing, Promises},

@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 
 use super::{
     ab, check, compare, completions, init, ladder, list, man, probe, publish, report, run, search,
+    verify,
 };
 
 /// Measures the delivery latency of a Socket.IO chat server and accounts for every message.
@@ -51,6 +52,8 @@ pub enum Command {
     Compare(compare::Args),
     /// Make a static site of results: a page for each, and an index with their trends.
     Publish(publish::Args),
+    /// Work out again what results and pages say, from what was seen, and tell what does not follow.
+    Verify(verify::Args),
     /// Print what makes a shell complete commands and flags.
     Completions(completions::Args),
     /// Print the manual page, or write one for each command.

@@ -22,6 +22,7 @@ mod report;
 mod run;
 mod schema;
 mod search;
+mod verify;
 
 use std::{io, process::ExitCode};
 
@@ -45,6 +46,7 @@ pub fn dispatch(cli: Cli) -> ExitCode {
         Command::Report(args) => report::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Publish(args) => publish::run(&args),
+        Command::Verify(args) => verify::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
         // A server says itself how it ended.

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The folder of a site that `run` writes to unless it is told otherwise.
-const LATEST: &str = "latest";
+pub(super) const LATEST: &str = "latest";
 
 /// Flags of `publish`.
 #[derive(Debug, clap::Args)]

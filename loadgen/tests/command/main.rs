@@ -26,6 +26,7 @@ mod repeat;
 mod scenario;
 mod search;
 mod target_command;
+mod verify;
 
 use std::{
     fs,

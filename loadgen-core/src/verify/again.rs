@@ -1,0 +1,42 @@
+//! The scenario that a result recorded, read again.
+
+use std::time::Duration;
+
+use crate::{
+    result::ScenarioInfo,
+    scenario::{Scenario, ScenarioError, Setting},
+};
+
+/// The scenario with the variables and the seed of a result.
+///
+/// # Errors
+/// Why not, in words.
+pub(super) fn scenario(info: &ScenarioInfo) -> Result<Scenario, String> {
+    read(info).map_err(|error| match error {
+        None => "its text is not recorded".to_owned(),
+        Some(error) => error.to_string(),
+    })
+}
+
+/// The same; an error of `None` says that no text was recorded.
+pub(super) fn read(info: &ScenarioInfo) -> Result<Scenario, Option<ScenarioError>> {
+    if info.texts.is_empty() {
+        return Err(None);
+    }
+    let settings: Vec<Setting> = info.variables.clone().into_iter().collect();
+    let scenario = Scenario::recorded(&info.texts, &settings)?;
+    Ok(Scenario {
+        path: info.file.clone().into(),
+        seed: info.seed,
+        ..scenario
+    })
+}
+
+/// A time that a result records in seconds.
+///
+/// # Errors
+/// What it is instead.
+pub(super) fn duration(seconds: f64) -> Result<Duration, String> {
+    let duration = Duration::try_from_secs_f64(seconds);
+    duration.map_err(|_| format!("{seconds} s is no length of time"))
+}

@@ -1,0 +1,169 @@
+//! A result of `loadgen search`: the way that its holds went, and what all of them say.
+
+use super::{Verification, again as recorded, differences::shown};
+use crate::{
+    model::{HistogramError, histogram, percentile},
+    plan::Plan,
+    result::{ScenarioInfo, of_scenario},
+    scenario::Scenario,
+    search::{
+        About, Answer, Ask, Controller, Ended, Found, Hold, Lengths, Next, Settings, SystemFound,
+        ladder::Ladder, settings,
+    },
+};
+
+/// Works out again what a search says.
+///
+/// # Errors
+/// Where the text is no such result.
+pub fn search(text: &str) -> Result<Verification, serde_json::Error> {
+    let said: Found = serde_json::from_str(text)?;
+    let mut found = Verification::default();
+    let again = again(&said, "", &mut found);
+    found.compare(&said, &again)?;
+    Ok(found)
+}
+
+/// Works out again what a ladder says: each of its searches, and all of them together.
+///
+/// # Errors
+/// Where the text is no such result.
+pub fn ladder(text: &str) -> Result<Verification, serde_json::Error> {
+    let said: Ladder = serde_json::from_str(text)?;
+    let mut found = Verification::default();
+    let searches = said.searches.iter().enumerate();
+    let searches = searches.map(|(nth, one)| again(one, &format!("searches[{nth}]."), &mut found));
+    match Ladder::of(searches.collect()) {
+        Some(again) => found.compare(&said, &again)?,
+        None => found.wrong("searches", "nothing", "a search for each scenario"),
+    }
+    Ok(found)
+}
+
+/// A search as its holds have it; `above` is where it stands.
+fn again(said: &Found, above: &str, found: &mut Verification) -> Found {
+    let mut again = said.clone();
+    for (nth, system) in again.systems.iter_mut().enumerate() {
+        for (hold, place) in system.holds.iter_mut().zip(0..) {
+            if let Err(error) = numbers(hold) {
+                let place = format!("{above}systems[{nth}].holds[{place}].delivery");
+                found.wrong(place, error, "a histogram that can be read");
+            }
+        }
+    }
+    found.open(
+        "how each hold went: the holds' own runs are not kept, only the times of their deliveries",
+    );
+    match planned(said) {
+        Ok((scenario, rate, settings)) => {
+            again.scenario = scenario;
+            again.settings.scenario_rate = rate;
+            again.settings.precision = settings.precision;
+            systems(said, &mut again, &settings, above, found);
+        }
+        Err(why) => found.open(format!("the scenario, and the way of the search: {why}")),
+    }
+    if let Some(verdict) = again.systems.iter().map(|one| one.verdict).max() {
+        again.verdict = verdict;
+    }
+    again
+}
+
+fn planned(said: &Found) -> Result<(ScenarioInfo, f64, Settings), String> {
+    let scenario = recorded::scenario(&said.scenario)?;
+    let plan = Plan::new(&scenario).map_err(|error| error.to_string())?;
+    let info = of_scenario(&scenario, &plan);
+    let rate = scenario
+        .measured_rate()
+        .map_err(|error| error.to_string())?;
+    let last = Scenario {
+        delivery: scenario.delivery.last().copied().into_iter().collect(),
+        ..scenario
+    };
+    let recorded = &said.settings;
+    let lengths = Lengths {
+        full: recorded::duration(recorded.full)?,
+        short: recorded::duration(recorded.short)?,
+    };
+    let budget = recorded::duration(recorded.budget)?;
+    let up_to = Some(recorded.up_to);
+    let settings = settings(&last, rate, lengths, budget, up_to)?;
+    Ok((info, rate, settings))
+}
+
+/// Its times as its histogram has them; an older one has none.
+fn numbers(hold: &mut Hold) -> Result<(), HistogramError> {
+    if hold.delivery.is_empty() {
+        return Ok(());
+    }
+    let deliveries = histogram::decode(&hold.delivery)?;
+    hold.deliveries = deliveries.len();
+    hold.p50 = percentile::of(&deliveries, 50.0).ok();
+    hold.p99 = percentile::of(&deliveries, 99.0).ok();
+    Ok(())
+}
+
+/// Searches again, told how the holds went that were held.
+fn systems(
+    said: &Found,
+    again: &mut Found,
+    settings: &Settings,
+    above: &str,
+    found: &mut Verification,
+) {
+    for (nth, system) in said.systems.iter().enumerate() {
+        let mut controller = Controller::new(settings.clone());
+        for (place, hold) in system.holds.iter().enumerate() {
+            let ask = Ask {
+                rate: hold.rate,
+                length: hold.length,
+                purpose: hold.purpose,
+            };
+            if !asks_for(&controller.next(), ask) {
+                found.wrong(
+                    format!("{above}systems[{nth}].holds[{place}]"),
+                    format!("{} at {}/s", ask.purpose.name(), ask.rate),
+                    next(&controller.next()),
+                );
+            }
+            let held = hold.held(ask);
+            controller.tell(ask, held.outcome, held.took);
+        }
+        let answer = answer(&controller, system.ended);
+        let about = About {
+            system: system.system.clone(),
+            version: system.version.clone(),
+            store: system.store.clone(),
+            delivery: system.delivery.clone(),
+        };
+        let holds = again.systems[nth].holds.clone();
+        again.systems[nth] = SystemFound::of(about, &answer, holds);
+    }
+}
+
+/// Rates may differ by as much as writing and reading changes.
+fn asks_for(next: &Next, ask: Ask) -> bool {
+    let Next::Hold(wanted) = next else {
+        return false;
+    };
+    let near = (wanted.rate - ask.rate).abs() <= 1e-9 * ask.rate.abs();
+    near && wanted.length == ask.length && wanted.purpose == ask.purpose
+}
+
+fn next(next: &Next) -> String {
+    match next {
+        Next::Hold(ask) => format!("{} at {}/s", ask.purpose.name(), ask.rate),
+        Next::Done(answer) => format!("the end: {}", shown(&serde_json::json!(answer.ended))),
+    }
+}
+
+/// Who is stopped, or dies, ends whatever comes next.
+fn answer(controller: &Controller, said: Ended) -> Answer {
+    match controller.next() {
+        Next::Done(answer) => answer,
+        Next::Hold(_) if matches!(said, Ended::Interrupted | Ended::Died) => {
+            controller.answer(said)
+        }
+        Next::Hold(_) => controller.answer(Ended::OutOfBudget),
+    }
+}

@@ -1,0 +1,343 @@
+//! Results of gates and of searches: what follows from their blocks and holds, and what does not.
+
+use std::{collections::BTreeMap, path::Path, time::Duration};
+
+use hdrhistogram::Histogram;
+use loadgen_core::{
+    compare::ab::{
+        AB_VERSION, AbResult, Block, Compared, Conclusion, Cycle, Ending, Settings, Side,
+        SystemInfo, Trial, conclude,
+    },
+    model::{histogram, percentile},
+    plan::Plan,
+    result::{self, Environment},
+    scenario::{self, Scenario},
+    search::{
+        About, AtLimit, Controller, Found, Hold, LIMITS, Lengths, Next, Outcome, SEARCH_VERSION,
+        SearchSettings, SystemFound, settings,
+    },
+    verify::{self, Verification},
+};
+use serde_json::Value;
+
+const SCENARIO: &str = "version = 1\nname = \"gate\"\nquestion = \"?\"\npopulation = { users = 20, rooms = 10 }\n\
+    [[phases]]\nname = \"steady\"\nduration = \"20s\"\nrate = \"100/s\"\n";
+
+fn scenario() -> Scenario {
+    Scenario::parse(Path::new("gate.toml"), SCENARIO).unwrap()
+}
+
+fn environment() -> Environment {
+    Environment {
+        loadgen: "0.1.0".to_owned(),
+        ..Environment::default()
+    }
+}
+
+fn deliveries(middle: u64) -> Histogram<u64> {
+    let mut samples = histogram::empty();
+    for nth in 0..2_000 {
+        samples.saturating_record(middle / 2 + middle * nth / 2_000);
+    }
+    samples
+}
+
+fn block(side: Side, middle: u64) -> Block {
+    let samples = deliveries(middle);
+    let numbers = [50.0, 99.0].map(|p| {
+        let value = percentile::of(&samples, p).unwrap() as f64;
+        (format!("delivery.p{p}"), value)
+    });
+    Block {
+        side,
+        started: "2026-03-01T12:00:00.000Z".to_owned(),
+        repeated: false,
+        doubt: None,
+        broken: Vec::new(),
+        numbers: numbers.into(),
+        seconds: 8,
+        disturbed: 0,
+        sent: 1_000,
+        delivery: histogram::encode(&samples),
+    }
+}
+
+/// Ten cycles of a change that takes so many times as long.
+fn gate(times: f64) -> AbResult {
+    let seed = 7;
+    let asked = ["delivery.p50", "delivery.p99=30%"].map(|one| one.parse::<Compared>().unwrap());
+    let mut trial = Trial::new(asked.to_vec(), 20);
+    let mut cycles = Vec::new();
+    for (number, order) in (1..=10).zip(Side::orders(seed)) {
+        let of = |side| {
+            let middle = 1_000_000 + 10_000 * number as u64;
+            match side {
+                Side::Change => block(side, (middle as f64 * times) as u64),
+                Side::Base => block(side, middle + 3_000),
+                Side::Relay => block(side, 200_000),
+            }
+        };
+        let numbers = |side| of(side).numbers;
+        trial.add(
+            numbers(Side::Base),
+            numbers(Side::Change),
+            Some(numbers(Side::Relay)),
+        );
+        cycles.push(Cycle {
+            number,
+            blocks: order.map(of).into(),
+            left_out: None,
+        });
+    }
+    let Conclusion {
+        verdict,
+        reasons,
+        unstable,
+        effects,
+    } = conclude(&trial, &cycles, &Ending::Decided);
+    let block = scenario::Block {
+        phase: None,
+        warm_up: Duration::from_secs(2),
+        length: Duration::from_secs(8),
+    };
+    let short = scenario().block(&block).unwrap();
+    AbResult {
+        ab_version: AB_VERSION,
+        verdict,
+        reasons,
+        unstable,
+        scenario: result::of_scenario(&short, &Plan::new(&short).unwrap()),
+        command: Vec::new(),
+        labels: BTreeMap::new(),
+        started: String::new(),
+        ended: String::new(),
+        environment: environment(),
+        settings: Settings {
+            warm_up: 2.0,
+            block: 8.0,
+            phase: "steady".to_owned(),
+            cycles: 20,
+            order_seed: seed,
+            false_alarms: 0.01,
+        },
+        base: SystemInfo::default(),
+        change: SystemInfo::default(),
+        effects,
+        cycles,
+    }
+}
+
+fn places(found: &Verification) -> Vec<&str> {
+    found.wrong.iter().map(|one| one.place.as_str()).collect()
+}
+
+/// Each change by itself, and where it has to be told.
+type Planted = (&'static str, fn(&mut Value), &'static str);
+
+fn all_are_found(untouched: &Value, planted: &[Planted], verify: impl Fn(&str) -> Verification) {
+    assert_eq!(places(&verify(&untouched.to_string())), [""; 0]);
+    for (pointer, plant, place) in planted {
+        let mut changed = untouched.clone();
+        plant(changed.pointer_mut(pointer).unwrap());
+        let found = verify(&changed.to_string());
+        assert!(
+            places(&found).contains(place),
+            "{pointer}: {:?}",
+            found.wrong
+        );
+    }
+}
+
+#[test]
+fn what_a_gate_says_follows_from_its_blocks() {
+    let planted: [Planted; 12] = [
+        ("/verdict", |v| *v = "PASS".into(), "verdict"),
+        ("/reasons/0", |v| *v = "all is well".into(), "reasons[0]"),
+        (
+            "/effects/0/verdict",
+            |v| *v = "PASS".into(),
+            "effects[0].verdict",
+        ),
+        ("/effects/0/ratio", |v| *v = 1.01.into(), "effects[0].ratio"),
+        ("/effects/0/low", |v| *v = 0.9.into(), "effects[0].low"),
+        ("/effects/1/base", |v| *v = 1.0.into(), "effects[1].base"),
+        (
+            "/effects/1/margin_here",
+            |v| *v = 0.9.into(),
+            "effects[1].margin_here",
+        ),
+        (
+            "/cycles/3/blocks/0/numbers",
+            |v| v["delivery.p50"] = 1.0.into(),
+            "cycles[3].blocks[0].numbers.delivery.p50",
+        ),
+        (
+            "/cycles/4/blocks",
+            |v| v.as_array_mut().unwrap().swap(0, 1),
+            "cycles[4].blocks: sides",
+        ),
+        (
+            "/cycles/5/left_out",
+            |v| *v = "disturbed".into(),
+            "cycles[5].left_out: whether",
+        ),
+        ("/scenario/messages", |v| *v = 7.into(), "scenario.messages"),
+        ("/unstable", |v| *v = true.into(), "unstable"),
+    ];
+    let slow = serde_json::to_value(gate(1.5)).unwrap();
+    assert_eq!(slow["verdict"], "FAIL");
+    all_are_found(&slow, &planted, |text| verify::ab(text).unwrap());
+    let same = serde_json::to_value(gate(1.0)).unwrap();
+    assert_eq!(same["verdict"], "PASS");
+    all_are_found(&same, &[], |text| verify::ab(text).unwrap());
+}
+
+fn hold(ask: loadgen_core::search::Ask) -> Hold {
+    let outcome = match ask.rate < 430.0 {
+        true => Outcome::Kept,
+        false => Outcome::BacklogGrew,
+    };
+    let samples = deliveries(1_000_000);
+    let at = |limit| AtLimit {
+        limit,
+        within: Some(0.995),
+        outcome,
+    };
+    Hold {
+        purpose: ask.purpose,
+        length: ask.length,
+        rate: ask.rate,
+        outcome,
+        because: String::new(),
+        took: 12.5,
+        sent: 1_000,
+        deliveries: samples.len(),
+        p50: percentile::of(&samples, 50.0).ok(),
+        p99: percentile::of(&samples, 99.0).ok(),
+        delivery: histogram::encode(&samples),
+        limits: LIMITS.map(at).into(),
+        server_cpu: Some(0.001),
+        generator_cpu: Some(0.001),
+        server_memory: None,
+        store_cpu: None,
+        threads: Vec::new(),
+        floor: None,
+        piled_up: Vec::new(),
+        bottleneck: None,
+    }
+}
+
+fn searched() -> Found {
+    let scenario = scenario();
+    let rate = scenario.measured_rate().unwrap();
+    let lengths = Lengths {
+        full: Duration::from_secs(20),
+        short: Duration::from_secs(8),
+    };
+    let budget = Duration::from_secs(900);
+    let settings = settings(&scenario, rate, lengths, budget, Some(10_000.0)).unwrap();
+    let mut controller = Controller::new(settings);
+    let mut holds = Vec::new();
+    let answer = loop {
+        match controller.next() {
+            Next::Done(answer) => break answer,
+            Next::Hold(ask) => {
+                let hold = hold(ask);
+                let held = hold.held(ask);
+                controller.tell(ask, held.outcome, held.took);
+                holds.push(hold);
+            }
+        }
+    };
+    let about = About {
+        system: "own".to_owned(),
+        ..About::default()
+    };
+    let system = SystemFound::of(about, &answer, holds);
+    Found {
+        search_version: SEARCH_VERSION,
+        verdict: system.verdict,
+        scenario: result::of_scenario(&scenario, &Plan::new(&scenario).unwrap()),
+        command: Vec::new(),
+        labels: BTreeMap::new(),
+        started: String::new(),
+        ended: String::new(),
+        environment: environment(),
+        settings: SearchSettings {
+            scenario_rate: rate,
+            up_to: 10_000.0,
+            precision: 0.025,
+            budget: 900.0,
+            full: 20.0,
+            short: 8.0,
+        },
+        systems: vec![system],
+    }
+}
+
+#[test]
+fn what_a_search_says_follows_from_its_holds() {
+    let planted: [Planted; 12] = [
+        ("/verdict", |v| *v = "FAIL".into(), "verdict"),
+        (
+            "/systems/0/verdict",
+            |v| *v = "FAIL".into(),
+            "systems[0].verdict",
+        ),
+        (
+            "/systems/0/sentence",
+            |v| *v = "it carries all".into(),
+            "systems[0].sentence",
+        ),
+        (
+            "/systems/0/last_success",
+            |v| *v = 800.0.into(),
+            "systems[0].last_success",
+        ),
+        (
+            "/systems/0/confirmed",
+            |v| *v = 760.0.into(),
+            "systems[0].confirmed",
+        ),
+        (
+            "/systems/0/geometric_mean",
+            |v| *v = 800.0.into(),
+            "systems[0].geometric_mean",
+        ),
+        (
+            "/systems/0/limits/2/first_failure",
+            |v| *v = 900.0.into(),
+            "systems[0].limits[2].first_failure",
+        ),
+        (
+            "/systems/0/ended",
+            |v| *v = "at-most".into(),
+            "systems[0].ended",
+        ),
+        // What was not kept is said to be: then it would have been asked for more.
+        (
+            "/systems/0/holds/4/outcome",
+            |v| *v = "kept".into(),
+            "systems[0].holds[5]",
+        ),
+        (
+            "/systems/0/holds/2/rate",
+            |v| *v = 230.0.into(),
+            "systems[0].holds[2]",
+        ),
+        (
+            "/systems/0/holds/2/p99",
+            |v| *v = 1.into(),
+            "systems[0].holds[2].p99",
+        ),
+        (
+            "/settings/scenario_rate",
+            |v| *v = 50.0.into(),
+            "settings.scenario_rate",
+        ),
+    ];
+    let found = serde_json::to_value(searched()).unwrap();
+    assert_eq!(found["verdict"], "PASS");
+    assert_eq!(found["systems"][0]["holds"][4]["outcome"], "backlog-grew");
+    all_are_found(&found, &planted, |text| verify::search(text).unwrap());
+}
