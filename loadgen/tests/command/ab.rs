@@ -124,3 +124,33 @@ fn both_sides_and_a_relay_are_measured_in_turn_until_it_is_certain() {
         assert_eq!(sides, ["base", "change", "relay"]);
     }
 }
+
+/// By the CPU that a message costs, which no other process changes by much. A server without optimisation on a busy machine spends
+/// a millisecond on each: the change's spends two more. `benches/false-alarms --busy-work 200us` is the same as people build it.
+#[test]
+fn a_server_that_works_longer_on_each_message_is_found_and_the_same_one_is_not() {
+    let program = env!("CARGO_BIN_EXE_loadgen");
+    let server = format!(
+        "cmd:exec {program} serve --host 127.0.0.1 --port {{port}} --store memory --save-time 1ms"
+    );
+    let busy = format!("{server} --busy-work 2ms");
+    let calm = SMALL.replace("rate = \"200/s\"", "rate = \"100/s\"");
+    let gate = |change: &str| {
+        let bench = Bench::new();
+        let scenario = bench.scenario(&calm);
+        let mut command = loadgen();
+        command.arg("ab").arg(scenario);
+        command.args(["--base", &server, "--change", change, "--no-machine-check"]);
+        command.args(["--cycles", "8", "--warm-up", "0s", "--block", "1s"]);
+        command.args(["--metric", "server.cpu=50%"]);
+        command.arg("--out").arg(bench.path("out"));
+        let ended = finish(command);
+        let effect = bench.report("small.ab")["effects"][0].clone();
+        (ended.code, effect)
+    };
+    let (code, effect) = gate(&busy);
+    assert_eq!(code, Some(1), "{effect}");
+    assert_eq!(effect["slower_for_certain"], true, "{effect}");
+    let (code, effect) = gate(&server);
+    assert_ne!(code, Some(1), "{effect}");
+}
