@@ -8,6 +8,7 @@ mod error;
 mod event_map;
 mod fault;
 mod file;
+mod kept;
 mod message;
 mod phase;
 mod population;
@@ -31,6 +32,7 @@ use std::{
     collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -47,6 +49,7 @@ pub use self::{
         Between, ClientDamage, Damage, Distribution, Fault, FaultKind, NetworkDamage, ServerDamage,
         StoreDamage,
     },
+    kept::SourceFile,
     message::{Messages, Sizes},
     phase::{Arrivals, Behaviour, Burst, Churn, Load, Open, Phase, Spike},
     population::{ChannelGroup, ChannelSize, Existing, Population, Zipf},
@@ -68,6 +71,8 @@ pub use crate::model::BodyText;
 pub struct Scenario {
     /// The file it came from, or what it is told as where it is none: `quickstart (shipped)`.
     pub path: PathBuf,
+    /// It and all files that belong to it, as they were read: the scenario can be made of them again, without a disk.
+    pub files: Arc<[SourceFile]>,
     /// SHA-256 of the file, of all that it includes and of the variables that were set, in hexadecimal: results of
     /// different questions are not compared unseen.
     pub hash: String,
@@ -147,6 +152,19 @@ impl Scenario {
         Self::parse_with(path, &text, settings)
     }
 
+    /// Checks a scenario that another process read: its files, the one that was named first, and the values of its variables.
+    ///
+    /// # Errors
+    /// [`ScenarioError`] names the file, the line and the column, and what would be right.
+    pub fn of_files(
+        files: &Arc<[SourceFile]>,
+        settings: &[Setting],
+    ) -> Result<Self, ScenarioError> {
+        let none = SourceFile::default();
+        let SourceFile { path, text } = files.first().unwrap_or(&none);
+        Self::parse_from(Shelf::Kept(Arc::clone(files)), path, text, settings)
+    }
+
     /// Checks the text of a scenario file; `path` serves its errors, its report, and to find the files that it names.
     ///
     /// # Errors
@@ -183,7 +201,7 @@ impl Scenario {
         text: &str,
         settings: &[Setting],
     ) -> Result<Self, ScenarioError> {
-        let sources = Sources::read(shelf, path, text)?;
+        let sources = Sources::read(shelf.clone(), path, text)?;
         Self::check(sources, &shelf.told(path), settings)
     }
 

@@ -1,54 +1,58 @@
-//! Where the files of a scenario are read: on the disk, or among those that the program carries.
+//! Where the files of a scenario are read: on the disk, among those that the program carries, or those that were kept of a run.
 
 use std::{
     fs, io,
     path::{Component, Path, PathBuf},
+    sync::Arc,
 };
 
-use super::shipped;
+use super::{SourceFile, shipped};
 
 /// Files with their texts, by their paths from one folder on.
 pub(super) type Carried = &'static [(&'static str, &'static str)];
 
 /// The place that all files of one scenario come from: what one of them names is on the same shelf.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) enum Shelf {
     #[default]
     Disk,
     Carried(Carried),
+    Kept(Arc<[SourceFile]>),
 }
 
 impl Shelf {
     /// The text of a file.
-    pub(super) fn text(self, path: &Path) -> Result<String, io::Error> {
-        let Self::Carried(files) = self else {
-            return fs::read_to_string(path);
-        };
+    pub(super) fn text(&self, path: &Path) -> Result<String, io::Error> {
         let place = self.place(path);
-        let file = files.iter().find(|(name, _)| Path::new(name) == place);
-        file.map(|(_, text)| (*text).to_owned())
-            .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no such file is shipped"))
+        let (text, none) = match self {
+            Self::Disk => return fs::read_to_string(path),
+            Self::Carried(files) => {
+                let file = files.iter().find(|(name, _)| Path::new(name) == place);
+                (file.map(|(_, text)| *text), "no such file is shipped")
+            }
+            Self::Kept(files) => {
+                let file = files.iter().find(|file| self.place(&file.path) == place);
+                let text = file.map(|file| file.text.as_str());
+                (text, "not among the files that were kept")
+            }
+        };
+        text.map(str::to_owned)
+            .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, none))
     }
 
     /// The same for all ways to write a path, so that a circle is seen.
-    pub(super) fn place(self, path: &Path) -> PathBuf {
+    pub(super) fn place(&self, path: &Path) -> PathBuf {
         match self {
             Self::Disk => fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()),
-            Self::Carried(_) => path.components().fold(PathBuf::new(), |mut place, part| {
-                match part {
-                    Component::ParentDir => drop(place.pop()),
-                    Component::CurDir => {}
-                    part => place.push(part),
-                }
-                place
-            }),
+            Self::Carried(_) => plain(path, false),
+            Self::Kept(_) => plain(path, true),
         }
     }
 
     /// What people are told that a file is: its path, and of what no folder has, how it is asked for.
-    pub(super) fn told(self, path: &Path) -> PathBuf {
+    pub(super) fn told(&self, path: &Path) -> PathBuf {
         match self {
-            Self::Disk => path.to_owned(),
+            Self::Disk | Self::Kept(_) => path.to_owned(),
             Self::Carried(_) => {
                 let place = self.place(path);
                 let name = place.to_string_lossy();
@@ -56,6 +60,19 @@ impl Shelf {
             }
         }
     }
+}
+
+/// A path without what goes up and down again; `beyond`: it may go up further than where it begins.
+fn plain(path: &Path, beyond: bool) -> PathBuf {
+    path.components().fold(PathBuf::new(), |mut place, part| {
+        match part {
+            Component::ParentDir if beyond && place.file_name().is_none() => place.push(part),
+            Component::ParentDir => drop(place.pop()),
+            Component::CurDir => {}
+            part => place.push(part),
+        }
+        place
+    })
 }
 
 #[cfg(test)]

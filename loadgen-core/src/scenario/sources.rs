@@ -16,7 +16,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::{Located, shelf::Shelf};
+use super::{Located, SourceFile, shelf::Shelf};
 
 /// The version of the file format that this program reads.
 pub(super) const VERSION: &str = "1";
@@ -246,22 +246,44 @@ impl Sources {
         self.notes.borrow_mut().push((span, note));
     }
 
-    /// A file that is named at a place, relative to the file that names it: what people are told that it is, and its text.
+    /// A file that is named at a place, relative to the file that names it: what people are told that it is, and what it is.
     pub(super) fn beside(
         &self,
         span: &Range<usize>,
         name: &str,
-    ) -> (PathBuf, Result<String, io::Error>) {
+    ) -> (PathBuf, Result<SourceFile, io::Error>) {
         let path = self
             .source(span)
             .map_or_else(|| PathBuf::from(name), |source| beside(&source.path, name));
-        (self.shelf.told(&path), self.shelf.text(&path))
+        let text = self.shelf.text(&path);
+        let told = self.shelf.told(&path);
+        (told, text.map(|text| SourceFile { path, text }))
     }
 
     /// `file:line` of a place.
     pub(super) fn line(&self, span: Range<usize>) -> String {
         let located = self.wrong(span, "");
         format!("{}:{}", located.file, located.line)
+    }
+
+    /// All files as they were read, the named one first; a secret is not among what they say.
+    pub(super) fn kept(&self, secret: Option<&Range<usize>>) -> Vec<SourceFile> {
+        let holder = secret.and_then(|secret| Some((self.index(secret)?, secret)));
+        let files = self.files.iter().enumerate();
+        files
+            .map(|(index, source)| {
+                let file = SourceFile {
+                    path: source.path.clone(),
+                    text: source.text.clone(),
+                };
+                match holder {
+                    Some((holder, secret)) if holder == index => {
+                        file.without(secret.start - source.start..secret.end - source.start)
+                    }
+                    _ => file,
+                }
+            })
+            .collect()
     }
 
     /// Each of the files as it is written, overruled or not.
@@ -285,8 +307,12 @@ impl Sources {
     }
 
     fn source(&self, span: &Range<usize>) -> Option<&Source> {
+        self.files.get(self.index(span)?)
+    }
+
+    fn index(&self, span: &Range<usize>) -> Option<usize> {
         let after = self.files.partition_point(|file| file.start <= span.start);
-        self.files.get(after.checked_sub(1)?)
+        after.checked_sub(1)
     }
 }
 

@@ -34,6 +34,8 @@ pub(super) struct Identity {
     pub(super) token: Token,
     /// `None`: no file of users says who there is.
     pub(super) known: Option<Listing>,
+    /// Where the secret stands that signs tokens.
+    pub(super) secret: Option<ByteRange<usize>>,
 }
 
 impl Checker<'_> {
@@ -152,6 +154,7 @@ impl Checker<'_> {
             }),
         };
         let columns = known.as_ref().map(|known| columns(&known.users));
+        let place = secret.as_ref().map(|secret| secret.span.clone());
         let token = match (template, secret) {
             (Some(template), _) => {
                 let columns = columns.unwrap_or_default();
@@ -164,7 +167,11 @@ impl Checker<'_> {
             }
             (None, None) => Token::Listed,
         };
-        Ok(Identity { token, known })
+        Ok(Identity {
+            token,
+            known,
+            secret: place,
+        })
     }
 
     fn token_template(

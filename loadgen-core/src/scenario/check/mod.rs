@@ -18,7 +18,7 @@ use std::{cell::RefCell, ops::Range as ByteRange, path::Path};
 use sha2::{Digest, Sha256};
 
 use super::{
-    Documents, Located, Mistakes, Range, Scenario, Span,
+    Documents, Located, Mistakes, Range, Scenario, SourceFile, Span,
     file::{File, FileServer},
     is_name,
     sources::Sources,
@@ -62,6 +62,7 @@ impl Checker<'_> {
         let own_events = file.server.events.is_some();
         let identity = self.identity(connections.token.take(), own_events);
         let identity = self.note(identity)?;
+        let secret = identity.secret;
         let population = self.population(file.population, identity.known);
         let (population, known) = self.note(population)?;
         let server = self.server(file.server, &population);
@@ -93,8 +94,11 @@ impl Checker<'_> {
         let asks = asks.map(|asks| self.note(asks));
         let variables = variables.values();
         let hash = hash(self.sources, &self.data, variables.iter());
+        let mut files = self.sources.kept(secret.as_ref());
+        files.append(&mut self.data);
         Some(Scenario {
             path: path.to_owned(),
+            files: files.into(),
             hash,
             texts: self.sources.to_record(),
             name: name?,
@@ -125,7 +129,7 @@ impl Checker<'_> {
 struct Checker<'a> {
     sources: &'a Sources,
     /// What was read from files of users and of messages.
-    data: Vec<String>,
+    data: Vec<SourceFile>,
     mistakes: RefCell<Vec<Located>>,
 }
 
@@ -229,10 +233,11 @@ impl Checker<'_> {
 
     /// Reads a file that is named in the scenario, relative to the file that names it.
     fn data_file(&mut self, name: &Placed<String>) -> Result<DataFile, Located> {
-        let (path, text) = self.sources.beside(&name.span, &name.value);
-        let text =
-            text.map_err(|error| self.wrong(&name.span, format!("{}: {error}", path.display())))?;
-        self.data.push(text.clone());
+        let (path, file) = self.sources.beside(&name.span, &name.value);
+        let file =
+            file.map_err(|error| self.wrong(&name.span, format!("{}: {error}", path.display())))?;
+        let text = file.text.clone();
+        self.data.push(file);
         Ok(DataFile {
             name: path.display().to_string(),
             text,
@@ -243,7 +248,7 @@ impl Checker<'_> {
 /// SHA-256 of the file alone where it stands alone, so that anybody can compute it; else of all that belongs to it too.
 fn hash<'a>(
     sources: &Sources,
-    data: &[String],
+    data: &[SourceFile],
     variables: impl Iterator<Item = (&'a String, &'a String)>,
 ) -> String {
     let mut hash = Sha256::new();
@@ -258,7 +263,7 @@ fn hash<'a>(
     let mut whole = Sha256::new();
     whole.update(texts.next().unwrap_or_default());
     let included = texts.map(|text| ("include", text));
-    let data = data.iter().map(|text| ("data", text.as_str()));
+    let data = data.iter().map(|file| ("data", file.text.as_str()));
     let variables = variables.map(|(name, value)| (name.as_str(), value.as_str()));
     let mut belonging = included.chain(data).chain(variables).peekable();
     if belonging.peek().is_some() {

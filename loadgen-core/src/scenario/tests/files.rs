@@ -272,6 +272,7 @@ proptest! {
         let mut whole = parse(&format!("{HEAD}{}", tables.concat()));
         for scenario in [&mut split, &mut whole] {
             scenario.path = PathBuf::new();
+            scenario.files = [].into();
             scenario.hash = String::new();
         }
         prop_assert_eq!(format!("{split:?}"), format!("{whole:?}"));
@@ -295,4 +296,41 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_scenario_is_made_again_of_its_files_alone_and_without_its_secret() {
+    let main = format!(
+        "include = [\"people/base.toml\"]\n{HEAD}[messages]\nfile = \"lines.txt\"\n\
+         [variables]\nrate = \"10/s\"\n[[phases]]\nname = \"steady\"\nduration = \"10s\"\nrate = \"${{rate}}\"\n"
+    );
+    let base = "# chat\n[population]\nusers = 2\nrooms = 1\n[connections]\ntoken = { file = \"users.csv\", secret = \"chat\" }\n";
+    let folder = folder(&[
+        ("main.toml", &main),
+        ("people/base.toml", base),
+        ("people/users.csv", "id\nann\nbob\n"),
+        ("lines.txt", "Hello!\nHow are you?\n"),
+    ]);
+    let settings = [("rate".to_owned(), "20/s".to_owned())];
+    let path = folder.path().join("main.toml");
+    let read = Scenario::load(&path, &settings).unwrap();
+    assert_eq!(read.connections.token, Token::Signed("chat".to_owned()));
+    let texts: Vec<&str> = read.files.iter().map(|file| file.text.as_str()).collect();
+    let without = base.replace("\"chat\"", "\"…\"");
+    assert_eq!(
+        texts,
+        [&main, &without, "id\nann\nbob\n", "Hello!\nHow are you?\n"]
+    );
+    drop(folder);
+    let again = Scenario::of_files(&read.files, &settings).unwrap();
+    let plan = |scenario: &Scenario| crate::plan::Plan::new(scenario).unwrap();
+    assert_eq!(plan(&again), plan(&read));
+    assert_eq!(
+        (&again.path, &again.variables, &again.messages),
+        (&read.path, &read.variables, &read.messages)
+    );
+    let fewer = Scenario::of_files(&read.files[..3].into(), &settings);
+    let error = fewer.unwrap_err().to_string();
+    assert!(error.contains("lines.txt: not among the files"), "{error}");
+    assert!(Scenario::of_files(&[].into(), &[]).is_err());
 }
