@@ -10,4 +10,5 @@ pub mod report;
 pub mod result;
 pub mod scenario;
 pub mod search;
+pub mod shards;
 pub mod verify;

@@ -7,5 +7,5 @@ pub mod experiment;
 pub mod rig;
 
 pub use loadgen_core::{
-    compare, judge, model, observed, plan, report, result, scenario, search, verify,
+    compare, judge, model, observed, plan, report, result, scenario, search, shards, verify,
 };

@@ -12,13 +12,14 @@ use std::{
 };
 
 /// The rooms from the ground up. A room may import those that come before it, but for what [`APART`] keeps apart.
-const ROOMS: [&str; 16] = [
+const ROOMS: [&str; 17] = [
     "model",
     "scenario",
     "plan",
     "observed",
     "judge",
     "result",
+    "shards",
     "report",
     "compare",
     "search",
@@ -41,8 +42,8 @@ const APART: [(&str, &str); 5] = [
 ];
 
 /// Rooms that touch nothing: no clock, no network, no files. That they know no runtime their package sees to.
-const PURE: [&str; 7] = [
-    "model", "plan", "observed", "judge", "compare", "search", "verify",
+const PURE: [&str; 8] = [
+    "model", "plan", "observed", "judge", "shards", "compare", "search", "verify",
 ];
 
 /// What a pure room must not name.

@@ -11,7 +11,7 @@ pub use self::{
         Totals, account,
     },
     verdict::{
-        Estimate, Judged, Judgement, Measured, OUTSIDE, Reason, Verdict, implied, judge,
+        Estimate, Gap, Judged, Judgement, Measured, OUTSIDE, Reason, Verdict, implied, judge,
         unjudgeable,
     },
 };

@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use printable::escaped;
+use serde::{Deserialize, Serialize};
 
 use super::First;
 use crate::model::Nanos;
 
 /// A connection that ended, though its user had not meant it to.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 pub struct Broken {
     /// When, on the run's clock.
     pub at: Nanos,
@@ -19,7 +22,19 @@ pub struct Broken {
 }
 
 /// Why a connection ended though its user had not meant it to.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+    thiserror::Error,
+)]
+#[serde(rename_all = "kebab-case")]
 pub enum Closed {
     /// The TCP connection ended or broke.
     #[error("the connection ended: {0}")]
@@ -65,7 +80,7 @@ impl Closed {
 }
 
 /// Connections that ended, apart by what that says of the server.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Breaks {
     /// The server or the network ended them, or the server was not there any more.
     pub lost: First<Broken>,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::Nanos;
 
 /// What was seen of a planned fault. Times are on the schedule's own time line, as the plan's are.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FaultSeen {
     /// Its name in the plan.

@@ -1,10 +1,13 @@
 //! Cases of one kind: all are counted, and the first few are kept.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 /// How many cases are kept.
 const KEPT: usize = 10;
 
 /// A count, and the first few cases in their own order.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct First<T> {
     count: u64,
     cases: Vec<T>,

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 /// As many names are told apart; a server that makes up names fills no memory.
 const MOST_NAMES: usize = 200;
 /// Of a name, so many bytes are kept.
@@ -10,7 +12,7 @@ const MOST_BYTES: usize = 100;
 const OTHERS: &str = "(others)";
 
 /// How often each name came that nothing was made of.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Ignored(BTreeMap<String, u64>);
 
 impl Ignored {

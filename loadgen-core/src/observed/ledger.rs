@@ -1,5 +1,7 @@
 //! Who sent and who received: one slot for each message and member, written without locks while the run goes on.
 
+mod record;
+
 use std::{
     collections::HashMap,
     sync::{
@@ -8,7 +10,8 @@ use std::{
     },
 };
 
-use crate::model::Nanos;
+pub(super) use self::record::LedgerRecord;
+use crate::{model::Nanos, plan::Plan};
 
 /// The account of a run, shared by all workers. A slot has one writer, the worker of that user, so relaxed loads
 /// and stores are enough; a message's own times are only ever raised or lowered.
@@ -69,6 +72,15 @@ const ID_BITS: u64 = (1 << (64 - ID)) - 1;
 const STEP: u64 = 16;
 
 impl Ledger {
+    /// The empty account of a plan; where something breaks, also of when each message was confirmed.
+    pub fn of(plan: &Plan) -> Self {
+        let ledger = Self::new(plan.sends.len(), plan.slots);
+        match plan.faults.is_empty() {
+            true => ledger,
+            false => ledger.with_confirmations(),
+        }
+    }
+
     /// An empty account.
     pub fn new(messages: usize, slots: usize) -> Self {
         let latencies = |none: u32| {

@@ -342,7 +342,9 @@ mod tests {
             hiccups: Some(hiccups),
             ..Observed::of(recorder.finish(), Arc::new(Ledger::new(0, 0)))
         };
-        observed.threads.insert(Share::WHOLE, vec![0.0, worked]);
+        observed
+            .threads
+            .insert(Share::WHOLE.thread(), vec![0.0, worked]);
         observed.weigh_machine();
         assert!(!observed.is_disturbed(0));
         observed.machine[1]

@@ -6,15 +6,19 @@ mod first;
 mod ignored;
 pub mod ledger;
 pub mod machine;
+mod pack;
 pub mod presence;
 mod proxy;
+mod record;
 pub mod recorder;
 mod refusals;
 mod stored;
 pub mod strays;
 pub mod usage;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use serde::{Deserialize, Serialize};
 
 pub use self::{
     broken::{Breaks, Broken, Closed},
@@ -23,8 +27,10 @@ pub use self::{
     ignored::Ignored,
     ledger::Ledger,
     machine::{Cause, Hiccups, MachineSecond},
+    pack::PackError,
     presence::{Entry, Step},
     proxy::ProxyCost,
+    record::{Record, RecordError},
     recorder::{
         DeliverySample, Finished, Layout, Over, PROMISE, Recorded, Recorder, SIZES, Samples, Sends,
         SizeClass, WINDOW, Watched, Window,
@@ -36,7 +42,7 @@ pub use self::{
 };
 use crate::{
     model::Metric,
-    plan::{Plan, Share},
+    plan::{Plan, Thread},
 };
 
 /// All that was seen of one arm: of a whole run, or of the part of it that one thread drove.
@@ -56,8 +62,8 @@ pub struct Observed {
     pub presence: Vec<Entry>,
     /// Connections that ended, though their users had not meant them to.
     pub broken: Breaks,
-    /// CPU seconds of each thread by the share that it drove, second by second of the schedule.
-    pub threads: BTreeMap<Share, Vec<f64>>,
+    /// CPU seconds of each thread, second by second of the schedule.
+    pub threads: BTreeMap<Thread, Vec<f64>>,
     /// What kept users from connecting, second by second, the last one cut short; empty where nobody watched.
     pub connecting: Vec<MachineSecond>,
     /// What kept the run from going on, second by second of the schedule; empty where nobody watched.
@@ -89,7 +95,10 @@ pub struct Observed {
 }
 
 /// What ends a run before its time, the weightier the later.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
 pub enum Ended {
     /// The user stopped it.
     Interrupted,
@@ -97,6 +106,15 @@ pub enum Ended {
     Aborted(String),
     /// The target was gone, and why.
     Died(String),
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Ended::Interrupted => "interrupted",
+            Ended::Aborted(why) | Ended::Died(why) => why,
+        })
+    }
 }
 
 impl Observed {
@@ -139,8 +157,8 @@ impl Observed {
         // Stable: each user's steps stay in their order.
         self.presence.sort_by_key(|entry| entry.user);
         self.broken.merge(other.broken);
-        for (share, cpu) in other.threads {
-            let mine = self.threads.entry(share).or_default();
+        for (thread, cpu) in other.threads {
+            let mine = self.threads.entry(thread).or_default();
             by_place(mine, cpu, |mine, theirs| *mine = mine.max(theirs));
         }
         by_place(&mut self.connecting, other.connecting, MachineSecond::merge);
@@ -179,11 +197,8 @@ impl Observed {
     }
 
     /// Why it did not go to its end, in words, if so.
-    pub fn incomplete(&self) -> Option<&str> {
-        self.ended.as_ref().map(|ended| match ended {
-            Ended::Interrupted => "interrupted",
-            Ended::Aborted(why) | Ended::Died(why) => why,
-        })
+    pub fn incomplete(&self) -> Option<String> {
+        self.ended.as_ref().map(Ended::to_string)
     }
 
     /// Whether something outside disturbed a second of the schedule; one that nobody watched counts as undisturbed.

@@ -6,6 +6,8 @@
 
 use std::collections::HashMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     model::Nanos,
     plan::{Plan, Share},
@@ -23,7 +25,7 @@ pub const END_OWED: Nanos = 12_000_000_000;
 const CUT_SHORT: Nanos = 1_000_000_000;
 
 /// Something that changed where a user is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Entry {
     /// Index of the user.
     pub user: u32,
@@ -34,7 +36,8 @@ pub struct Entry {
 }
 
 /// A change of where a user is. Numbers are indices of the user's places.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum Step {
     /// From here on the server may count the user as a member.
     Joining(u32),
@@ -138,7 +141,7 @@ pub struct Presence {
 impl Presence {
     /// From the plan's start and the log, in which each user's entries are in the order of time.
     pub fn new(plan: &Plan, log: &[Entry]) -> Self {
-        let mut presence = Self::at_the_start(plan, Share::WHOLE);
+        let mut presence = Self::at_the_start(plan, &Share::WHOLE);
         for entry in log {
             presence.note(plan, entry);
         }
@@ -155,7 +158,7 @@ impl Presence {
     }
 
     /// Where the users of a share are before anybody comes or goes.
-    pub fn at_the_start(plan: &Plan, share: Share) -> Self {
+    pub fn at_the_start(plan: &Plan, share: &Share) -> Self {
         let mut presence = Self::default();
         for user in share.users(plan.places.len()) {
             let user = user as usize;

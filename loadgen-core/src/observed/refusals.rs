@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use printable::escaped;
+use serde::{Deserialize, Serialize};
 
 /// So many different words are kept, the first in their alphabet: which they are does not depend on who heard them when.
 const KEPT: usize = 50;
@@ -10,7 +11,7 @@ const KEPT: usize = 50;
 const LENGTH: usize = 160;
 
 /// Acknowledgements that refused a message, by the server's words.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Refusals {
     words: BTreeMap<String, u64>,
     count: u64,

@@ -2,6 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    pack::{pack, unpack},
+    record::{RecordError, own},
+};
+use crate::plan::{Part, Plan};
+
 /// Whether the store was looked up, and what was found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Lookup {
@@ -30,6 +39,73 @@ impl Lookup {
             (Lookup::Found(_), _) | (_, Lookup::NotAsked) => {}
             (mine, theirs) => *mine = theirs,
         }
+    }
+}
+
+/// [`Lookup`] as it is written, of the messages of one part.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum StoredRecord {
+    /// Nobody could look.
+    #[default]
+    NotAsked,
+    /// It should have been looked up and could not be.
+    Failed,
+    /// What was found.
+    Found {
+        /// Of each message in the order of the plan, the least hash of the `_id`s under which it is there, or 0: packed.
+        first: String,
+        /// The others, of messages that are there more than once.
+        others: BTreeMap<u32, BTreeSet<u64>>,
+    },
+}
+
+impl StoredRecord {
+    pub(super) fn of(lookup: &Lookup, plan: &Plan, part: &Part) -> Self {
+        match lookup {
+            Lookup::NotAsked => StoredRecord::NotAsked,
+            Lookup::Failed => StoredRecord::Failed,
+            Lookup::Found(stored) => {
+                let own: Vec<usize> = own(plan, part).map(|own| own.message as usize).collect();
+                let first: Vec<u64> = own.iter().map(|message| stored.first[*message]).collect();
+                let is_own = |message: &u32| own.binary_search(&(*message as usize)).is_ok();
+                let others = stored.others.iter().filter(|(message, _)| is_own(message));
+                StoredRecord::Found {
+                    first: pack(&first),
+                    others: others
+                        .map(|(message, ids)| (*message, ids.clone()))
+                        .collect(),
+                }
+            }
+        }
+    }
+
+    pub(super) fn restored(self, plan: &Plan, part: &Part) -> Result<Lookup, RecordError> {
+        let (first, others) = match self {
+            StoredRecord::NotAsked => return Ok(Lookup::NotAsked),
+            StoredRecord::Failed => return Ok(Lookup::Failed),
+            StoredRecord::Found { first, others } => (first, others),
+        };
+        let own: Vec<u32> = own(plan, part).map(|own| own.message).collect();
+        let packed = |source| RecordError::Packed {
+            what: "what is stored",
+            source,
+        };
+        let first = unpack(&first, own.len()).map_err(packed)?;
+        if others
+            .keys()
+            .any(|message| own.binary_search(message).is_err())
+        {
+            return Err(RecordError::Misfit("the stored messages"));
+        }
+        let mut stored = Stored::new(plan.sends.len());
+        let others = others.into_iter();
+        let others = others.flat_map(|(message, ids)| ids.into_iter().map(move |id| (message, id)));
+        let first = own.into_iter().zip(first).filter(|(_, id)| *id != 0);
+        for (message, id) in first.chain(others) {
+            stored.add(message, id);
+        }
+        Ok(Lookup::Found(stored))
     }
 }
 

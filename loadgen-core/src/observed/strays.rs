@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::First;
 use crate::model::Nanos;
 
 /// Something that came and belongs to no expected (message, recipient).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 pub struct Stray {
     /// When, on the run's clock.
     pub at: Nanos,
@@ -19,7 +23,20 @@ pub struct Stray {
 }
 
 /// Kinds of [`Stray`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
 pub enum StrayKind {
     /// A message of this run, to somebody who is not a member of its conversation, or under another conversation.
     CrossDelivered,
@@ -30,7 +47,7 @@ pub enum StrayKind {
 }
 
 /// Strays by their kind.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Strays(BTreeMap<StrayKind, First<Stray>>);
 
 impl Strays {
@@ -44,6 +61,11 @@ impl Strays {
         for (kind, strays) in other.0 {
             self.0.entry(kind).or_default().merge(strays);
         }
+    }
+
+    /// The first few of each kind.
+    pub fn all(&self) -> impl Iterator<Item = &Stray> {
+        self.0.values().flat_map(First::cases)
     }
 
     /// How many of a kind.

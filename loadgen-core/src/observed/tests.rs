@@ -5,6 +5,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use proptest::{collection::vec, prelude::*, sample::select};
 
+use super::record::tests::{part, through};
 use super::{
     presence::Step,
     recorder::{DeliverySample, Layout, SIZES},
@@ -12,6 +13,7 @@ use super::{
     usage::Moment,
     *,
 };
+use crate::plan::Share;
 
 const USERS: u32 = 6;
 const MESSAGES: u32 = 30;
@@ -65,9 +67,11 @@ fn sight() -> impl Strategy<Value = Sight> {
         (user.clone(), select(steps.to_vec()), at.clone()).prop_map(|(u, s, at)| Moved(u, s, at)),
         (user.clone(), at.clone()).prop_map(|(u, at)| Broken(u, at)),
         (message, 1_u64..4).prop_map(|(m, id)| Stored(m, id)),
-        (user.clone(), 0.0..1.0).prop_map(|(u, cpu)| Cpu(u, cpu)),
-        (user.clone(), 0_usize..9, 0.0..1.0, any::<bool>())
-            .prop_map(|(u, second, busy, disturbed)| Second(u, second, busy, disturbed)),
+        (user.clone(), 0..1_000_u32).prop_map(|(u, cpu)| Cpu(u, f64::from(cpu) / 1e3)),
+        // With as many digits as JSON keeps of any number.
+        (user.clone(), 0_usize..9, 0..1_000_u32, any::<bool>()).prop_map(
+            |(u, second, busy, disturbed)| Second(u, second, f64::from(busy) / 1e3, disturbed)
+        ),
         (user.clone(), at.clone(), 0..SECOND).prop_map(|(u, due, long)| Hiccup(u, due, long)),
         (user.clone(), at, 0..9_u64).prop_map(|(u, cpu, queue)| Server(u, cpu, queue)),
         (user.clone(), select(ends.to_vec())).prop_map(|(u, ended)| Over(u, ended)),
@@ -154,7 +158,7 @@ fn seen<'a>(sights: impl Iterator<Item = &'a Sight>) -> Observed {
                     .split(USERS as usize)
                     .nth(user as usize)
                     .unwrap();
-                all.threads.entry(share).or_default().push(cpu);
+                all.threads.entry(share.thread()).or_default().push(cpu);
             }
             Sight::Second(_, second, busy, disturbed) => {
                 let mut machine = vec![MachineSecond::default(); second];
@@ -262,6 +266,19 @@ fn told(all: &Observed) -> String {
     )
 }
 
+/// Of the messages that sights speak of: each goes from a user to the next, and so six users in a ring are one group.
+fn plan() -> Plan {
+    let text = "version = 1\nname = \"t\"\nquestion = \"?\"\npopulation = { users = 6, rooms = 3 }\n\
+         [[phases]]\nname = \"p\"\nduration = \"30s\"\nrate = \"1/s\"\narrivals = \"uniform\"\n";
+    let scenario = crate::scenario::Scenario::parse(std::path::Path::new("t.toml"), text).unwrap();
+    let plan = Plan::new(&scenario).unwrap();
+    assert_eq!(
+        (plan.sends.len(), plan.slots),
+        (MESSAGES as usize, 2 * MESSAGES as usize)
+    );
+    plan
+}
+
 fn merged(mut first: Observed, second: Observed) -> Observed {
     first.merge(second);
     first
@@ -284,6 +301,17 @@ proptest! {
         let one = told(&merged(merged(a, b), c));
         let [a, b, c] = <[Observed; 3]>::try_from(parts(&sights, 3)).unwrap();
         prop_assert_eq!(one, told(&merged(a, merged(b, c))));
+    }
+
+    #[test]
+    fn what_was_written_is_read_as_it_was(sights in vec(sight(), 0..60)) {
+        let (plan, seen) = (plan(), seen(sights.iter()));
+        let again = through(&seen, &plan, &part(&plan, "1/1")).unwrap();
+        prop_assert_eq!(told(&seen), told(&again));
+        // What it says stays what it is when it is merged.
+        let layout = Arc::clone(seen.recorded.layout());
+        let nothing = Observed::of(Recorded::empty(layout), Arc::new(Ledger::new(30, 60)));
+        prop_assert_eq!(told(&seen), told(&merged(nothing, again)));
     }
 
     #[test]

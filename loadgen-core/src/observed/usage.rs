@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::by_place;
 
 /// What a process had taken at a moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Moment {
     /// From the start of the schedule.
     pub at: Duration,
@@ -20,7 +20,7 @@ pub struct Moment {
 }
 
 /// What a process took while messages were sent.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ProcessUse {
     /// CPU time.
     pub cpu: Duration,
@@ -71,7 +71,7 @@ pub struct ThreadUse {
 }
 
 /// What the generator took.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct GeneratorUse {
     /// While messages were sent.
     pub process: ProcessUse,

@@ -2,8 +2,10 @@
 
 pub mod arrivals;
 mod backoff;
+mod digest;
 mod draws;
 mod fault;
+mod part;
 mod population;
 mod replay;
 mod schedule;
@@ -17,9 +19,10 @@ use self::population::{conversations, object_id, places, portion};
 pub use self::{
     backoff::Backoff,
     fault::PlannedFault,
+    part::{Part, PartError, Shard},
     population::{Conversation, Place},
     replay::WARM_UP,
-    share::Share,
+    share::{Share, Thread},
 };
 use crate::{
     model::{Nanos, nanos},

@@ -84,6 +84,29 @@ fn rule_16_the_same_seed_gives_the_same_comings_and_goings_byte_for_byte() {
 }
 
 #[test]
+fn a_plan_is_known_by_everything_in_it() {
+    let plan = busy(9);
+    let digest = plan.digest();
+    assert_eq!((digest.len(), &digest), (64, &busy(9).digest()));
+    let changes: [fn(&mut Plan); 9] = [
+        |plan| plan.users[3].push('0'),
+        |plan| plan.conversations[0].members.swap(0, 1),
+        |plan| plan.conversations[1].id.push('0'),
+        |plan| plan.places[0][0].joined ^= true,
+        |plan| plan.connected[7] ^= true,
+        |plan| plan.phases[0].measured ^= true,
+        |plan| plan.sends[5].at += 1,
+        |plan| plan.sends[5].bytes += 1,
+        |plan| plan.actions[2].deed = Deed::Join(77),
+    ];
+    for (nth, change) in changes.into_iter().enumerate() {
+        let mut other = plan.clone();
+        change(&mut other);
+        assert_ne!(other.digest(), digest, "change {nth}");
+    }
+}
+
+#[test]
 fn channel_sizes_follow_their_laws() {
     let plan = busy(1);
     let sizes: Vec<usize> = plan

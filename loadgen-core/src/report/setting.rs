@@ -16,6 +16,7 @@ pub(crate) fn setting(report: &Report) -> Vec<String> {
         said.push(target(run));
         said.extend(run.proxy.map(proxy));
     }
+    said.extend(shards(report));
     said.push(date(&report.started));
     if let Some(run) = report.runs.last() {
         let (disturbed, all) = (statements::disturbed(run), run.windows.len());
@@ -26,6 +27,26 @@ pub(crate) fn setting(report: &Report) -> Vec<String> {
     }
     said.extend(Circumstances::of(report).labels);
     said
+}
+
+/// How many processes drove it, where they were several, and how nearly they began at one moment.
+pub(crate) fn shards(report: &Report) -> Option<String> {
+    let first = report.shards.first()?;
+    let began = || report.shards.iter().filter_map(|shard| shard.began);
+    let apart = began().max()? - began().min()?;
+    let known = report.shards.iter().map(|shard| shard.clock);
+    let bound = known.collect::<Option<Vec<_>>>();
+    let bound = bound.and_then(|known| known.iter().map(|clock| clock.bound).max());
+    let known = match bound {
+        Some(bound) => format!("known to ±{:.2} ms", bound as f64 / 1e6),
+        None => "by their own clocks".to_owned(),
+    };
+    Some(format!(
+        "{} of {} shards, begun within {:.1} ms, {known}",
+        report.shards.len(),
+        first.of,
+        apart as f64 / 1e6
+    ))
 }
 
 /// A time of day to the minute: `2026-03-01 12:00 UTC`.

@@ -27,6 +27,7 @@ pub(super) fn sentence(report: &Report) -> String {
             format!("The server broke its promise: {}.", broken.join(", "))
         }
         Verdict::Inconclusive => format!("Too little was measured to say: {reason}."),
+        Verdict::Invalid if first.is_some_and(Reason::is_of_parts) => format!("This is {reason}."),
         Verdict::Invalid => format!(
             "The machine or the generator, not the server, decided these numbers: {}.",
             first.map(Reason::told_of_the_machine).unwrap_or_default()

@@ -33,6 +33,10 @@ pub fn render(report: &Report, choice: Choice) -> Result<String, HistogramError>
         let row = [("model:", told.to_owned())];
         sentences(&row, false, width)
     }));
+    parts.extend(super::setting::shards(report).map(|told| {
+        let row = [("load:", told)];
+        sentences(&row, false, width)
+    }));
     let last = report.runs.len().saturating_sub(1);
     let runs = report.runs.iter().enumerate();
     parts.extend(runs.map(|(index, run)| run_text(report, run, index < last, width)));

@@ -16,7 +16,7 @@ use crate::{
         Broken, Closed, Ended, FaultSeen, Finished, Hiccups, Layout, Ledger, Lookup, MachineSecond,
         Observed, Over, ProxyCost, Recorded, Refusals, Samples, Sends, Stored, Window,
     },
-    plan::{Plan, Share},
+    plan::{Plan, Share, Thread},
 };
 
 /// No run has more connections that ended.
@@ -234,7 +234,8 @@ impl Evidence {
     pub fn observed(&self, layout: &Arc<Layout>) -> Result<Observed, EvidenceError> {
         let recorded = self.recorded(layout)?;
         let shares = Share::WHOLE.split(self.threads.len());
-        let threads: BTreeMap<Share, Vec<f64>> = shares.zip(self.threads.clone()).collect();
+        let threads = shares.map(|share| share.thread());
+        let threads: BTreeMap<Thread, Vec<f64>> = threads.zip(self.threads.clone()).collect();
         let mut observed = Observed {
             threads,
             connecting: self.connecting.clone(),

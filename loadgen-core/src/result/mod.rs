@@ -7,6 +7,7 @@ mod floor;
 mod info;
 mod parts;
 mod results;
+mod shard;
 mod upgrade;
 pub mod usage;
 
@@ -22,6 +23,7 @@ pub use self::{
     floor::floor,
     info::of_scenario,
     results::{About, metric, run},
+    shard::{ClockOffset, ShardResult},
 };
 use crate::{
     judge::{Finding, Judgement, Met, Reason, Totals, Verdict},
@@ -61,6 +63,9 @@ pub struct Report {
     pub environment: Environment,
     /// In order; limits judge the last one, earlier ones are its baselines.
     pub runs: Vec<Run>,
+    /// The processes that drove it, where they were several (`loadgen merge`), by number.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shards: Vec<ShardResult>,
     /// SHA-256 of all of it but this, without the blanks between values and with the keys of each object in their order, in
     /// hexadecimal: whoever knows it knows whether anything was changed since. Empty in results of before version 4.
     #[serde(default, skip_serializing_if = "String::is_empty")]

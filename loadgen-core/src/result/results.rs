@@ -12,7 +12,7 @@ use crate::{
     judge::{Account, Judgement, Missing, Promises},
     model::{Delivery, Metric, Nanos, histogram::encode, percentile},
     observed::{GeneratorUse, Observed, ProcessUse, Recorded, Samples, Window},
-    plan::{Plan, Share},
+    plan::{Plan, Thread},
     scenario::Scenario,
 };
 
@@ -43,7 +43,7 @@ pub struct About<'a> {
 /// One run, without a floor.
 pub fn run(about: About<'_>, observed: Observed, account: Account, judgement: Judgement) -> Run {
     let recorded = &observed.recorded;
-    let incomplete = observed.incomplete().map(str::to_owned);
+    let incomplete = observed.incomplete();
     let evidence = Evidence::of(about.plan, &observed, Some(&account.outcomes));
     Run {
         evidence: Some(evidence.packed()),
@@ -125,7 +125,7 @@ fn refusals(observed: &Observed) -> Vec<Refusal> {
 fn generator(
     about: &About<'_>,
     taken: GeneratorUse,
-    threads: BTreeMap<Share, Vec<f64>>,
+    threads: BTreeMap<Thread, Vec<f64>>,
 ) -> Generator {
     Generator {
         client: about.client.to_owned(),

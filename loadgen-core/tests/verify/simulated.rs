@@ -83,6 +83,7 @@ pub fn text() -> String {
         ended: "2026-03-01T12:00:52.000Z".to_owned(),
         environment: environment(),
         runs,
+        shards: Vec::new(),
         seal: String::new(),
     };
     Document::of(&report).unwrap().text().to_owned()

@@ -1,15 +1,15 @@
 //! Arguments that several commands take.
 
-use std::{env, path::PathBuf};
+use std::{env, path::PathBuf, time::UNIX_EPOCH};
 
 use super::run::typed::typed;
 use crate::{
     dial::{Target, TargetMistake, Trust},
     drive::Driver,
     experiment::{Options, SystemChoice},
-    model::{Delivery, Dialect},
+    model::{Delivery, Dialect, nanos},
     rig::StoreChoice,
-    scenario::{Connections, Scenario, Setting},
+    scenario::{Connections, Scenario, Setting, Span},
 };
 
 /// The MongoDB image of a store in a container.
@@ -200,6 +200,50 @@ pub(super) fn setting(text: &str) -> Result<Setting, String> {
         .ok_or_else(|| "expected name=value".to_owned())
 }
 
+/// A moment in RFC 3339, as nanoseconds since 1970, UTC.
+pub(super) fn moment(text: &str) -> Result<u64, String> {
+    let wrong = || format!("{text:?} is no moment: write it as in 2026-11-26T12:00:00Z");
+    let zone = text.len().checked_sub("+00:00".len());
+    let zone = zone.and_then(|at| text.split_at_checked(at));
+    let ahead = zone.and_then(|(_, zone)| minutes_ahead(zone));
+    let (utc, ahead) = match (zone, ahead) {
+        (Some((local, _)), Some(ahead)) => (format!("{local}Z"), ahead),
+        _ => (text.to_owned(), 0),
+    };
+    let time = humantime::parse_rfc3339(&utc).map_err(|_| wrong())?;
+    let since = time.duration_since(UNIX_EPOCH).map_err(|_| wrong())?;
+    nanos(since)
+        .checked_add_signed(-ahead * 60_000_000_000)
+        .ok_or_else(wrong)
+}
+
+/// How far a zone is ahead of UTC, as `+02:00` is.
+fn minutes_ahead(zone: &str) -> Option<i64> {
+    let sign = match zone.get(..1)? {
+        "+" => 1,
+        "-" => -1,
+        _ => return None,
+    };
+    let (hours, minutes) = zone.get(1..)?.split_once(':')?;
+    let part = |digits: &str, most: i64| {
+        let number = digits.parse().ok().filter(|_| digits.len() == 2);
+        number.filter(|number| (0..=most).contains(number))
+    };
+    Some(sign * (part(hours, 23)? * 60 + part(minutes, 59)?))
+}
+
+/// A duration with or without a minus, in nanoseconds.
+pub(super) fn signed_span(text: &str) -> Result<i64, String> {
+    let (sign, span) = match text.strip_prefix('-') {
+        Some(span) => (-1, span),
+        None => (1, text),
+    };
+    let span = nanos(span.parse::<Span>()?.0);
+    i64::try_from(span)
+        .map(|span| sign * span)
+        .map_err(|_| format!("{text:?} is too long"))
+}
+
 /// What a result is told apart by: a key that every format can carry, and any text for people.
 pub(super) fn label(text: &str) -> Result<(String, String), String> {
     let (key, value) = text
@@ -228,6 +272,39 @@ pub(super) fn words(text: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_moment_is_the_same_in_all_zones() {
+        let noon = moment("2026-11-26T12:00:00Z").unwrap();
+        assert_eq!(noon, 1_795_694_400_000_000_000);
+        assert_eq!(moment("2026-11-26T14:00:00+02:00").unwrap(), noon);
+        assert_eq!(moment("2026-11-26T08:30:00-03:30").unwrap(), noon);
+        assert_eq!(
+            moment("2026-11-26T12:00:00.25Z").unwrap(),
+            noon + 250_000_000
+        );
+        for wrong in [
+            "",
+            "noon",
+            "12:00:00Z",
+            "2026-11-26",
+            "2026-11-26T12:00:00",
+            "2026-13-26T12:00:00Z",
+            "1969-01-01T00:00:00Z",
+            "2026-11-26T12:00:00+2:00",
+            "2026-11-26T12:00:00+99:00",
+            "é:00:00",
+        ] {
+            let error = moment(wrong).unwrap_err();
+            assert!(
+                error.contains("as in 2026-11-26T12:00:00Z"),
+                "{wrong}: {error}"
+            );
+        }
+        assert_eq!(signed_span("-2s"), Ok(-2_000_000_000));
+        assert_eq!(signed_span("137ms"), Ok(137_000_000));
+        assert!(signed_span("--2s").is_err());
+    }
 
     #[test]
     fn a_label_has_a_key_for_every_format_and_a_text() {

@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use super::{
-    ab, check, compare, completions, init, ladder, list, man, probe, publish, report, run, search,
-    verify,
+    ab, check, compare, completions, init, ladder, list, man, merge, probe, publish, report, run,
+    search, verify,
 };
 
 /// Measures the delivery latency of a Socket.IO chat server and accounts for every message.
@@ -46,6 +46,8 @@ pub enum Command {
     List(list::Args),
     /// Print the JSON Schema of scenario files.
     Schema,
+    /// Judge what the shards of one run have recorded (`run --shard`), as one run.
+    Merge(merge::Args),
     /// Show a recorded result again, in any format.
     Report(report::Args),
     /// Compare two results of one scenario.

@@ -12,6 +12,7 @@ mod init;
 mod ladder;
 mod list;
 mod man;
+mod merge;
 mod named;
 mod output;
 mod preview;
@@ -43,6 +44,7 @@ pub fn dispatch(cli: Cli) -> ExitCode {
         Command::Init(args) => init::run(&args),
         Command::List(args) => list::run(&args),
         Command::Schema => schema::run(),
+        Command::Merge(args) => merge::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Publish(args) => publish::run(&args),

@@ -6,7 +6,7 @@ use crate::{
     judge::{implied, verdict},
     model::{BodyText, Kind, Metric, Nanos, histogram, numbers::count},
     observed::Ledger,
-    plan::{Deed, Place, Plan},
+    plan::{Deed, Part, Place, Plan},
     report::table::{align_right, plain_table},
     scenario::{
         Load, Open, Phase, Scenario, Share, Sizes, Span, Spike, Threshold, Token, Transport,
@@ -17,7 +17,7 @@ use crate::{
 const CONNECTION_BYTES: usize = 6 << 10;
 
 /// The plan of a scenario as text, for `loadgen check`.
-pub fn render(scenario: &Scenario, plan: &Plan) -> String {
+pub fn render(scenario: &Scenario, plan: &Plan, part: Option<&Part>) -> String {
     let Scenario { name, question, .. } = scenario;
     let head = format!("{}: {name}\n  {question}\n\n", scenario.path.display());
     let lines = [
@@ -29,6 +29,10 @@ pub fn render(scenario: &Scenario, plan: &Plan) -> String {
         ("messages", messages(scenario, plan)),
         ("comings, goings", actions(plan)),
         ("faults", faults(plan)),
+        (
+            "shard",
+            part.map_or_else(String::new, |part| shard(plan, part)),
+        ),
         ("duration", duration(scenario)),
         ("memory", memory(plan)),
         ("variables", variables(scenario)),
@@ -201,6 +205,27 @@ fn faults(plan: &Plan) -> String {
         format!("{name} ({what}) from {from} for {lasts}")
     });
     faults.collect::<Vec<_>>().join(", ")
+}
+
+/// What one of several processes has to do.
+fn shard(plan: &Plan, part: &Part) -> String {
+    let own = |user: u32| part.place(user).is_some();
+    let sends = || plan.sends.iter().filter(|send| own(send.sender));
+    let slots: usize = sends()
+        .map(|send| plan.conversation_of(send).members.len())
+        .sum();
+    let messages = sends().count();
+    let share = |part: usize, of: usize| 100.0 * part as f64 / of.max(1) as f64;
+    let deliveries = (slots - messages) as u64;
+    format!(
+        "{}: {} ({:.0} %), {} ({:.0} %), {} deliveries to others",
+        part.shard(),
+        counted(part.users().len(), "user"),
+        share(part.users().len(), plan.users.len()),
+        counted(messages, "message"),
+        share(messages, plan.sends.len()),
+        count(deliveries),
+    )
 }
 
 fn duration(scenario: &Scenario) -> String {

@@ -28,6 +28,8 @@ pub struct Task<'a> {
     pub scenario: &'a Scenario,
     /// What happens when.
     pub plan: &'a Arc<Plan>,
+    /// The users that are driven here.
+    pub share: &'a Share,
     /// The names that are spoken.
     pub vocabulary: Vocabulary,
     /// What the server owes for each message.
@@ -38,7 +40,7 @@ pub struct Task<'a> {
     pub endpoint: &'a Endpoint,
     /// The client that is driven.
     pub driver: Driver,
-    /// Worker threads; more than users there are not.
+    /// Worker threads; more than there are users here there are not.
     pub workers: usize,
     /// Processors that worker threads are bound to, in turn; none: the system decides.
     pub cpus: &'a [usize],
@@ -59,23 +61,18 @@ pub struct Crew {
     pub started: Nanos,
     /// What is to be done.
     pub plan: Arc<Plan>,
+    /// How many users are driven here.
+    pub users: usize,
     layout: Arc<Layout>,
     ledger: Arc<Ledger>,
-}
-
-/// The account of a plan; where something breaks, also of when each message was confirmed.
-fn ledger(plan: &Plan) -> Ledger {
-    let ledger = Ledger::new(plan.sends.len(), plan.slots);
-    match plan.faults.is_empty() {
-        true => ledger,
-        false => ledger.with_confirmations(),
-    }
 }
 
 impl Crew {
     /// All that workers need, before any is there.
     pub fn new(task: &Task<'_>) -> Self {
-        let workers = task.workers.min(task.plan.users.len());
+        let users = task.plan.users.len();
+        let here = task.share.places(users);
+        let workers = task.workers.min(here);
         let progress = Arc::new(Progress {
             live: std::iter::repeat_with(Mutex::default)
                 .take(workers)
@@ -95,7 +92,7 @@ impl Crew {
             share: Share::WHOLE,
             cpu: None,
             plan: Arc::clone(task.plan),
-            ledger: Arc::new(ledger(task.plan)),
+            ledger: Arc::new(Ledger::of(task.plan)),
             progress: Arc::clone(&progress),
             clock: Clock::start(),
             run: task.run.clone(),
@@ -107,9 +104,11 @@ impl Crew {
             tokens: Arc::new(Tokens::new(connections)),
             text: task.scenario.messages.text.clone(),
             layout: Arc::new(Layout::of(task.scenario)),
-            connect_rate: connect_rate.map(|rate| rate.0 / workers as f64),
+            // What a rate is of all users it is of a part of them in proportion.
+            connect_rate: connect_rate
+                .map(|rate| rate.0 * here as f64 / users as f64 / workers as f64),
         };
-        let jobs = Share::WHOLE.split(workers).enumerate();
+        let jobs = task.share.clone().split(workers).enumerate();
         // Each worker says at most two things, so that none ever waits for room.
         let (reporting, milestones) = mpsc::channel(2 * workers);
         Self {
@@ -128,6 +127,7 @@ impl Crew {
             clock: job.clock,
             started: job.clock.now(),
             plan: job.plan,
+            users: here,
             layout: job.layout,
             ledger: job.ledger,
         }

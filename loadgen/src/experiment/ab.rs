@@ -355,6 +355,7 @@ impl Gate<'_> {
                 options,
                 driver: self.driver,
                 interrupt: self.interrupt,
+                duty: None,
             },
             watcher: &mut self.watcher,
             floor_of: None,

@@ -5,7 +5,11 @@ use std::{
     time::Duration,
 };
 
-use crate::{drive::worker::Progress, judge::Promises, plan::Plan};
+use crate::{
+    drive::worker::Progress,
+    judge::Promises,
+    plan::{Plan, Share},
+};
 
 /// After the last acknowledgement, what else is on its way comes soon.
 const QUIET: Duration = Duration::from_secs(1);
@@ -22,11 +26,17 @@ pub(super) enum Awaited {
 }
 
 impl Awaited {
-    pub(super) fn of(plan: &Plan, promises: Promises) -> Self {
+    /// Of what the users of a share send.
+    pub(super) fn of(plan: &Plan, share: &Share, promises: Promises) -> Self {
         let Promises { acks, echo, .. } = promises;
-        let of_sends = plan.sends.iter().map(|send| plan.conversation_of(send));
-        let ended = of_sends.filter(|one| promises.in_a(one.kind).ends);
-        let (slots, messages) = (plan.slots as u64, plan.sends.len() as u64);
+        let conversations = || {
+            share
+                .sends(plan)
+                .map(|(_, send)| plan.conversation_of(send))
+        };
+        let ended = conversations().filter(|one| promises.in_a(one.kind).ends);
+        let slots: u64 = conversations().map(|one| one.members.len() as u64).sum();
+        let messages = conversations().count() as u64;
         if !plan.is_certain() {
             let time = if acks { QUIET } else { QUIET_WITHOUT_ACKS };
             return Awaited::Quiet { acks, time };

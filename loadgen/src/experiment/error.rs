@@ -3,7 +3,7 @@
 use crate::{
     drive::{ConnectError, client::DriverError, worker::JoinError},
     model::HistogramError,
-    plan::PlanError,
+    plan::{PartError, PlanError},
     rig::{TargetError, fault::FaultError},
 };
 
@@ -13,6 +13,12 @@ pub enum RunError {
     /// The plan does not fit.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// The plan can't be dealt out to so many processes.
+    #[error(transparent)]
+    Part(#[from] PartError),
+    /// The clocks of several processes could not be compared.
+    #[error("{0}")]
+    Sync(String),
     /// No client can do what the scenario asks for.
     #[error(transparent)]
     Driver(#[from] DriverError),
@@ -84,6 +90,7 @@ impl RunError {
     pub fn is_the_questions(&self) -> bool {
         match self {
             RunError::Plan(_)
+            | RunError::Part(_)
             | RunError::Driver(_)
             | RunError::Mistaken(_)
             | RunError::Asked(_)
@@ -91,6 +98,7 @@ impl RunError {
             | RunError::NeedsTarget
             | RunError::NamedTwice(_) => true,
             RunError::Histogram(_)
+            | RunError::Sync(_)
             | RunError::Target(_)
             | RunError::Connect { .. }
             | RunError::Join { .. }

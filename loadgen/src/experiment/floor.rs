@@ -66,7 +66,7 @@ pub(super) fn arm<'a>(
 /// Why not, in words.
 pub(super) fn usable(plan: &Plan, observed: &Observed) -> Result<(), String> {
     if let Some(why) = observed.incomplete() {
-        return Err(why.to_owned());
+        return Err(why);
     }
     let missing = (0..plan.slots)
         .filter(|&slot| observed.ledger.slot(slot).deliveries() == 0)

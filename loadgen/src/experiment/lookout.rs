@@ -12,6 +12,7 @@ use super::{
     conductor::Conductor,
     mistake::Agreed,
     overdue::Overdue,
+    shard::Duty,
     watch::{Event, Snapshot, Watcher},
 };
 use crate::{
@@ -52,6 +53,8 @@ pub(super) struct Lookout<'a> {
     pub(super) interrupt: &'a Interrupt,
     pub(super) watcher: &'a mut dyn Watcher,
     pub(super) awaited: Awaited,
+    /// Which part of the plan is driven, and when it begins; `None`: all of it, as soon as everybody is there.
+    pub(super) duty: Option<&'a Duty>,
     pub(super) machine_check: bool,
     pub(super) live: Live,
     /// What was agreed with a server that somebody else wrote; `None`: nothing can be mistaken.
@@ -176,8 +179,11 @@ impl Lookout<'_> {
     }
 
     pub(super) async fn schedule(&mut self, crew: &mut Crew) -> Stage {
+        let start = match self.duty {
+            None => crew.clock.now() + nanos(RUN_UP),
+            Some(duty) => self.appointed(duty, crew).await?,
+        };
         self.watcher.event(Event::Stage("schedule"));
-        let start = crew.clock.now() + nanos(RUN_UP);
         let began = crew.clock.instant(start);
         self.began = Some(began);
         self.conductor.begin(began);
@@ -224,6 +230,43 @@ impl Lookout<'_> {
     pub(super) async fn mend(&mut self) -> Stage {
         let mended = self.conductor.mend(self.system).await;
         mended.map_err(|death| self.died(death))
+    }
+
+    /// Waits for the moment at which all shards begin: when it is, on the run's clock, or as soon as can be where it is past.
+    async fn appointed(&mut self, duty: &Duty, crew: &Crew) -> Result<Nanos, Ended> {
+        self.watcher.event(Event::Stage("start"));
+        let mut view = View::default();
+        let start = loop {
+            let now = crew.clock.now();
+            let (soonest, enough) = (now + nanos(RUN_UP), now + nanos(RUN_UP) / 4);
+            let left = match duty.appointment.due(&crew.clock) {
+                Ok(due) if due > soonest => Duration::from_nanos(due - soonest),
+                Ok(due) if due > enough => break due,
+                past => {
+                    let late = past.map_or_else(|ago| soonest - now + ago, |due| soonest - due);
+                    self.watcher.event(Event::Notice(format!(
+                        "warning: this shard was not there in time for --start-at: it begins {} ms late, and `loadgen merge` will not call that one run",
+                        late / 1_000_000
+                    )));
+                    break soonest;
+                }
+            };
+            tokio::select! {
+                death = self.system.died() => return Err(self.died(death)),
+                () = self.interrupt.nth(1) => return Err(Ended::Interrupted),
+                () = tokio::time::sleep(left.min(TICK)) => {
+                    if let Some(gone) = self.everybody_gone(crew) {
+                        let death = self.death(TICK).await.unwrap_or(gone);
+                        return Err(self.died(death));
+                    }
+                    let elapsed = nanos(crew.elapsed());
+                    let snapshot = view.snapshot(crew, "waiting for the start".into(), elapsed, None);
+                    self.watcher.event(Event::Progress(&snapshot));
+                }
+            }
+        };
+        duty.appointment.keep(start, &crew.clock);
+        Ok(start)
     }
 
     /// What is wrong with what was agreed, if that shows so long after the first message.
@@ -403,7 +446,7 @@ impl View {
             elapsed: Duration::from_nanos(elapsed),
             total: total.map(Duration::from_nanos),
             connected: crew.progress.connected.load(Relaxed),
-            users: crew.plan.users.len() as u64,
+            users: crew.users as u64,
             sent,
             rate,
             lost: total.and_then(|_| self.overdue.look(crew, elapsed)),

@@ -13,6 +13,7 @@ use super::{
     environment,
     lookout::{self, Lookout, Monitors},
     mistake::Agreed,
+    shard::Duty,
     watch::{Event, Watcher},
     way::Way,
 };
@@ -26,6 +27,7 @@ use crate::{
     judge::{Promises, verdict::live::Live},
     model::{Metric, body},
     observed::{Ended, GeneratorUse, Lookup, Moment, Observed, ProcessUse, Stored},
+    plan::Share,
     rig::{
         Audit, Present, Processes, QueueSampler, ResourceSampler, System, TargetError, Usage,
         machine::{HiccupMonitor, Monitor, Server, ThreadMeter},
@@ -41,6 +43,22 @@ pub(super) struct Bench<'a> {
     pub(super) options: &'a Options,
     pub(super) driver: Driver,
     pub(super) interrupt: &'a Interrupt,
+    /// The part of the plan that is driven here, and when; `None`: all of it, as soon as everybody is there.
+    pub(super) duty: Option<&'a Duty>,
+}
+
+impl Bench<'_> {
+    /// The users that are driven here.
+    fn share(&self) -> &Share {
+        self.duty.map_or(&Share::WHOLE, |duty| &duty.share)
+    }
+
+    /// Whether no other process drives a part of the same plan.
+    fn is_alone(&self) -> bool {
+        self.share()
+            .part()
+            .is_none_or(|part| part.shard().of() == 1)
+    }
 }
 
 /// Measures an arm: what was seen, and why something that was started is still there, if it is. A system that dies in
@@ -92,7 +110,12 @@ pub(super) async fn observe(
         let audit = arm.system.audit().await;
         let durability = arm.system.durability().await;
         let version = arm.system.version().await;
-        (audit, durability, version, arm.system.present().await)
+        // Where others drive users too, nobody can say whose is left.
+        let present = match bench.is_alone() {
+            true => arm.system.present().await,
+            false => None,
+        };
+        (audit, durability, version, present)
     };
     let (audit, durability, version, before) = tokio::select! {
         asked = asked => asked,
@@ -115,7 +138,7 @@ pub(super) async fn observe(
     };
     let audited = audit.is_some();
     let interrupted = tokio::select! {
-        () = ask_after(arm, audit, before, began, &mut observed, watcher) => false,
+        () = ask_after(arm, bench.share(), audit, before, began, &mut observed, watcher) => false,
         () = bench.interrupt.nth(signals) => true,
     };
     if interrupted {
@@ -130,6 +153,7 @@ pub(super) async fn observe(
 /// What only the system can say of a run that is over.
 async fn ask_after(
     arm: &Arm<'_>,
+    share: &Share,
     audit: Option<Audit>,
     before: Option<Present>,
     began: Option<Instant>,
@@ -147,7 +171,7 @@ async fn ask_after(
     }
     if let Some(audit) = audit {
         watcher.event(Event::Stage("audit"));
-        observed.stored = match look_up(&audit, arm).await {
+        observed.stored = match look_up(&audit, arm, share).await {
             Ok(stored) => Lookup::Found(stored),
             // A store that died with its server can't be asked.
             Err(_) if died => Lookup::Failed,
@@ -208,11 +232,12 @@ async fn run(
         conductor,
         interrupt: bench.interrupt,
         watcher,
-        awaited: Awaited::of(&arm.plan, promises),
+        awaited: Awaited::of(&arm.plan, bench.share(), promises),
+        duty: bench.duty,
         machine_check: bench.options.machine_check,
         live: match arm.part {
-            Part::Subject => Live::of(&scenario, &arm.plan),
-            Part::Floor | Part::Baseline => Live::nothing(&scenario),
+            Part::Subject if bench.is_alone() => Live::of(&scenario, &arm.plan),
+            _ => Live::nothing(&scenario),
         },
         agreed,
         first_sent: None,
@@ -306,6 +331,7 @@ fn crew(arm: &Arm<'_>, bench: &Bench<'_>, promises: Promises, endpoint: &Endpoin
     Crew::new(&Task {
         scenario: &arm.scenario,
         plan: &arm.plan,
+        share: bench.share(),
         vocabulary: arm.vocabulary(bench.driver.asks_for_acks()),
         promises,
         run: &arm.run_id,
@@ -323,12 +349,17 @@ fn workers(options: &Options) -> usize {
         .unwrap_or_else(|| (environment::cores() / 2).max(1))
 }
 
-/// Looks up every stored message of the run.
-async fn look_up(audit: &Audit, arm: &Arm<'_>) -> Result<Stored, TargetError> {
+/// Looks up every stored message of the run that these users have sent.
+async fn look_up(audit: &Audit, arm: &Arm<'_>, share: &Share) -> Result<Stored, TargetError> {
     let mut stored = Stored::new(arm.plan.sends.len());
     audit
         .visit(&arm.run_id.body_prefix(), &mut |document| {
-            if let Some(message) = body::message_of(&arm.run_id, &document.body) {
+            let message = body::message_of(&arm.run_id, &document.body);
+            let own = |message: &u32| {
+                let send = arm.plan.sends.get(*message as usize);
+                send.is_none_or(|send| share.has(send.sender))
+            };
+            if let Some(message) = message.filter(own) {
                 stored.add(message, hash(&document.id));
             }
         })

@@ -16,6 +16,7 @@ mod overdue;
 mod probe;
 mod search;
 mod session;
+mod shard;
 mod systems;
 mod watch;
 mod way;
@@ -28,6 +29,7 @@ pub use self::{
     interrupt::Interrupt,
     probe::{Seen, probe},
     search::{SearchFinished, SearchOptions, search},
+    shard::{ShardFinished, ShardOptions, WallClock, shard},
     systems::SystemChoice,
     watch::{Event, Snapshot, Watcher},
 };
@@ -117,6 +119,7 @@ pub async fn run(
             options,
             driver,
             interrupt,
+            duty: None,
         },
         watcher,
         floor_of: None,
@@ -161,6 +164,7 @@ pub async fn run(
             ended: now(),
             environment,
             runs: measured.runs,
+            shards: Vec::new(),
             // Of what is written.
             seal: String::new(),
         },
@@ -169,7 +173,7 @@ pub async fn run(
     })
 }
 
-/// RFC 3339, UTC.
-fn now() -> String {
+/// The time of day: RFC 3339, UTC.
+pub fn now() -> String {
     humantime::format_rfc3339_millis(std::time::SystemTime::now()).to_string()
 }

@@ -294,6 +294,7 @@ impl<'a> Search<'a> {
             options: self.options,
             driver: self.driver,
             interrupt: self.interrupt,
+            duty: None,
         };
         let measured = measure::observe(arm, &contender.endpoint, &bench, self.watcher).await;
         let mut observed = measured?;
@@ -357,6 +358,7 @@ impl<'a> Search<'a> {
             options: self.options,
             driver: self.driver,
             interrupt: self.interrupt,
+            duty: None,
         };
         let measured = measure::measure(&mut arm, &bench, &mut AsFloor(self.watcher)).await;
         match measured {

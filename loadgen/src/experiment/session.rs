@@ -172,6 +172,17 @@ impl Session<'_> {
         })
     }
 
+    /// One arm by itself, not judged: what was seen, and what is still there that was started for it.
+    pub(super) async fn observe(
+        &mut self,
+        arm: &mut Arm<'_>,
+    ) -> Result<(Observed, Option<String>), RunError> {
+        let measured = measure::measure(arm, &self.bench, self.watcher).await;
+        let (observed, left) = measured?;
+        self.tell_ignored(&observed);
+        Ok((self.with_resident_before(observed), left))
+    }
+
     /// What the floor saw, where it can be gone by.
     ///
     /// # Errors

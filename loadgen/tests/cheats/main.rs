@@ -9,6 +9,7 @@ mod carries;
 mod fault;
 mod other;
 mod server;
+mod shards;
 mod speech;
 mod talk;
 
@@ -135,10 +136,9 @@ async fn report_on(target: String, scenario: &str, thresholds: &str) -> Report {
     )
     .unwrap();
     let target = Target::started_here(&target, &scenario.connections).unwrap();
-    let options = options(target);
     experiment::run(
         &scenario,
-        &options,
+        &options(target),
         &Interrupt::listen().unwrap(),
         &mut Silent,
     )

@@ -25,6 +25,7 @@ mod provenance;
 mod repeat;
 mod scenario;
 mod search;
+mod shards;
 mod target_command;
 mod verify;
 

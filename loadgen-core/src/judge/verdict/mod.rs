@@ -3,6 +3,7 @@
 mod fan_out;
 mod floor;
 mod found;
+mod gap;
 mod implied;
 mod limit;
 pub mod live;
@@ -29,6 +30,7 @@ use self::{
     threshold::judge_threshold,
 };
 pub use self::{
+    gap::Gap,
     implied::implied,
     measured::{Estimate, Measured},
     misses::{Allowed, Decision, Doubt, FEWEST_SECONDS, Misses, Range, Second},
@@ -354,7 +356,7 @@ fn broken_promises(trial: &Trial<'_>) -> Vec<(Verdict, Reason)> {
     match &observed.ended {
         Some(Ended::Aborted(why)) => said.push((Verdict::Fail, Reason::Aborted(why.clone()))),
         Some(_) => {
-            let why = observed.incomplete().unwrap_or_default().to_owned();
+            let why = observed.incomplete().unwrap_or_default();
             said.push((Verdict::Inconclusive, Reason::Incomplete(why)));
         }
         None => {

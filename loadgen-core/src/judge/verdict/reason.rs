@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    judge::{Check, Finding, Judged},
+    judge::{Check, Finding, Gap, Judged},
     model::numbers::count,
     observed::Cause,
 };
@@ -74,6 +74,8 @@ pub enum Reason {
         /// In words.
         measured: String,
     },
+    /// What several processes recorded is not one run.
+    NotWhole(Gap),
     /// As a recorded result says it.
     Recorded(String),
 }
@@ -83,8 +85,15 @@ pub(super) const SATURATED: f64 = 0.9;
 
 /// What follows a sentence about the machine.
 const NOT_THE_SERVER: &str = ": these numbers say nothing about the server";
+/// What stands before a sentence about parts that are no whole.
+const NOT_WHOLE: &str = "not one whole run: ";
 
 impl Reason {
+    /// Whether it is about parts that are no whole, in a recorded result, too.
+    pub fn is_of_parts(&self) -> bool {
+        self.to_string().starts_with(NOT_WHOLE)
+    }
+
     /// The sentence without what a reader of numbers that the machine decided knows already.
     pub fn told_of_the_machine(&self) -> String {
         let text = self.to_string();
@@ -171,6 +180,7 @@ impl fmt::Display for Reason {
                 threshold,
                 measured,
             } => write!(f, "{threshold}: {measured}"),
+            Reason::NotWhole(gap) => write!(f, "{NOT_WHOLE}{gap}"),
             Reason::Aborted(text) | Reason::Recorded(text) => f.write_str(text),
         }
     }

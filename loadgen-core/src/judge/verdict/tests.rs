@@ -75,8 +75,9 @@ fn judge(measured: &Measured<'_>) -> Judgement {
         (None, None) => None,
     };
     let shares = Share::WHOLE.split(measured.worker_cpu.len().max(1));
+    let threads = shares.map(|share| share.thread());
     let observed = Observed {
-        threads: shares.zip(measured.worker_cpu.iter().cloned()).collect(),
+        threads: threads.zip(measured.worker_cpu.iter().cloned()).collect(),
         machine: measured.machine.to_vec(),
         connecting: measured.connecting.to_vec(),
         faults: measured.faults.to_vec(),

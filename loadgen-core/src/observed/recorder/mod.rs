@@ -1,6 +1,7 @@
 //! Latencies of one worker: a histogram for each metric, exact counts within limits, by phase, by size and by second.
 
 mod layout;
+mod record;
 mod recorded;
 mod windows;
 
@@ -12,6 +13,7 @@ use crate::model::{Metric, Nanos, histogram};
 
 pub use self::{
     layout::{Layout, Limits, SIZES, SizeClass, Watched},
+    record::RecordedRecord,
     recorded::{Finished, Recorded},
     windows::{Over, Sends, Window},
 };

@@ -14,8 +14,8 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Recorded {
     layout: Arc<Layout>,
-    kinds: Vec<Option<Finished>>,
-    sizes: [Option<Samples>; SIZES.len()],
+    pub(super) kinds: Vec<Option<Finished>>,
+    pub(super) sizes: [Option<Samples>; SIZES.len()],
     none: Samples,
     /// Messages of measured phases, by second of the schedule.
     pub sends: Vec<Sends>,
@@ -39,7 +39,7 @@ pub struct Finished {
 }
 
 impl Finished {
-    fn of(kind: Kind) -> Self {
+    pub(super) fn of(kind: Kind) -> Self {
         Self {
             all: kind.all,
             phases: kind.phases,

@@ -2,8 +2,10 @@
 
 use hdrhistogram::{
     Histogram,
-    serialization::{Deserializer, Serializer, V2Serializer},
+    serialization::{DeserializeError, Deserializer, Serializer, V2Serializer},
 };
+
+use serde::{Deserialize, Serialize};
 
 use crate::{
     model::{Nanos, histogram},
@@ -18,11 +20,11 @@ pub struct Window {
     /// Those of them that were over each limit.
     pub over: Vec<Over>,
     /// Their latencies, as an HdrHistogram V2 without compression: a few hundred bytes.
-    encoded: Vec<u8>,
+    pub(super) encoded: Vec<u8>,
 }
 
 /// Samples of a second over a limit, and the time that they take up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Over {
     /// How many.
     pub n: u64,
@@ -88,6 +90,14 @@ impl Window {
         decode(&self.encoded)
     }
 
+    /// The latencies that such bytes stand for.
+    ///
+    /// # Errors
+    /// When they are no histogram.
+    pub(super) fn read(encoded: &[u8]) -> Result<Histogram<u64>, DeserializeError> {
+        Deserializer::new().deserialize(&mut &*encoded)
+    }
+
     pub(super) fn merge(&mut self, other: Window) {
         if other.n == 0 {
             return;
@@ -104,7 +114,9 @@ impl Window {
 }
 
 /// The messages of measured phases whose intended times lie in one second of the schedule.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
 pub struct Sends {
     /// How many there were.
     pub scheduled: u64,
@@ -210,7 +222,5 @@ fn encode(histogram: &Histogram<u64>) -> Vec<u8> {
 
 /// Bytes that `encode` made; none for an empty histogram.
 fn decode(bytes: &[u8]) -> Histogram<u64> {
-    Deserializer::new()
-        .deserialize(&mut &*bytes)
-        .unwrap_or_else(|_| histogram::empty())
+    Window::read(bytes).unwrap_or_else(|_| histogram::empty())
 }

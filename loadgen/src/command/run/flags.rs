@@ -5,9 +5,10 @@ use std::{path::PathBuf, str::FromStr, time::Duration};
 use clap::ValueEnum;
 
 use crate::{
-    command::arguments::{self, Load, Where, words},
+    command::arguments::{self, Load, Where, moment, signed_span, words},
     experiment::SystemChoice,
     model::Delivery,
+    plan::Shard,
     report::Format,
     rig::StoreChoice,
     scenario::Span,
@@ -77,6 +78,20 @@ pub struct Args {
     /// Run each scenario so many times, on a fresh server and an empty store each time, and judge all runs together.
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=100))]
     pub repeat: u16,
+    /// Drive one part of the users only, as in 2/4: other processes drive the others, and `merge` judges them together.
+    ///
+    /// Needs --target and --start-at. It leaves shard-K-of-N.json and no verdict.
+    #[arg(long, value_name = "K/N")]
+    pub shard: Option<Shard>,
+    /// When the schedule of all shards begins, as in 2026-11-26T12:00:00Z (RFC 3339).
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub start_at: Option<u64>,
+    /// Where shard 1 tells the others its time, so that no shard needs a right clock.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub sync: Option<String>,
+    /// How wrong the clock of this process is, for tests.
+    #[arg(long, hide = true, value_name = "[-]DURATION", value_parser = signed_span, allow_hyphen_values = true, default_value = "0s")]
+    pub clock_shift: i64,
     /// The folder for the result of each scenario, as JSON.
     #[arg(long, default_value = "reports/latest")]
     pub out: PathBuf,

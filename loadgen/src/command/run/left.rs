@@ -15,6 +15,33 @@ use crate::{
     scenario::Scenario,
 };
 
+/// What is wanted of a result, and where.
+pub(in crate::command) struct Kept<'a> {
+    /// The folder.
+    pub out: &'a Path,
+    /// Further formats.
+    pub report: &'a [Wanted],
+    /// All metrics in the tables.
+    pub all: bool,
+    /// Only the verdict and its reason.
+    pub quiet: bool,
+    /// JSON instead of tables.
+    pub json: bool,
+}
+
+impl<'a> Kept<'a> {
+    /// Of a run.
+    pub(super) fn of(run: &'a Args) -> Self {
+        Self {
+            out: &run.out,
+            report: &run.report,
+            all: run.all,
+            quiet: run.quiet,
+            json: run.json,
+        }
+    }
+}
+
 /// What `run` leaves in its folder whatever else is asked for.
 const ALWAYS: [Format; 2] = [Format::Json, Format::Html];
 
@@ -22,7 +49,7 @@ const ALWAYS: [Format; 2] = [Format::Json, Format::Html];
 ///
 /// # Errors
 /// [`OutputError`] at the first that could not be made.
-pub(super) fn leave(report: &Report, run: &Args) -> Result<Exit, OutputError> {
+pub(in crate::command) fn leave(report: &Report, run: &Kept<'_>) -> Result<Exit, OutputError> {
     let document = Document::of(report)?;
     let choice = Choice {
         all: run.all,
@@ -67,7 +94,7 @@ pub(super) fn leave_one(report: &Report, run: &Args, nth: u16) -> Result<Exit, O
         false => print(&line),
     };
     let name = format!("{}.run-{nth}", report.scenario.name);
-    Ok(printed.worse(save(&document, run, &name)?))
+    Ok(printed.worse(save(&document, &Kept::of(run), &name)?))
 }
 
 /// What is left of all runs together.
@@ -100,7 +127,7 @@ pub(super) fn leave_all(repeats: &Repeats, run: &Args) -> Result<Exit, OutputErr
 }
 
 /// The files of one result, which are told.
-fn save(document: &Document, run: &Args, name: &str) -> Result<Exit, OutputError> {
+fn save(document: &Document, run: &Kept<'_>, name: &str) -> Result<Exit, OutputError> {
     let mut exit = Exit::Pass;
     let always = ALWAYS.map(|format| Wanted { format, path: None });
     let asked = run.report.iter().cloned();

@@ -2,15 +2,19 @@
 
 mod asked;
 pub(super) mod flags;
-mod left;
+pub(super) mod left;
+mod shard;
 pub(super) mod typed;
 
 use std::{env, process};
 
 use tokio::runtime::Builder;
 
-use self::asked::{Asked, asked};
 pub use self::flags::Args;
+use self::{
+    asked::{Asked, asked},
+    left::Kept,
+};
 use super::{
     exit_code::Exit,
     output::{self, OutputError, print},
@@ -28,6 +32,7 @@ use crate::{
 
 /// `loadgen run`: measures, judges, and leaves the results where they are wanted.
 pub fn run(run: &Args) -> Result<Exit, Exit> {
+    let shard = shard::asked(run).map_err(output::wrong)?;
     let Asked {
         scenarios,
         target_command,
@@ -39,7 +44,12 @@ pub fn run(run: &Args) -> Result<Exit, Exit> {
     let exit = runtime.block_on(async {
         let interrupt = Interrupt::listen().map_err(output::failed)?;
         tokio::select! {
-            exit = run_all(&scenarios, run, target_command, &interrupt) => Ok(exit),
+            exit = async {
+                match &shard {
+                    Some(options) => shard::run(&scenarios, run, options, &interrupt).await,
+                    None => run_all(&scenarios, run, target_command, &interrupt).await,
+                }
+            } => Ok(exit),
             // The first signal ends the run in order; at the second one, what was started is removed and no more.
             () = interrupt.nth(2) => Ok(Exit::Inconclusive),
         }
@@ -68,14 +78,7 @@ async fn run_all(
     target_command: Option<String>,
     interrupt: &Interrupt,
 ) -> Exit {
-    let options = Options {
-        target_version: run.target_version.clone(),
-        target_command,
-        system: run.system.clone(),
-        audit: run.audit.clone(),
-        floor: run.floor(),
-        ..run.load.options(&run.store, &run.mongo_image)
-    };
+    let options = options(run, target_command);
     let mut exit = Exit::Pass;
     let mut reports = Vec::new();
     for (scenario, target) in scenarios {
@@ -99,6 +102,18 @@ async fn run_all(
     exit
 }
 
+/// What the command line asks for, of a target that is not named yet.
+fn options(run: &Args, target_command: Option<String>) -> Options {
+    Options {
+        target_version: run.target_version.clone(),
+        target_command,
+        system: run.system.clone(),
+        audit: run.audit.clone(),
+        floor: run.floor(),
+        ..run.load.options(&run.store, &run.mongo_image)
+    }
+}
+
 /// A scenario in one run, or in several that are judged together.
 async fn run_scenario(
     scenario: &Scenario,
@@ -107,7 +122,7 @@ async fn run_scenario(
     interrupt: &Interrupt,
 ) -> (Exit, Option<Report>) {
     if run.repeat == 1 {
-        let leave = |report: &Report| left::leave(report, run);
+        let leave = |report: &Report| left::leave(report, &Kept::of(run));
         return run_one(scenario, options, run, interrupt, &leave).await;
     }
     let mut reports = Vec::new();

@@ -87,7 +87,7 @@ async fn run(
     mut inbox: mpsc::Receiver<Command>,
     milestones: mpsc::Sender<Milestone>,
 ) -> io::Result<Observed> {
-    let dialogue = Dialogue::new(&job.plan, job.share);
+    let dialogue = Dialogue::new(&job.plan, job.share.clone());
     let users = Rc::new(Users::new(job, Rc::clone(&dialogue)));
     let housekeeping = tokio::task::spawn_local(Rc::clone(&users).housekeeping());
     let connected = tokio::select! {

@@ -25,7 +25,7 @@ pub(super) async fn perform(
 ) -> io::Result<()> {
     users.with_receipts(|receipts| receipts.begin(start));
     let plan = Arc::clone(&users.job.plan);
-    let share = users.job.share;
+    let share = users.job.share.clone();
     let mut sends = share
         .sends(&plan)
         .filter(|(_, send)| !plan.phase_of(send).closed)

@@ -463,7 +463,7 @@ impl Users {
             presence: self.log.take(),
             broken: self.broken.take(),
             ignored: self.ignored.take(),
-            threads: BTreeMap::from([(self.job.share, cpu)]),
+            threads: BTreeMap::from([(self.job.share.thread(), cpu)]),
             ..Observed::of(recorded, Arc::clone(&self.job.ledger))
         }
     }

@@ -1,0 +1,37 @@
+//! What a result says of the processes that drove a run together.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Environment;
+
+/// One of several processes that drove a run together.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ShardResult {
+    /// Which one, counted from 1.
+    pub number: u16,
+    /// How many there should have been.
+    pub of: u16,
+    /// Users that it drove.
+    pub users: usize,
+    /// Messages of these users in the plan.
+    pub messages: usize,
+    /// Where the server was, as this process was told.
+    pub target: String,
+    /// When its schedule began, in nanoseconds after the planned moment, on the clock of shard 1 as far as that is known;
+    /// `None`: something ended it before.
+    pub began: Option<i64>,
+    /// How its clock stood to that of shard 1; `None` where nobody measured, so that its own clock is believed.
+    pub clock: Option<ClockOffset>,
+    /// Where it was.
+    pub environment: Environment,
+}
+
+/// How a clock stands to another: measured over the network, by the shortest of some round trips.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ClockOffset {
+    /// How far it is ahead, in nanoseconds; behind, where it is negative.
+    pub ahead: i64,
+    /// The truth is no further than so many nanoseconds from that: half of the round trip.
+    pub bound: u64,
+}

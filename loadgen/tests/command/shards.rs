@@ -1,0 +1,297 @@
+//! `run --shard` and `merge`: what several processes record is judged as one run, and what is less than one run is not.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, SystemTime},
+};
+
+use serde_json::Value;
+
+use crate::{Bench, Ended, SMALL, bad_target::Server, ended, finish, loadgen};
+
+/// When all shards can be there, on a busy machine too, and so much later.
+fn soon(later: Duration) -> String {
+    let at = SystemTime::now() + Duration::from_secs(6) + later;
+    humantime::format_rfc3339_nanos(at).to_string()
+}
+
+/// A shard of the scenario in the bench, not started yet.
+fn shard(bench: &Bench, server: &Server, which: &str, flags: &[&str]) -> Command {
+    let scenario = bench.path("scenario.toml");
+    let of_all = [
+        "--shard",
+        which,
+        "--target",
+        &server.url,
+        "--no-machine-check",
+    ];
+    bench.command(
+        &scenario,
+        &[&of_all[..], &["--floor", "off"], flags].concat(),
+    )
+}
+
+fn spawned(mut command: Command) -> Child {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command.spawn().unwrap()
+}
+
+fn file(bench: &Bench, which: &str) -> PathBuf {
+    let (number, of) = which.split_once('/').unwrap();
+    bench
+        .path("out")
+        .join(format!("shard-{number}-of-{of}.json"))
+}
+
+fn merge(bench: &Bench, which: &[&str], flags: &[&str]) -> Ended {
+    let mut command = loadgen();
+    command
+        .arg("merge")
+        .args(which.iter().map(|which| file(bench, which)));
+    command.arg("--out").arg(bench.path("merged")).args(flags);
+    finish(command)
+}
+
+fn merged(bench: &Bench) -> Value {
+    let text = fs::read_to_string(bench.path("merged").join("small.json")).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+fn follows_its_schema(file: &Path) {
+    let mut command = loadgen();
+    command.args(["merge", "--schema"]);
+    let schema = serde_json::from_str(&finish(command).stdout).unwrap();
+    let (mut schemas, mut compiler) = (boon::Schemas::new(), boon::Compiler::new());
+    compiler.add_resource("shard.json", schema).unwrap();
+    let schema = compiler.compile("shard.json", &mut schemas).unwrap();
+    let mut recording: Value = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
+    if let Err(error) = schemas.validate(&recording, schema) {
+        panic!("{error}");
+    }
+    recording["shard"]["number"] = "two".into();
+    assert!(schemas.validate(&recording, schema).is_err());
+}
+
+const WHOLE: [&str; 3] = ["1/3", "2/3", "3/3"];
+
+#[test]
+fn shards_are_judged_together_and_not_alone() {
+    let (bench, server) = (Bench::new(), Server::start(&["--save-time", "1ms"], &[]));
+    bench.scenario(SMALL);
+    let start = soon(Duration::ZERO);
+    let began = WHOLE.map(|which| spawned(shard(&bench, &server, which, &["--start-at", &start])));
+    for (which, child) in WHOLE.iter().zip(began) {
+        let ended = ended(child);
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        assert!(
+            ended.stdout.starts_with("RECORDED small: shard "),
+            "{}",
+            ended.stdout
+        );
+        assert!(file(&bench, which).exists());
+    }
+    follows_its_schema(&file(&bench, "2/3"));
+    let whole = merge(&bench, &WHOLE, &[]);
+    assert_eq!(whole.code, Some(0), "{}{}", whole.stdout, whole.stderr);
+    assert!(bench.path("merged").join("small.html").exists());
+    let report = merged(&bench);
+    let totals = &report["runs"][0]["totals"];
+    assert_eq!(totals["sent"], report["scenario"]["messages"]);
+    assert_eq!(totals["lost"], 0);
+    assert_eq!(totals["stored"], totals["sent"]);
+    assert_eq!(report["shards"].as_array().unwrap().len(), 3);
+
+    let missing = merge(&bench, &["1/3", "3/3"], &["--quiet"]);
+    assert_eq!(missing.code, Some(4), "{}", missing.stdout);
+    assert!(
+        missing.stdout.contains("shard 2 of 3 is missing"),
+        "{}",
+        missing.stdout
+    );
+    let twice = merge(&bench, &["1/3", "2/3", "2/3", "3/3"], &["--quiet"]);
+    assert_eq!(twice.code, Some(4), "{}", twice.stdout);
+    assert!(
+        twice.stdout.contains("shard 2 of 3 is there 2 times"),
+        "{}",
+        twice.stdout
+    );
+    let text = fs::read_to_string(file(&bench, "3/3")).unwrap();
+    fs::write(file(&bench, "3/3"), &text[..text.len() / 2]).unwrap();
+    let torn = merge(&bench, &WHOLE, &["--quiet"]);
+    assert_eq!(torn.code, Some(4), "{}", torn.stdout);
+    assert!(
+        torn.stdout.contains("breaks off in the middle"),
+        "{}",
+        torn.stdout
+    );
+    fs::write(
+        file(&bench, "3/3"),
+        text.replacen("\"seed\":7", "\"seed\":8", 1),
+    )
+    .unwrap();
+    let other = merge(&bench, &WHOLE, &[]);
+    assert_eq!((other.code, other.stdout.as_str()), (Some(2), ""));
+    assert!(
+        other.stderr.contains("seeds differ (7 and 8)"),
+        "{}",
+        other.stderr
+    );
+    assert_eq!(other.stderr.lines().count(), 1);
+}
+
+#[test]
+fn a_shard_that_is_late_or_cut_short_spoils_the_whole() {
+    let (bench, server) = (Bench::new(), Server::start(&["--save-time", "1ms"], &[]));
+    bench.scenario(&SMALL.replace("duration = \"2s\"", "duration = \"30s\""));
+    let (start, late) = (soon(Duration::ZERO), soon(Duration::from_millis(200)));
+    let on_time = spawned(shard(&bench, &server, "1/2", &["--start-at", &start]));
+    let late = spawned(shard(&bench, &server, "2/2", &["--start-at", &late]));
+    std::thread::sleep(Duration::from_secs(12));
+    for child in [&on_time, &late] {
+        let id = child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &id])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+    for child in [on_time, late] {
+        let ended = ended(child);
+        assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+        assert!(
+            ended.stdout.starts_with("CUT SHORT small: "),
+            "{}",
+            ended.stdout
+        );
+    }
+    let both = merge(&bench, &["1/2", "2/2"], &["--quiet"]);
+    assert_eq!(both.code, Some(4), "{}", both.stdout);
+    assert!(both.stdout.contains("ms may be"), "{}", both.stdout);
+    let reasons = merged(&bench)["reasons"].to_string();
+    assert!(reasons.contains("interrupted"), "{reasons}");
+    // What one of them alone can't be is whole.
+    let one = merge(&bench, &["1/2"], &["--quiet"]);
+    assert_eq!(one.code, Some(4), "{}", one.stdout);
+    assert!(
+        merged(&bench)["reasons"]
+            .to_string()
+            .contains("was cut short and others were not")
+    );
+}
+
+#[test]
+fn clocks_that_are_wrong_are_known_to_be_and_change_nothing() {
+    let (bench, server) = (Bench::new(), Server::start(&["--save-time", "1ms"], &[]));
+    bench.scenario(SMALL);
+    let start = soon(Duration::ZERO);
+    // Held until it is given to shard 1, so that nobody else has it.
+    let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let sync = held.local_addr().unwrap().to_string();
+    drop(held);
+    let shifts = ["137ms", "2h", "-2s"];
+    let began: Vec<Child> = WHOLE
+        .iter()
+        .zip(shifts)
+        .map(|(which, shift)| {
+            let shift = format!("--clock-shift={shift}");
+            let flags = ["--start-at", &start, "--sync", &sync, &shift];
+            spawned(shard(&bench, &server, which, &flags))
+        })
+        .collect();
+    for child in began {
+        let ended = ended(child);
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    }
+    let whole = merge(&bench, &WHOLE, &["--quiet"]);
+    assert_eq!(whole.code, Some(0), "{}{}", whole.stdout, whole.stderr);
+    let ahead = merged(&bench)["shards"][1]["clock"]["ahead"]
+        .as_i64()
+        .unwrap();
+    assert!((ahead - 7_199_863_000_000).abs() < 100_000_000, "{ahead}");
+}
+
+#[test]
+fn what_a_shard_lacks_is_told_before_anything_runs() {
+    let bench = Bench::new();
+    let scenario = bench.scenario(SMALL);
+    let start = soon(Duration::ZERO);
+    let target = ["--target", "http://127.0.0.1:9"];
+    let with = |flags: &[&'static str]| {
+        [&target[..], &["--start-at", "2099-01-01T00:00:00Z"], flags].concat()
+    };
+    for (flags, told) in [
+        (
+            vec!["--shard", "1/2", target[0], target[1]],
+            "say when with --start-at",
+        ),
+        (
+            vec!["--shard", "1/2", "--start-at", &start],
+            "name it with --target",
+        ),
+        (vec!["--start-at", &start], "say which with --shard"),
+        (vec!["--sync", "h:1"], "say which with --shard"),
+        (with(&["--shard", "3/2"]), "as in 2/4"),
+        (
+            with(&["--shard", "1/2", "--repeat", "2"]),
+            "leave --repeat out",
+        ),
+        (with(&["--shard", "1/2", "--json"]), "leave --json out"),
+        (
+            with(&["--shard", "1/2", "--report", "csv"]),
+            "give --report to `merge`",
+        ),
+        (
+            with(&["--shard", "6/6"]),
+            "into 5 groups, the largest of 2 of 10 users",
+        ),
+        (
+            vec![
+                "--shard",
+                "1/2",
+                target[0],
+                target[1],
+                "--start-at",
+                "2020-01-01T00:00:00Z",
+            ],
+            "s ago: name a moment",
+        ),
+        (
+            vec!["--shard", "1/2", target[0], target[1], "--start-at", "noon"],
+            "write it as in 2026-11-26T12:00:00Z",
+        ),
+    ] {
+        let ended = bench.run(&scenario, &flags);
+        assert_eq!(ended.code, Some(2), "{flags:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains(told), "{flags:?}: {}", ended.stderr);
+    }
+    let mut check = loadgen();
+    check.args(["check", "--shard", "2/5"]).arg(&scenario);
+    let checked = finish(check);
+    assert_eq!(checked.code, Some(0), "{}", checked.stderr);
+    assert!(
+        checked.said().contains("shard 2/5: 2 users (20 %), "),
+        "{}",
+        checked.stdout
+    );
+    let mut merge = loadgen();
+    merge
+        .arg("merge")
+        .arg(&scenario)
+        .arg("--out")
+        .arg(bench.path("merged"));
+    let none = finish(merge);
+    assert_eq!(none.code, Some(2), "{}", none.stderr);
+    assert!(
+        none.stderr
+            .contains("is not what `loadgen run --shard` wrote"),
+        "{}",
+        none.stderr
+    );
+}
