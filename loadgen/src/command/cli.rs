@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use super::{
-    ab, check, compare, completions, init, ladder, list, man, merge, probe, publish, report, run,
-    search, verify,
+    ab, check, compare, completions, init, kubernetes, ladder, list, man, merge, probe, publish,
+    report, run, search, verify,
 };
 
 /// Measures the delivery latency of a Socket.IO chat server and accounts for every message.
@@ -48,6 +48,8 @@ pub enum Command {
     Schema,
     /// Judge what the shards of one run have recorded (`run --shard`), as one run.
     Merge(merge::Args),
+    /// Print what a Kubernetes cluster needs to drive a scenario in shards and to merge them.
+    Kubernetes(kubernetes::Args),
     /// Show a recorded result again, in any format.
     Report(report::Args),
     /// Compare two results of one scenario.

@@ -9,6 +9,7 @@ mod compare;
 mod completions;
 pub mod exit_code;
 mod init;
+mod kubernetes;
 mod ladder;
 mod list;
 mod man;
@@ -45,6 +46,7 @@ pub fn dispatch(cli: Cli) -> ExitCode {
         Command::List(args) => list::run(&args),
         Command::Schema => schema::run(),
         Command::Merge(args) => merge::run(&args),
+        Command::Kubernetes(args) => kubernetes::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Publish(args) => publish::run(&args),
