@@ -137,8 +137,8 @@ impl Load {
             "--shard".to_owned(),
             // Pods are counted from 0.
             format!("$(SHARD_INDEX)+1/{}", self.shards),
-            "--start-at".to_owned(),
-            self.start_at.clone(),
+            // In one word, or YAML takes it for a time.
+            format!("--start-at={}", self.start_at),
             "--sync".to_owned(),
             format!("{0}-0.{0}:{PORT}", self.name),
             "--out".to_owned(),
@@ -330,6 +330,8 @@ mod tests {
             })
             .collect();
         assert_eq!(kinds, ["ConfigMap", "Service", "Job", "Job"]);
+        // By itself some readers take it for a time and no text.
+        assert!(yaml.contains("- --start-at=2026-11-26T12:00:00Z\n"));
         assert!(yaml.starts_with("# Made by `loadgen kubernetes`. Not run on a cluster"));
     }
 }
