@@ -134,16 +134,15 @@ fn killed_and_started_again_it_has_what_was_stored_where_it_was() {
             ended.contains("137") || ended.contains("signal: 9"),
             "{ended}"
         );
-        assert!(
-            timeout(Duration::from_secs(1), insert(&documents, 2))
-                .await
-                .is_err()
-        );
+        // Refused at once, or looked for in vain.
+        let tried = timeout(Duration::from_secs(1), insert(&documents, 2)).await;
+        assert!(!matches!(tried, Ok(Ok(()))));
         store.start_again().await.unwrap();
-        timeout(GUARD, insert(&documents, 3))
-            .await
-            .unwrap()
-            .unwrap();
+        let began = Instant::now();
+        // Connections of before are found to be dead one by one.
+        while let Err(error) = insert(&documents, 3).await {
+            assert!(began.elapsed() < GUARD, "{error}");
+        }
         assert!(is_there(&documents, 1).await && is_there(&documents, 3).await);
         store.stop().await.unwrap();
     });
@@ -156,7 +155,11 @@ fn frozen_it_answers_nothing_until_it_goes_on() {
         insert(&documents, 1).await.unwrap();
         assert!(!store.stands_still().await.unwrap());
         store.stand_still(true).await.unwrap();
-        assert!(store.stands_still().await.unwrap());
+        // A signal takes a moment on a busy machine.
+        let began = Instant::now();
+        while !store.stands_still().await.unwrap() {
+            assert!(began.elapsed() < GUARD, "it goes on");
+        }
         let insert_two = insert(&documents, 2);
         let mut insert_two = std::pin::pin!(insert_two);
         assert!(
@@ -166,7 +169,10 @@ fn frozen_it_answers_nothing_until_it_goes_on() {
         );
         store.stand_still(false).await.unwrap();
         timeout(GUARD, insert_two).await.unwrap().unwrap();
-        assert!(!store.stands_still().await.unwrap());
+        let began = Instant::now();
+        while store.stands_still().await.unwrap() {
+            assert!(began.elapsed() < GUARD, "it does not go on");
+        }
         store.stop().await.unwrap();
     });
 }
