@@ -1,5 +1,7 @@
 //! Numbers for people: three digits and a unit that fits.
 
+use std::time::Duration;
+
 use crate::model::Nanos;
 
 /// Nanoseconds with the unit that fits: `312 µs`, `4.87 ms`, `1.20 s`.
@@ -59,6 +61,26 @@ pub fn count(count: u64) -> String {
     text
 }
 
+/// So many of something, by the word for one of it: `1 delivery`, `12,345 deliveries`.
+pub fn counted(number: u64, one: &str) -> String {
+    let plural = match one.strip_suffix('y') {
+        _ if number == 1 => one.to_owned(),
+        Some(stem) => format!("{stem}ies"),
+        None => format!("{one}s"),
+    };
+    format!("{} {plural}", count(number))
+}
+
+/// The whole seconds, minutes and hours of a time that is to be waited for: `9 s`, `3 min 5 s`, `7 h 2 min`.
+pub fn left(time: Duration) -> String {
+    let seconds = time.as_secs_f64().ceil() as u64;
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
+    }
+}
+
 /// Bytes with the binary unit that fits: `1.7 KiB`, `23.5 GiB`.
 pub fn bytes(bytes: u64) -> String {
     let mut number = bytes as f64;
@@ -113,6 +135,20 @@ mod tests {
         assert_eq!(bytes(512), "512 B");
         assert_eq!(bytes(1_740), "1.7 KiB");
         assert_eq!(bytes(25_276_502_016), "23.5 GiB");
+    }
+
+    #[test]
+    fn one_of_a_thing_is_no_plural() {
+        assert_eq!(counted(1, "delivery"), "1 delivery");
+        assert_eq!(counted(0, "delivery"), "0 deliveries");
+        assert_eq!(counted(12_345, "second"), "12,345 seconds");
+    }
+
+    #[test]
+    fn the_time_left_is_told_in_what_one_counts_in() {
+        for (seconds, text) in [(8.2, "9 s"), (185.0, "3 min 5 s"), (25_320.0, "7 h 2 min")] {
+            assert_eq!(left(Duration::from_secs_f64(seconds)), text);
+        }
     }
 
     #[test]

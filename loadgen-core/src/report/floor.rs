@@ -1,7 +1,7 @@
 //! The floor in words: what a bare relay takes under the same load, and the server beside it.
 
 use crate::{
-    model::numbers::{count, duration},
+    model::numbers::{counted, duration},
     result::FloorResult,
 };
 
@@ -10,7 +10,7 @@ pub(super) fn sentence(floor: &FloorResult) -> String {
     let mut percentiles = floor.delivery.percentiles.iter();
     let p50 = match percentiles.find(|p| p.percentile == 50.0) {
         Some(p50) => p50.value.map_or_else(
-            || format!("p50 needs {} deliveries", count(p50.needs)),
+            || format!("p50 needs {}", counted(p50.needs, "delivery")),
             |value| format!("p50 {}", duration(value)),
         ),
         None => "no p50".to_owned(),

@@ -6,7 +6,7 @@ use crate::{
     judge::{Check, Finding, Judged as Limit, Reason, Verdict},
     model::{
         Count, Delivery, HistogramError, Metric, Nanos, histogram,
-        numbers::{bytes, count, duration, share},
+        numbers::{bytes, count, counted as counted_of, duration, share},
         percentile,
     },
     result::{Circumstances, HeldTo, MetricResult, Report, Run, WindowResult},
@@ -36,7 +36,7 @@ pub(super) fn sentence(report: &Report) -> String {
 }
 
 fn broken(finding: &Finding) -> String {
-    format!("{} {}", count(finding.count), finding.check.title())
+    finding.check.counted(finding.count)
 }
 
 fn kept(run: &Run, reason: &str) -> String {
@@ -303,8 +303,8 @@ pub(super) fn connected(run: &Run) -> String {
         None => "",
     };
     format!(
-        "{} users connected{joined} in {:.2} s",
-        count(generator.connections),
+        "{} connected{joined} in {:.2} s",
+        counted_of(generator.connections, "user"),
         generator.connect_seconds
     )
 }
@@ -465,16 +465,15 @@ pub(super) fn load(report: &Report) -> String {
     let scenario = &report.scenario;
     let mut parts = vec![format!("{} users", count(scenario.users.into()))];
     if scenario.rooms > 0 {
-        parts.push(format!("{} rooms of two", count(scenario.rooms as u64)));
+        let rooms = counted_of(scenario.rooms as u64, "room");
+        parts.push(format!("{rooms} of two"));
     }
     if scenario.channels > 0 {
-        parts.push(format!("{} channels", count(scenario.channels as u64)));
+        parts.push(counted_of(scenario.channels as u64, "channel"));
     }
-    parts.push(format!("{} messages", count(scenario.messages as u64)));
-    parts.push(format!(
-        "{} deliveries to others",
-        count(scenario.deliveries)
-    ));
+    parts.push(counted_of(scenario.messages as u64, "message"));
+    let deliveries = counted_of(scenario.deliveries, "delivery");
+    parts.push(format!("{deliveries} to others"));
     if scenario.actions > 0 {
         parts.push(format!(
             "{} joins, leaves and reconnects",

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     judge::{Reason, Verdict},
-    model::{HistogramError, histogram, numbers::count},
+    model::{HistogramError, histogram},
     report::statements,
     result::Run,
     scenario::{Subject, parse_subject},
@@ -108,8 +108,7 @@ fn lacking(side: Side, missing: Vec<String>) -> Option<String> {
 /// What is wrong however busy the machine is: the account's findings, and counts over their limits.
 pub(in crate::compare) fn broken(run: &Run) -> Vec<String> {
     let findings = run.findings.iter();
-    let findings =
-        findings.map(|finding| format!("{} {}", count(finding.count), finding.check.title()));
+    let findings = findings.map(|finding| finding.check.counted(finding.count));
     let limits = run.judgement.thresholds.iter().filter(|judged| {
         let key = judged
             .threshold

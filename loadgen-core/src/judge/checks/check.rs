@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::named::named;
+use crate::model::{named::named, numbers::count};
 
 // In the order of a report.
 named! {
@@ -60,4 +60,68 @@ named! {
     ProtocolViolated => "connections closed for a violation of the protocol",
     /// Users, rooms or sockets left on the server when everybody had gone.
     StateLeft => "users, rooms or sockets left behind",
+}
+
+impl Check {
+    /// So many cases in words: `1 delivery lost`, `3 deliveries lost`.
+    pub fn counted(self, cases: u64) -> String {
+        let words = match cases {
+            1 => self.one(),
+            _ => self.title(),
+        };
+        format!("{} {words}", count(cases))
+    }
+
+    /// What one case of it is.
+    const fn one(self) -> &'static str {
+        match self {
+            Check::Lost => "delivery lost",
+            Check::EchoMissing => "sender's own copy missing",
+            Check::Duplicated => "delivery duplicated",
+            Check::ContentChanged => "body changed",
+            Check::Unexpected => "unexpected message",
+            Check::Reordered => "message of one sender out of order",
+            Check::OrderDisagrees => "member that saw a different order",
+            Check::EndMissing => "message neither confirmed nor failed",
+            Check::EndTwice => "message ended twice",
+            Check::EndOrphaned => "end of an unknown temporary id",
+            Check::IdDiffers => "message with two different _ids",
+            Check::AckWrong => "acknowledgement missing or doubled",
+            Check::AnswersContradict => "message with answers that contradict each other",
+            Check::ConnectionLost => "connection lost",
+            Check::ProtocolViolated => "connection closed for a violation of the protocol",
+            Check::StateLeft => "user, room or socket left behind",
+            Check::CrossDelivered
+            | Check::WrongEvent
+            | Check::WrongSender
+            | Check::EndEarly
+            | Check::ConfirmedNotStored
+            | Check::FailedButStored
+            | Check::StoredTwice => self.title(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_case_is_no_plural() {
+        assert_eq!(Check::Lost.counted(1), "1 delivery lost");
+        assert_eq!(Check::Lost.counted(1_200), "1,200 deliveries lost");
+        for check in Check::ALL {
+            let one = check.counted(1);
+            for plural in [
+                "deliveries",
+                "messages",
+                "copies",
+                "bodies",
+                "members ",
+                "connections",
+            ] {
+                assert!(!one.contains(plural), "{one}");
+            }
+        }
+    }
 }

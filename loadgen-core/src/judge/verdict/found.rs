@@ -60,11 +60,11 @@ impl Found {
     fn intervals(&self) -> String {
         let misses = &self.misses;
         format!(
-            "95 % sure: this run {} ({} messages), the long run {} ({} seconds)",
+            "95 % sure: this run {} ({}), the long run {} ({})",
             self.range(misses.run),
-            numbers::count(misses.messages as u64),
+            numbers::counted(misses.messages as u64, "message"),
             self.range(misses.long),
-            misses.seconds,
+            numbers::counted(misses.seconds as u64, "second"),
         )
     }
 

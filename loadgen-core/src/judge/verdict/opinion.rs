@@ -200,8 +200,8 @@ pub(super) fn too_few(n: u64, needed: u64) -> (Verdict, String) {
     (
         Verdict::Inconclusive,
         format!(
-            "{} samples, needs {}",
-            numbers::count(n),
+            "{}, needs {}",
+            numbers::counted(n, "sample"),
             numbers::count(needed)
         ),
     )

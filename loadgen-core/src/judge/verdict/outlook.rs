@@ -3,7 +3,10 @@
 use super::{limit::Limit, misses::FEWEST_SECONDS};
 use crate::{
     judge::statistic,
-    model::{Metric, numbers::count},
+    model::{
+        Metric,
+        numbers::{count, counted},
+    },
     observed::WINDOW,
     plan::{Plan, Send},
     scenario::{Scenario, Threshold},
@@ -67,8 +70,8 @@ impl Planned {
         let (samples, needed) = (self.samples(metric)?, statistic::needed(threshold));
         if samples < needed {
             return Some(format!(
-                "it needs {} samples, and the plan has {}",
-                count(needed),
+                "it needs {}, and the plan has {}",
+                counted(needed, "sample"),
                 count(samples)
             ));
         }

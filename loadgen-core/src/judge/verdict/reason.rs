@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     judge::{Check, Finding, Gap, Judged},
-    model::numbers::count,
+    model::numbers::{count, counted},
     observed::Cause,
 };
 
@@ -107,13 +107,18 @@ impl Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Reason::ClockWrong(receipts) => write!(
-                f,
-                "{} receipts before their send: the generator's clock is wrong",
-                count(*receipts)
-            ),
+            Reason::ClockWrong(receipts) => {
+                let whose = if *receipts == 1 { "its" } else { "their" };
+                let receipts = counted(*receipts, "receipt");
+                write!(
+                    f,
+                    "{receipts} before {whose} send: the generator's clock is wrong"
+                )
+            }
             Reason::TooLong(samples) => {
-                write!(f, "{} samples are longer than can be kept", count(*samples))
+                let are = if *samples == 1 { "is" } else { "are" };
+                let samples = counted(*samples, "sample");
+                write!(f, "{samples} {are} longer than can be kept")
             }
             Reason::Disturbed {
                 connecting,
@@ -174,7 +179,8 @@ impl fmt::Display for Reason {
                 )
             }
             Reason::BeyondLimit { connections, first } => {
-                write!(f, "{connections} connections went unheard: {first}")
+                let connections = counted(*connections, "connection");
+                write!(f, "{connections} went unheard: {first}")
             }
             Reason::Measured {
                 threshold,
