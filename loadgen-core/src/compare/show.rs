@@ -18,7 +18,7 @@ use crate::{
         chart::{Figure, Ink, Ratio, Series, forest, spectrum},
         headline,
         markdown::escaped,
-        script, statements,
+        statements,
         table::{align_numbers, plain_table},
     },
     result::Report,
@@ -249,8 +249,6 @@ fn markdown(comparison: &Comparison) -> Result<String, askama::Error> {
 #[derive(Template)]
 #[template(path = "compare.html")]
 struct Page<'a> {
-    policy: String,
-    script: &'static str,
     comparison: &'a Comparison,
     verdict: &'static str,
     sides: [Side; 2],
@@ -297,8 +295,6 @@ fn page(
     certain.sort_by_key(|number| asks != Some(&*number.key));
     let rows = |numbers: &[&Number]| numbers.iter().map(|number| cells(number)).collect();
     let page = Page {
-        policy: script::policy(),
-        script: script::SCRIPT,
         comparison,
         verdict: verdict(comparison),
         sides: [

@@ -119,6 +119,7 @@ fn stretches(plot: &Plot, series: &[Series], right: f64) -> Vec<Stretch> {
             .chars()
             .take(3 + (f64::from(column) / PER_NINE) as usize)
             .collect();
+        let short = short.trim_end_matches('.');
         let told = match said.is_empty() {
             true => format!("p{short}: fewer than {BEYOND} samples beyond"),
             false => format!("p{short}: {}", said.join(", ")),

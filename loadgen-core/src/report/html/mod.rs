@@ -22,7 +22,6 @@ use super::{
     histogram_log,
     latencies::{Latency, latencies},
     publish::Way,
-    script,
     setting::setting,
     statements,
 };
@@ -39,8 +38,6 @@ const MOST_BYTES: usize = 490_000;
 #[derive(Template)]
 #[template(path = "report.html")]
 struct Page<'a> {
-    policy: String,
-    script: &'static str,
     /// The neighbours of a published page.
     way: Option<&'a Way>,
     verdict: &'static str,
@@ -102,8 +99,6 @@ fn page(report: &Report) -> Result<Page<'_>, RenderError> {
     let limits = subject.map_or_else(Vec::new, rows::limits);
     let (broken, kept) = subject.map_or_else(Default::default, rows::promises);
     Ok(Page {
-        policy: script::policy(),
-        script: script::SCRIPT,
         way: None,
         verdict: report.verdict.name(),
         name: &report.scenario.name,

@@ -13,7 +13,7 @@ use self::{
     claim::{Claim, claims, gravest},
     series::{Series, Told},
 };
-use super::{RenderError, html, script};
+use super::{RenderError, html};
 use crate::{
     judge::Verdict,
     result::{Document, Report},
@@ -47,8 +47,6 @@ pub struct Comparison {
 #[template(path = "index.html")]
 struct Index<'a> {
     comparisons: &'a [Comparison],
-    policy: String,
-    script: &'static str,
     claims: Vec<Claim>,
     /// Whether there is a page of what faults cost.
     breaks: bool,
@@ -132,8 +130,6 @@ pub fn index(reports: &[&Report], comparisons: &[Comparison]) -> Result<SiteFile
     }
     let index = Index {
         comparisons,
-        policy: script::policy(),
-        script: script::SCRIPT,
         claims: claims(&latest),
         breaks: !faults::broken(&apart).is_empty(),
         class: gravest(&latest),
