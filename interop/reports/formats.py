@@ -14,6 +14,7 @@ import re
 import sys
 from fractions import Fraction
 from pathlib import Path
+from xml.etree import ElementTree
 
 import xmlschema
 from hdrh.histogram import HdrHistogram
@@ -108,6 +109,26 @@ def check_openmetrics(name, result, text):
     return len(families)
 
 
+def check_junit(name, result, path):
+    """Each miss is one, and the times of the cases are the suite's. The tree without `file`, which Ant's schema lacks."""
+    tree = ElementTree.parse(path)
+    suite = tree.getroot().find("testsuite")
+    cases = suite.findall("testcase")
+    for element in ["failure", "error", "skipped"]:
+        found = sum(case.find(element) is not None for case in cases)
+        counted = suite.get({"skipped": "skipped"}.get(element, f"{element}s"))
+        check(found == int(counted), f"{name}: {counted} of {element}, and there are {found}")
+    whole = [case for case in cases if case.get("classname").endswith(".verdict")]
+    element = {"FAIL": "failure", "INVALID": "error", "INCONCLUSIVE": "skipped"}.get(result["verdict"])
+    telling = [case for case in cases if element is None or case.find(element) is not None]
+    check(telling and (not whole or telling == whole), f"{name}: the verdict is counted twice")
+    times = sum(float(case.get("time")) for case in cases)
+    check(abs(times - float(suite.get("time"))) < 0.001 * len(cases), f"{name}: the cases took {times} s")
+    for case in cases:
+        check(case.attrib.pop("file") == result["scenario"]["file"], f"{name}: the file of a case")
+    return tree
+
+
 def check_csv(name, result, path):
     """A line for each second of each run, each with all columns."""
     with path.open(newline="") as file:
@@ -136,7 +157,7 @@ def main():
         name = file.stem
         result = json.loads(file.read_text())
         percentiles = check_log(name, result, rendered / f"{name}.hlog")
-        schema.validate(rendered / f"{name}.junit.xml")
+        schema.validate(check_junit(name, result, rendered / f"{name}.junit.xml"))
         families = check_openmetrics(name, result, (rendered / f"{name}.om.txt").read_text())
         check_csv(name, result, rendered / f"{name}.csv")
         check_hgrm(name, result, rendered / f"{name}.hgrm")

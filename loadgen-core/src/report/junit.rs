@@ -1,6 +1,7 @@
-//! The result as JUnit XML: every limit and every check is a test case.
+//! The result as JUnit XML: every limit and every check is a test case, and the verdict is one where no other case tells it.
 //!
-//! FAIL is a failure, INVALID an error, INCONCLUSIVE skipped with its reason. It follows the schema of Ant's JUnit task.
+//! FAIL is a failure, INVALID an error, INCONCLUSIVE skipped with its reason. It follows the schema of Ant's JUnit task, but
+//! for the cases' `file`, which GitLab and CircleCI read.
 
 use askama::Template;
 
@@ -11,7 +12,6 @@ use super::{
 };
 use crate::{
     judge::{Judged, Reason, Verdict},
-    model::numbers::count,
     result::{Report, Run},
 };
 
@@ -21,8 +21,10 @@ pub(crate) struct Suite {
     pub(crate) name: String,
     /// RFC 3339 without its fraction and its zone, as the schema wants it.
     pub(crate) timestamp: String,
-    /// Seconds.
-    pub(crate) time: String,
+    /// How long it took, seconds.
+    pub(crate) seconds: f64,
+    /// The scenario's file.
+    pub(crate) file: String,
     pub(crate) properties: Vec<(String, String)>,
     pub(crate) cases: Vec<Case>,
     pub(crate) sentence: String,
@@ -44,6 +46,16 @@ pub(crate) struct Wrong {
 }
 
 impl Suite {
+    /// How long it took, as the schema wants it.
+    fn time(&self) -> String {
+        format!("{:.3}", self.seconds)
+    }
+
+    /// Its part for each case: all of them were looked at all the time, and readers add up.
+    fn part(&self) -> String {
+        format!("{:.3}", self.seconds / self.cases.len().max(1) as f64)
+    }
+
     fn count(&self, element: &str) -> usize {
         let wrong = self.cases.iter().filter_map(|case| case.outcome.as_ref());
         wrong.filter(|wrong| wrong.element == element).count()
@@ -57,11 +69,20 @@ pub(super) fn render(report: &Report) -> Result<String, RenderError> {
     let cases = report
         .runs
         .last()
-        .map_or_else(Vec::new, |run| cases(report, run, &headline));
+        .map_or_else(Vec::new, |run| cases(report, run));
+    let cases = with_whole(
+        cases,
+        Case {
+            class: legal(&format!("{}.verdict", report.scenario.name)),
+            name: "the run as a whole".into(),
+            outcome: whole(report, &headline),
+        },
+    );
     let suite = Suite {
         // Without its fraction and its zone, as the schema wants it.
         timestamp: report.started.chars().take(19).collect(),
-        time: seconds(&report.started, &report.ended),
+        seconds: seconds(&report.started, &report.ended),
+        file: legal(&report.scenario.file),
         properties: properties(report),
         cases,
         sentence: legal(&format!("{}: {}", report.verdict.name(), headline)),
@@ -84,43 +105,54 @@ fn properties(report: &Report) -> Vec<(String, String)> {
         .map(|(name, count)| (name, count.to_string()));
     let environment = statements::environment(report).into_iter();
     let environment = environment.map(|(name, value)| (name.to_owned(), legal(&value)));
-    counts.chain(environment).collect()
+    let verdict = ("verdict".to_owned(), report.verdict.name().to_owned());
+    [verdict]
+        .into_iter()
+        .chain(counts)
+        .chain(environment)
+        .collect()
 }
 
 /// From one time to another, both RFC 3339, in seconds.
-pub(crate) fn seconds(started: &str, ended: &str) -> String {
+pub(crate) fn seconds(started: &str, ended: &str) -> f64 {
     let at = |text: &str| humantime::parse_rfc3339(text).ok();
     let passed = at(started)
         .zip(at(ended))
         .and_then(|(started, ended)| ended.duration_since(started).ok());
-    format!("{:.3}", passed.unwrap_or_default().as_secs_f64())
+    passed.unwrap_or_default().as_secs_f64()
 }
 
-fn cases(report: &Report, run: &Run, headline: &str) -> Vec<Case> {
+/// The cases, and before them the whole, unless one of them already says how it ended: what is counted twice makes one miss
+/// look like two.
+pub(crate) fn with_whole(mut cases: Vec<Case>, whole: Case) -> Vec<Case> {
+    let element = |case: &Case| case.outcome.as_ref().map(|wrong| wrong.element);
+    let told = match element(&whole) {
+        None => !cases.is_empty(),
+        ended => cases.iter().any(|case| element(case) == ended),
+    };
+    if !told {
+        cases.insert(0, whole);
+    }
+    cases
+}
+
+fn cases(report: &Report, run: &Run) -> Vec<Case> {
     let class = |part: &str| {
         let name = legal(&report.scenario.name);
         format!("{name}.{}.{part}", run.mode_key())
     };
-    let mut cases = vec![Case {
-        class: class("verdict"),
-        name: "the run as a whole".into(),
-        outcome: whole(report, headline),
-    }];
-    cases.extend(run.judgement.thresholds.iter().map(|judged| Case {
+    let limits = run.judgement.thresholds.iter().map(|judged| Case {
         class: class("limits"),
         name: legal(&judged.threshold),
         outcome: limit(run, judged),
-    }));
-    cases.extend(
-        statements::checks(run)
-            .into_iter()
-            .map(|(check, outcome)| Case {
-                class: class("checks"),
-                name: format!("{}: none", check.title()),
-                outcome: checked(outcome),
-            }),
-    );
-    cases
+    });
+    let checks = statements::checks(run).into_iter();
+    let checks = checks.map(|(check, outcome)| Case {
+        class: class("checks"),
+        name: format!("{}: none", check.title()),
+        outcome: checked(outcome),
+    });
+    limits.chain(checks).collect()
 }
 
 /// How a case with that verdict did not pass; `None`: it did.
@@ -159,7 +191,7 @@ fn checked(outcome: Outcome<'_>) -> Option<Wrong> {
         Outcome::Kept => None,
         Outcome::Broken(finding) => {
             let examples: Vec<String> = finding.examples.iter().map(statements::example).collect();
-            let message = format!("{} {}", count(finding.count), finding.check.title());
+            let message = finding.check.counted(finding.count);
             wrong(Verdict::Fail, "check", &message, examples.join("\n"))
         }
         Outcome::NotMade(why) => wrong(Verdict::Inconclusive, "check", why, String::new()),

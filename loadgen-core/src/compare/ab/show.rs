@@ -13,7 +13,7 @@ use crate::{
     report::{
         RenderError,
         chart::{Figure, Pair, Together, pairs},
-        junit::{Case, Suite, legal, seconds, wrong},
+        junit::{Case, Suite, legal, seconds, with_whole, wrong},
         markdown::escaped,
         table::{align_numbers, plain_table},
     },
@@ -332,18 +332,13 @@ fn suite(result: &AbResult) -> Suite {
         true => None,
         false => wrong(Verdict::Fail, "check", &broken[0], broken.join("\n")),
     };
-    let mut cases = vec![
-        case(
-            "the change as a whole",
-            wrong(
-                result.verdict,
-                "verdict",
-                &first(result),
-                result.reasons.join("\n"),
-            ),
-        ),
-        case("the change keeps its promises", promises),
-    ];
+    let whole = wrong(
+        result.verdict,
+        "verdict",
+        &first(result),
+        result.reasons.join("\n"),
+    );
+    let mut cases = vec![case("the change keeps its promises", promises)];
     cases.extend(result.effects.iter().map(|effect| {
         let message = said(effect);
         case(
@@ -353,13 +348,14 @@ fn suite(result: &AbResult) -> Suite {
     }));
     Suite {
         timestamp: result.started.chars().take(19).collect(),
-        time: seconds(&result.started, &result.ended),
+        seconds: seconds(&result.started, &result.ended),
+        file: legal(&result.scenario.file),
         properties: vec![
             ("base".to_owned(), legal(&system(&result.base))),
             ("change".to_owned(), legal(&system(&result.change))),
             ("measured".to_owned(), legal(&measured(result))),
         ],
-        cases,
+        cases: with_whole(cases, case("the change as a whole", whole)),
         sentence: legal(&format!("{}: {}", result.verdict.name(), first(result))),
         name,
     }
