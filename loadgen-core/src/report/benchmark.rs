@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::statements::{due, percentile_value, sampled};
 use crate::{
-    model::Metric,
+    model::{Metric, numbers::counted},
     observed::PROMISE,
     result::{Report, Run},
 };
@@ -29,8 +29,20 @@ pub(super) fn render(report: &Report) -> Result<String, serde_json::Error> {
     Ok(serde_json::to_string_pretty(&entries)? + "\n")
 }
 
+/// The scenario with what the user says of the result: results of other labels are other lines.
+fn named(report: &Report) -> String {
+    let labels = report.labels.iter();
+    let labels: Vec<String> = labels
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
+    match labels.is_empty() {
+        true => report.scenario.name.clone(),
+        false => format!("{} ({})", report.scenario.name, labels.join(", ")),
+    }
+}
+
 fn entries(report: &Report, run: &Run) -> Vec<Entry> {
-    let scenario = &report.scenario.name;
+    let scenario = named(report);
     let entry = |name: &str, unit, value, extra| Entry {
         name: format!("{scenario}: {name}"),
         unit,
@@ -97,7 +109,7 @@ fn entries(report: &Report, run: &Run) -> Vec<Entry> {
         && run.totals.sent > 0
     {
         let each = server.cpu_seconds * 1e3 / run.totals.sent as f64;
-        let extra = format!("{} messages", run.totals.sent);
+        let extra = counted(run.totals.sent, "message");
         entries.push(entry("server CPU for each message", "ms", each, extra));
     }
     entries

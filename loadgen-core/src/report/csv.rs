@@ -4,7 +4,7 @@ use csv::Writer;
 
 use crate::result::{Report, Run, UsageSecond, WindowResult, usage::per_second};
 
-/// The columns; their units stand in their names.
+/// The columns before those of the user's labels; their units stand in their names.
 const HEADER: [&str; 22] = [
     "delivery",
     "second",
@@ -34,10 +34,12 @@ const HEADER: [&str; 22] = [
 pub(super) fn render(report: &Report) -> Result<String, csv::Error> {
     let mut text = Vec::new();
     let mut file = Writer::from_writer(&mut text);
-    file.write_record(HEADER)?;
+    let keys = report.labels.keys().map(|key| format!("label_{key}"));
+    file.write_record(HEADER.map(str::to_owned).into_iter().chain(keys))?;
     for run in &report.runs {
         for window in &run.windows {
-            file.write_record(row(report, run, window))?;
+            let given = report.labels.values().cloned();
+            file.write_record(row(report, run, window).into_iter().chain(given))?;
         }
     }
     file.flush()?;

@@ -29,6 +29,8 @@ pub enum Format {
     Hgrm,
     /// OpenMetrics text, for Prometheus.
     Openmetrics,
+    /// Prometheus' older text, for its pushgateway and the node exporter's textfile collector.
+    Prometheus,
     /// JSON for github-action-benchmark, `customSmallerIsBetter`.
     Benchmark,
     /// A line for each second.
@@ -91,6 +93,7 @@ impl Format {
             Format::Hlog => "hlog",
             Format::Hgrm => "hgrm",
             Format::Openmetrics => "om.txt",
+            Format::Prometheus => "prom",
             Format::Benchmark => "benchmark.json",
             Format::Csv => "csv",
         }
@@ -111,6 +114,7 @@ impl Format {
             Format::Hlog => histogram_log::log(report)?,
             Format::Hgrm => histogram_log::hgrm(report, choice.metric)?,
             Format::Openmetrics => openmetrics::render(report)?,
+            Format::Prometheus => openmetrics::prometheus(report)?,
             Format::Benchmark => benchmark::render(report)?,
             Format::Csv => csv::render(report)?,
         })

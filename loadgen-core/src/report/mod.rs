@@ -4,6 +4,7 @@ mod answer;
 mod benchmark;
 pub mod chart;
 mod csv;
+mod exposition;
 mod faults;
 mod floor;
 mod format;

@@ -1,64 +1,35 @@
-//! The result as OpenMetrics text: histograms in seconds, with an exact bucket at the promise.
+//! The result for Prometheus: histograms in seconds, with an exact bucket at the promise.
 
-use askama::Template;
 use hdrhistogram::Histogram;
 
-use super::{RenderError, statements};
+use super::{
+    RenderError,
+    exposition::{self, Dialect, Family, Kind, Labels, Sample},
+    statements,
+};
 use crate::{
     judge::Verdict,
     model::{HistogramError, Metric, histogram},
-    observed::PROMISE,
     result::{Circumstances, MetricResult, Report, Run},
 };
 
-/// Upper ends of the buckets, nanoseconds. That of the promise is counted exactly in the run; the others are as exact as
-/// a histogram of three digits.
-const BUCKETS: [u64; 16] = [
-    50_000,
-    100_000,
-    250_000,
-    500_000,
-    1_000_000,
-    2_500_000,
-    PROMISE,
-    10_000_000,
-    25_000_000,
-    50_000_000,
-    100_000_000,
-    250_000_000,
-    500_000_000,
-    1_000_000_000,
-    2_500_000_000,
-    10_000_000_000,
-];
-
-#[derive(Template)]
-#[template(path = "openmetrics.txt")]
-struct Exposition {
-    families: Vec<Family>,
-}
-
-/// The values of one name.
-struct Family {
-    name: String,
-    kind: &'static str,
-    unit: Option<&'static str>,
-    help: String,
-    samples: Vec<Sample>,
-}
-
-struct Sample {
-    /// What the family's name ends with here.
-    suffix: &'static str,
-    labels: String,
-    value: String,
-}
-
-/// The whole exposition.
+/// As OpenMetrics.
 ///
 /// # Errors
 /// When a histogram can't be read.
 pub(super) fn render(report: &Report) -> Result<String, RenderError> {
+    Ok(exposition::text(&families(report)?, Dialect::OpenMetrics))
+}
+
+/// In the text format 0.0.4, for the pushgateway and the node exporter's textfile collector.
+///
+/// # Errors
+/// When a histogram can't be read.
+pub(super) fn prometheus(report: &Report) -> Result<String, RenderError> {
+    Ok(exposition::text(&families(report)?, Dialect::Prometheus))
+}
+
+fn families(report: &Report) -> Result<Vec<Family>, HistogramError> {
     let mut families = Vec::new();
     for metric in Metric::ALL {
         families.extend(latencies(report, metric)?);
@@ -68,10 +39,10 @@ pub(super) fn render(report: &Report) -> Result<String, RenderError> {
         deliveries(report),
         findings(report),
         seconds(report),
-        verdict(report),
+        verdict(labels_of_all(report), Some(report.verdict)),
         info(report),
     ]);
-    Ok(Exposition { families }.render()? + "\n")
+    Ok(families)
 }
 
 /// The histograms of a metric; `None` where no run has samples of it.
@@ -82,44 +53,31 @@ fn latencies(report: &Report, metric: Metric) -> Result<Option<Family>, Histogra
             samples.extend(buckets(&labels(report, run), result)?);
         }
     }
+    Ok((!samples.is_empty()).then(|| of_metric(metric, samples)))
+}
+
+/// The samples of a metric under its name.
+pub(super) fn of_metric(metric: Metric, samples: Vec<Sample>) -> Family {
     let definition = metric.definition();
     let (title, from, to) = (definition.title, definition.from, definition.to);
-    Ok((!samples.is_empty()).then(|| Family {
-        name: format!("loadgen_{}_seconds", definition.key),
-        kind: "histogram",
-        unit: Some("seconds"),
-        help: escaped(&format!("{title}: {from} to {to}")),
-        samples,
-    }))
+    let name = format!("loadgen_{}_seconds", definition.key);
+    let help = format!("{title}: {from} to {to}");
+    Family::new(name, Kind::Histogram, help, samples).in_unit("seconds")
 }
 
-fn buckets(labels: &str, result: &MetricResult) -> Result<Vec<Sample>, HistogramError> {
+fn buckets(labels: &Labels, result: &MetricResult) -> Result<Vec<Sample>, HistogramError> {
     let histogram = histogram::decode(&result.histogram)?;
-    let bucket = |end: String, count: u64| Sample {
-        suffix: "_bucket",
-        labels: format!("{labels},le=\"{end}\""),
-        value: count.to_string(),
-    };
-    let whole = |suffix, value| Sample {
-        suffix,
-        labels: labels.to_owned(),
-        value,
-    };
     let up_to = |limit: u64| {
         let counted = result.within(limit);
-        let count = counted.unwrap_or_else(|| at_most(&histogram, limit));
-        bucket((limit as f64 / 1e9).to_string(), count)
+        counted.unwrap_or_else(|| at_most(&histogram, limit))
     };
     let sum = result.mean.unwrap_or_default() * result.n as f64 / 1e9;
-    let mut samples: Vec<Sample> = BUCKETS.into_iter().map(up_to).collect();
     // What was lost took longer than any limit.
-    samples.push(bucket("+Inf".to_owned(), result.due()));
-    samples.push(whole("_sum", format!("{sum:.9}")));
-    samples.push(whole("_count", result.due().to_string()));
-    Ok(samples)
+    Ok(exposition::buckets(labels, up_to, sum, result.due()))
 }
 
-fn at_most(histogram: &Histogram<u64>, limit: u64) -> u64 {
+/// How many samples were at most that long.
+pub(super) fn at_most(histogram: &Histogram<u64>, limit: u64) -> u64 {
     histogram
         .iter_recorded()
         .take_while(|recorded| recorded.value_iterated_to() <= limit)
@@ -195,43 +153,30 @@ fn by_label<'r>(
 ) -> Family {
     let of_run = |run| {
         let labels = labels(report, run);
-        let labelled = move |(text, count): (&str, u64)| Sample {
-            suffix: "",
-            labels: format!("{labels},{label}=\"{}\"", escaped(text)),
-            value: count.to_string(),
-        };
+        let labelled =
+            move |(text, count): (&str, u64)| Sample::new(labels.clone().with(label, text), count);
         counts(run).into_iter().map(labelled)
     };
-    Family {
-        name: name.to_owned(),
-        kind: "gauge",
-        unit: None,
-        help: escaped(help),
-        samples: report.runs.iter().flat_map(of_run).collect(),
-    }
+    let samples = report.runs.iter().flat_map(of_run).collect();
+    Family::new(name, Kind::Gauge, help, samples)
 }
 
-fn verdict(report: &Report) -> Family {
+/// Which verdict it is; `None`: none yet.
+pub(super) fn verdict(labels: Labels, is: Option<Verdict>) -> Family {
     let name = "loadgen_verdict";
-    let scenario = escaped(&report.scenario.name);
     let verdicts = [
         Verdict::Pass,
         Verdict::Fail,
         Verdict::Inconclusive,
         Verdict::Invalid,
     ];
-    let sample = |verdict: Verdict| Sample {
-        suffix: "",
-        labels: format!("scenario=\"{scenario}\",{name}=\"{}\"", verdict.name()),
-        value: u8::from(verdict == report.verdict).to_string(),
+    let sample = |verdict: Verdict| {
+        let labels = labels.clone().with(name, verdict.name());
+        Sample::new(labels, u8::from(Some(verdict) == is))
     };
-    Family {
-        name: name.to_owned(),
-        kind: "stateset",
-        unit: None,
-        help: "The verdict on the subject of the run".to_owned(),
-        samples: verdicts.into_iter().map(sample).collect(),
-    }
+    let help = "The verdict on the subject of the run";
+    let samples = verdicts.into_iter().map(sample).collect();
+    Family::new(name, Kind::StateSet, help, samples)
 }
 
 fn info(report: &Report) -> Family {
@@ -239,7 +184,7 @@ fn info(report: &Report) -> Family {
     let run = report.runs.last();
     let target = Circumstances::of(report).target;
     let version = run.and_then(|run| run.target_version.as_deref());
-    let known = [
+    let labels = [
         ("scenario", report.scenario.name.as_str()),
         ("sha256", &report.scenario.sha256),
         ("seed", &report.scenario.seed.to_string()),
@@ -252,34 +197,29 @@ fn info(report: &Report) -> Family {
         ("cores", &environment.cores.to_string()),
         ("started", &report.started),
     ]
-    .map(|(label, text)| format!("{label}=\"{}\"", escaped(text)));
-    // What the user named may be called as one of ours.
-    let given = report.labels.iter();
-    let given = given.map(|(key, value)| format!("label_{key}=\"{}\"", escaped(value)));
-    let labels: Vec<String> = known.into_iter().chain(given).collect();
-    Family {
-        name: "loadgen_run".to_owned(),
-        kind: "info",
-        unit: None,
-        help: "What was run where".to_owned(),
-        samples: vec![Sample {
-            suffix: "_info",
-            labels: labels.join(","),
-            value: "1".to_owned(),
-        }],
-    }
-}
-
-fn labels(report: &Report, run: &Run) -> String {
-    format!(
-        "scenario=\"{}\",delivery=\"{}\"",
-        escaped(&report.scenario.name),
-        run.mode_key()
+    .into_iter()
+    .fold(Labels::default(), |labels, (name, value)| {
+        labels.with(name, value)
+    });
+    let sample = Sample::new(labels.with_given(&report.labels), 1);
+    Family::new(
+        "loadgen_run",
+        Kind::Info,
+        "What was run where",
+        vec![sample],
     )
 }
 
-fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\")
-        .replace('"', "\\\"")
-        .replace('\n', "\\n")
+/// Those that tell runs of a result from each other, and results from other ones.
+fn labels(report: &Report, run: &Run) -> Labels {
+    Labels::default()
+        .with("scenario", &report.scenario.name)
+        .with("delivery", run.mode_key())
+        .with_given(&report.labels)
+}
+
+fn labels_of_all(report: &Report) -> Labels {
+    Labels::default()
+        .with("scenario", &report.scenario.name)
+        .with_given(&report.labels)
 }

@@ -154,6 +154,33 @@ fn openmetrics() {
     snapshots(Format::Openmetrics);
 }
 
+/// Other heads, the same samples.
+#[test]
+fn prometheus_older_text_has_the_samples_of_openmetrics_and_nothing_that_is_newer() {
+    for (name, document) in fixtures::all() {
+        let (old, new) = (
+            rendered(document, Format::Prometheus),
+            rendered(document, Format::Openmetrics),
+        );
+        let samples = |text: &str| -> Vec<String> {
+            let lines = text.lines().filter(|line| !line.starts_with('#'));
+            lines.map(str::to_owned).collect()
+        };
+        assert_eq!(samples(&old), samples(&new), "{name}");
+        let heads: Vec<&str> = old.lines().filter(|line| line.starts_with('#')).collect();
+        for pair in heads.chunks(2) {
+            let family = pair[0].strip_prefix("# HELP ").unwrap().split(' ').next();
+            let mut words = pair[1].strip_prefix("# TYPE ").unwrap().split(' ');
+            assert_eq!(words.next(), family, "{name}: {pair:?}");
+            assert!(
+                matches!(words.next(), Some("gauge" | "histogram")),
+                "{pair:?}"
+            );
+        }
+        assert!(old.contains("# TYPE loadgen_run_info gauge\n"), "{old}");
+    }
+}
+
 #[test]
 fn benchmark() {
     snapshots(Format::Benchmark);
