@@ -227,6 +227,8 @@ pub fn schema() -> String {
         "title".to_owned(),
         format!("Result of `loadgen run`, version {VERSION}").into(),
     );
+    let id = format!("urn:loadgen:result:{VERSION}");
+    schema.insert("$id".to_owned(), id.into());
     // A schema is a JSON value: it can always be written.
     serde_json::to_string_pretty(&schema).unwrap_or_default() + "\n"
 }

@@ -53,27 +53,35 @@ pub(super) enum FileAnswers {
 #[serde(deny_unknown_fields)]
 pub(super) struct FileNames {
     /// Client to server: join. Without it the server puts its users into their conversations by itself.
+    #[schemars(length(min = 1))]
     pub join: Option<Placed<String>>,
     /// What is sent to join: JSON with {conversation}, {id}, {index} and {token}; default: an object of `id_field`.
     pub join_payload: Option<Placed<String>>,
     /// Server to client: the user has joined, where an event says so and no acknowledgement does.
+    #[schemars(length(min = 1))]
     pub joined: Option<Placed<String>>,
     /// Client to server: leave. Without it nobody can leave.
+    #[schemars(length(min = 1))]
     pub leave: Option<Placed<String>>,
     /// What is sent to leave; default: as `join_payload`.
     pub leave_payload: Option<Placed<String>>,
     /// Client to server: send a message.
+    #[schemars(length(min = 1))]
     pub send: Placed<String>,
     /// What is sent as a message: JSON with {conversation}, {body}, {message}, {id} and {index}; default: an object of
     /// `id_field`, `sender` and `sent_body`.
     pub send_payload: Option<Placed<String>>,
     /// Server to client: the message is here.
+    #[schemars(length(min = 1))]
     pub received: Placed<String>,
     /// Server to the sender, where it gets another event than the others.
+    #[schemars(length(min = 1))]
     pub sent: Option<Placed<String>>,
     /// Server to client: the message is stored. Without it nobody is told.
+    #[schemars(length(min = 1))]
     pub confirmed: Option<Placed<String>>,
     /// Server to client: the message could not be stored. Without it nobody is told.
+    #[schemars(length(min = 1))]
     pub failed: Option<Placed<String>>,
     /// The field of a payload that holds the conversation's id, in what is sent and in what comes; not needed where
     /// payloads and paths say it otherwise.

@@ -12,10 +12,11 @@ use super::{
     Arrivals, Behaviour, Burst, ChannelSize, IdType, Spike, Transport,
     event_map::FileEvents,
     fault::{Between, Distribution, FaultKind},
+    rules,
     units::{Bandwidth, Often, Range, Rate, Share, Span},
     written::{Channels, Condition, Placed, Rooms, Sizes},
 };
-use crate::model::{Count, Delivery, Dialect, Metric};
+use crate::model::{Delivery, Dialect};
 
 /// A load scenario for `loadgen`.
 #[derive(Deserialize, JsonSchema)]
@@ -36,6 +37,8 @@ pub(super) struct File {
     pub question: String,
     /// The limit whose number answers the question: the left side of one of the thresholds, as "delivery_slowest.p95".
     /// Default: the first threshold on a time or a share.
+    #[serde(default)]
+    #[schemars(schema_with = "rules::subject")]
     pub asks: Option<Placed<String>>,
     /// The seed of everything that is drawn at random: the same seed gives the same plan.
     #[serde(default = "default_seed")]
@@ -54,6 +57,7 @@ pub(super) struct File {
         dead_code,
         reason = "read before this is; it is here to be known and described"
     )]
+    #[schemars(extend("additionalProperties" = { "type": ["string", "integer", "number", "boolean"], "not": { "pattern": r"\$\{" } }))]
     pub variables: Option<BTreeMap<String, Scalar>>,
     /// What the measured server speaks, and how the one that this program starts behaves.
     #[serde(default)]
@@ -70,12 +74,14 @@ pub(super) struct File {
     #[serde(default)]
     pub behaviour: Behaviour,
     /// What happens, stretch by stretch.
+    #[schemars(extend("minItems" = 1))]
     pub phases: Placed<Vec<FilePhase>>,
     /// What breaks in mid-run, and when.
     #[serde(default)]
     pub faults: Vec<FileFault>,
     /// The conditions of the verdict, beside the correctness checks, which always hold.
     #[serde(default)]
+    #[schemars(schema_with = "rules::thresholds")]
     pub thresholds: Thresholds,
 }
 
@@ -109,12 +115,14 @@ impl JsonSchema for Scalar {
 /// What the measured server speaks, and how the one that this program starts behaves.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("not" = rules::excludes("events", &["dialect"])))]
 pub(super) struct FileServer {
     /// The names of events: those of the documentation (`readme`, the default) or of the running service (`reference`).
     pub dialect: Option<Placed<Dialect>>,
     /// The events of another server, instead of a dialect.
     pub events: Option<Placed<FileEvents>>,
     /// The delivery modes to run one after another; limits judge the last, earlier ones are its baselines.
+    #[schemars(extend("minItems" = 1, "uniqueItems" = true))]
     pub delivery: Option<Placed<Vec<Delivery>>>,
     /// Whether all members of a conversation see its messages in one order; default true. Where several processes deliver, it
     /// may be promised for each sender alone.
@@ -169,12 +177,14 @@ pub(super) struct FilePopulation {
     /// Groups of channels, or the file of those that there are.
     pub channels: Option<Placed<Channels>>,
     /// The share of users who never send, as in "90%"; default "0%".
+    #[schemars(extend("not" = rules::all_of_them()))]
     pub silent: Option<Placed<Share>>,
     /// The share of users who are connected before the first phase; default "100%". The others come by `connects`.
     pub connected: Option<Placed<Share>>,
     /// The share of memberships that are joined when their users connect; default "100%". The others by `joins`.
     pub joined: Option<Placed<Share>>,
     /// New connections a second before the first phase; default: as fast as they are accepted.
+    #[schemars(extend("not" = rules::not_zero()))]
     pub connect_rate: Option<Placed<Rate>>,
 }
 
@@ -201,12 +211,15 @@ pub(super) struct FileConnections {
     /// Where a user's token comes from; default: the user's id.
     pub token: Option<Placed<FileToken>>,
     /// Where on its host the server listens; default "/socket.io/".
+    #[schemars(regex(pattern = r"^/([^/?#\s\x00-\x1f][^?#\s\x00-\x1f]*)?$|\$\{"))]
     pub path: Option<Placed<String>>,
     /// What is added to the query of each request, by name.
     #[serde(default)]
+    #[schemars(schema_with = "rules::query")]
     pub query: BTreeMap<String, Placed<FileText>>,
     /// What is added to the headers of each request, by name.
     #[serde(default)]
+    #[schemars(schema_with = "rules::headers")]
     pub headers: BTreeMap<String, Placed<FileText>>,
     /// What users say in the Socket.IO CONNECT: a table of any shape; default { token = "{token}" }.
     pub auth: Option<Placed<FileAuth>>,
@@ -282,12 +295,14 @@ pub(super) struct FileToken {
     /// A file of users that the server knows, CSV of `id,token` (of `id` beside `template` or `secret`) and, below a header row, of further columns; relative to this file.
     pub file: Option<Placed<String>>,
     /// The secret that signs JSON Web Tokens (HS256) with the user's id in the claim `id`.
+    #[schemars(length(min = 1))]
     pub secret: Option<Placed<String>>,
 }
 
 /// What is said.
 #[derive(Deserialize, Default, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("not" = rules::excludes("file", &["size", "text"])))]
 pub(super) struct FileMessages {
     /// Bytes of a body; default "120B".
     pub size: Option<Placed<Sizes>>,
@@ -314,25 +329,37 @@ fn yes() -> bool {
 /// A stretch of time with one kind of load.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend(
+    "dependencies" = {
+        "steps": ["ramp_to"],
+        "think_time": { "not": rules::excludes("think_time", &["rate", "ramp_to", "steps", "spike", "burst", "arrivals", "skew"]) },
+    },
+    "not" = {
+        "required": ["measured", "thresholds"],
+        "properties": { "measured": { "const": false }, "thresholds": { "minProperties": 1 } },
+    },
+))]
 pub(super) struct FilePhase {
     /// Its name in reports.
     pub name: String,
     /// How long it lasts.
+    #[schemars(extend("not" = rules::not_zero()))]
     pub duration: Placed<Span>,
     /// false for a warm-up: its messages are accounted for, its latencies are not recorded.
     #[serde(default = "yes")]
     pub measured: bool,
     /// The Zipf exponent with which conversations are chosen (open model): 0, the default, chooses all alike.
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0, max = 10))]
     pub skew: Option<Placed<f64>>,
     /// The share of users who don't send in this phase, instead of the population's.
+    #[schemars(extend("not" = rules::all_of_them()))]
     pub silent: Option<Placed<Share>>,
     /// Messages a second (open model); default "0/s", a pause.
     pub rate: Option<Placed<Rate>>,
     /// Messages a second at the phase's end: the rate changes linearly, or in `steps`.
     pub ramp_to: Option<Placed<Rate>>,
     /// In so many equal steps to `ramp_to`, the first at `rate`.
-    #[schemars(range(min = 2))]
+    #[schemars(range(min = 2, max = 10_000))]
     pub steps: Option<Placed<u32>>,
     /// Another rate for a part of the phase.
     pub spike: Option<Placed<Spike>>,
@@ -341,6 +368,7 @@ pub(super) struct FilePhase {
     /// How sends are spaced: "poisson" (the default) or "uniform".
     pub arrivals: Option<Placed<Arrivals>>,
     /// Closed model instead: each user thinks so long, sends, waits for the acknowledgement, thinks again.
+    #[schemars(extend("not" = rules::from_zero()))]
     pub think_time: Option<Placed<Range<Span>>>,
     /// How often a membership that is not joined is joined.
     pub joins: Option<Placed<Often>>,
@@ -358,6 +386,7 @@ pub(super) struct FilePhase {
     pub stalls: Option<Placed<Often>>,
     /// Conditions on this phase alone.
     #[serde(default)]
+    #[schemars(schema_with = "rules::phase_thresholds")]
     pub thresholds: Thresholds,
 }
 
@@ -416,25 +445,5 @@ impl<'de> Deserialize<'de> for Thresholds {
             }
         }
         deserializer.deserialize_map(Table)
-    }
-}
-
-impl JsonSchema for Thresholds {
-    fn schema_name() -> Cow<'static, str> {
-        "Thresholds".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let counts = Count::ALL.map(Count::key).join("|");
-        let metrics = Metric::ALL.map(|metric| metric.definition().key).join("|");
-        json_schema!({
-            "type": "object",
-            "propertyNames": {
-                "pattern": format!(
-                    r"^({counts}|({metrics})\.((p[0-9]+(\.[0-9]+)?|max|mean|within_[^@]+)(@[A-Za-z0-9_-]+)?|recovery@[A-Za-z0-9_-]+))$"
-                ),
-            },
-            "additionalProperties": generator.subschema_for::<Condition>(),
-        })
     }
 }

@@ -14,6 +14,7 @@ mod phase;
 mod population;
 mod rate;
 mod reading;
+mod rules;
 mod scaled;
 mod schema;
 mod shelf;

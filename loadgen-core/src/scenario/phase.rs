@@ -67,6 +67,7 @@ pub struct Spike {
     /// When it begins, from the phase's start.
     pub after: Span,
     /// How long it lasts.
+    #[schemars(extend("not" = super::rules::not_zero()))]
     pub lasts: Span,
 }
 
@@ -78,6 +79,7 @@ pub struct Burst {
     #[schemars(range(min = 1))]
     pub messages: u32,
     /// From one burst to the next; the first is at the phase's start.
+    #[schemars(extend("not" = super::rules::not_zero()))]
     pub every: Span,
 }
 

@@ -86,7 +86,7 @@ pub struct Zipf {
     pub least: u32,
     /// The exponent: 0 makes all channels equal, 1 is Zipf's own law.
     #[serde(default = "one")]
-    #[schemars(range(min = 0))]
+    #[schemars(range(min = 0, max = 10))]
     pub zipf: f64,
 }
 

@@ -6,6 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::file::File;
 
+/// The name of this schema among all others, version and all.
+const ID: &str = "urn:loadgen:scenario:1";
 /// A value that is a variable's as a whole.
 const VARIABLE: &str = r"^\$\{[A-Za-z0-9_-]+\}$";
 
@@ -36,6 +38,7 @@ pub fn schema() -> Value {
             }
         }
     }
+    schema.insert("$id".to_owned(), ID.into());
     let mut schema = schema.to_value();
     let required = take_required(&mut schema);
     // What an including file leaves out, the included one can give.
@@ -180,6 +183,7 @@ mod tests {
         assert_eq!(users[0]["minimum"], 2);
         assert_eq!(users[1]["pattern"], VARIABLE);
         assert_eq!(schema["properties"]["version"]["const"], 1);
+        assert_eq!(schema["$id"], ID);
         assert!(!schema.to_string().contains("null"));
     }
 

@@ -295,13 +295,24 @@ macro_rules! size_pattern {
     };
 }
 
+macro_rules! share_pattern {
+    () => {
+        r"[0-9]+(\.[0-9]+)?\s*%"
+    };
+}
+
+/// A duration, as a pattern.
+pub(super) const SPAN: &str = span_pattern!();
+/// A share, as a pattern.
+pub(super) const SHARE: &str = share_pattern!();
+
 deserialize_from_text! {
     Span => "\"10s\"", "Span", span_pattern!();
     Rate => "\"200/s\"", "Rate", r"[0-9][0-9_]*(\.[0-9_]+)?\s*/\s*(s|sec|m|min|h)";
     Often => "\"1/s\" or \"10% of users\"", "Often", r"[0-9][0-9_]*(\.[0-9_]+)?\s*(/\s*(s|sec|m|min|h)|%(\s*of\s+users)?)";
     Size => "\"120B\"", "Size", size_pattern!();
     Bandwidth => "\"64KiB/s\"", "Bandwidth", concat!(size_pattern!(), r"\s*/s");
-    Share => "\"20%\"", "Share", r"[0-9]+(\.[0-9]+)?\s*%";
+    Share => "\"20%\"", "Share", share_pattern!();
     Range<Size> => "\"120B\" or \"40B-2KiB\"", "Sizes", concat!(size_pattern!(), r"(\s*-\s*", size_pattern!(), ")?");
     Range<Span> => "\"10s\" or \"1s-5s\"", "Spans", concat!(span_pattern!(), r"(\s*-\s*", span_pattern!(), ")?");
 }

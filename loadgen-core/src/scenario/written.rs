@@ -243,16 +243,15 @@ impl<'de> Forms<'de> for Sizes {
     }
 }
 
-// The right side of a threshold: `"< 5ms"`, or `{ condition = "< 5ms", abort_after = "10s" }`.
-#[derive(Debug, Clone, JsonSchema)]
-#[schemars(untagged)]
+/// The right side of a threshold: `"< 5ms"`, or `{ condition = "< 5ms", abort_after = "10s" }`.
+#[derive(Debug, Clone)]
 pub(super) enum Condition {
-    Plain(#[schemars(regex(pattern = r"^\s*(<=?|>=?|==)|\$\{"))] String),
+    Plain(String),
     Aborting(AbortingCondition),
 }
 
 /// A condition that ends the run when it is missed.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AbortingCondition {
     /// The condition, as in `"< 5ms"`, `">= 99%"` or `"== 0"`.

@@ -265,6 +265,8 @@ pub fn schema() -> String {
     let mut schema = schemars::schema_for!(Found);
     let title = format!("Result of `loadgen search`, version {SEARCH_VERSION}");
     schema.insert("title".to_owned(), title.into());
+    let id = format!("urn:loadgen:search:{SEARCH_VERSION}");
+    schema.insert("$id".to_owned(), id.into());
     // A schema is a JSON value: it can always be written.
     serde_json::to_string_pretty(&schema).unwrap_or_default() + "\n"
 }

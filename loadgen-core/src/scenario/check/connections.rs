@@ -13,7 +13,7 @@ use crate::scenario::{
 /// Parameters of the query that Engine.IO has itself.
 pub const OWN_PARAMETERS: [&str; 5] = ["EIO", "transport", "sid", "t", "b64"];
 /// Headers that the client writes itself.
-const OWN_HEADERS: [&str; 6] = [
+pub const OWN_HEADERS: [&str; 6] = [
     "connection",
     "content-length",
     "expect",

@@ -17,6 +17,10 @@ use std::{cell::RefCell, ops::Range as ByteRange, path::Path};
 
 use sha2::{Digest, Sha256};
 
+pub(super) use self::{
+    connections::{OWN_HEADERS, OWN_PARAMETERS},
+    thresholds::{AT_THE_END, WHOLE_RUN},
+};
 use super::{
     Documents, Located, Mistakes, Range, Scenario, SourceFile, Span,
     file::{File, FileServer},

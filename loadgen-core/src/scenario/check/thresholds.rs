@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Not known by phase: they belong to connections, to the process, or to the server as a whole.
-const WHOLE_RUN: [Metric; 6] = [
+pub(in crate::scenario) const WHOLE_RUN: [Metric; 6] = [
     Metric::Connect,
     Metric::Join,
     Metric::ReceiveWait,
@@ -25,7 +25,7 @@ const WHOLE_RUN: [Metric; 6] = [
 ];
 
 /// Asked of the server after the run, worked out from the whole ledger, or kept by a thread apart.
-const AT_THE_END: [Metric; 4] = [
+pub(in crate::scenario) const AT_THE_END: [Metric; 4] = [
     Metric::ServerEmit,
     Metric::ServerSave,
     Metric::DeliverySlowest,

@@ -2,11 +2,10 @@
 
 use super::*;
 
-#[test]
-fn mistakes_are_told_at_their_place_in_one_sentence() {
+/// Files with a mistake: the changed or added line, where it goes, and what is said of it.
+fn mistakes() -> Vec<(String, &'static str, &'static str)> {
     let events =
         "[server.events.room]\njoin = \"j\"\nsend = \"s\"\nreceived = \"r\"\nid_field = \"i\"\n";
-    // The changed or added line, where it goes, and what is said of it.
     let phase = |line: &str| format!("{HEAD}{PEOPLE}{STEADY}{line}\n");
     let people = |line: &str| format!("{HEAD}{PEOPLE}{line}\n{STEADY}");
     let section = |lines: &str| format!("{HEAD}{lines}\n{PEOPLE}{STEADY}");
@@ -14,7 +13,7 @@ fn mistakes_are_told_at_their_place_in_one_sentence() {
         let steady = STEADY.replace("rate = \"10/s\"\n", "");
         format!("{HEAD}{PEOPLE}{steady}{line}\n")
     };
-    for (text, excerpt, message) in [
+    vec![
         (
             format!("asks = \"delivery.p99\"\n{HEAD}{PEOPLE}{STEADY}"),
             "asks",
@@ -337,7 +336,12 @@ fn mistakes_are_told_at_their_place_in_one_sentence() {
             "no variable `x`; the file has no [variables]",
         ),
         (phase("arrivals = \"${x\""), "arrivals", "without its `}`"),
-    ] {
+    ]
+}
+
+#[test]
+fn mistakes_are_told_at_their_place_in_one_sentence() {
+    for (text, excerpt, message) in mistakes() {
         let located = error(&text);
         assert!(
             located.message.contains(message),
@@ -350,9 +354,78 @@ fn mistakes_are_told_at_their_place_in_one_sentence() {
     }
 }
 
+/// What the schema can't refuse, by what the program says of it, and why it can't.
+const BEYOND_A_SCHEMA: [(&str, &str); 22] = [
+    ("no threshold is on delivery.p99", "what another table has"),
+    ("there are delivery.p95, echo.p50", "what another table has"),
+    ("everybody is connected already", "what another table has"),
+    ("everything is joined already", "what another table has"),
+    ("6s + 5s is more than 10s", "a sum of numbers in texts"),
+    ("messages by the end", "a product of numbers in texts"),
+    ("at most", "a number in a text"),
+    ("the population has channels", "what another table has"),
+    (
+        "one token",
+        "a file or another server's events make it right",
+    ),
+    ("{name} is nothing", "a column of a file may be called so"),
+    (
+        "{who} is nothing",
+        "what stands in braces has a grammar of its own",
+    ),
+    ("nowhere.csv: No such file", "what is on the disk"),
+    ("nowhere.txt: No such file", "what is on the disk"),
+    ("nowhere.toml: No such file", "what is on the disk"),
+    (
+        "there twice",
+        "two names that differ in the case of their letters",
+    ),
+    ("no dates", "JSON, which it speaks of, has none"),
+    ("a body has", "a number in a text"),
+    ("not less than the median", "two numbers in texts"),
+    ("nothing uses this variable", "what all other texts say"),
+    ("no variable `x`", "what another table has"),
+    (
+        "without its `}`",
+        "what a variable makes of a text is known later",
+    ),
+    ("2 to 10 members", "how many users another key says"),
+];
+
 #[test]
-fn channel_sizes_that_do_not_fit_are_refused() {
-    for (members, message) in [
+fn the_schema_refuses_each_mistake_that_a_schema_can_tell() {
+    let mut schemas = boon::Schemas::new();
+    let mut compiler = boon::Compiler::new();
+    compiler.add_resource("schema.json", schema()).unwrap();
+    let index = compiler.compile("schema.json", &mut schemas).unwrap();
+    let mut beyond = Vec::new();
+    let mut accepted = Vec::new();
+    for (text, _, message) in mistakes().into_iter().chain(channel_sizes()) {
+        let file: serde_json::Value = match toml::from_str(&text) {
+            Ok(file) => file,
+            // What is no TOML an editor underlines by itself.
+            Err(_) => continue,
+        };
+        let refused = schemas.validate(&file, index).is_err();
+        let exception = BEYOND_A_SCHEMA
+            .iter()
+            .position(|(said, _)| message.contains(said));
+        match (refused, exception) {
+            (true, _) => {}
+            (false, Some(exception)) => beyond.push(exception),
+            (false, None) => accepted.push(format!("{message}\n{text}")),
+        }
+    }
+    assert!(accepted.is_empty(), "{}", accepted.join("\n"));
+    // No exception is there for nothing.
+    let unused = (0..BEYOND_A_SCHEMA.len()).filter(|one| !beyond.contains(one));
+    let unused: Vec<_> = unused.map(|one| BEYOND_A_SCHEMA[one].0).collect();
+    assert_eq!(unused, [""; 0]);
+}
+
+/// Channels of a size that does not fit.
+fn channel_sizes() -> Vec<(String, &'static str, &'static str)> {
+    [
         ("1", "2 to 10 members"),
         ("11", "2 to 10 members"),
         ("-3", "-3"),
@@ -366,9 +439,19 @@ fn channel_sizes_that_do_not_fit_are_refused() {
         ("{ least = 5 }", "missing field `most`"),
         ("{ most = 5, zpf = 1 }", "unknown field `zpf`"),
         ("true", "a number of members"),
-    ] {
+    ]
+    .into_iter()
+    .map(|(members, message)| {
         let people = PEOPLE.replace("members = 5", &format!("members = {members}"));
-        let located = error(&format!("{HEAD}{people}{STEADY}"));
+        (format!("{HEAD}{people}{STEADY}"), members, message)
+    })
+    .collect()
+}
+
+#[test]
+fn channel_sizes_that_do_not_fit_are_refused() {
+    for (text, members, message) in channel_sizes() {
+        let located = error(&text);
         assert!(
             located.message.contains(message),
             "{members}: {message:?} is not in\n{located}"
