@@ -1,5 +1,8 @@
 //! A store that dies in mid-run and stays dead: said once, what and when, and no verdict of its own.
 
+#[path = "../../../server/tests/support/passed_over.rs"]
+mod passed_over;
+
 use std::{
     env,
     process::{Child, Command, Stdio},
@@ -22,7 +25,7 @@ pub fn mongo_is_there() -> bool {
         "Docker is required here and does not answer"
     );
     if !there {
-        eprintln!("not made: there is no Docker here");
+        passed_over::passed_over("no Docker: it does not answer");
     }
     there
 }

@@ -9,6 +9,9 @@
     reason = "each test program uses a part of it, and clippy does not know it for tests"
 )]
 
+#[path = "../../../server/tests/support/passed_over.rs"]
+mod passed_over;
+
 use std::{
     env,
     io::{BufRead, BufReader, Read},
@@ -228,7 +231,7 @@ pub fn there_is(what: &str, found: Result<(), String>, required: bool) -> bool {
         Ok(()) => true,
         Err(reason) if required => panic!("{what} is required here, but {reason}"),
         Err(reason) => {
-            eprintln!("passed over, because {what} is missing: {reason}");
+            passed_over::passed_over(&format!("no {what}: {reason}"));
             false
         }
     }

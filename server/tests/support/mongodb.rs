@@ -21,6 +21,11 @@ use testcontainers::{
     runners::AsyncRunner as _,
 };
 
+#[path = "passed_over.rs"]
+mod passed_over;
+
+/// The official image, where it lies here and nobody names another.
+const IMAGE: &str = "mongo:8.0";
 const READY: &str = "Waiting for connections";
 const PORT: ContainerPort = ContainerPort::Tcp(27_017);
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -41,14 +46,12 @@ enum Backing {
 }
 
 impl MongoDb {
-    /// Starts one: the image of `MONGO_IMAGE` in Docker, else the binary of `MONGOD`, else `mongod`
-    /// on the PATH. Says on stderr that there is none, and with `REQUIRE_MONGO=1` fails the test.
+    /// Starts one: the image of `MONGO_IMAGE` in Docker, or the official one if it lies here, else the
+    /// binary of `MONGOD`, else `mongod` on the PATH. Says that there is none, and with
+    /// `REQUIRE_MONGO=1` fails the test.
     pub async fn start() -> Option<Self> {
         let port = free_port();
-        if let Some(image) = env::var("MONGO_IMAGE")
-            .ok()
-            .filter(|image| !image.is_empty())
-        {
+        if let Some(image) = image() {
             match start_container(&image, port).await {
                 Ok(container) => {
                     return Some(Self {
@@ -71,13 +74,12 @@ impl MongoDb {
                 },
             });
         }
-        let absent =
-            "no MongoDB: set MONGO_IMAGE (Docker) or MONGOD (a binary), or put mongod on the PATH";
+        let absent = "no MongoDB: `docker pull mongo:8.0`, or set MONGO_IMAGE (another image) or MONGOD (a binary), or put mongod on the PATH";
         assert!(
             !env::var("REQUIRE_MONGO").is_ok_and(|value| value == "1"),
             "{absent}"
         );
-        eprintln!("PASSED OVER, {absent}");
+        passed_over::passed_over(absent);
         None
     }
 
@@ -154,6 +156,21 @@ impl Drop for MongoDb {
             let _status = child.wait();
         }
     }
+}
+
+/// The image to start; none where Docker has none of those that come into question.
+fn image() -> Option<String> {
+    if let Ok(image) = env::var("MONGO_IMAGE") {
+        return Some(image).filter(|image| !image.is_empty());
+    }
+    let found = Command::new("docker")
+        .args(["image", "inspect", IMAGE])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    found
+        .is_ok_and(|status| status.success())
+        .then(|| IMAGE.to_owned())
 }
 
 async fn start_container(image: &str, port: u16) -> Result<ContainerAsync<GenericImage>, String> {
