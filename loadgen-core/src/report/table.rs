@@ -149,13 +149,18 @@ const fn before(indent: bool) -> u16 {
 /// A table whose texts are wrapped where there is no room.
 fn wrapping(width: Width) -> Table {
     let mut table = plain_table();
+    wrap(&mut table, width);
+    table
+}
+
+/// Wraps the texts of a table where there is no room for them.
+pub fn wrap(table: &mut Table, width: Width) {
     match width.and_then(|width| u16::try_from(width).ok()) {
         Some(width) => table
             .set_content_arrangement(ContentArrangement::Dynamic)
             .set_width(width),
         None => table.set_content_arrangement(ContentArrangement::Disabled),
     };
-    table
 }
 
 #[cfg(test)]

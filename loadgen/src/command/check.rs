@@ -6,7 +6,7 @@ use super::{
     arguments::setting,
     exit_code::Exit,
     named::scenario,
-    output::{all_wrong, print, wrong},
+    output::{all_wrong, print, width, wrong},
     preview,
 };
 use crate::{
@@ -56,5 +56,5 @@ fn checked(asked: &Path, settings: &[Setting], shard: Option<Shard>) -> Result<S
     let plan = Plan::new(&scenario).map_err(|error| told(&error))?;
     let part = shard.map(|shard| Part::of(&plan, shard)).transpose();
     let part = part.map_err(|error| told(&error))?;
-    Ok(preview::render(&scenario, &plan, part.as_ref()))
+    Ok(preview::render(&scenario, &plan, part.as_ref(), Some(width())))
 }

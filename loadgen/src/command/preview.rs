@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use crate::{
     judge::{implied, verdict},
-    model::{BodyText, Kind, Metric, Nanos, histogram, numbers::count},
+    model::{
+        BodyText, Kind, Metric, Nanos, histogram,
+        numbers::{count, counted},
+    },
     observed::Ledger,
     plan::{Deed, Part, Place, Plan},
-    report::table::{align_right, plain_table},
+    report::table::{Width, align_right, paragraph, plain_table, sentences, wrap},
     scenario::{
         Load, Open, Phase, Scenario, Share, Sizes, Span, Spike, Threshold, Token, Transport,
     },
@@ -16,10 +19,11 @@ use crate::{
 /// What a connection takes in the generator, buffers included; measured with 1,000 users.
 const CONNECTION_BYTES: usize = 6 << 10;
 
-/// The plan of a scenario as text, for `loadgen check`.
-pub fn render(scenario: &Scenario, plan: &Plan, part: Option<&Part>) -> String {
+/// The plan of a scenario as text that wide, for `loadgen check`.
+pub fn render(scenario: &Scenario, plan: &Plan, part: Option<&Part>, width: Width) -> String {
     let Scenario { name, question, .. } = scenario;
-    let head = format!("{}: {name}\n  {question}\n\n", scenario.path.display());
+    let question = paragraph(question, true, width);
+    let head = format!("{}: {name}\n{question}\n\n", scenario.path.display());
     let lines = [
         ("model", model(scenario).to_owned()),
         ("server", server(scenario)),
@@ -39,13 +43,14 @@ pub fn render(scenario: &Scenario, plan: &Plan, part: Option<&Part>) -> String {
         ("limits", limits(scenario)),
     ];
     let warnings = verdict::unjudgeable(scenario, plan).into_iter();
-    let lines = lines
+    let lines: Vec<(&str, String)> = lines
         .into_iter()
         .filter(|(_, line)| !line.is_empty())
         .chain(warnings.map(|sentence| ("warning", sentence)))
-        .map(|(name, line)| format!("  {name:<15}  {line}\n"));
-    let phases = phases(scenario, plan);
-    format!("{head}{}\n{phases}\n", lines.collect::<String>())
+        .collect();
+    let lines = sentences(&lines, true, width);
+    let phases = phases(scenario, plan, width);
+    format!("{head}{lines}\n\n{phases}\n")
 }
 
 /// Open, closed or both, and what that means for the numbers.
@@ -112,10 +117,10 @@ fn conversations(plan: &Plan) -> String {
     let rooms = plan.conversations.len() - sizes.len();
     let mut parts = Vec::new();
     if rooms > 0 {
-        parts.push(format!("{} of two", counted(rooms, "room")));
+        parts.push(format!("{} of two", counted(rooms as u64, "room")));
     }
     if let (Some(least), Some(most)) = (sizes.first(), sizes.last()) {
-        let channels = counted(sizes.len(), "channel");
+        let channels = counted(sizes.len() as u64, "channel");
         parts.push(match least == most {
             true => format!("{channels} of {}", count(*least as u64)),
             false => format!(
@@ -135,20 +140,20 @@ fn memberships(plan: &Plan) -> String {
         return String::new();
     };
     if least == most {
-        return counted(*most, "conversation");
+        return counted(*most as u64, "conversation");
     }
     let mean = memberships.iter().sum::<usize>() as f64 / memberships.len() as f64;
     let nowhere = memberships.iter().filter(|&&n| n == 0).count();
     let nowhere = match nowhere {
         0 => String::new(),
-        n => format!("; {} in none", counted(n, "user")),
+        n => format!("; {} in none", counted(n as u64, "user")),
     };
     format!("{least} to {most} conversations, {mean:.1} on average{nowhere}")
 }
 
 fn messages(scenario: &Scenario, plan: &Plan) -> String {
     let bodies = match (&scenario.messages.text, &scenario.messages.size) {
-        (BodyText::Lines(lines), _) => format!("{} of a file", counted(lines.len(), "line")),
+        (BodyText::Lines(lines), _) => format!("{} of a file", counted(lines.len() as u64, "line")),
         (_, Sizes::Range(size)) => size.to_string(),
         (_, Sizes::LogNormal { median, p99 }) => {
             format!("half of them up to {median}, 99 % up to {p99}")
@@ -190,7 +195,7 @@ fn actions(plan: &Plan) -> String {
         let done = plan.actions.iter();
         match done.filter(|action| name(action.deed) == kind).count() {
             0 => {}
-            number => parts.push(counted(number, kind)),
+            number => parts.push(counted(number as u64, kind)),
         }
     }
     parts.join(", ")
@@ -287,8 +292,10 @@ fn limits(scenario: &Scenario) -> String {
 }
 
 /// A row for each phase.
-fn phases(scenario: &Scenario, plan: &Plan) -> String {
+fn phases(scenario: &Scenario, plan: &Plan, width: Width) -> String {
     let mut table = plain_table();
+    // A blank stands before each line.
+    wrap(&mut table, width.map(|width| width - 1));
     table.set_header(["phase", "from", "for", "load", "messages", "deliveries", ""]);
     align_right(&mut table, [1, 2, 4, 5]);
     let mut planned = vec![(0, 0); scenario.phases.len()];
@@ -377,11 +384,6 @@ fn rate(per_second: f64) -> String {
 
 fn rounded(number: f64) -> f64 {
     (number * 1000.0).round() / 1000.0
-}
-
-fn counted(number: usize, of: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{} {of}{plural}", count(number as u64))
 }
 
 fn bytes(bytes: usize) -> String {
