@@ -2,6 +2,7 @@
 
 pub mod checks;
 pub mod parts;
+mod snapshot;
 pub mod statistic;
 pub mod verdict;
 
@@ -10,6 +11,7 @@ pub use self::{
         Account, Check, Example, Fate, Finding, Met, Missing, Outcomes, Promises, RecordedOutcomes,
         Totals, account,
     },
+    snapshot::{Messages, Purpose, Snapshot, Turn},
     verdict::{
         Estimate, Gap, Judged, Judgement, Measured, OUTSIDE, Reason, Verdict, implied, judge,
         unjudgeable,

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{fan_out::FanOut, limit::Limit};
+use super::{fan_out::FanOut, implied, limit::Limit, misses::FEWEST_SECONDS};
 use crate::{
     judge::{Verdict, statistic},
     model::{Count, Metric, Nanos, nanos, numbers},
@@ -45,6 +45,29 @@ pub struct Live {
     judged: Vec<Samples>,
     /// The next second to look at.
     second: usize,
+    /// Seconds that were looked at, and those of them that something outside disturbed.
+    seconds: usize,
+    disturbed: usize,
+}
+
+/// What a threshold says so far.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SoFar {
+    /// The threshold, as in `delivery.within_5ms >= 99%`.
+    pub threshold: String,
+    /// `None`: its samples are looked at when the run is over.
+    pub verdict: Option<Verdict>,
+    /// What was measured so far, in words.
+    pub measured: String,
+}
+
+/// What a threshold says to some samples.
+enum Said {
+    /// Nothing: its metric is not watched.
+    Nothing,
+    TooFew(String),
+    Kept(String),
+    Missed(String),
 }
 
 /// A threshold that ends the run.
@@ -74,14 +97,15 @@ impl Live {
             before: Vec::new(),
             judged: Vec::new(),
             second: 1,
+            seconds: 0,
+            disturbed: 0,
         }
     }
 
     /// Whether a second has passed since the last look, and anything is to be looked at. A tenth of a second later, so
     /// that whoever watches the machine has said what it saw.
     pub fn is_due(&self, elapsed: Nanos) -> bool {
-        let ends = self.conditions.iter().any(|one| one.from.is_some());
-        ends && elapsed >= self.second as Nanos * WINDOW + WINDOW / 10
+        !self.conditions.is_empty() && elapsed >= self.second as Nanos * WINDOW + WINDOW / 10
     }
 
     /// Looks at what all workers have shown, in the order of [`Layout::watched`]. The threshold that is missed, if one
@@ -96,18 +120,15 @@ impl Live {
         self.take(elapsed, shown, machine);
         let due = self.conditions.iter();
         let due = due.filter(|one| one.from.is_some_and(|from| elapsed >= from));
-        let mut missed = due.filter_map(|one| {
-            let measured = self.missed(one, counts, &self.judged)?;
-            Some((one, measured))
+        let mut missed = due.filter_map(|one| match self.said(one, counts, &self.judged) {
+            Said::Missed(measured) => Some((one, measured)),
+            _ => None,
         });
         let (condition, measured) = missed.next()?;
         Some(format!(
             "aborted after {:.0} s: {}: {measured}",
             Duration::from_nanos(elapsed).as_secs_f64(),
-            match &condition.phase {
-                Some((_, name)) => condition.threshold.in_phase(name),
-                None => condition.threshold.to_string(),
-            },
+            condition.name(),
         ))
     }
 
@@ -122,6 +143,8 @@ impl Live {
             .skip(since)
             .any(|second| second.disturbed);
         self.second = passed + 1;
+        self.seconds += 1;
+        self.disturbed += usize::from(disturbed);
         if self.judged.is_empty() {
             self.judged = shown
                 .iter()
@@ -151,44 +174,113 @@ impl Live {
         Some(shown.first()?.over(place))
     }
 
-    /// What the thresholds say to all that was shown so far, disturbed seconds and all: FAIL if one is missed for certain or
-    /// something was lost or doubled, INCONCLUSIVE as long as a threshold has too few samples. Of metrics that are not
-    /// watched nothing is said. `None`: nothing is judged.
+    /// What the thresholds say so far: FAIL if one is missed for certain in the undisturbed seconds, or something was lost
+    /// or doubled; INVALID if one is missed and too few seconds were left undisturbed to judge by; INCONCLUSIVE as long as a
+    /// threshold has too few samples. Of metrics that are not watched nothing is said. `None`: nothing is judged.
     pub fn so_far(&self, shown: &[Samples], counts: &Counts, lost: Option<u64>) -> Option<Verdict> {
         if self.conditions.is_empty() {
             return None;
         }
-        let of = |condition: &Condition| {
-            if self.missed(condition, counts, shown).is_some() {
-                return Verdict::Fail;
-            }
-            match condition.threshold.subject.metric() {
-                Some(Metric::Delivery) if condition.phase.is_none() => {
-                    let n = shown.first().map_or(0, |samples| samples.histogram.len());
-                    match n < statistic::needed(&condition.threshold) {
-                        true => Verdict::Inconclusive,
-                        false => Verdict::Pass,
-                    }
-                }
-                _ => Verdict::Pass,
-            }
+        let of = |condition| {
+            let (verdict, _) = self.verdict(condition, counts, shown, lost);
+            verdict.unwrap_or(Verdict::Pass)
         };
-        let broken = counts.duplicated > 0 || lost.is_some_and(|lost| lost > 0);
-        let promises = if broken { Verdict::Fail } else { Verdict::Pass };
-        self.conditions.iter().map(of).chain([promises]).max()
+        // On a busy machine, too, what is doubled or lost is doubled or lost.
+        let counted = |condition: &&Condition| condition.threshold.subject.metric().is_none();
+        let miscounted = self.conditions.iter().filter(counted);
+        let broken = counts.duplicated > 0
+            || lost.is_some_and(|lost| lost > 0)
+            || miscounted.map(of).any(|verdict| verdict == Verdict::Fail);
+        match broken {
+            true => Some(Verdict::Fail),
+            false => self.conditions.iter().map(of).max(),
+        }
     }
 
-    /// What was measured, in words, of a threshold that is missed; `None` also where there is too little to say.
-    fn missed(&self, condition: &Condition, counts: &Counts, all: &[Samples]) -> Option<String> {
+    /// What each threshold says so far, in the scenario's order.
+    pub fn limits(&self, shown: &[Samples], counts: &Counts, lost: Option<u64>) -> Vec<SoFar> {
+        let said = self.conditions.iter().map(|condition| {
+            let (verdict, measured) = self.verdict(condition, counts, shown, lost);
+            SoFar {
+                threshold: condition.name(),
+                verdict,
+                measured,
+            }
+        });
+        said.collect()
+    }
+
+    fn verdict(
+        &self,
+        condition: &Condition,
+        counts: &Counts,
+        shown: &[Samples],
+        lost: Option<u64>,
+    ) -> (Option<Verdict>, String) {
+        if let (Subject::Count(Count::Lost), Some(lost)) = (condition.threshold.subject, lost) {
+            let verdict = match condition.holds(lost as f64) {
+                true => Verdict::Pass,
+                false => Verdict::Fail,
+            };
+            return (Some(verdict), numbers::count(lost));
+        }
+        match self.said(condition, counts, shown) {
+            Said::Nothing => (None, "known when the run is over".to_owned()),
+            Said::TooFew(measured) => (Some(Verdict::Inconclusive), measured),
+            Said::Kept(measured) => (Some(Verdict::Pass), measured),
+            Said::Missed(measured)
+                if self.disturbed == 0 || condition.threshold.subject.metric().is_none() =>
+            {
+                (Some(Verdict::Fail), measured)
+            }
+            Said::Missed(measured) => self.undisturbed(condition, counts, &measured),
+        }
+    }
+
+    /// Of a threshold that is missed over all seconds, what those without a disturbance say.
+    fn undisturbed(
+        &self,
+        condition: &Condition,
+        counts: &Counts,
+        all: &str,
+    ) -> (Option<Verdict>, String) {
+        let left = self.seconds - self.disturbed;
+        let of = format!("{} of {} seconds", self.disturbed, self.seconds);
+        let few = self.disturbed > left || left < FEWEST_SECONDS.min(self.seconds);
+        match self.said(condition, counts, &self.judged) {
+            _ if few => (
+                Some(Verdict::Invalid),
+                format!("{all}; {of} were disturbed, and too few are left to judge by"),
+            ),
+            Said::Missed(measured) => (
+                Some(Verdict::Fail),
+                format!("{measured}, without the {of} that were disturbed"),
+            ),
+            Said::Kept(measured) => (
+                Some(Verdict::Pass),
+                format!("{measured}, without the {of} that were disturbed"),
+            ),
+            Said::TooFew(_) | Said::Nothing => (
+                Some(Verdict::Invalid),
+                format!("{all}; {of} were disturbed, and too few are left to judge by"),
+            ),
+        }
+    }
+
+    /// What a threshold says to these samples and counts.
+    fn said(&self, condition: &Condition, counts: &Counts, all: &[Samples]) -> Said {
         let Condition {
             threshold, phase, ..
         } = condition;
         let phase = phase.as_ref().map(|(index, _)| *index);
-        let missed = |number: f64| !threshold.comparison.holds(number, threshold.bound);
         let metric = match threshold.subject {
             Subject::Count(count) => {
-                let counted = counts.so_far(count)?;
-                return missed(counted as f64).then(|| numbers::count(counted));
+                return match counts.so_far(count) {
+                    None => Said::Nothing,
+                    Some(counted) => {
+                        Said::of(condition.holds(counted as f64), numbers::count(counted))
+                    }
+                };
             }
             Subject::Percentile(metric, _)
             | Subject::Max(metric)
@@ -196,49 +288,81 @@ impl Live {
             | Subject::Recovery(metric)
             | Subject::Within(metric, _) => metric,
         };
-        let samples = self.samples(phase, metric, all)?;
-        let n = samples.histogram.len();
-        if n < statistic::needed(threshold) {
-            return None;
-        }
-        let place = || self.layout.limits().place(threshold.limit()?);
-        let over = place().map_or(0, |place| samples.over(place));
+        let Some(place) = self.place(phase, metric) else {
+            return Said::Nothing;
+        };
+        let needed = statistic::needed(threshold);
+        let n = all.get(place).map_or(0, |samples| samples.histogram.len());
+        let Some(samples) = all.get(place).filter(|_| n >= needed) else {
+            return Said::TooFew(format!(
+                "{}, needs {}",
+                numbers::counted(n, "sample"),
+                numbers::count(needed)
+            ));
+        };
+        let place = threshold
+            .limit()
+            .and_then(|limit| self.layout.limits().place(limit));
+        let over = place.map_or(0, |place| samples.over(place));
         let (number, text) = match threshold.subject {
             Subject::Within(..) => {
                 let share = statistic::share(n - over, n);
                 (share, numbers::share(share))
             }
-            _ => {
-                let time = statistic::time(threshold.subject, &samples.histogram).ok()?;
-                (time, numbers::duration(time as Nanos))
-            }
+            _ => match statistic::time(threshold.subject, &samples.histogram) {
+                Ok(time) => (time, numbers::duration(time as Nanos)),
+                Err(needed) => return Said::TooFew(numbers::count(needed)),
+            },
         };
         // A run that may yet go on is ended only by what it missed for certain.
-        let missed = match Limit::of(threshold) {
-            Some(limit) => limit.is_missed(over, n, condition.fan_out.of_samples(metric)),
-            None => missed(number),
+        let held = match Limit::of(threshold) {
+            Some(limit) => !limit.is_missed(over, n, condition.fan_out.of_samples(metric)),
+            None => condition.holds(number),
         };
-        missed.then(|| format!("{text} (n = {})", numbers::count(n)))
+        Said::of(held, format!("{text} (n = {})", numbers::count(n)))
     }
 
-    /// The samples of a metric, where there are any.
-    fn samples<'s>(
-        &self,
-        phase: Option<u16>,
-        metric: Metric,
-        all: &'s [Samples],
-    ) -> Option<&'s Samples> {
+    /// Where the samples of a metric are among those that are shown, if they are.
+    fn place(&self, phase: Option<u16>, metric: Metric) -> Option<usize> {
         let watched = Watched { phase, metric };
-        let place = self.layout.watched().iter().position(|w| *w == watched)?;
-        let samples = all.get(place)?;
-        (!samples.histogram.is_empty()).then_some(samples)
+        self.layout.watched().iter().position(|w| *w == watched)
+    }
+}
+
+impl Said {
+    fn of(held: bool, measured: String) -> Self {
+        match held {
+            true => Said::Kept(measured),
+            false => Said::Missed(measured),
+        }
+    }
+}
+
+impl Condition {
+    /// As it is told, with its phase.
+    fn name(&self) -> String {
+        match &self.phase {
+            Some((_, name)) => self.threshold.in_phase(name),
+            None => self.threshold.to_string(),
+        }
+    }
+
+    fn holds(&self, number: f64) -> bool {
+        let Threshold {
+            comparison, bound, ..
+        } = self.threshold;
+        comparison.holds(number, bound)
     }
 }
 
 fn conditions(scenario: &Scenario, plan: &Plan) -> Vec<Condition> {
     let measured = plan.phases.iter().find(|phase| phase.measured);
     let first = measured.map_or(0, |phase| phase.start);
-    let all = scenario.thresholds.iter().map(|one| (one, None, first));
+    let of_phases = scenario.phases.iter().flat_map(|phase| &phase.thresholds);
+    let judged_by_nothing = scenario.thresholds.is_empty() && of_phases.count() == 0;
+    let promise = judged_by_nothing.then(implied::promise);
+    let whole = promise.iter().chain(&scenario.thresholds);
+    let all = whole.map(|one| (one, None, first));
     let phases = scenario.phases.iter().zip(&plan.phases).enumerate();
     let of_phases = phases.flat_map(|(index, (phase, planned))| {
         let label = u16::try_from(index).ok().map(|i| (i, phase.name.clone()));

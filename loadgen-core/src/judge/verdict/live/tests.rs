@@ -8,8 +8,8 @@ use crate::observed::{DeliverySample, Recorder};
 const MS: Nanos = 1_000_000;
 const SECOND: Nanos = WINDOW;
 
-/// Two phases, a warm-up of 2 s and 10 s that are measured, with a threshold or more.
-fn live(thresholds: &str, of_phase: &str) -> Live {
+/// Two phases, a warm-up of 2 s and 10 s that are measured.
+fn scenario() -> Scenario {
     let text = r#"version = 1
 name = "live"
 question = "Does it end?"
@@ -27,7 +27,12 @@ name = "steady"
 duration = "10s"
 rate = "10/s"
 "#;
-    let mut scenario = Scenario::parse(Path::new("live.toml"), text).unwrap();
+    Scenario::parse(Path::new("live.toml"), text).unwrap()
+}
+
+/// With a threshold or more.
+fn live(thresholds: &str, of_phase: &str) -> Live {
+    let mut scenario = scenario();
     let parse = |lines: &str| -> Vec<Threshold> {
         lines
             .lines()
@@ -163,9 +168,23 @@ fn rule_10_a_second_that_others_had_the_machine_ends_no_run() {
 }
 
 #[test]
-fn a_run_without_such_thresholds_is_never_looked_at() {
-    let live = live("", "");
-    assert!(!live.is_due(100 * SECOND));
+fn a_run_without_thresholds_is_told_by_the_promise_which_ends_nothing() {
+    let mut live = live("", "");
+    let mut worker = Worker::new(&live);
+    for _ in 0..8 {
+        let ends = worker.second(&mut live, 9 * MS, &Counts::default(), &[]);
+        assert_eq!(ends, None);
+    }
+    let limits = live.limits(&worker.shown, &Counts::default(), None);
+    assert_eq!(limits.len(), 1, "{limits:?}");
+    assert_eq!(limits[0].threshold, "delivery.within_5ms >= 99%");
+    assert_eq!(limits[0].verdict, Some(Verdict::Fail));
+}
+
+#[test]
+fn a_baseline_is_not_looked_at() {
+    let scenario = scenario();
+    assert!(!Live::nothing(&scenario).is_due(100 * SECOND));
 }
 
 #[test]
@@ -205,15 +224,88 @@ fn so_far_a_limit_is_kept_or_missed_or_has_too_few_samples() {
     assert_eq!(so_far(&live, &worker.shown), Verdict::Fail);
 }
 
+/// What is said after these seconds, each of which was disturbed or not.
+fn said(thresholds: &str, seconds: &[(Nanos, bool)], counts: Counts) -> (Verdict, SoFar) {
+    let mut live = live(thresholds, "");
+    let mut worker = Worker::new(&live);
+    let disturbed: Vec<bool> = seconds.iter().map(|second| second.1).collect();
+    for (second, (latency, _)) in seconds.iter().enumerate() {
+        let machine = &disturbed[..=second];
+        assert_eq!(worker.second(&mut live, *latency, &counts, machine), None);
+    }
+    let verdict = live.so_far(&worker.shown, &counts, Some(0)).unwrap();
+    let limits = live.limits(&worker.shown, &counts, Some(0));
+    (verdict, limits[0].clone())
+}
+
+#[test]
+fn rule_10_what_is_missed_in_disturbed_seconds_is_no_failure_so_far() {
+    let promise = "delivery.p99 | < 5ms | 1h\nduplicated | == 0 | 1h";
+    let (calm, slow) = ((MS, false), (9 * MS, false));
+    let (none, disturbed) = (Counts::default(), (9 * MS, true));
+    // All of them: nothing is left to judge by.
+    let (verdict, limit) = said(promise, &[disturbed; 4], none);
+    assert_eq!(
+        (verdict, limit.verdict),
+        (Verdict::Invalid, Some(Verdict::Invalid))
+    );
+    assert!(
+        limit
+            .measured
+            .ends_with("4 of 4 seconds were disturbed, and too few are left to judge by")
+    );
+    // One of many, and the others kept it. What is shown may be a second old, so that the one after it is left out too.
+    let mut seconds = vec![calm; 12];
+    seconds[4] = disturbed;
+    let (verdict, limit) = said(promise, &seconds, none);
+    assert_eq!(verdict, Verdict::Pass, "{limit:?}");
+    assert!(
+        limit
+            .measured
+            .ends_with("without the 2 of 12 seconds that were disturbed"),
+        "{limit:?}"
+    );
+    // One of many, and the others missed it as well.
+    seconds.fill(slow);
+    seconds[4] = disturbed;
+    let (verdict, limit) = said(promise, &seconds, none);
+    assert_eq!(
+        (verdict, limit.verdict),
+        (Verdict::Fail, Some(Verdict::Fail)),
+        "{limit:?}"
+    );
+    // What is doubled is doubled on any machine.
+    let doubled = Counts {
+        duplicated: 1,
+        ..none
+    };
+    assert_eq!(said(promise, &[disturbed; 4], doubled).0, Verdict::Fail);
+}
+
+#[test]
+fn what_nobody_watches_is_known_at_the_end() {
+    let mut live = live("confirm.p99 | < 1s | 1h\nlost | == 0 | 1h", "");
+    live.layout = Arc::new(Layout::new(&[], &[]));
+    let limits = live.limits(&[], &Counts::default(), Some(2));
+    assert_eq!(
+        (limits[0].verdict, &*limits[0].measured),
+        (None, "known when the run is over")
+    );
+    assert_eq!(
+        (limits[1].verdict, &*limits[1].measured),
+        (Some(Verdict::Fail), "2")
+    );
+}
+
 #[test]
 fn a_limit_without_a_delay_is_told_and_ends_nothing() {
     let mut live = live("delivery.p99 | < 5ms | 1h", "");
     live.conditions[0].from = None;
-    assert!(!live.is_due(100 * SECOND));
     assert_eq!(
         live.so_far(&[], &Counts::default(), None),
         Some(Verdict::Inconclusive)
     );
+    assert_eq!(ends(&mut live, &[9 * MS; 8], &[]), None);
     live.conditions.clear();
     assert_eq!(live.so_far(&[], &Counts::default(), None), None);
 }
