@@ -13,6 +13,7 @@ mod html;
 pub(crate) mod junit;
 mod latencies;
 mod limits;
+pub mod live;
 pub mod markdown;
 mod openmetrics;
 pub mod publish;

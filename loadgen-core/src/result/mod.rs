@@ -314,6 +314,14 @@ pub fn mode(delivery: Delivery, known: bool) -> &'static str {
     }
 }
 
+/// The same in one word, for machines.
+pub fn mode_key(delivery: Delivery, known: bool) -> &'static str {
+    match known {
+        true => delivery.name(),
+        false => "unknown",
+    }
+}
+
 /// What the server said when it refused messages, and how often.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Refusal {
@@ -585,10 +593,7 @@ impl Run {
 
     /// The same in one word, for machines.
     pub fn mode_key(&self) -> &'static str {
-        match self.delivery_known {
-            true => self.delivery.name(),
-            false => "unknown",
-        }
+        mode_key(self.delivery, self.delivery_known)
     }
 
     /// Deliveries per second in the seconds that hold measured ones, the first and the last of them left out since

@@ -1,5 +1,7 @@
 //! What the user types.
 
+use std::{ffi::OsString, net::IpAddr};
+
 use clap::{Parser, Subcommand};
 
 use super::{
@@ -72,11 +74,62 @@ pub enum Command {
     Floor,
 }
 
+/// The arguments with `--live ADDR` as one: a scenario may stand behind a `--live` without an address.
+pub fn spelt_out(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut spelt: Vec<OsString> = Vec::new();
+    let mut all_are_values = false;
+    for argument in arguments {
+        let behind_live = spelt.last().is_some_and(|last| last == "--live");
+        if behind_live && !all_are_values && is_address(&argument.to_string_lossy()) {
+            spelt.pop();
+            let mut both = OsString::from("--live=");
+            both.push(argument);
+            spelt.push(both);
+            continue;
+        }
+        all_are_values |= argument == "--";
+        spelt.push(argument);
+    }
+    spelt
+}
+
+/// Whether a text is meant as an address, be it a right one or not.
+fn is_address(text: &str) -> bool {
+    let is_place = |(host, port): (&str, &str)| !host.contains('/') && port.parse::<u32>().is_ok();
+    text.rsplit_once(':').is_some_and(is_place)
+        || text.parse::<IpAddr>().is_ok()
+        || text.parse::<u32>().is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
 
     use super::*;
+
+    #[test]
+    fn an_address_belongs_to_live_and_a_scenario_does_not() {
+        for (typed, spelt) in [
+            ("run --live s.toml", "run --live s.toml"),
+            ("run s.toml --live", "run s.toml --live"),
+            (
+                "run --live 127.0.0.1:0 s.toml",
+                "run --live=127.0.0.1:0 s.toml",
+            ),
+            (
+                "run s.toml --live localhost:9000",
+                "run s.toml --live=localhost:9000",
+            ),
+            ("run s.toml --live 9000", "run s.toml --live=9000"),
+            ("run --live --quiet s.toml", "run --live --quiet s.toml"),
+            ("run --live ./a:9/s.toml", "run --live ./a:9/s.toml"),
+            ("run -- --live 9000", "run -- --live 9000"),
+        ] {
+            let words = typed.split(' ').map(OsString::from);
+            let expected: Vec<OsString> = spelt.split(' ').map(OsString::from).collect();
+            assert_eq!(spelt_out(words), expected);
+        }
+    }
 
     #[test]
     fn the_command_line_is_well_formed() {

@@ -12,6 +12,7 @@ mod init;
 mod kubernetes;
 mod ladder;
 mod list;
+mod live;
 mod man;
 mod merge;
 mod named;
@@ -29,7 +30,10 @@ mod verify;
 use std::{io, process::ExitCode};
 
 use self::cli::Command;
-pub use self::{cli::Cli, exit_code::Exit};
+pub use self::{
+    cli::{Cli, spelt_out},
+    exit_code::Exit,
+};
 use crate::rig::{floor, guard};
 
 /// Does what was typed.

@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::{
     experiment::{Event, Snapshot, Watcher},
-    model::numbers::{count, duration},
+    model::numbers::{count, duration, left},
 };
 
 /// From one line to the next where nothing can change in place.
@@ -84,7 +84,7 @@ impl Watcher for Progress {
                     eprintln!("{}: {}", snapshot.phase, told(snapshot));
                 }
             }
-            (Shown::Lines(_), Event::Stage(_)) => {}
+            (Shown::Lines(_), Event::Stage(_)) | (_, Event::Turn(_)) => {}
         }
     }
 }
@@ -130,7 +130,7 @@ fn told(snapshot: &Snapshot) -> String {
             .so_far
             .map(|verdict| format!("{} so far", verdict.name())),
     );
-    parts.push(format!("{} sent", count(snapshot.sent)));
+    parts.push(format!("{} sent", count(snapshot.messages.sent)));
     parts.extend(snapshot.lost.map(|lost| format!("{} lost", count(lost))));
     parts.extend(snapshot.late.map(|late| format!("{} late", count(late))));
     parts.push(format!("{}/s", count(snapshot.rate.round() as u64)));
@@ -140,20 +140,12 @@ fn told(snapshot: &Snapshot) -> String {
     parts.join(", ")
 }
 
-/// The whole seconds, minutes and hours of a time that is to be waited for: `9 s`, `3 min 5 s`, `7 h 2 min`.
-fn left(time: Duration) -> String {
-    let seconds = time.as_secs_f64().ceil() as u64;
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        _ => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::judge::Verdict;
+    use std::sync::Arc;
+
+    use crate::judge::{Messages, Verdict};
 
     fn snapshot() -> Snapshot {
         Snapshot {
@@ -162,13 +154,21 @@ mod tests {
             total: Some(Duration::from_secs(25)),
             connected: 100,
             users: 100,
-            sent: 4_200,
+            messages: Messages {
+                sent: 4_200,
+                ..Messages::default()
+            },
+            delivered: 4_200,
+            duplicated: 0,
             rate: 1_600.4,
             lost: Some(0),
             late: Some(3),
             so_far: Some(Verdict::Pass),
+            limits: Vec::new(),
             p50: Some(312_000),
             p99: None,
+            deliveries: None,
+            machine: Arc::default(),
         }
     }
 
@@ -193,12 +193,5 @@ mod tests {
             ..snapshot()
         };
         assert_eq!(told(&unknown), "18 s left, 4,200 sent, 1,600/s");
-    }
-
-    #[test]
-    fn the_time_left_is_told_in_what_one_counts_in() {
-        for (seconds, text) in [(8.2, "9 s"), (185.0, "3 min 5 s"), (25_320.0, "7 h 2 min")] {
-            assert_eq!(left(Duration::from_secs_f64(seconds)), text);
-        }
     }
 }

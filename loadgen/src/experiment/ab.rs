@@ -394,6 +394,7 @@ impl Watcher for Once<'_> {
                 let stage = format!("{}: {stage}", self.place);
                 self.watcher.event(Event::Stage(&stage));
             }
+            Event::Turn(turn) => self.watcher.event(Event::Turn(turn)),
             Event::Progress(snapshot) => {
                 let mut snapshot = snapshot.clone();
                 snapshot.phase = format!("{}: {}", self.place, snapshot.phase);

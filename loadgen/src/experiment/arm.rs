@@ -6,8 +6,9 @@ use super::{Options, RunError, SystemChoice, systems::free_port};
 use crate::{
     dial::{Target, Trust},
     drive::token::Tokens,
-    judge::Promises,
-    model::{Delivery, Dialect, RunId, Vocabulary},
+    judge::{Promises, Purpose, Turn},
+    model::{Delivery, Dialect, Metric, RunId, Vocabulary},
+    observed::PROMISE,
     plan::Plan,
     result,
     rig::{Commanded, OwnServer, Peer, Running, RunningStore, System},
@@ -61,6 +62,28 @@ impl Arm<'_> {
     /// When it delivers, as far as that is known.
     pub(super) fn mode(&self) -> &'static str {
         result::mode(self.delivery, self.has_known_delivery())
+    }
+
+    /// What whoever shows the run is told of it.
+    pub(super) fn turn(&self) -> Turn {
+        let scenario = &self.scenario;
+        let mut limits = scenario.thresholds.iter().filter_map(|threshold| {
+            let of_deliveries = threshold.subject.metric() == Some(Metric::Delivery);
+            threshold.limit().filter(|_| of_deliveries)
+        });
+        Turn {
+            scenario: scenario.name.clone(),
+            question: scenario.question.clone(),
+            mode: self.mode().to_owned(),
+            mode_key: result::mode_key(self.delivery, self.has_known_delivery()),
+            store: self.system.store(),
+            purpose: match self.part {
+                Part::Floor => Purpose::Floor,
+                Part::Baseline => Purpose::Baseline,
+                Part::Subject => Purpose::Subject,
+            },
+            limit: limits.next().unwrap_or(PROMISE),
+        }
     }
 
     /// What the system owes to such a client.

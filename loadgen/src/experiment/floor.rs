@@ -112,6 +112,7 @@ impl Watcher for AsFloor<'_> {
         match event {
             Event::Stage("connect") => self.0.event(Event::Stage("floor")),
             Event::Stage(_) => {}
+            Event::Turn(turn) => self.0.event(Event::Turn(turn)),
             Event::Progress(snapshot) => {
                 let mut snapshot = snapshot.clone();
                 snapshot.phase = format!("floor, {}", snapshot.phase);

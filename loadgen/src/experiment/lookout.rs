@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeSet,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
@@ -20,7 +23,10 @@ use crate::{
         crew::Crew,
         worker::{Command, JoinError, Milestone, SETTLING},
     },
-    judge::verdict::live::{Counts, Live},
+    judge::{
+        Messages,
+        verdict::live::{Counts, Live},
+    },
     model::{Nanos, nanos},
     observed::{Ended, MachineSecond},
     plan::Plan,
@@ -73,6 +79,9 @@ pub(super) struct Lookout<'a> {
     pub(super) monitors: Monitors,
     /// What the machine did while users connected.
     pub(super) connecting: Vec<MachineSecond>,
+    /// What it has done since, as of the last look.
+    pub(super) machine: Arc<Vec<MachineSecond>>,
+    pub(super) view: View,
 }
 
 /// What watches the machine: the kernel's counts, and a thread that only sleeps.
@@ -123,7 +132,6 @@ impl Lookout<'_> {
         self.watcher.event(Event::Stage("connect"));
         let monitors = Monitors::start(Instant::now(), &self.server, self.machine_check);
         let mut ready = 0;
-        let mut view = View::default();
         while ready < crew.size() {
             tokio::select! {
                 milestone = crew.milestone() => match milestone {
@@ -147,7 +155,7 @@ impl Lookout<'_> {
                 () = self.interrupt.nth(1) => return Err(RunError::Interrupted),
                 () = tokio::time::sleep(TICK) => {
                     let elapsed = nanos(crew.elapsed());
-                    let snapshot = view.snapshot(crew, "connecting".into(), elapsed, None);
+                    let snapshot = self.view.snapshot(crew, "connecting".into(), elapsed, None);
                     self.watcher.event(Event::Progress(&snapshot));
                 }
             }
@@ -190,7 +198,7 @@ impl Lookout<'_> {
         self.monitors = Monitors::start(began, &self.server, self.machine_check);
         crew.tell(Command::Start(start)).await;
         let mut sent = 0;
-        let mut view = View::default();
+        self.view = View::default();
         while sent < crew.size() || !self.conductor.is_over() {
             tokio::select! {
                 milestone = crew.milestone() => match milestone {
@@ -216,10 +224,7 @@ impl Lookout<'_> {
                     if let Some(missed) = self.missed(crew, elapsed) {
                         return Err(Ended::Aborted(missed));
                     }
-                    let phase = phase_at(&crew.plan, elapsed);
-                    let snapshot = view.snapshot(crew, phase, elapsed, Some(crew.plan.end()));
-                    let snapshot = self.judged(snapshot, crew);
-                    self.watcher.event(Event::Progress(&snapshot));
+                    self.show(crew, elapsed);
                 }
             }
         }
@@ -269,6 +274,26 @@ impl Lookout<'_> {
         Ok(start)
     }
 
+    /// Shows where the schedule is, so long after its start.
+    fn show(&mut self, crew: &Crew, elapsed: Nanos) {
+        let phase = phase_at(&crew.plan, elapsed);
+        let snapshot = self
+            .view
+            .snapshot(crew, phase, elapsed, Some(crew.plan.end()));
+        let snapshot = self.judged(snapshot, crew);
+        self.watcher.event(Event::Progress(&snapshot));
+    }
+
+    /// The same as long as something is still to come, now and then.
+    fn show_drain(&mut self, crew: &Crew, shown: &mut Instant) {
+        if let Some(began) = self.began
+            && shown.elapsed() >= TICK
+        {
+            *shown = Instant::now();
+            self.show(crew, nanos(began.elapsed()));
+        }
+    }
+
     /// What is wrong with what was agreed, if that shows so long after the first message.
     fn mistake(&mut self, crew: &Crew, after: Duration) -> Option<String> {
         let agreed = self.agreed.as_ref()?;
@@ -290,17 +315,19 @@ impl Lookout<'_> {
         if !self.live.is_due(elapsed) {
             return None;
         }
-        let machine = self.monitors.so_far();
+        self.machine = Arc::new(self.monitors.so_far());
         self.live
-            .look(elapsed, &crew.live(), &counts(crew), &machine)
+            .look(elapsed, &crew.live(), &counts(crew), &self.machine)
     }
 
     /// With what the limits say to what came so far.
     fn judged(&self, snapshot: Snapshot, crew: &Crew) -> Snapshot {
-        let shown = crew.live();
+        let (shown, counts) = (crew.live(), counts(crew));
         Snapshot {
             late: self.live.late(&shown),
-            so_far: self.live.so_far(&shown, &counts(crew), snapshot.lost),
+            so_far: self.live.so_far(&shown, &counts, snapshot.lost),
+            limits: self.live.limits(&shown, &counts, snapshot.lost),
+            machine: Arc::clone(&self.machine),
             ..snapshot
         }
     }
@@ -310,6 +337,7 @@ impl Lookout<'_> {
         self.watcher.event(Event::Stage("drain"));
         let deadline = tokio::time::Instant::now() + patience;
         let (mut seen, mut since) = (come(&crew.progress), tokio::time::Instant::now());
+        let mut shown = Instant::now();
         while !self.awaited.is_there(&crew.progress, since)
             && tokio::time::Instant::now() < deadline
         {
@@ -328,6 +356,7 @@ impl Lookout<'_> {
                     if let Some(why) = self.mistake(crew, EARLY) {
                         return Err(Ended::Aborted(why));
                     }
+                    self.show_drain(crew, &mut shown);
                 }
             }
         }
@@ -419,7 +448,7 @@ fn phase_at(plan: &Plan, elapsed: Nanos) -> String {
 
 /// Remembers the last snapshot, for the rate between two, and what was missing then.
 #[derive(Default)]
-struct View {
+pub(super) struct View {
     last: Option<(Nanos, u64)>,
     overdue: Overdue,
 }
@@ -432,28 +461,40 @@ impl View {
         elapsed: Nanos,
         total: Option<Nanos>,
     ) -> Snapshot {
-        let sent = crew.progress.sent.load(Relaxed);
+        let count = |counter: &AtomicU64| counter.load(Relaxed);
+        let progress = &*crew.progress;
+        let sent = count(&progress.sent);
         let rate = self.last.map_or(0.0, |(at, before)| {
             (sent - before) as f64 / Duration::from_nanos((elapsed - at).max(1)).as_secs_f64()
         });
         self.last = Some((elapsed, sent));
-        let live = crew.live();
         // All deliveries are the first that is watched.
-        let deliveries = live.first().map(|samples| &samples.histogram);
-        let at = |percentile| crate::model::percentile::of(deliveries?, percentile).ok();
+        let deliveries = crew.live().into_iter().next();
+        let histogram = deliveries.as_ref().map(|samples| &samples.histogram);
+        let at = |percentile| crate::model::percentile::of(histogram?, percentile).ok();
         Snapshot {
             phase,
             elapsed: Duration::from_nanos(elapsed),
             total: total.map(Duration::from_nanos),
-            connected: crew.progress.connected.load(Relaxed),
+            connected: count(&progress.connected),
             users: crew.users as u64,
-            sent,
+            messages: Messages {
+                sent,
+                dropped: count(&progress.dropped),
+                acknowledged: count(&progress.acked),
+                failed: count(&progress.failed),
+            },
             rate,
+            delivered: count(&progress.delivered),
+            duplicated: count(&progress.duplicated),
             lost: total.and_then(|_| self.overdue.look(crew, elapsed)),
             late: None,
             so_far: None,
+            limits: Vec::new(),
             p50: at(50.0),
             p99: at(99.0),
+            deliveries: deliveries.map(Arc::new),
+            machine: Arc::default(),
         }
     }
 }

@@ -11,7 +11,7 @@ use super::{
     awaited::Awaited,
     conductor::Conductor,
     environment,
-    lookout::{self, Lookout, Monitors},
+    lookout::{self, Lookout, Monitors, View},
     mistake::Agreed,
     shard::Duty,
     watch::{Event, Watcher},
@@ -117,6 +117,7 @@ pub(super) async fn observe(
         };
         (audit, durability, version, present)
     };
+    watcher.event(Event::Turn(&arm.turn()));
     let (audit, durability, version, before) = tokio::select! {
         asked = asked => asked,
         () = bench.interrupt.nth(1) => return Err(RunError::Interrupted),
@@ -247,6 +248,8 @@ async fn run(
         began: None,
         monitors: Monitors::default(),
         connecting: Vec::new(),
+        machine: Arc::default(),
+        view: View::default(),
     };
     let mut stage = lookout.connect(&mut crew).await?;
     generator.connecting = crew.elapsed();

@@ -16,6 +16,7 @@ mod disturbed;
 mod faults;
 mod floor;
 mod ladder;
+mod live;
 mod manual;
 mod output;
 mod peers;

@@ -140,11 +140,12 @@ fn figure(
 }
 
 /// Seconds are drawn together where there are more of them than can be told apart.
-const MOST_COLUMNS: f64 = 150.0;
+pub(super) const MOST_COLUMNS: f64 = 150.0;
 
-/// How many seconds one column stands for.
-fn together(span: f64) -> usize {
-    (span / MOST_COLUMNS).ceil().max(1.0) as usize
+/// How many seconds one column stands for: a power of two, so that columns become half as many as a run goes on.
+pub(super) fn together(span: f64) -> usize {
+    let least = (span / MOST_COLUMNS).ceil().max(1.0);
+    (least as usize).next_power_of_two()
 }
 
 /// The seconds of a column, as it is told.

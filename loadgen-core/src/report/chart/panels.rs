@@ -1,5 +1,7 @@
 //! Numbers over time: panels of lines above each other, with one axis of time.
 
+use std::ops::Range;
+
 use super::{
     BENEATH, Figure, Ink, LEFT, Size, TEXT,
     axis::Axis,
@@ -37,13 +39,14 @@ pub(in crate::report) struct Line {
     pub points: Vec<(usize, f64)>,
 }
 
-/// Panels over the seconds from `first` to before `last`; those of `shaded`, and the faults, are marked in all of them.
+/// Panels over the seconds from `first` to before `last`; stretches of them that are `shaded`, and the faults, are marked in
+/// all of them.
 pub(in crate::report) fn panels(
     title: &str,
     note: &str,
     panels: &[Panel],
     (first, last): (usize, usize),
-    shaded: &[usize],
+    shaded: &[Range<usize>],
     faults: &[Span],
 ) -> Figure {
     let mut legend: Vec<(Ink, String)> = Vec::new();
@@ -75,7 +78,7 @@ fn stretches(
     frame: Frame,
     panels: &[Panel],
     (first, last): (usize, usize),
-    (shaded, faults): (&[usize], &[Span]),
+    (shaded, faults): (&[Range<usize>], &[Span]),
 ) -> Vec<Stretch> {
     let whole = Plot::over_time(
         frame.within(Margins::headed()),
@@ -100,7 +103,7 @@ fn stretches(
                     told += &format!("{before}{} {}", line.name, show(most));
                 }
             }
-            if shaded.iter().any(|second| (from..to).contains(second)) {
+            if shaded.iter().any(|one| one.start < to && from < one.end) {
                 told += ", disturbed";
             }
             told += &span::told(faults, &(from..to));
@@ -120,7 +123,7 @@ fn draw(
     frame: Frame,
     panel: &Panel,
     (first, last): (f64, f64),
-    (shaded, faults): (&[usize], &[Span]),
+    (shaded, faults): (&[Range<usize>], &[Span]),
     axis: Option<Size>,
 ) {
     let place = (LEFT as i32, frame.top + TEXT / 4);
@@ -134,8 +137,8 @@ fn draw(
         ..Margins::headed()
     });
     let plot = Plot::over_time(inner, (first, last), y, axis);
-    for &second in shaded {
-        let (left, right) = (second as f64, second as f64 + 1.0);
+    for seconds in shaded {
+        let (left, right) = (seconds.start as f64, seconds.end as f64);
         svg.area(Ink::Disturbed, plot.at(left, high), plot.at(right, 0.0));
     }
     span::draw(svg, faults, &plot, (0.0, high));

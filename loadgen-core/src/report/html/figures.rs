@@ -1,5 +1,7 @@
 //! Which charts a page has, and from which numbers of the result each is drawn.
 
+use std::ops::Range;
+
 use crate::{
     judge::Fate,
     model::{
@@ -11,7 +13,7 @@ use crate::{
         answer::answer,
         chart::{
             Column, Figure, Ink, Lane, Layer, Line, Panel, Row, Series, heat, panels, ranges,
-            spectrum, stack,
+            spectrum, stack, together,
         },
         faults,
         statements::sampled,
@@ -156,22 +158,23 @@ fn clock_points(rows: &[Row<'_>]) -> Vec<(String, String)> {
 }
 
 fn slow_seconds(run: &Run, limit: Nanos) -> Result<Option<Figure>, HistogramError> {
+    let Some((first, last)) = span(run).filter(|_| sampled_by_second(run)) else {
+        return Ok(None);
+    };
+    let together = together((last - first) as f64);
     let columns: Vec<Column> = run
         .windows
-        .iter()
-        .map(|window| {
-            Ok(Column {
-                second: window.second,
-                histogram: histogram::decode(&window.histogram)?,
-            })
+        .chunk_by(|a, b| a.second / together == b.second / together)
+        .map(|windows| {
+            let latencies = windows.iter().map(|window| window.histogram.as_str());
+            let (first, last) = (windows[0].second, windows[windows.len() - 1].second);
+            Ok(Column::of(first..last + 1, &histogram::merged(latencies)?))
         })
         .collect::<Result<_, HistogramError>>()?;
-    if columns.iter().all(|column| column.histogram.is_empty()) {
-        return Ok(None);
-    }
     let mut lanes: Vec<Lane> = faults::spans(run).into_iter().map(Lane::Fault).collect();
     if run.windows.iter().any(|window| window.machine.is_some()) {
-        lanes.push(Lane::Disturbed(disturbed(run)));
+        let disturbed = disturbed(run);
+        lanes.push(Lane::Disturbed(disturbed.len(), disturbed));
     }
     let largest = |value: fn(&WindowResult) -> Option<u64>| -> Vec<(usize, u64)> {
         let windows = run.windows.iter();
@@ -187,14 +190,21 @@ fn slow_seconds(run: &Run, limit: Nanos) -> Result<Option<Figure>, HistogramErro
             lanes.push(Lane::Largest(metric, values));
         }
     }
-    Ok(Some(heat(&columns, &lanes, limit)))
+    Ok(Some(heat(&columns, "intended send", &lanes, limit)))
 }
 
-fn disturbed(run: &Run) -> Vec<usize> {
+/// Whether the result has the latencies of each second, as those of version 1 have not.
+fn sampled_by_second(run: &Run) -> bool {
+    let mut windows = run.windows.iter();
+    windows.any(|window| window.deliveries > 0 && !window.histogram.is_empty())
+}
+
+/// Each second in which others had the machine.
+fn disturbed(run: &Run) -> Vec<Range<usize>> {
     let windows = run.windows.iter();
     windows
         .filter(|window| window.machine.is_some_and(|machine| machine.disturbed))
-        .map(|window| window.second)
+        .map(|window| window.second..window.second + 1)
         .collect()
 }
 

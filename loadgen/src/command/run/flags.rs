@@ -5,7 +5,10 @@ use std::{path::PathBuf, str::FromStr, time::Duration};
 use clap::ValueEnum;
 
 use crate::{
-    command::arguments::{self, Load, Where, moment, signed_span, words},
+    command::{
+        arguments::{self, Load, Where, moment, signed_span, words},
+        live::Place,
+    },
     experiment::SystemChoice,
     model::Delivery,
     plan::Shard,
@@ -98,6 +101,16 @@ pub struct Args {
     /// A further format of the result; without a path, into the folder of `--out`.
     #[arg(long, value_name = "FORMAT[=PATH]")]
     pub report: Vec<Wanted>,
+    /// Show the run while it goes on: a page, and its numbers for Prometheus at /metrics, on this machine alone unless
+    /// another address is named [default: a free port, which is told].
+    #[arg(
+        long,
+        value_name = "ADDR",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = Place::HERE
+    )]
+    pub live: Option<Place>,
     /// All metrics in the tables, and not only those that limits name.
     #[arg(long)]
     pub all: bool,

@@ -17,6 +17,7 @@ use self::{
 };
 use super::{
     exit_code::Exit,
+    live::Live,
     output::{self, OutputError, print},
     progress::{Progress, Silence},
 };
@@ -38,24 +39,48 @@ pub fn run(run: &Args) -> Result<Exit, Exit> {
         target_command,
     } = asked(run)?;
     left::can_be(&scenarios, run)?;
+    let live = live(run)?;
     let runtime = Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(output::failed)?;
     arm_guard();
     let exit = runtime.block_on(async {
-        let interrupt = Interrupt::listen().map_err(output::failed)?;
+        let around = Around {
+            interrupt: Interrupt::listen().map_err(output::failed)?,
+            live: live.as_ref(),
+        };
         tokio::select! {
             exit = async {
                 match &shard {
-                    Some(options) => shard::run(&scenarios, run, options, &interrupt).await,
-                    None => run_all(&scenarios, run, target_command, &interrupt).await,
+                    Some(options) => shard::run(&scenarios, run, options, &around.interrupt).await,
+                    None => run_all(&scenarios, run, target_command, &around).await,
                 }
             } => Ok(exit),
             // The first signal ends the run in order; at the second one, what was started is removed and no more.
-            () = interrupt.nth(2) => Ok(Exit::Inconclusive),
+            () = around.interrupt.nth(2) => Ok(Exit::Inconclusive),
         }
     });
     runtime.shutdown_background();
+    if let Some(live) = live {
+        live.end();
+    }
     exit
+}
+
+/// Who is heard and who is told while scenarios are run.
+struct Around<'a> {
+    interrupt: Interrupt,
+    live: Option<&'a Live>,
+}
+
+/// The live view, where one is wanted; its address is told.
+fn live(run: &Args) -> Result<Option<Live>, Exit> {
+    let Some(place) = &run.live else {
+        return Ok(None);
+    };
+    let labels = run.label.iter().cloned().collect();
+    let live = Live::start(place, labels).map_err(output::failed)?;
+    eprintln!("live: {}", live.url());
+    Ok(Some(live))
 }
 
 /// Without a guard all is removed too, unless this process is killed.
@@ -76,7 +101,7 @@ async fn run_all(
     scenarios: &[(Scenario, Option<Target>)],
     run: &Args,
     target_command: Option<String>,
-    interrupt: &Interrupt,
+    around: &Around<'_>,
 ) -> Exit {
     let options = options(run, target_command);
     let mut exit = Exit::Pass;
@@ -86,10 +111,10 @@ async fn run_all(
             target: target.clone(),
             ..options.clone()
         };
-        let (one, report) = run_scenario(scenario, &options, run, interrupt).await;
+        let (one, report) = run_scenario(scenario, &options, run, around).await;
         exit = exit.worse(one);
         reports.extend(report);
-        if matches!(one, Exit::Setup) || interrupt.has_come() {
+        if matches!(one, Exit::Setup) || around.interrupt.has_come() {
             break;
         }
     }
@@ -119,27 +144,27 @@ async fn run_scenario(
     scenario: &Scenario,
     options: &Options,
     run: &Args,
-    interrupt: &Interrupt,
+    around: &Around<'_>,
 ) -> (Exit, Option<Report>) {
     if run.repeat == 1 {
         let leave = |report: &Report| left::leave(report, &Kept::of(run));
-        return run_one(scenario, options, run, interrupt, &leave).await;
+        return run_one(scenario, options, run, around, &leave).await;
     }
     let mut reports = Vec::new();
     // How those ended that did not end with their own verdict.
     let mut exit = Exit::Pass;
     for nth in 1..=run.repeat {
         let leave = |report: &Report| left::leave_one(report, run, nth);
-        let (one, report) = run_one(scenario, options, run, interrupt, &leave).await;
+        let (one, report) = run_one(scenario, options, run, around, &leave).await;
         if report.as_ref().map(|report| Exit::from(report.verdict)) != Some(one) {
             exit = exit.worse(one);
         }
         reports.extend(report);
-        if matches!(exit, Exit::Setup | Exit::Usage) || interrupt.has_come() {
+        if matches!(exit, Exit::Setup | Exit::Usage) || around.interrupt.has_come() {
             break;
         }
     }
-    if interrupt.has_come() {
+    if around.interrupt.has_come() {
         exit = exit.worse(Exit::Inconclusive);
     }
     let left = match Repeats::of(&reports) {
@@ -158,14 +183,18 @@ async fn run_one(
     scenario: &Scenario,
     options: &Options,
     run: &Args,
-    interrupt: &Interrupt,
+    around: &Around<'_>,
     leave: &dyn Fn(&Report) -> Result<Exit, OutputError>,
 ) -> (Exit, Option<Report>) {
-    let mut watcher: Box<dyn Watcher> = match run.quiet {
+    let watcher: Box<dyn Watcher> = match run.quiet {
         true => Box::new(Silence),
         false => Box::new(Progress::on_stderr()),
     };
-    let finished = experiment::run(scenario, options, interrupt, watcher.as_mut()).await;
+    let mut watcher = match around.live {
+        Some(live) => live.beside(watcher),
+        None => watcher,
+    };
+    let finished = experiment::run(scenario, options, &around.interrupt, watcher.as_mut()).await;
     drop(watcher);
     let finished = match finished {
         Ok(finished) => finished,
@@ -173,6 +202,9 @@ async fn run_one(
         Err(error) => return (output::failed(error), None),
     };
     let report = finished.report;
+    if let Some(live) = around.live {
+        live.finished(&report);
+    }
     let left = match leave(&report) {
         Ok(left) => left,
         Err(error) => return (output::failed(error), Some(report)),

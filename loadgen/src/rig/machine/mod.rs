@@ -32,6 +32,9 @@ const STEP: Duration = Duration::from_millis(10);
 /// Databases on this machine are part of what is measured, whoever started them.
 const DATABASES: [&str; 2] = ["mongod", "mongos"];
 
+/// The name of a thread of this program that the run does not need: when it waits for a processor, nothing of the run does.
+pub const ONLOOKER: &str = "onlooker";
+
 /// Watches the machine on a thread of its own.
 pub struct Monitor {
     stop: mpsc::Sender<()>,

@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::ONLOOKER;
 use crate::model::Nanos;
 
 /// What a thread has had since it began, nanoseconds.
@@ -119,6 +120,9 @@ impl LongWaits {
         for &process in processes {
             for thread in tasks(process) {
                 let known = self.threads.remove(&(process, thread));
+                if known.is_none() && is_onlooker(process, thread) {
+                    continue;
+                }
                 let path = || format!("/proc/{process}/task/{thread}/schedstat");
                 let wait = known.unwrap_or_else(|| Wait::of(&path()));
                 threads.insert((process, thread), wait);
@@ -138,6 +142,13 @@ impl LongWaits {
             0
         }
     }
+}
+
+/// A thread of this program that only looks on. What others call theirs says nothing.
+fn is_onlooker(process: u32, thread: u32) -> bool {
+    process == std::process::id()
+        && fs::read_to_string(format!("/proc/{process}/task/{thread}/comm"))
+            .is_ok_and(|name| name.trim_end() == ONLOOKER)
 }
 
 fn is_long(wait: Nanos, step: Duration) -> bool {
@@ -185,6 +196,33 @@ mod tests {
         // Whoever looks was late itself.
         assert!(!is_long(3_000_000, 3 * step));
         assert!(!is_long(0, Duration::ZERO));
+    }
+
+    #[test]
+    fn rule_10_a_thread_that_only_looks_on_keeps_nothing_waiting() {
+        let (stop, stopped) = std::sync::mpsc::channel::<()>();
+        let (tell, told) = std::sync::mpsc::channel();
+        let stopped = std::sync::Arc::new(std::sync::Mutex::new(stopped));
+        let mut threads = Vec::new();
+        for name in [ONLOOKER, "worker"] {
+            let (tell, stopped) = (tell.clone(), std::sync::Arc::clone(&stopped));
+            let thread = std::thread::Builder::new().name(name.to_owned());
+            threads.push(thread.spawn(move || {
+                let id = rustix::thread::gettid().as_raw_nonzero().get() as u32;
+                tell.send(id).unwrap();
+                let _ = stopped.lock().unwrap().recv();
+            }));
+        }
+        let ids: Vec<u32> = told.iter().take(2).collect();
+        let mut waits = LongWaits::default();
+        let own = std::process::id();
+        waits.refresh(&[own]);
+        let known = |id: &&u32| waits.threads.contains_key(&(own, **id));
+        assert_eq!(ids.iter().filter(known).count(), 1);
+        drop(stop);
+        for thread in threads {
+            thread.unwrap().join().unwrap();
+        }
     }
 
     #[test]
