@@ -2,7 +2,6 @@
 
 use askama::Template;
 use clap::ValueEnum;
-use comfy_table::Table;
 use hdrhistogram::Histogram;
 
 use super::{Comparison, Estimate, Number, Origin, Quantity};
@@ -19,7 +18,7 @@ use crate::{
         headline,
         markdown::escaped,
         statements,
-        table::{align_numbers, plain_table},
+        table::{Column, Width, fitted, paragraph, sentences},
     },
     result::Report,
 };
@@ -49,11 +48,16 @@ impl Comparison {
         change: &[&Report],
     ) -> Result<String, RenderError> {
         Ok(match format {
-            CompareFormat::Terminal => terminal(self)?,
+            CompareFormat::Terminal => self.text(None),
             CompareFormat::Markdown => markdown(self)?,
             CompareFormat::Json => serde_json::to_string_pretty(self)? + "\n",
             CompareFormat::Html => page(self, base, change)?,
         })
+    }
+
+    /// The comparison for a terminal that is so wide.
+    pub fn text(&self, width: Width) -> String {
+        terminal(self, width)
     }
 }
 
@@ -149,31 +153,42 @@ fn verdict(comparison: &Comparison) -> &'static str {
     comparison.verdict.map_or("", |verdict| verdict.name())
 }
 
-#[derive(Template)]
-#[template(path = "compare.txt")]
-struct Text<'a> {
-    comparison: &'a Comparison,
-    verdict: &'static str,
-    base: String,
-    change: String,
-    table: Table,
-}
-
-fn terminal(comparison: &Comparison) -> Result<String, askama::Error> {
-    let mut table = plain_table();
-    table.set_header(HEADER);
-    for number in comparison.numbers.iter().filter(|number| is_shown(number)) {
-        table.add_row(cells(number));
-    }
-    align_numbers(&mut table, 1);
-    let text = Text {
-        comparison,
-        verdict: verdict(comparison),
-        base: origin(&comparison.base),
-        change: origin(&comparison.change),
-        table,
+/// The sentences and the table, that wide.
+fn terminal(comparison: &Comparison, width: Width) -> String {
+    let before = match verdict(comparison) {
+        "" => String::new(),
+        verdict => format!("{verdict}: "),
     };
-    Ok(text.render()? + "\n")
+    let headline = paragraph(&format!("{before}{}", comparison.sentence), false, width);
+    let sides = [
+        ("base", origin(&comparison.base)),
+        ("change", origin(&comparison.change)),
+        ("method", comparison.method.clone()),
+    ];
+    let cautions = comparison.cautions.iter();
+    let cautions = cautions.map(|caution| ("caution", caution.clone()));
+    let allowances = comparison.allowances.iter().map(|judged| {
+        let said = format!("{}: {}", judged.allowance, judged.measured);
+        (judged.verdict.name(), said)
+    });
+    let said: Vec<(&str, String)> = sides
+        .into_iter()
+        .chain(cautions)
+        .chain(allowances)
+        .collect();
+    let said = sentences(&said, true, width);
+    let mut columns: Vec<Column> = HEADER
+        .into_iter()
+        .zip(RANKS)
+        .map(|(title, rank)| Column::new(title, rank))
+        .collect();
+    for number in comparison.numbers.iter().filter(|number| is_shown(number)) {
+        for (column, cell) in columns.iter_mut().zip(cells(number)) {
+            column.cells.push(cell);
+        }
+    }
+    let table = fitted(columns, 1, width);
+    format!("{headline}\n{said}\n\n{table}\n")
 }
 
 /// On a terminal, of all but deliveries only the median and p99: the other formats have everything.
@@ -191,6 +206,8 @@ const HEADER: [&str; 5] = [
     "difference (95 % interval)",
     "ratio (95 % interval)",
 ];
+/// Which of these columns go first where there is no room for all.
+const RANKS: [u8; 5] = [0, 1, 0, 0, 2];
 
 fn cells(number: &Number) -> [String; 5] {
     [

@@ -82,7 +82,10 @@ pub fn run(args: &Args) -> Result<Exit, Exit> {
     };
     let comparison = compare::compare(&base, &change, &args.fail_on_regression, insist);
     let comparison = comparison.map_err(wrong)?;
-    let text = comparison.render(args.format, &base, &change);
-    output::to(args.out.as_ref(), &text.map_err(wrong)?)?;
+    let text = match args.format {
+        CompareFormat::Terminal => comparison.text(Some(output::width())),
+        format => comparison.render(format, &base, &change).map_err(wrong)?,
+    };
+    output::to(args.out.as_ref(), &text)?;
     Ok(comparison.verdict.map_or(Exit::Pass, Exit::from))
 }
