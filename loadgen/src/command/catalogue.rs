@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     model::numbers::count,
-    report::table::{align_right, plain_table},
+    report::table::{Width, align_right, paragraph, plain_table},
     scenario::{self, PART, Scenario, ScenarioError, Span},
 };
 
@@ -24,7 +24,7 @@ pub struct Catalogue {
 ///
 /// # Errors
 /// When a folder can't be read.
-pub fn read(folder: &Path) -> Result<Catalogue, io::Error> {
+pub fn read(folder: &Path, width: Width) -> Result<Catalogue, io::Error> {
     let mut files = Vec::new();
     collect(folder, &mut files)?;
     files.sort();
@@ -33,50 +33,89 @@ pub fn read(folder: &Path) -> Result<Catalogue, io::Error> {
         let path = file.display().to_string();
         (name.into_owned(), path, Scenario::load(file, &[]))
     };
-    Ok(listed(files.iter().map(read)))
+    Ok(listed(files.iter().map(read), width))
 }
 
 /// All shipped scenarios.
-pub fn shipped() -> Catalogue {
-    listed(scenario::shipped().map(|name| {
-        let read = Scenario::named(Path::new(&name), &[]);
-        (name, "(shipped)".to_owned(), read)
-    }))
+pub fn shipped(width: Width) -> Catalogue {
+    listed(
+        scenario::shipped().map(|name| {
+            let read = Scenario::named(Path::new(&name), &[]);
+            (name, "(shipped)".to_owned(), read)
+        }),
+        width,
+    )
+}
+
+/// A scenario in short: its name, users, duration and file, and what it asks.
+struct Entry {
+    cells: [String; 4],
+    question: String,
 }
 
 /// Scenarios with their names and their files.
 fn listed(
     scenarios: impl Iterator<Item = (String, String, Result<Scenario, ScenarioError>)>,
+    width: Width,
 ) -> Catalogue {
-    let mut table = plain_table();
-    table.set_header(["scenario", "users", "duration", "file", "question"]);
-    align_right(&mut table, [1, 2]);
+    let mut entries = Vec::new();
     let mut errors = Vec::new();
     for (name, file, scenario) in scenarios {
         match scenario {
             Ok(scenario) => {
                 let runs = scenario.delivery.len() as u32;
-                table.add_row([
-                    scenario.name.clone(),
-                    count(u64::from(scenario.population.users)),
-                    Span(scenario.duration() * runs).to_string(),
-                    file,
-                    scenario.question,
-                ]);
+                entries.push(Entry {
+                    cells: [
+                        scenario.name.clone(),
+                        count(u64::from(scenario.population.users)),
+                        Span(scenario.duration() * runs).to_string(),
+                        file,
+                    ],
+                    question: scenario.question,
+                });
             }
             Err(error) => {
-                table.add_row([&*name, "-", "-", &file, "BROKEN, see below"]);
+                entries.push(Entry {
+                    cells: [name, "-".into(), "-".into(), file],
+                    question: "BROKEN, see below".to_owned(),
+                });
                 errors.push(error.to_string());
             }
         }
     }
     Catalogue {
-        text: table
-            .lines()
-            .map(|line| line.trim().to_owned() + "\n")
-            .collect(),
+        text: told(&entries, width),
         errors,
     }
+}
+
+/// A line for each, or two where its question has no room beside the rest.
+fn told(entries: &[Entry], width: Width) -> String {
+    let heads = ["scenario", "users", "duration", "file"];
+    let lines = |with_questions: bool| -> Vec<String> {
+        let mut table = plain_table();
+        let question = with_questions.then_some("question");
+        table.set_header(heads.into_iter().chain(question));
+        align_right(&mut table, [1, 2]);
+        for entry in entries {
+            let question = with_questions.then_some(&entry.question);
+            table.add_row(entry.cells.iter().chain(question));
+        }
+        let lines = table.lines();
+        lines.map(|line| line.trim().to_owned()).collect()
+    };
+    let whole = lines(true);
+    let fits = |line: &String| width.is_none_or(|width| line.chars().count() <= width);
+    if whole.iter().all(fits) {
+        return whole.join("\n") + "\n";
+    }
+    let questions = entries.iter().map(|entry| {
+        let question = paragraph(&entry.question, true, width);
+        format!("\n{question}\n")
+    });
+    let head = std::iter::once("\n".to_owned());
+    let both = lines(false).into_iter().zip(head.chain(questions));
+    both.map(|(line, question)| line + &question).collect()
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), io::Error> {

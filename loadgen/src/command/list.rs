@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{
     catalogue,
     exit_code::Exit,
-    output::{print, wrong},
+    output::{self, print, wrong},
 };
 
 /// Where a repository has its scenarios.
@@ -23,12 +23,12 @@ pub struct Args {
 
 /// `loadgen list`.
 pub fn run(list: &Args) -> Result<Exit, Exit> {
-    let usual = Path::new(FOLDER);
+    let (usual, width) = (Path::new(FOLDER), Some(output::width()));
     let usual = (!list.shipped && usual.is_dir()).then_some(usual);
     let catalogue = match list.folder.as_deref().or(usual) {
-        Some(folder) => catalogue::read(folder)
+        Some(folder) => catalogue::read(folder, width)
             .map_err(|error| wrong(format!("{}: {error}", folder.display())))?,
-        None => catalogue::shipped(),
+        None => catalogue::shipped(width),
     };
     let printed = print(&catalogue.text);
     let broken = catalogue.errors.iter().map(wrong);
