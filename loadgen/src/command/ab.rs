@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     compare::ab::{self, AbFormat, AbResult, CYCLES, Compared, Number, Trial, sequential::FEWEST},
-    experiment::{self, AbFinished, AbOptions, Interrupt, RunError, SystemChoice, Watcher},
+    experiment::{self, AbFinished, AbOptions, Interrupt, SystemChoice, Watcher},
     result,
     scenario::{Block, Scenario, Span},
 };
@@ -208,8 +208,7 @@ async fn measure(scenario: &Scenario, ab: &AbOptions, args: &Args, interrupt: &I
     drop(watcher);
     let finished: AbFinished = match finished {
         Ok(finished) => finished,
-        Err(error @ (RunError::Mistaken(_) | RunError::Asked(_))) => return output::wrong(error),
-        Err(error) => return output::failed(error),
+        Err(error) => return output::not_measured(error),
     };
     for what in finished.not_cleaned_up {
         eprintln!("warning: {what}");

@@ -12,6 +12,7 @@ use console::Term;
 
 use super::exit_code::Exit;
 use crate::{
+    experiment::RunError,
     report::{Choice, Format, RenderError},
     result::{self, Document, WriteError},
     scenario::ScenarioError,
@@ -116,6 +117,14 @@ pub(super) fn all_wrong(error: &ScenarioError) -> Exit {
 pub(super) fn failed(error: impl Display) -> Exit {
     eprintln!("error: {error}");
     Exit::Setup
+}
+
+/// Nothing could be measured, and this is why: the question is wrong, or something that is needed failed.
+pub(super) fn not_measured(error: RunError) -> Exit {
+    match error.is_the_questions() {
+        true => wrong(error),
+        false => failed(error),
+    }
 }
 
 /// As wide as the terminal, with colour where somebody looks at it, the terminal knows colours (`TERM`) and nobody has

@@ -13,9 +13,7 @@ use super::{
     run,
 };
 use crate::{
-    experiment::{
-        self, Interrupt, Options, RunError, SearchFinished, SearchOptions, SystemChoice, Watcher,
-    },
+    experiment::{self, Interrupt, Options, SearchFinished, SearchOptions, SystemChoice, Watcher},
     result,
     scenario::{Rate, Scenario, Span},
     search::{self, Found, SearchFormat},
@@ -174,10 +172,7 @@ pub(super) async fn found(
     };
     let finished = experiment::search(scenario, options, asked, interrupt, watcher.as_mut()).await;
     drop(watcher);
-    let finished = finished.map_err(|error| match error {
-        RunError::Mistaken(_) | RunError::Asked(_) => output::wrong(error),
-        error => output::failed(error),
-    })?;
+    let finished = finished.map_err(output::not_measured)?;
     for what in &finished.not_cleaned_up {
         eprintln!("warning: {what}");
     }

@@ -91,6 +91,7 @@ impl RunError {
         match self {
             RunError::Plan(_)
             | RunError::Part(_)
+            | RunError::Target(TargetError::MongoUri { .. })
             | RunError::Driver(_)
             | RunError::Mistaken(_)
             | RunError::Asked(_)

@@ -34,6 +34,7 @@ pub use audit::{Audit, StoredMessage};
 pub use error::{TargetError, UnknownStore};
 pub use exit::ServerExit;
 pub use greeting::{Greeting, greeting};
+pub use mongo::check_uri;
 pub use peer::Peer;
 pub use probe::probe;
 pub use process::RunningServer;

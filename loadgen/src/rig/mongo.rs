@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bson::doc;
 use mongodb::{
     Client,
-    options::{ClientOptions, ReadPreference, SelectionCriteria},
+    options::{ClientOptions, ConnectionString, ReadPreference, SelectionCriteria},
 };
 
 use super::error::TargetError;
@@ -18,15 +18,28 @@ const START_PATIENCE: Duration = Duration::from_secs(30);
 /// Between two attempts to find that out.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// Whether a text can be the connection string of a MongoDB, be it there or not.
+///
+/// # Errors
+/// [`TargetError::MongoUri`] says what is wrong with it.
+pub fn check_uri(uri: &str) -> Result<(), TargetError> {
+    let parsed = ConnectionString::parse(uri);
+    parsed.map(drop).map_err(|error| no_uri(uri, &error))
+}
+
+fn no_uri(uri: &str, error: &mongodb::error::Error) -> TargetError {
+    TargetError::MongoUri {
+        uri: redacted(uri),
+        reason: in_one_line(error),
+    }
+}
+
 /// A client for few requests, and the database that the connection string names, if it names one.
 pub(super) async fn client(
     uri: &str,
     patience: Duration,
 ) -> Result<(Client, Option<String>), TargetError> {
-    let wrong = |error: mongodb::error::Error| TargetError::MongoUri {
-        uri: redacted(uri),
-        reason: in_one_line(&error),
-    };
+    let wrong = |error: mongodb::error::Error| no_uri(uri, &error);
     let mut options = ClientOptions::parse(uri).await.map_err(wrong)?;
     options.app_name = Some("loadgen".to_owned());
     options.server_selection_timeout = Some(patience);

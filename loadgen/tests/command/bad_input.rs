@@ -100,6 +100,40 @@ fn wrong_flags_end_with_usage() {
 }
 
 #[test]
+fn what_is_no_connection_string_is_a_wrong_command_line_and_tells_no_password() {
+    let bench = Bench::new();
+    let scenario = bench.scenario(SMALL);
+    for flags in [
+        &["--store", "mongodb://"][..],
+        &["--store", "mongodb://me:secret@host:port/chat"],
+        &[
+            "--store",
+            "mongodb://me:secret@127.0.0.1:1/?w=nonsense&journal=perhaps",
+        ],
+        &[
+            "--target",
+            "http://127.0.0.1:1",
+            "--audit",
+            "mongodb://me:secret@host:port/chat",
+        ],
+        &["--target", "ftp://127.0.0.1"],
+        &["--target", "http://127.0.0.1:port"],
+        &["--target", "nonsense"],
+    ] {
+        let ended = bench.run(&scenario, flags);
+        assert_eq!(ended.code, Some(2), "{flags:?}: {}", ended.stderr);
+        assert_eq!(
+            ended.stderr.lines().count(),
+            1,
+            "{flags:?}: {}",
+            ended.stderr
+        );
+        assert!(!ended.stderr.contains("secret"), "{}", ended.stderr);
+        assert!(!bench.path("out").exists());
+    }
+}
+
+#[test]
 fn a_delivery_is_named_once() {
     let bench = Bench::new();
     let twice = "optimistic,persist-first,optimistic";

@@ -8,6 +8,7 @@ use crate::{
     dial::{Target, TargetMistake},
     experiment::SystemChoice,
     model::Delivery,
+    rig::{self, StoreChoice},
     scenario::{Scenario, ScenarioError},
 };
 
@@ -33,6 +34,9 @@ pub(super) fn asked(run: &Args) -> Result<Asked, Exit> {
         let error = format!("--label names {twice} twice: give each key one value");
         return Err(output::wrong(error));
     }
+    for uri in databases(run) {
+        rig::check_uri(uri).map_err(output::wrong)?;
+    }
     let (url, target_command) = target(run).map_err(output::wrong)?;
     let mut scenarios = Vec::new();
     let mut exit = Exit::Pass;
@@ -50,6 +54,16 @@ pub(super) fn asked(run: &Args) -> Result<Asked, Exit> {
         }),
         exit => Err(exit),
     }
+}
+
+/// The connection strings that are typed.
+fn databases(run: &Args) -> impl Iterator<Item = &str> {
+    let store = match &run.store {
+        StoreChoice::Uri(uri) => Some(uri.as_str()),
+        _ => None,
+    };
+    let audit = run.audit.as_ref().map(|(uri, _)| uri.as_str());
+    store.into_iter().chain(audit)
 }
 
 /// A key that has two values.

@@ -198,8 +198,7 @@ async fn run_one(
     drop(watcher);
     let finished = match finished {
         Ok(finished) => finished,
-        Err(error) if error.is_the_questions() => return (output::wrong(error), None),
-        Err(error) => return (output::failed(error), None),
+        Err(error) => return (output::not_measured(error), None),
     };
     let report = finished.report;
     if let Some(live) = around.live {
