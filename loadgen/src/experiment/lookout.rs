@@ -276,6 +276,10 @@ impl Lookout<'_> {
 
     /// Shows where the schedule is, so long after its start.
     fn show(&mut self, crew: &Crew, elapsed: Nanos) {
+        let passed = Duration::from_nanos(elapsed).as_secs() as usize;
+        if self.machine.len() < passed {
+            self.machine = Arc::new(self.monitors.so_far());
+        }
         let phase = phase_at(&crew.plan, elapsed);
         let snapshot = self
             .view
