@@ -77,7 +77,7 @@ fn live(run: &Args) -> Result<Option<Live>, Exit> {
     let Some(place) = &run.live else {
         return Ok(None);
     };
-    let labels = run.label.iter().cloned().collect();
+    let labels = run.load.label.iter().cloned().collect();
     let live = Live::start(place, labels).map_err(output::failed)?;
     eprintln!("live: {}", live.url());
     Ok(Some(live))
