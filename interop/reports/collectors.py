@@ -45,10 +45,16 @@ def asked(url, body=None):
 
 
 def samples(text):
-    """Values by name and labels, without those labels that a reader adds."""
-    added = {"job", "instance"}
+    """Values by name and labels, without those labels that a reader adds, and with ends of buckets as numbers."""
+
+    def told(labels):
+        own = {key: value for key, value in labels.items() if key not in {"job", "instance"}}
+        if "le" in own:
+            own["le"] = float(own["le"])
+        return frozenset(own.items())
+
     return {
-        (sample.name, frozenset((k, v) for k, v in sample.labels.items() if k not in added)): sample.value
+        (sample.name, told(sample.labels)): sample.value
         for family in text_string_to_metric_families(text)
         for sample in family.samples
     }
