@@ -273,6 +273,10 @@ impl Live {
             threshold, phase, ..
         } = condition;
         let phase = phase.as_ref().map(|(index, _)| *index);
+        // When a fault was is known when it is over.
+        if threshold.fault.is_some() {
+            return Said::Nothing;
+        }
         let metric = match threshold.subject {
             Subject::Count(count) => {
                 return match counts.so_far(count) {
