@@ -184,6 +184,24 @@ fn a_mistake_in_an_included_file_is_shown_there() {
 }
 
 #[test]
+fn what_is_said_of_scenarios_fits_a_terminal() {
+    let bench = Bench::new();
+    for arguments in [
+        &["list", "--shipped"][..],
+        &["check", "hot-channel"],
+        &["check", "reconnect-churn"],
+        &["check", "soak"],
+    ] {
+        let ended = run(&bench, arguments);
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        for line in ended.stdout.lines() {
+            assert!(line.chars().count() <= 80, "{line}");
+            assert_eq!(line, line.trim_end());
+        }
+    }
+}
+
+#[test]
 fn scenarios_are_listed_and_broken_ones_are_shown_as_broken() {
     let bench = with_base();
     write(&bench, "scenarios/one.toml", SMALL);

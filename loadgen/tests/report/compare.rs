@@ -90,6 +90,26 @@ fn sets_in_words() {
 }
 
 #[test]
+fn a_comparison_fits_the_terminal_and_wraps_no_row() {
+    let sides = sides(8, 1.2);
+    let comparison = compared(&sides, &["delivery.p50=10%"], PLAIN).unwrap();
+    for width in [80, 100, 132] {
+        let text = comparison.text(Some(width));
+        let too_wide: Vec<&str> = text
+            .lines()
+            .filter(|line| line.chars().count() > width)
+            .collect();
+        assert_eq!(too_wide, [""; 0], "{width}");
+        let rows = text
+            .lines()
+            .filter(|line| line.starts_with("delivery.p50 "));
+        assert_eq!(rows.count(), 1, "{text}");
+    }
+    assert!(!comparison.text(Some(80)).contains("ratio ("));
+    assert!(comparison.text(None).contains("ratio (95 % interval)"));
+}
+
+#[test]
 fn one_against_one_says_the_difference_and_decides_nothing() {
     let (base, change) = both();
     let verdict = |texts: &[&str], insist| {
