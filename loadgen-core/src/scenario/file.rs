@@ -57,7 +57,7 @@ pub(super) struct File {
         dead_code,
         reason = "read before this is; it is here to be known and described"
     )]
-    #[schemars(extend("additionalProperties" = { "type": ["string", "integer", "number", "boolean"], "not": { "pattern": r"\$\{" } }))]
+    #[schemars(extend("additionalProperties" = { "type": ["string", "integer", "number", "boolean"], "not": { "type": "string", "pattern": r"\$\{" } }))]
     pub variables: Option<BTreeMap<String, Scalar>>,
     /// What the measured server speaks, and how the one that this program starts behaves.
     #[serde(default)]

@@ -100,8 +100,7 @@ impl History {
 
     /// Adds the seconds of the machine that are new.
     fn watch(&mut self, machine: &[MachineSecond]) {
-        for second in self.machine..machine.len() {
-            let seen = machine[second];
+        for (second, seen) in machine.iter().enumerate().skip(self.machine) {
             let column = self.column(second);
             column.watched += 1;
             column.busy += seen.busy;
