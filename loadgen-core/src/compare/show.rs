@@ -177,17 +177,13 @@ fn terminal(comparison: &Comparison, width: Width) -> String {
         .chain(allowances)
         .collect();
     let said = sentences(&said, true, width);
-    let mut columns: Vec<Column> = HEADER
-        .into_iter()
-        .zip(RANKS)
-        .map(|(title, rank)| Column::new(title, rank))
-        .collect();
+    let mut columns = COLUMNS.map(|(title, rank)| Column::new(title, rank));
     for number in comparison.numbers.iter().filter(|number| is_shown(number)) {
         for (column, cell) in columns.iter_mut().zip(cells(number)) {
             column.cells.push(cell);
         }
     }
-    let table = fitted(columns, 1, width);
+    let table = fitted(columns.into(), 1, width);
     format!("{headline}\n{said}\n\n{table}\n")
 }
 
@@ -206,8 +202,14 @@ const HEADER: [&str; 5] = [
     "difference (95 % interval)",
     "ratio (95 % interval)",
 ];
-/// Which of these columns go first where there is no room for all.
-const RANKS: [u8; 5] = [0, 1, 0, 0, 2];
+/// The same on a terminal, and which of them go first where there is no room for all.
+const COLUMNS: [(&str, u8); 5] = [
+    ("number", 0),
+    ("base", 2),
+    ("change", 1),
+    ("difference (95 %)", 0),
+    ("ratio (95 %)", 3),
+];
 
 fn cells(number: &Number) -> [String; 5] {
     [

@@ -29,25 +29,21 @@ pub(super) fn render(report: &Report) -> Result<String, serde_json::Error> {
     Ok(serde_json::to_string_pretty(&entries)? + "\n")
 }
 
-/// The scenario with what the user says of the result: results of other labels are other lines.
-fn named(report: &Report) -> String {
+/// What the user says of the result, behind other words.
+fn labels(report: &Report) -> String {
     let labels = report.labels.iter();
-    let labels: Vec<String> = labels
-        .map(|(key, value)| format!("{key}={value}"))
-        .collect();
-    match labels.is_empty() {
-        true => report.scenario.name.clone(),
-        false => format!("{} ({})", report.scenario.name, labels.join(", ")),
-    }
+    labels
+        .map(|(key, value)| format!(", {key}={value}"))
+        .collect()
 }
 
 fn entries(report: &Report, run: &Run) -> Vec<Entry> {
-    let scenario = named(report);
-    let entry = |name: &str, unit, value, extra| Entry {
+    let (scenario, labels) = (&report.scenario.name, labels(report));
+    let entry = |name: &str, unit, value, extra: String| Entry {
         name: format!("{scenario}: {name}"),
         unit,
         value,
-        extra,
+        extra: extra + &labels,
     };
     let mut entries = Vec::new();
     for metric in [Metric::Delivery, Metric::Confirm] {
