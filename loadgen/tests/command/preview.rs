@@ -76,13 +76,17 @@ fn a_plan_is_printed_without_connecting() {
     let ended = run(&bench, &["check", "plan.toml"]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     // The machine's cores decide on the workers, and these on the histograms; of the limits another test knows.
-    let apart = |line: &str| {
-        ["memory", "limits"]
-            .iter()
-            .any(|name| line.starts_with(name))
-    };
-    let lines = ended.stdout.lines();
-    let stable: Vec<&str> = lines.filter(|line| !apart(line.trim_start())).collect();
+    let mut apart = false;
+    let mut stable = Vec::new();
+    for line in ended.stdout.lines() {
+        let name = line.trim_start();
+        // What is wrapped begins below its beginning.
+        let goes_on = line.starts_with("      ");
+        apart = name.starts_with("memory") || name.starts_with("limits") || (apart && goes_on);
+        if !apart {
+            stable.push(line);
+        }
+    }
     assert!(ended.stdout.contains("ledger"), "{}", ended.stdout);
     insta::assert_snapshot!(stable.join("\n"));
 }
@@ -239,10 +243,17 @@ fn the_schema_is_printed() {
 
 /// The limits that `check` names, without a word on which are implied.
 fn named(text: &str) -> Vec<String> {
-    let line = text
+    let mut lines = text
         .lines()
-        .find_map(|line| line.trim_start().strip_prefix("limits"))
-        .unwrap();
+        .skip_while(|line| !line.trim_start().starts_with("limits"));
+    let first = lines.next().unwrap().trim_start();
+    let first = first.strip_prefix("limits").unwrap();
+    // What is wrapped begins below its beginning.
+    let further = lines.take_while(|line| line.starts_with("      "));
+    let words = std::iter::once(first)
+        .chain(further)
+        .flat_map(str::split_whitespace);
+    let line = words.collect::<Vec<_>>().join(" ");
     let limits = line.trim().split(", ");
     limits
         .map(|limit| limit.trim_end_matches(" (implied)").to_owned())
