@@ -56,5 +56,10 @@ fn checked(asked: &Path, settings: &[Setting], shard: Option<Shard>) -> Result<S
     let plan = Plan::new(&scenario).map_err(|error| told(&error))?;
     let part = shard.map(|shard| Part::of(&plan, shard)).transpose();
     let part = part.map_err(|error| told(&error))?;
-    Ok(preview::render(&scenario, &plan, part.as_ref(), Some(width())))
+    Ok(preview::render(
+        &scenario,
+        &plan,
+        part.as_ref(),
+        Some(width()),
+    ))
 }
