@@ -225,9 +225,9 @@ fn shard(plan: &Plan, part: &Part) -> String {
     format!(
         "{}: {} ({:.0} %), {} ({:.0} %), {} deliveries to others",
         part.shard(),
-        counted(part.users().len(), "user"),
+        counted(part.users().len() as u64, "user"),
         share(part.users().len(), plan.users.len()),
-        counted(messages, "message"),
+        counted(messages as u64, "message"),
         share(messages, plan.sends.len()),
         count(deliveries),
     )
