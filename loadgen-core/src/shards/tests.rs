@@ -339,8 +339,9 @@ fn a_clock_that_is_known_to_be_ahead_is_no_late_start_and_one_that_is_not_known_
 
 #[test]
 fn what_is_of_another_run_is_refused_in_one_sentence() {
+    type Change = fn(&mut Recording);
     let all = recordings(2, fast);
-    let changes: [(fn(&mut Recording), &str); 5] = [
+    let changes: [(Change, &str); 5] = [
         (|one| one.scenario.seed = 4, "seeds differ (3 and 4)"),
         (
             |one| one.scenario.sha256 = "0".repeat(64),

@@ -282,7 +282,7 @@ impl Played {
         });
         for (share, nth) in Share::WHOLE.split(2).zip(0..) {
             let used = (0..seconds).map(|second| 0.2 + 0.01 * f64::from(nth + second as u32 % 7));
-            observed.threads.insert(share, used.collect());
+            observed.threads.insert(share.thread(), used.collect());
         }
         let moments = (0..seconds as u64).map(|second| Moment {
             at: std::time::Duration::from_millis(1_000 * second),

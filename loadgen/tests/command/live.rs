@@ -107,9 +107,9 @@ fn parsed(text: &str) -> (BTreeMap<String, f64>, BTreeMap<String, String>) {
 }
 
 /// What must never fall: counters, and all of histograms.
-fn counted<'a>(
-    (samples, types): &'a (BTreeMap<String, f64>, BTreeMap<String, String>),
-) -> impl Iterator<Item = (&'a String, f64)> {
+fn counted(
+    (samples, types): &(BTreeMap<String, f64>, BTreeMap<String, String>),
+) -> impl Iterator<Item = (&String, f64)> {
     samples.iter().filter_map(|(sample, value)| {
         let name = sample.split('{').next().unwrap();
         let counts = types.iter().any(|(family, kind)| {
