@@ -61,6 +61,9 @@ impl Comparison {
     }
 }
 
+/// The unit of a difference of two shares.
+const POINTS: &str = " points";
+
 pub(super) fn value(quantity: Quantity, number: Option<f64>) -> String {
     let Some(number) = number else {
         return "too few".to_owned();
@@ -79,7 +82,7 @@ pub(super) fn signed(quantity: Quantity, number: f64) -> String {
     let size = number.abs();
     match quantity {
         Quantity::Nanoseconds => format!("{sign}{}", duration(size as u64)),
-        Quantity::Share => format!("{sign}{:.3} points", 100.0 * size),
+        Quantity::Share => format!("{sign}{:.3}{POINTS}", 100.0 * size),
         Quantity::Count => format!("{sign}{}", count(size as u64)),
         Quantity::TimesFloor => format!("{sign}{size:.2}"),
     }
@@ -103,7 +106,12 @@ fn estimate(estimate: Option<Estimate>, show: impl Fn(f64) -> String) -> String 
 }
 
 fn difference(number: &Number) -> String {
-    estimate(number.difference, |by| signed(number.quantity, by))
+    let told = estimate(number.difference, |by| signed(number.quantity, by));
+    match told.matches(POINTS).count() {
+        // Their unit once, so that the row has room on a terminal.
+        3 => told.replace(" points to ", " to ").replace(" points)", ")"),
+        _ => told,
+    }
 }
 
 fn ratio(number: &Number) -> String {
