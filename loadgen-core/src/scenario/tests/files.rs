@@ -273,6 +273,7 @@ proptest! {
         for scenario in [&mut split, &mut whole] {
             scenario.path = PathBuf::new();
             scenario.files = [].into();
+            scenario.texts = [].into();
             scenario.hash = String::new();
         }
         prop_assert_eq!(format!("{split:?}"), format!("{whole:?}"));
