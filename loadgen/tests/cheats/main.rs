@@ -520,7 +520,7 @@ async fn more_than_the_generator_reads_is_no_fault_and_no_pass() {
     let reasons: Vec<String> = report.reasons.iter().map(ToString::to_string).collect();
     assert!(
         reasons.iter().any(
-            |reason| reason.contains("1 connections went unheard") && reason.contains("16 MiB")
+            |reason| reason.contains("1 connection went unheard") && reason.contains("16 MiB")
         ),
         "{reasons:?}"
     );
