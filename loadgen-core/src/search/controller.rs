@@ -163,12 +163,17 @@ impl Answer {
             | Ended::Interrupted
             | Ended::Died => Verdict::Inconclusive,
             Ended::AtMost => Verdict::Pass,
-            Ended::Found | Ended::NothingKept => match self.bounds.not_kept {
+            Ended::NothingKept => match self.bounds.not_kept {
+                Some((_, Outcome::GeneratorBound | Outcome::Disturbed)) => Verdict::Invalid,
+                // That higher rates missed the limit says nothing of the lowest one.
+                Some((_, Outcome::Undecided)) => Verdict::Inconclusive,
+                _ => Verdict::Fail,
+            },
+            Ended::Found => match self.bounds.not_kept {
                 Some((_, Outcome::GeneratorBound | Outcome::Disturbed)) => Verdict::Invalid,
                 Some((_, Outcome::Undecided)) if self.bounds.first_failure.is_none() => {
                     Verdict::Inconclusive
                 }
-                _ if self.ended == Ended::NothingKept => Verdict::Fail,
                 _ => Verdict::Pass,
             },
         }

@@ -231,6 +231,10 @@ fn sentence(answer: &Answer, bottleneck: Option<Bottleneck>) -> String {
         (Ended::AtMost, _) => {
             format!("{carries}{confirmed}: the highest rate that was to be asked (--up-to)")
         }
+        (Ended::NothingKept, Some((end, Outcome::Undecided))) => format!(
+            "no rate is known to keep its limits{fails}; down to {} nothing could be decided: make the holds longer (--hold)",
+            rate(end)
+        ),
         (Ended::NothingKept, Some((end, outcome))) => {
             format!(
                 "no rate keeps its limits, down to {}: {}",

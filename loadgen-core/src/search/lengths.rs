@@ -19,6 +19,8 @@ const LEAST_SHORT: u32 = 4;
 const UP: f64 = 256.0;
 /// How far down.
 const DOWN: f64 = 64.0;
+/// How many more samples than a limit needs the lowest rate gives: arrivals are drawn, and some seconds are left out.
+const SPARE: f64 = 1.5;
 /// How near the ends of an answer lie, as a share.
 const PRECISION: f64 = 0.025;
 
@@ -45,13 +47,15 @@ impl Lengths {
     }
 }
 
-/// What a search of a scenario goes by.
+/// What a search of a scenario goes by. `share_needed` is the share of the scenario's messages that its limits need: at no
+/// lower rate does the search ask, since a short hold could not decide there.
 ///
 /// # Errors
 /// A sentence on a budget in which no search fits, or a rate that leaves nothing to search.
 pub fn settings(
     scenario: &Scenario,
     rate: f64,
+    share_needed: f64,
     lengths: Lengths,
     budget: Duration,
     up_to: Option<f64>,
@@ -63,16 +67,18 @@ pub fn settings(
         scenario.duration().mul_f64(times)
     };
     let (full, short) = (whole(lengths.full), whole(lengths.short));
-    let least = full + short * LEAST_SHORT;
-    if budget < least {
+    let takes = full + short * LEAST_SHORT;
+    if budget < takes {
         return Err(format!(
-            "--budget {budget:?}: a search of this scenario takes {least:.0?} at least, with holds of {full:.0?}; give it more, or make the holds shorter with --hold"
+            "--budget {budget:?}: a search of this scenario takes {takes:.0?} at least, with holds of {full:.0?}; give it more, or make the holds shorter with --hold"
         ));
     }
+    let shorter = scenario.measured_time().div_duration_f64(lengths.short);
+    let decides = rate * share_needed * SPARE * shorter;
     Ok(Settings {
         start,
         most,
-        least: start / DOWN,
+        least: (start / DOWN).max(decides).min(start),
         precision: PRECISION,
         full,
         short,
@@ -119,12 +125,28 @@ mod tests {
     fn a_budget_without_room_for_a_search_is_refused() {
         let scenario = scenario(10, 50);
         let lengths = Lengths::of(&scenario, MINUTE, None);
-        let error = settings(&scenario, 20.0, lengths, Duration::from_secs(30), None).unwrap_err();
+        let error =
+            settings(&scenario, 20.0, 0.0, lengths, Duration::from_secs(30), None).unwrap_err();
         assert!(
             error.contains("--budget 30s") && error.contains("--hold"),
             "{error}"
         );
-        let found = settings(&scenario, 20.0, lengths, 2 * MINUTE, Some(10.0)).unwrap();
+        let found = settings(&scenario, 20.0, 0.0, lengths, 2 * MINUTE, Some(10.0)).unwrap();
         assert_eq!((found.start, found.most), (10.0, 10.0));
+    }
+
+    #[test]
+    fn no_rate_is_asked_at_which_a_short_hold_has_too_few_samples() {
+        let scenario = scenario(10, 50);
+        let lengths = Lengths::of(&scenario, MINUTE, None);
+        let least = |share| {
+            let found = settings(&scenario, 1_000.0, share, lengths, 2 * MINUTE, None);
+            found.unwrap().least
+        };
+        assert_eq!(least(0.0), 1_000.0 / 64.0);
+        // 1,000 of 50,000 messages are needed, in 8 s instead of 50: 125/s give them, and 187.5 some more.
+        assert_eq!(least(0.02), 187.5);
+        // The scenario's own rate is asked in any case.
+        assert_eq!(least(0.5), 1_000.0);
     }
 }

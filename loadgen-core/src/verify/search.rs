@@ -2,6 +2,7 @@
 
 use super::{Verification, again as recorded, differences::shown};
 use crate::{
+    judge::share_needed,
     model::{HistogramError, histogram, percentile},
     plan::Plan,
     result::{ScenarioInfo, of_scenario},
@@ -73,6 +74,7 @@ fn planned(said: &Found) -> Result<(ScenarioInfo, f64, Settings), String> {
     let scenario = recorded::scenario(&said.scenario)?;
     let plan = Plan::new(&scenario).map_err(|error| error.to_string())?;
     let info = of_scenario(&scenario, &plan);
+    let needed = share_needed(&scenario, &plan);
     let rate = scenario
         .measured_rate()
         .map_err(|error| error.to_string())?;
@@ -87,7 +89,7 @@ fn planned(said: &Found) -> Result<(ScenarioInfo, f64, Settings), String> {
     };
     let budget = recorded::duration(recorded.budget)?;
     let up_to = Some(recorded.up_to);
-    let settings = settings(&last, rate, lengths, budget, up_to)?;
+    let settings = settings(&last, rate, needed, lengths, budget, up_to)?;
     Ok((info, rate, settings))
 }
 

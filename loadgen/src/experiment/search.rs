@@ -16,7 +16,7 @@ use super::{
 use crate::{
     dial::Endpoint,
     drive::Driver,
-    judge::{Judgement, Verdict, account, judge},
+    judge::{Judgement, Verdict, account, judge, share_needed},
     model::RunId,
     observed::{Ended as RunEnded, Observed},
     plan::Plan,
@@ -154,8 +154,10 @@ impl<'a> Search<'a> {
             ..scenario.clone()
         };
         let lengths = Lengths::of(&scenario, asked.budget, asked.hold);
-        let settings = settings(&scenario, rate, lengths, asked.budget, asked.up_to);
-        let driver = Driver::choose(options.client, &scenario, &Plan::new(&scenario)?, None)?;
+        let plan = Plan::new(&scenario)?;
+        let needed = share_needed(&scenario, &plan);
+        let settings = settings(&scenario, rate, needed, lengths, asked.budget, asked.up_to);
+        let driver = Driver::choose(options.client, &scenario, &plan, None)?;
         environment::allow_open_files(scenario.population.users, 1)?;
         Ok(Self {
             settings: settings.map_err(RunError::Asked)?,

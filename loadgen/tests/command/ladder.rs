@@ -2,7 +2,10 @@
 
 use std::{fs, path::Path};
 
-use loadgen::search::ladder::{Ladder, headline};
+use loadgen::search::{
+    Ended,
+    ladder::{Ladder, headline},
+};
 
 use crate::{Bench, SMALL, finish, loadgen};
 
@@ -131,6 +134,14 @@ fn published(bench: &Bench, json: &Path, ladder: &Ladder) {
     );
     let picture = fs::read_to_string(bench.path("site/systems/headline.svg")).unwrap();
     assert_eq!(Some(picture), told.picture);
+    // One that was broken off says nothing that could be published.
+    let mut broken_off = ladder.clone();
+    broken_off.searches[0].systems[1].ended = Ended::Interrupted;
+    fs::write(json, serde_json::to_string(&broken_off).unwrap()).unwrap();
+    let ended = publish();
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    let told = "the search of relay was broken off";
+    assert!(ended.stderr.contains(told), "{}", ended.stderr);
 }
 
 /// Whether a page says a sentence, which it writes with entities.

@@ -34,7 +34,7 @@ pub use self::{
     implied::implied,
     measured::{Estimate, Measured},
     misses::{Allowed, Decision, Doubt, FEWEST_SECONDS, Misses, Range, Second},
-    outlook::unjudgeable,
+    outlook::{share_needed, unjudgeable},
     reason::Reason,
     scope::OUTSIDE,
 };

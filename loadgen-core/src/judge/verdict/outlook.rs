@@ -22,7 +22,6 @@ struct Planned {
 
 /// A sentence for each threshold that will be INCONCLUSIVE, as long as nothing fails.
 pub fn unjudgeable(scenario: &Scenario, plan: &Plan) -> Vec<String> {
-    let promise = [super::implied::promise()];
     let of_phases = (0..).zip(&scenario.phases).flat_map(|(index, phase)| {
         let planned = Planned::of(plan, |send| send.phase == index);
         let thresholds = phase.thresholds.iter();
@@ -30,15 +29,8 @@ pub fn unjudgeable(scenario: &Scenario, plan: &Plan) -> Vec<String> {
             .filter_map(move |one| Some((one.in_phase(&phase.name), planned.lacks(one)?)))
             .collect::<Vec<_>>()
     });
-    let whole = match scenario
-        .phases
-        .iter()
-        .any(|phase| !phase.thresholds.is_empty())
-    {
-        false if scenario.thresholds.is_empty() => &promise[..],
-        _ => &scenario.thresholds,
-    };
     let planned = Planned::of(plan, |send| plan.phase_of(send).measured);
+    let whole = of_whole_run(scenario);
     let whole = whole
         .iter()
         .filter_map(|one| Some((one.to_string(), planned.lacks(one)?)));
@@ -46,6 +38,26 @@ pub fn unjudgeable(scenario: &Scenario, plan: &Plan) -> Vec<String> {
         .chain(of_phases)
         .map(|(threshold, lacks)| format!("{threshold} can't be judged: {lacks}"))
         .collect()
+}
+
+/// How much of a plan's messages would still give each threshold of the whole run its samples, as a share of them: above 1
+/// where even all of them are too few.
+pub fn share_needed(scenario: &Scenario, plan: &Plan) -> f64 {
+    let planned = Planned::of(plan, |send| plan.phase_of(send).measured);
+    let shares = of_whole_run(scenario).into_iter().filter_map(|threshold| {
+        let samples = planned.samples(threshold.subject.metric()?)?;
+        Some(statistic::needed(&threshold) as f64 / samples.max(1) as f64)
+    });
+    shares.fold(0.0, f64::max)
+}
+
+/// The thresholds of the whole run: the promise, where a scenario has none at all.
+fn of_whole_run(scenario: &Scenario) -> Vec<Threshold> {
+    let mut of_phases = scenario.phases.iter();
+    match of_phases.any(|phase| !phase.thresholds.is_empty()) {
+        false if scenario.thresholds.is_empty() => vec![super::implied::promise()],
+        _ => scenario.thresholds.clone(),
+    }
 }
 
 impl Planned {

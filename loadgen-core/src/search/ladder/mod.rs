@@ -19,7 +19,7 @@ pub use self::{
     show::LadderFormat,
     site::{PICTURE, README_MARKS, between_marks, files, newest, of_index},
 };
-use super::Found;
+use super::{Ended, Found};
 use crate::{judge::Verdict, result::Environment};
 
 /// The version of this schema.
@@ -71,6 +71,14 @@ pub enum LadderError {
 }
 
 impl Ladder {
+    /// The first of its systems whose search was broken off, by the user or by the system's own end: what is known of it then
+    /// is no answer to be published.
+    pub fn broken_off(&self) -> Option<&str> {
+        let mut systems = self.searches.iter().flat_map(|search| &search.systems);
+        let broken = systems.find(|found| matches!(found.ended, Ended::Interrupted | Ended::Died));
+        broken.map(|found| found.system.as_str())
+    }
+
     /// Of the searches, the first of which began before all others; `None` of none.
     pub fn of(searches: Vec<Found>) -> Option<Self> {
         let (first, last) = (searches.first()?, searches.last()?);

@@ -219,6 +219,15 @@ fn disturbed_and_undecided_holds_are_repeated_and_not_for_ever() {
     let mut never_sure = |_: f64| Outcome::Undecided;
     let (answer, _) = search(unhurried(64.0), &mut never_sure);
     assert_eq!(answer.verdict(), Verdict::Inconclusive);
+
+    // What missed the limits at high rates has not missed them at the lowest.
+    let mut not_sure_below = |rate: f64| match rate < 20.0 {
+        true => Outcome::Undecided,
+        false => Outcome::Missed,
+    };
+    let (answer, _) = search(unhurried(64.0), &mut not_sure_below);
+    assert_eq!(answer.ended, Ended::NothingKept);
+    assert_eq!(answer.verdict(), Verdict::Inconclusive);
 }
 
 #[test]
