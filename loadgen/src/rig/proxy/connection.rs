@@ -4,6 +4,7 @@ use std::{
     cell::RefCell,
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    os::fd::AsFd,
     time::Duration,
 };
 
@@ -44,14 +45,6 @@ pub(super) struct Connection {
     torn: RefCell<Vec<u64>>,
 }
 
-/// How a connection ended.
-enum End {
-    /// Both sides said so.
-    Closed,
-    /// To be reset on both sides.
-    Broken,
-}
-
 impl Connection {
     pub(super) fn new(nth: u64, lives: &Lives) -> Self {
         let newest = lives.weather.borrow().last().map(|one| one.id);
@@ -71,48 +64,43 @@ impl Connection {
         }
     }
 
-    /// Passes on what comes, until it ends.
+    /// Passes on what comes, until it ends. Only what both sides have ended is closed in good order: in whatever state it is
+    /// cut or dropped, who has connected and who was reached are reset.
     pub(super) async fn serve(self, client: TcpStream) {
         // Nobody is reached through a dead line.
-        let upstream = match self.is_silent() {
-            true => None,
-            false => tokio::select! {
-                upstream = self.reach(&client) => match upstream {
-                    Ok(upstream) => Some(upstream),
-                    Err(error) => {
-                        tracing::debug!(%error, "the proxy reaches nobody");
-                        reset(&client);
-                        return;
-                    }
-                },
-                // What was about to be reached is gone, and who connected is told so.
-                () = self.cut() => {
-                    reset(&client);
-                    return;
-                }
-            },
-        };
-        let Some(upstream) = upstream else {
-            self.swallow(&client).await;
-            reset(&client);
+        if self.is_silent() {
+            tokio::select! {
+                () = self.swallow(&client) => {}
+                () = self.cut() => {}
+            }
             return;
+        }
+        let upstream = tokio::select! {
+            biased;
+            // What was about to be reached is gone, and both who connected and who is behind are told so.
+            () = self.cut() => return,
+            upstream = self.reach(&client) => upstream,
+        };
+        let upstream = match upstream {
+            Ok(upstream) => upstream,
+            Err(error) => {
+                tracing::debug!(%error, "the proxy reaches nobody");
+                return;
+            }
         };
         let pumps = async {
             let up = Pump::new(&self, Way::Up, &client, &upstream).run();
             let down = Pump::new(&self, Way::Down, &upstream, &client).run();
-            match tokio::try_join!(up, down) {
-                Ok(_) => End::Closed,
-                Err(_) => End::Broken,
-            }
+            tokio::try_join!(up, down)
         };
-        let end = tokio::select! {
+        let ended = tokio::select! {
             biased;
-            () = self.cut() => End::Broken,
-            end = pumps => end,
+            () = self.cut() => false,
+            ended = pumps => ended.is_ok(),
         };
-        if matches!(end, End::Broken) {
-            reset(&client);
-            reset(&upstream);
+        if ended {
+            ends(&client);
+            ends(&upstream);
         }
     }
 
@@ -153,6 +141,8 @@ impl Connection {
             SocketAddr::V4(_) => TcpSocket::new_v4()?,
             SocketAddr::V6(_) => TcpSocket::new_v6()?,
         };
+        // Before it connects: the kernel may have a connection of which nobody here has heard yet.
+        breaks(&socket);
         let is_other = source.is_loopback() && source != IpAddr::V4(Ipv4Addr::LOCALHOST);
         if is_other && self.upstream.is_ipv4() && self.upstream.ip().is_loopback() {
             socket.bind((source, 0).into())?;
@@ -235,9 +225,16 @@ async fn drain(client: &TcpStream) -> io::Result<usize> {
     }
 }
 
-/// Its close is a reset, and what waits to be sent is thrown away.
-fn reset(stream: &TcpStream) {
-    if let Err(error) = SockRef::from(stream).set_linger(Some(Duration::ZERO)) {
+/// From now on its close is a reset, and throws away what waits to be sent; a drop closes it too.
+pub(super) fn breaks<S: AsFd>(socket: &S) {
+    if let Err(error) = SockRef::from(socket).set_linger(Some(Duration::ZERO)) {
         tracing::debug!(%error, "a connection is closed and not reset");
+    }
+}
+
+/// From now on its close is an end in good order, and what waits is still sent.
+fn ends<S: AsFd>(socket: &S) {
+    if let Err(error) = SockRef::from(socket).set_linger(None) {
+        tracing::debug!(%error, "a connection is reset and not closed");
     }
 }

@@ -9,6 +9,8 @@ use std::{
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 
+use super::connection::breaks;
+
 /// Connections that may wait to be accepted; the kernel may allow fewer.
 const BACKLOG: i32 = 4096;
 /// The pause after an attempt to accept that failed: there are no more files, as a rule.
@@ -63,7 +65,11 @@ impl Doorway {
                 },
             };
             match accepted {
-                Ok(stream) => return stream,
+                Ok(stream) => {
+                    // Whatever becomes of the proxy before anybody serves it.
+                    breaks(&stream);
+                    return stream;
+                }
                 Err(error) => {
                     tracing::warn!(%error, "the proxy could not accept a connection");
                     tokio::time::sleep(PAUSE).await;

@@ -1,7 +1,7 @@
 //! A proxy on the loopback interface that passes TCP on as it comes, until it is told to be a bad network.
 //!
 //! It has a thread and a runtime of its own, so that neither the generator's pacing nor a server in this process waits for
-//! it. It passes an end on as an end and a reset as a reset. What waits in it is bounded, and then it doesn't read on.
+//! it. It passes an end on as an end and a reset as a reset, and what it is dropped amidst is reset. What waits in it is bounded, and then it doesn't read on.
 
 mod commands;
 mod connection;
@@ -48,7 +48,7 @@ pub enum Speech {
 /// What is imposed now; the newest last.
 type Weather = Arc<[Arc<Imposed>]>;
 
-/// A running proxy. Dropping it ends all of its connections.
+/// A running proxy. Dropping it resets all of its connections.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,

@@ -76,7 +76,7 @@ impl<'a> Pump<'a> {
     /// Passes on until the end, and that too.
     ///
     /// # Errors
-    /// One side is broken, and so the other is to be.
+    /// One side is broken, or the proxy is gone, and so the other is to be.
     pub(super) async fn run(mut self) -> io::Result<()> {
         loop {
             if self.at_end && self.held.is_empty() {
@@ -92,7 +92,7 @@ impl<'a> Pump<'a> {
                 biased;
                 changed = self.weather.changed() => {
                     if changed.is_err() {
-                        return Ok(());
+                        return Err(io::ErrorKind::ConnectionAborted.into());
                     }
                     self.change();
                 }

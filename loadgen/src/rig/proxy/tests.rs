@@ -2,6 +2,8 @@
 
 use std::{
     io::ErrorKind,
+    pin::Pin,
+    task::{Context, Waker},
     time::{Duration, Instant},
 };
 
@@ -319,13 +321,122 @@ async fn a_lost_reply_is_a_reset_after_the_command_went_through() {
     assert_eq!((toll.pieces, toll.connections), (1, 1));
 }
 
+/// A connection whose proxy is a test, so that a test says how far it comes.
+struct Alone {
+    weather: watch::Sender<Weather>,
+    lives: Lives,
+    behind: TcpListener,
+    door: Doorway,
+}
+
+impl Alone {
+    async fn new() -> Self {
+        let behind = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (weather, seen) = watch::channel(Weather::default());
+        let lives = Lives {
+            upstream: behind.local_addr().unwrap(),
+            speech: Speech::Bytes,
+            seed: 1,
+            weather: seen,
+        };
+        let door = Doorway::open().unwrap();
+        Self {
+            weather,
+            lives,
+            behind,
+            door,
+        }
+    }
+
+    fn impose(&self, effect: Effect) {
+        let imposed = Arc::new(Imposed::new(0, effect));
+        self.weather.send_replace(Arc::from([imposed]));
+    }
+
+    /// Who connects, and what serves them.
+    async fn connect(&mut self) -> (TcpStream, impl Future<Output = ()> + use<>) {
+        let client = TcpStream::connect(self.door.address()).await.unwrap();
+        let accepted = timeout(GUARD, self.door.next(true)).await.unwrap();
+        let serving = Connection::new(0, &self.lives).serve(accepted);
+        (client, serving)
+    }
+
+    async fn server(&self) -> TcpStream {
+        timeout(GUARD, self.behind.accept())
+            .await
+            .unwrap()
+            .unwrap()
+            .0
+    }
+}
+
+/// Polls once, without letting the runtime hear from the kernel before.
+fn is_over(serving: Pin<&mut impl Future<Output = ()>>) -> bool {
+    serving
+        .poll(&mut Context::from_waker(Waker::noop()))
+        .is_ready()
+}
+
 #[tokio::test]
-async fn dropping_it_ends_all_of_its_connections() {
+async fn a_cut_resets_who_is_behind_also_where_only_the_kernel_has_reached_them() {
+    let mut alone = Alone::new().await;
+    let (mut client, serving) = alone.connect().await;
+    let mut serving = Box::pin(serving);
+    // The kernel connects at once, and this runtime has not heard of it.
+    assert!(!is_over(serving.as_mut()));
+    alone.impose(Effect::Cut { refuse: true });
+    assert!(is_over(serving.as_mut()));
+    assert_eq!(end(&mut client).await, Err(ErrorKind::ConnectionReset));
+    let mut server = alone.server().await;
+    assert_eq!(end(&mut server).await, Err(ErrorKind::ConnectionReset));
+}
+
+#[tokio::test]
+async fn what_is_dropped_is_reset_however_far_it_has_come() {
+    let mut alone = Alone::new().await;
+    let (mut client, serving) = alone.connect().await;
+    drop(serving);
+    assert_eq!(end(&mut client).await, Err(ErrorKind::ConnectionReset));
+
+    let (mut client, serving) = alone.connect().await;
+    let mut serving = Box::pin(serving);
+    assert!(!is_over(serving.as_mut()));
+    drop(serving);
+    let mut server = alone.server().await;
+    assert_eq!(end(&mut client).await, Err(ErrorKind::ConnectionReset));
+    assert_eq!(end(&mut server).await, Err(ErrorKind::ConnectionReset));
+
+    alone.impose(Effect::HalfOpen);
+    let (mut client, serving) = alone.connect().await;
+    let mut serving = Box::pin(serving);
+    assert!(!is_over(serving.as_mut()));
+    drop(serving);
+    assert_eq!(end(&mut client).await, Err(ErrorKind::ConnectionReset));
+}
+
+#[tokio::test]
+async fn a_cut_resets_also_who_connected_through_a_dead_line() {
+    let bench = Bench::new(Speech::Bytes).await;
+    let dead = bench.proxy.impose(Effect::HalfOpen);
+    let mut client = TcpStream::connect(bench.proxy.address()).await.unwrap();
+    client.write_all(b"hello?").await.unwrap();
+    let began = Instant::now();
+    while dead.toll().connections == 0 {
+        assert!(began.elapsed() < GUARD, "nobody swallows it");
+        sleep(ms(5)).await;
+    }
+    let cut = bench.proxy.impose(Effect::Cut { refuse: false });
+    assert_eq!(end(&mut client).await, Err(ErrorKind::ConnectionReset));
+    assert_eq!(bench.proxy.lift(&cut).connections, 1);
+}
+
+#[tokio::test]
+async fn dropping_it_resets_all_of_its_connections() {
     let bench = Bench::new(Speech::Bytes).await;
     let (mut client, mut server) = bench.connect().await;
     drop(bench.proxy);
-    assert!(matches!(end(&mut client).await.as_deref(), Ok([]) | Err(_)));
-    assert!(matches!(end(&mut server).await.as_deref(), Ok([]) | Err(_)));
+    assert_eq!(end(&mut client).await, Err(ErrorKind::ConnectionReset));
+    assert_eq!(end(&mut server).await, Err(ErrorKind::ConnectionReset));
 }
 
 #[test]
