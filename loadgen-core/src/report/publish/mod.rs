@@ -35,8 +35,10 @@ pub struct Comparison {
     pub page: String,
     /// When it was measured: the day.
     pub day: String,
-    /// Its verdict.
+    /// The verdict on the server of this project, or on all.
     pub verdict: Verdict,
+    /// Of each system its verdict and its name.
+    pub standings: Vec<[String; 2]>,
     /// The systems and the scenarios, in words.
     pub title: String,
     /// What it comes to, in sentences.

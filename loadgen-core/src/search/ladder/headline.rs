@@ -1,7 +1,7 @@
 //! What a ladder comes to, for whoever reads one sentence and looks at one picture: made of what is recorded alone.
 
 use super::{
-    Carried, Ladder, carried,
+    Carried, Ladder, OWN, carried,
     carried::{PROMISED, at},
     show::{latencies_of, limit_ends, machine},
     site::{PICTURE, place},
@@ -12,8 +12,6 @@ use crate::{
     search::{Found, LIMITS},
 };
 
-/// The server of this project, as ladders name it.
-const OWN: &str = "own";
 /// The bare relay, which is no rival: it keeps no promise but to pass messages on.
 const RELAY: &str = "relay";
 /// What of a core still is one: the kernel counts in ticks.
@@ -116,40 +114,48 @@ fn sentence<'a>(
         Some(cores) => format!(" on {cores:.1} cores"),
         None => String::new(),
     };
-    let beside = others.map(|other| beside(kept, is_open, other));
-    let beside: Vec<String> = beside.collect();
-    let told = match &beside[..] {
-        [] => String::new(),
-        [one] => format!(": {one}"),
-        [most @ .., last] => format!(": {}, and {last}", most.join(", ")),
-    };
+    let (mut beside, mut unknown) = (Vec::new(), Vec::new());
+    for other in others {
+        match beside_it(kept, is_open, other) {
+            Some(told) => beside.push(told),
+            None => unknown.push(words(&other.found.system)),
+        }
+    }
+    let beside = listed(&beside).map_or_else(String::new, |all| format!(": {all}"));
+    let unknown = listed(&unknown).map_or_else(String::new, |all| {
+        format!("; no rate is known at which {all} would keep that")
+    });
     format!(
-        "In {name}, this server carries {}{} messages a second, 99 % of the deliveries within {promised}{cores}{told}.",
+        "In {name}, this server carries {}{} messages a second, 99 % of the deliveries within {promised}{cores}{beside}{unknown}.",
         if is_open { "at least " } else { "" },
         whole(kept)
     )
 }
 
-/// The server of this project, which keeps that rate, beside another.
-fn beside(kept: f64, is_open: bool, other: &Carried<'_>) -> String {
-    let name = words(&other.found.system);
-    let Some((promised, theirs)) = other
-        .promised
-        .and_then(|one| Some((one, one.last_success?)))
-    else {
-        return format!("{name} is not known to keep that at any rate");
-    };
+/// As a list in a sentence.
+fn listed(all: &[String]) -> Option<String> {
+    match all {
+        [] => None,
+        [one] => Some(one.clone()),
+        [most @ .., last] => Some(format!("{} and {last}", most.join(", "))),
+    }
+}
+
+/// The server of this project, which keeps that rate, beside another; `None` where no rate is known that the other keeps.
+fn beside_it(kept: f64, is_open: bool, other: &Carried<'_>) -> Option<String> {
+    let promised = other.promised?;
+    let theirs = promised.last_success?;
     let bound = match (is_open, promised.first_failure.is_none()) {
         (false, false) => "",
         (true, false) => "at least ",
         (false, true) => "at most ",
         (true, true) => "about ",
     };
-    let of = format!("{name} ({})", whole(theirs));
-    match kept / theirs {
+    let of = format!("{} ({})", words(&other.found.system), whole(theirs));
+    Some(match kept / theirs {
         less if less < 0.995 => format!("{bound}{:.0} % of {of}", less * 100.0),
         times => format!("{bound}{times:.1} times {of}"),
-    }
+    })
 }
 
 /// In which scenario, at which limit, another system's last success is the higher one.

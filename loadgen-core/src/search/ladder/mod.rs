@@ -22,6 +22,9 @@ pub use self::{
 use super::{Ended, Found};
 use crate::{judge::Verdict, result::Environment};
 
+/// The server of this project, as ladders name it.
+const OWN: &str = "own";
+
 /// The version of this schema.
 pub const LADDER_VERSION: u32 = 1;
 
@@ -77,6 +80,23 @@ impl Ladder {
         let mut systems = self.searches.iter().flat_map(|search| &search.systems);
         let broken = systems.find(|found| matches!(found.ended, Ended::Interrupted | Ended::Died));
         broken.map(|found| found.system.as_str())
+    }
+
+    /// The weightiest verdict on each of its systems, in the order of its systems.
+    pub fn standings(&self) -> Vec<(&str, Verdict)> {
+        let of = |system| {
+            let all = self.searches.iter().flat_map(|search| &search.systems);
+            let mine = all.filter(|found| found.system == system);
+            Some((system, mine.map(|found| found.verdict).max()?))
+        };
+        self.systems().into_iter().filter_map(of).collect()
+    }
+
+    /// The verdict on the server of this project, beside which others stand; without it, on all of them.
+    pub fn verdict_on_own(&self) -> Verdict {
+        let mut standings = self.standings().into_iter();
+        let own = standings.find(|(system, _)| *system == OWN);
+        own.map_or(self.verdict, |(_, verdict)| verdict)
     }
 
     /// Of the searches, the first of which began before all others; `None` of none.

@@ -305,6 +305,13 @@ fn shown(ladder: &Ladder) -> Vec<Shown<'_>> {
         .collect()
 }
 
+/// Of each system its verdict and its name.
+pub(super) fn standings(ladder: &Ladder) -> Vec<[String; 2]> {
+    let all = ladder.standings().into_iter();
+    all.map(|(system, verdict)| [verdict.name().to_owned(), system.to_owned()])
+        .collect()
+}
+
 /// The sentences before everything else.
 fn sentences(ladder: &Ladder) -> Vec<String> {
     let headline = headline(ladder);
@@ -314,7 +321,7 @@ fn sentences(ladder: &Ladder) -> Vec<String> {
 #[derive(Template)]
 #[template(path = "ladder.txt")]
 struct Text<'a> {
-    ladder: &'a Ladder,
+    standings: Vec<[String; 2]>,
     sentences: Vec<String>,
     searches: Vec<Shown<'a>>,
     ends: &'static str,
@@ -323,7 +330,7 @@ struct Text<'a> {
 
 fn terminal(ladder: &Ladder) -> Result<String, askama::Error> {
     let text = Text {
-        ladder,
+        standings: standings(ladder),
         sentences: sentences(ladder),
         searches: shown(ladder),
         ends: ENDS,
@@ -335,7 +342,7 @@ fn terminal(ladder: &Ladder) -> Result<String, askama::Error> {
 #[derive(Template)]
 #[template(path = "ladder.md")]
 struct Summary<'a> {
-    ladder: &'a Ladder,
+    standings: Vec<[String; 2]>,
     sentences: Vec<String>,
     searches: Vec<Shown<'a>>,
     ends: &'static str,
@@ -343,12 +350,16 @@ struct Summary<'a> {
 }
 
 fn markdown(ladder: &Ladder) -> Result<String, askama::Error> {
+    let mut standings = standings(ladder);
+    for [_, system] in &mut standings {
+        *system = escaped(system);
+    }
     let mut searches = shown(ladder);
     for told in searches.iter_mut().flat_map(|search| &mut search.systems) {
         *told = told.each_ref().map(|word| escaped(word));
     }
     let summary = Summary {
-        ladder,
+        standings,
         sentences: sentences(ladder).iter().map(|one| escaped(one)).collect(),
         searches,
         ends: ENDS,
@@ -361,6 +372,7 @@ fn markdown(ladder: &Ladder) -> Result<String, askama::Error> {
 #[template(path = "ladder.html")]
 struct Page<'a> {
     ladder: &'a Ladder,
+    standings: Vec<[String; 2]>,
     sentences: Vec<String>,
     searches: Vec<Shown<'a>>,
     ends: &'static str,
@@ -370,6 +382,7 @@ struct Page<'a> {
 fn page(ladder: &Ladder) -> Result<String, askama::Error> {
     let page = Page {
         ladder,
+        standings: standings(ladder),
         sentences: sentences(ladder),
         searches: shown(ladder),
         ends: ENDS,

@@ -1,6 +1,6 @@
 //! A ladder on a site: its files, its lines on the index, and the place in a page that tells of the newest.
 
-use super::{Headline, Ladder, LadderFormat, headline};
+use super::{Headline, Ladder, LadderFormat, headline, show::standings};
 use crate::report::{
     RenderError,
     publish::{Comparison, SiteFile},
@@ -42,7 +42,8 @@ pub fn of_index(ladder: &Ladder) -> Comparison {
     Comparison {
         page: place(ladder, "html"),
         day: date(&ladder.started),
-        verdict: ladder.verdict,
+        verdict: ladder.verdict_on_own(),
+        standings: standings(ladder),
         title: format!("{}: {}", scenarios.join(", "), ladder.systems().join(", ")),
         sentences: told.map_or_else(Vec::new, |told| vec![told.sentence, told.lost]),
     }

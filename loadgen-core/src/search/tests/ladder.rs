@@ -48,9 +48,9 @@ fn the_sentence_holds_this_server_against_all_others() {
             kept(0) / kept(1),
             kept(1)
         ),
-        "python-socketio is not known to keep that at any rate".to_owned(),
+        "; no rate is known at which python-socketio would keep that.".to_owned(),
         format!(
-            "and {:.0} % of the bare relay (1,",
+            " and {:.0} % of the bare relay (1,",
             100.0 * kept(0) / kept(3)
         ),
     ] {
