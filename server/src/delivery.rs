@@ -7,8 +7,8 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::{
-    line::Shared,
     message::{Conversation, Kind},
+    packet::Shared,
     protocol::{Dialect, Refusal},
     session::{Recipient, Sent, Session},
     socket_manager::{Member, SocketManager},

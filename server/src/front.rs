@@ -21,6 +21,7 @@ use crate::{
     line::Line,
     lines::Lines,
     listener::{Connection, Stream},
+    outgoing::Opening,
     telemetry::Telemetry,
     wire::packets_of_poll,
 };
@@ -159,7 +160,7 @@ impl Front {
         request.extensions_mut().insert(Arc::clone(&line));
         let answer = self.app.call(request).await?;
         match answer.status() {
-            StatusCode::SWITCHING_PROTOCOLS if !line.attach(connection) => {
+            StatusCode::SWITCHING_PROTOCOLS if !line.attach(connection, Opening::Connected) => {
                 Ok(StatusCode::BAD_REQUEST.into_response())
             }
             StatusCode::OK => {
@@ -184,7 +185,9 @@ impl Front {
             return Ok(self.refused(StatusCode::BAD_REQUEST, "second_upgrade"));
         }
         let answer = self.app.call(request).await?;
-        if answer.status() == StatusCode::SWITCHING_PROTOCOLS && !line.attach(connection) {
+        if answer.status() == StatusCode::SWITCHING_PROTOCOLS
+            && !line.attach(connection, Opening::Packet)
+        {
             return Ok(self.refused(StatusCode::BAD_REQUEST, "second_upgrade"));
         }
         Ok(answer)

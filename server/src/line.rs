@@ -1,25 +1,24 @@
 //! One Engine.IO session as we see it: the way out of it, who is logged in on it, and the connection that carries it.
 
 use std::{
-    cell::OnceCell,
     fmt,
     sync::{Arc, Weak},
     time::Duration,
 };
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
-use socketioxide::{
-    SendError, SocketError,
-    extract::{AckSender, SocketRef},
-};
+use socketioxide::extract::SocketRef;
 use tokio::time::Instant;
 
 use crate::{
     lines::Lines,
     listener::Connection,
     outbox::{Offer, Outbox},
+    outgoing::Opening,
     pace::Traffic,
+    packet::{Asked, Packet, Shared, sent},
     session::{Life, Sent, Session},
 };
 
@@ -34,7 +33,7 @@ pub struct Line {
     id: u64,
     lines: Arc<Lines>,
     state: Mutex<State>,
-    outbox: Mutex<Outbox<Packet>>,
+    way: Mutex<Way>,
     /// Nothing is read from it before.
     paused_until: Mutex<Option<Instant>>,
     /// What came, if anybody wants to know.
@@ -60,56 +59,81 @@ struct Login {
     is_missing: bool,
 }
 
-/// A packet that waits.
-enum Packet {
-    Event {
-        socket: SocketRef,
-        name: &'static str,
-        payload: Arc<RawValue>,
-    },
-    Ack {
-        socket: SocketRef,
-        ack: AckSender,
-        payload: Box<RawValue>,
-    },
+/// What waits for the client, and where what does not wait goes.
+struct Way {
+    outbox: Outbox<Packet>,
+    /// How many packets of those in flight the library has. Ours must not overtake them.
+    in_library: usize,
+    /// The WebSocket that carries it, or will as soon as its upgrade is done.
+    socket: Weak<Connection>,
 }
 
-/// An event's payload for many: copied once, and only if it has to wait somewhere.
-pub struct Shared<'a> {
-    raw: &'a RawValue,
-    copy: OnceCell<Arc<RawValue>>,
-}
+impl Way {
+    /// The connection, if packets may go to it beside the library.
+    fn beside(&self) -> Option<Arc<Connection>> {
+        if self.in_library > 0 {
+            return None;
+        }
+        self.socket
+            .upgrade()
+            .filter(|connection| connection.is_open())
+    }
 
-impl<'a> Shared<'a> {
-    /// Nothing is copied yet.
-    #[must_use]
-    pub const fn new(raw: &'a RawValue) -> Self {
-        Self {
-            raw,
-            copy: OnceCell::new(),
+    /// Notes what became of a packet that was handed on.
+    fn note(&mut self, sent: Sent, bytes: usize, through_library: bool) -> Sent {
+        if sent == Sent::Queued {
+            self.outbox.handed(bytes);
+            self.in_library += usize::from(through_library);
+        }
+        sent
+    }
+
+    /// Hands an event on.
+    fn emit(&mut self, socket: &SocketRef, name: &'static str, payload: &Shared<'_>) -> Sent {
+        let bytes = payload.raw().get().len();
+        match self.beside() {
+            Some(connection) => {
+                let sent = hand(&connection, socket, || payload.frame(name));
+                self.note(sent, bytes, false)
+            }
+            None => self.note(sent(socket.emit(name, payload.raw())), bytes, true),
         }
     }
 
-    /// As it is.
-    #[must_use]
-    pub const fn raw(&self) -> &RawValue {
-        self.raw
+    /// Hands a packet on.
+    fn send(&mut self, packet: Packet, bytes: usize) -> Sent {
+        match self.beside() {
+            Some(connection) => {
+                let sent = hand(&connection, packet.socket(), || packet.frame());
+                self.note(sent, bytes, false)
+            }
+            None => self.note(packet.send(), bytes, true),
+        }
     }
+}
 
-    fn copy(&self) -> Arc<RawValue> {
-        Arc::clone(self.copy.get_or_init(|| Arc::from(self.raw.to_owned())))
+/// Hands a packet to the connection, unless the login has ended that it is for.
+fn hand(connection: &Arc<Connection>, socket: &SocketRef, frame: impl FnOnce() -> Bytes) -> Sent {
+    if !socket.connected() {
+        return Sent::Gone;
     }
+    connection.hand(frame());
+    Sent::Queued
 }
 
 impl Line {
     /// A session that was just asked for. [`Lines::open`] makes them known.
     pub(crate) fn new(id: u64, lines: Arc<Lines>) -> Self {
-        let outbox = Mutex::new(Outbox::new(lines.bounds(), Arc::clone(lines.memory())));
+        let outbox = Outbox::new(lines.bounds(), Arc::clone(lines.memory()));
         Self {
             id,
             lines,
             state: Mutex::default(),
-            outbox,
+            way: Mutex::new(Way {
+                outbox,
+                in_library: 0,
+                socket: Weak::new(),
+            }),
             paused_until: Mutex::new(None),
             traffic: Mutex::new(None),
             posting: tokio::sync::Mutex::new(()),
@@ -124,14 +148,16 @@ impl Line {
         self.state.lock().sid = Some(sid.into());
     }
 
-    /// From now on this WebSocket carries it. False if another one does.
+    /// From now on this WebSocket carries it. False if another one does. `opening` is what the library writes on it once
+    /// packets may go beside it.
     #[must_use]
-    pub fn attach(self: &Arc<Self>, connection: &Arc<Connection>) -> bool {
+    pub fn attach(self: &Arc<Self>, connection: &Arc<Connection>, opening: Opening) -> bool {
         let mut state = self.state.lock();
         let taken = state.has_ended || state.socket.is_some();
         if !taken {
             state.socket = Some(Arc::downgrade(connection));
-            connection.carry(Arc::clone(self));
+            self.way.lock().socket = Arc::downgrade(connection);
+            connection.carry(Arc::clone(self), opening);
         }
         !taken
     }
@@ -160,6 +186,9 @@ impl Line {
             let mut state = self.state.lock();
             if state.has_ended {
                 return false;
+            }
+            if let Some(connection) = state.socket.as_ref().and_then(Weak::upgrade) {
+                connection.await_login();
             }
             state.login.replace(login)
         };
@@ -241,12 +270,12 @@ impl Line {
 
     /// Forgets what waits, for a login that must not stay, and counts it.
     pub fn forget_packets(&self) {
-        let lost = self.outbox.lock().clear();
+        let lost = self.way.lock().outbox.clear();
         self.lines.count_lost(lost);
     }
 
     fn close_outbox(&self) {
-        let lost = self.outbox.lock().close();
+        let lost = self.way.lock().outbox.close();
         self.lines.count_lost(lost);
     }
 
@@ -289,23 +318,17 @@ impl Line {
     /// Hands an event to the client, or keeps it until there is room. Never waits.
     #[must_use]
     pub fn push_event(&self, socket: &SocketRef, name: &'static str, payload: &Shared<'_>) -> Sent {
-        let bytes = payload.raw.get().len();
-        let mut outbox = self.outbox.lock();
-        match outbox.offer(bytes) {
-            Offer::Now => match sent(socket.emit(name, payload.raw)) {
-                Sent::Queued => {
-                    outbox.handed(bytes);
-                    Sent::Queued
-                }
-                other => other,
-            },
+        let bytes = payload.raw().get().len();
+        let mut way = self.way.lock();
+        match way.outbox.offer(bytes) {
+            Offer::Now => way.emit(socket, name, payload),
             Offer::Later => {
                 let packet = Packet::Event {
                     socket: socket.clone(),
                     name,
                     payload: payload.copy(),
                 };
-                outbox.wait(packet, bytes);
+                way.outbox.wait(packet, bytes);
                 Sent::Queued
             }
             refused => self.refused(refused),
@@ -314,24 +337,18 @@ impl Line {
 
     /// Answers an event of this socket, or keeps the answer until there is room. Never waits.
     #[must_use]
-    pub fn push_ack(&self, socket: &SocketRef, ack: AckSender, payload: Box<RawValue>) -> Sent {
+    pub fn push_ack(&self, socket: &SocketRef, asked: Asked, payload: Box<RawValue>) -> Sent {
         let bytes = payload.get().len();
-        let mut outbox = self.outbox.lock();
-        match outbox.offer(bytes) {
-            Offer::Now => match sent(ack.send(&*payload)) {
-                Sent::Queued => {
-                    outbox.handed(bytes);
-                    Sent::Queued
-                }
-                other => other,
-            },
+        let packet = Packet::Ack {
+            socket: socket.clone(),
+            asked,
+            payload,
+        };
+        let mut way = self.way.lock();
+        match way.outbox.offer(bytes) {
+            Offer::Now => way.send(packet, bytes),
             Offer::Later => {
-                let packet = Packet::Ack {
-                    socket: socket.clone(),
-                    ack,
-                    payload,
-                };
-                outbox.wait(packet, bytes);
+                way.outbox.wait(packet, bytes);
                 Sent::Queued
             }
             refused => self.refused(refused),
@@ -349,32 +366,25 @@ impl Line {
         }
     }
 
-    /// The connection has taken so many packets: there is room for others.
+    /// The library's connection has taken so many packets: there is room for others.
     pub fn taken(&self, packets: usize) {
-        if packets == 0 {
+        self.taken_of_both(packets, 0);
+    }
+
+    /// The connection has taken so many packets of the library, and so many that went beside it.
+    pub(crate) fn taken_of_both(&self, of_library: usize, ours: usize) {
+        if of_library + ours == 0 {
             return;
         }
         let (mut lost, mut is_full) = (0, false);
         {
-            let mut outbox = self.outbox.lock();
-            outbox.taken(packets);
-            while let Some((packet, bytes)) = outbox.pop() {
-                let sent = match packet {
-                    Packet::Event {
-                        socket,
-                        name,
-                        payload,
-                    } => sent(socket.emit(name, &*payload)),
-                    // The library would send it to whoever is logged in here now.
-                    Packet::Ack { socket, .. } if !socket.connected() => Sent::Gone,
-                    Packet::Ack { ack, payload, .. } => sent(ack.send(&*payload)),
-                };
-                if sent == Sent::Queued {
-                    outbox.handed(bytes);
-                } else {
-                    lost += 1;
-                    is_full |= sent == Sent::Overflow;
-                }
+            let mut way = self.way.lock();
+            way.in_library = way.in_library.saturating_sub(of_library);
+            way.outbox.taken(of_library + ours);
+            while let Some((packet, bytes)) = way.outbox.pop() {
+                let sent = way.send(packet, bytes);
+                lost += usize::from(sent != Sent::Queued);
+                is_full |= sent == Sent::Overflow;
             }
         }
         self.lines.count_lost(lost);
@@ -386,8 +396,8 @@ impl Line {
 
     /// How many packets it has taken since its beginning, and how many it has not.
     pub(crate) fn progress(&self) -> (u64, usize) {
-        let outbox = self.outbox.lock();
-        (outbox.taken_so_far(), outbox.untaken())
+        let way = self.way.lock();
+        (way.outbox.taken_so_far(), way.outbox.untaken())
     }
 
     /// Asks for another namespace than ours, with a packet of so many bytes. False if that was too often.
@@ -461,16 +471,5 @@ impl fmt::Debug for Line {
         f.debug_struct("Line")
             .field("id", &self.id)
             .finish_non_exhaustive()
-    }
-}
-
-/// What a result of the library says about a packet.
-#[must_use]
-pub fn sent(result: Result<(), SendError>) -> Sent {
-    match result {
-        Ok(()) => Sent::Queued,
-        Err(SendError::Socket(SocketError::InternalChannelFull)) => Sent::Overflow,
-        // Our payloads always encode.
-        Err(SendError::Socket(SocketError::Closed) | SendError::Serialize(_)) => Sent::Gone,
     }
 }

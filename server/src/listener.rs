@@ -17,7 +17,9 @@ use tokio::net::TcpSocket;
 
 pub use crate::stream::{Connection, Stream};
 use crate::{
+    courier::Courier,
     limits::{AddressLimit, AddressSlot},
+    outgoing::Outgoing,
     telemetry::Telemetry,
     transport::{Listener, Socket},
 };
@@ -52,6 +54,8 @@ pub struct Acceptor {
     open: Open,
     telemetry: Arc<Telemetry>,
     next_id: AtomicU64,
+    /// They share the connections among them.
+    couriers: Box<[Arc<Courier>]>,
 }
 
 type Open = Arc<Mutex<HashMap<u64, Arc<Connection>>>>;
@@ -84,7 +88,14 @@ impl Acceptor {
             open: Arc::default(),
             telemetry,
             next_id: AtomicU64::new(0),
+            couriers: Courier::for_each_thread(),
         }
+    }
+
+    /// Who writes frames of ours to these connections.
+    #[must_use]
+    pub fn couriers(&self) -> &[Arc<Courier>] {
+        &self.couriers
     }
 
     /// Waits for the next connection that may be served. Those over the limit are closed and counted.
@@ -147,17 +158,19 @@ impl Acceptor {
             }
         };
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let connection = Arc::new(Connection::new(id, peer));
+        if let Err(error) = socket.tune(self.tcp_user_timeout) {
+            // The peer has gone already; reading will say so.
+            tracing::debug!("cannot set options of a connection: {error}");
+        }
+        let courier = Arc::clone(&self.couriers[id as usize % self.couriers.len()]);
+        let outgoing = Outgoing::new(socket, Arc::clone(&self.telemetry));
+        let connection = Arc::new(Connection::new(id, peer, outgoing, courier));
         self.open.lock().insert(id, Arc::clone(&connection));
         let place = Place {
             id,
             open: Arc::clone(&self.open),
             _slot: slot,
         };
-        if let Err(error) = socket.tune(self.tcp_user_timeout) {
-            // The peer has gone already; reading will say so.
-            tracing::debug!("cannot set options of a connection: {error}");
-        }
-        Some(Stream::new(socket, connection, place))
+        Some(Stream::new(connection, place))
     }
 }

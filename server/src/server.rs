@@ -23,6 +23,7 @@ use socketioxide::{
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc::{UnboundedReceiver, unbounded_channel},
+    task::unconstrained,
     time::Instant,
 };
 use tokio_util::{
@@ -253,6 +254,15 @@ impl Server {
         let _closing = in_background(front.clone().close_sessions(closing));
         let (swept, of) = (Arc::clone(&lines), io.clone());
         let _sweeping = in_background(async move { swept.sweep(&of).await });
+        let _writing: Vec<_> = acceptor
+            .couriers()
+            .iter()
+            .map(|courier| {
+                let courier = Arc::clone(courier);
+                // It lets others have their turn by itself.
+                in_background(unconstrained(async move { courier.go().await }))
+            })
+            .collect();
         let mut shutdown = pin!(shutdown);
         loop {
             tokio::select! {

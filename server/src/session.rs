@@ -10,13 +10,14 @@ use std::{
 
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
-use socketioxide::extract::{AckSender, SocketRef};
+use socketioxide::extract::SocketRef;
 use tokio::{sync::oneshot, time::Instant};
 
 use crate::{
     limits::AddressSlot,
-    line::{Line, Shared, sent},
+    line::Line,
     pace::{Flood, Pace},
+    packet::{Asked, Shared, sent},
     socket_manager::{SocketId, User},
 };
 
@@ -172,14 +173,14 @@ impl Recipient {
 
     /// Answers an event that wants an answer. Never waits.
     #[must_use]
-    pub fn answer(&self, ack: AckSender, payload: Box<RawValue>) -> Sent {
+    pub fn answer(&self, asked: Asked, payload: Box<RawValue>) -> Sent {
         if self.session.cut_off.load(Ordering::Relaxed) || *self.session.life() == Life::Gone {
             // The library sends an answer also after a logout: to whoever has logged in since, on the same connection.
             return Sent::Gone;
         }
         match &self.session.line {
-            Some(line) => line.push_ack(&self.socket, ack, payload),
-            None => sent(ack.send(&*payload)),
+            Some(line) => line.push_ack(&self.socket, asked, payload),
+            None => sent(asked.sender.send(&*payload)),
         }
     }
 

@@ -9,10 +9,11 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Wake, Waker, ready},
     time::Duration,
 };
 
+use bytes::Bytes;
 use futures::task::AtomicWaker;
 use parking_lot::Mutex;
 use tokio::{
@@ -21,23 +22,30 @@ use tokio::{
     time::{Sleep, timeout},
 };
 
-use crate::{line::Line, listener::Place, transport::Socket, wire::Wire};
+use crate::{
+    courier::Courier,
+    line::Line,
+    listener::Place,
+    outgoing::{Opening, Outgoing, Progress},
+    transport::Socket,
+};
 
-/// Bytes that are read from a peer that does not read itself: what it may ask for, and so what its answers may cost.
-/// Heartbeats must get through, so it is more than nothing.
-const READ_AHEAD: usize = 64 * 1024;
 /// How long a connection that we have ended waits for the peer to end it too.
 const LINGER: Duration = Duration::from_secs(5);
 /// How many bytes it takes from the peer meanwhile.
 const LINGER_BYTES: usize = 16 * 1024 * 1024;
 
-/// One connection, apart from its bytes: who is at its other end, what it carries, and the switch that ends it.
+/// One connection: who is at its other end, what it carries, what goes out on it, and the switch that ends it.
 pub struct Connection {
     id: u64,
     peer: SocketAddr,
     killed: AtomicBool,
     finished: AtomicBool,
-    /// The session that it carries as a WebSocket.
+    outgoing: Mutex<Outgoing>,
+    /// The courier knows that frames of ours wait.
+    is_due: AtomicBool,
+    courier: Arc<Courier>,
+    /// The session that it carries as a WebSocket, until it ends.
     carried: Mutex<Option<Arc<Line>>>,
     is_carrying: AtomicBool,
     reader: AtomicWaker,
@@ -45,12 +53,20 @@ pub struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(id: u64, peer: SocketAddr) -> Self {
+    pub(crate) const fn new(
+        id: u64,
+        peer: SocketAddr,
+        outgoing: Outgoing,
+        courier: Arc<Courier>,
+    ) -> Self {
         Self {
             id,
             peer,
             killed: AtomicBool::new(false),
             finished: AtomicBool::new(false),
+            outgoing: Mutex::new(outgoing),
+            is_due: AtomicBool::new(false),
+            courier,
             carried: Mutex::new(None),
             is_carrying: AtomicBool::new(false),
             reader: AtomicWaker::new(),
@@ -78,9 +94,91 @@ impl Connection {
     }
 
     /// From now on it is the WebSocket of this session: what is written counts as taken, and the session ends with it.
-    pub(crate) fn carry(&self, line: Arc<Line>) {
+    pub(crate) fn carry(&self, line: Arc<Line>, opening: Opening) {
+        self.outgoing.lock().carry(opening);
         *self.carried.lock() = Some(line);
         self.is_carrying.store(true, Ordering::SeqCst);
+    }
+
+    /// Somebody logs in: until the library has told them so, what they are sent goes through it.
+    pub(crate) fn await_login(&self) {
+        self.outgoing.lock().close_until(Opening::Connected);
+    }
+
+    /// Whether it takes frames of ours.
+    pub(crate) fn is_open(&self) -> bool {
+        self.outgoing.lock().is_open()
+    }
+
+    /// Has a frame written, together with others that are handed to it before the courier comes.
+    pub(crate) fn hand(self: &Arc<Self>, frame: Bytes) {
+        self.outgoing.lock().hand(frame);
+        self.need_courier();
+    }
+
+    fn need_courier(self: &Arc<Self>) {
+        if !self.is_due.swap(true, Ordering::SeqCst) {
+            self.courier.is_needed_by(Arc::clone(self));
+        }
+    }
+
+    /// Writes frames of ours, as far as the peer takes them. The courier comes again when it takes more.
+    pub(crate) fn write_frames(self: &Arc<Self>) {
+        self.is_due.store(false, Ordering::SeqCst);
+        if self.is_killed() {
+            return;
+        }
+        let again = Waker::from(Arc::clone(self));
+        let mut progress = Progress::default();
+        self.outgoing
+            .lock()
+            .write_frames(&mut Context::from_waker(&again), &mut progress);
+        self.made(&progress);
+    }
+
+    /// Tells of what was written those who wait for it. Nothing may be locked.
+    fn made(self: &Arc<Self>, progress: &Progress) {
+        if progress.reads_again {
+            self.reader.wake();
+        }
+        if progress.library_goes_on {
+            self.writer.wake();
+        }
+        if progress.is_due {
+            self.need_courier();
+        }
+        if progress.of_library + progress.ours > 0
+            && let Some(line) = self.line()
+        {
+            line.taken_of_both(progress.of_library, progress.ours);
+        }
+    }
+
+    fn line(&self) -> Option<Arc<Line>> {
+        if self.is_carrying.load(Ordering::Relaxed) {
+            self.carried.lock().clone()
+        } else {
+            None
+        }
+    }
+
+    /// Writes bytes of the library, and before them what waits of ours.
+    fn poll_write(
+        self: &Arc<Self>,
+        context: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.check(&self.writer, context)?;
+        let again = Waker::from(Arc::clone(self));
+        let mut progress = Progress::default();
+        let result = self.outgoing.lock().poll_library(
+            context,
+            &mut Context::from_waker(&again),
+            bufs,
+            &mut progress,
+        );
+        self.made(&progress);
+        result
     }
 
     fn is_killed(&self) -> bool {
@@ -97,6 +195,13 @@ impl Connection {
     }
 }
 
+/// The peer takes more of what is ours.
+impl Wake for Connection {
+    fn wake(self: Arc<Self>) {
+        self.need_courier();
+    }
+}
+
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection")
@@ -109,36 +214,18 @@ impl fmt::Debug for Connection {
 /// A connection as bytes. Dropping it ends the session that it carries, and closes it.
 #[derive(Debug)]
 pub struct Stream {
-    /// There until it is dropped.
-    inner: Option<Socket>,
     connection: Arc<Connection>,
     place: Option<Place>,
-    carried: Option<Carried>,
-    /// The peer does not take what is written.
-    is_blocked: bool,
-    /// What may still be read while it is blocked.
-    read_ahead: usize,
-    /// The peer has said that nothing more comes, or something has failed: there is nothing to wait for at the end.
-    has_ended: bool,
+    carried: Option<Arc<Line>>,
     pause: Option<Pin<Box<Sleep>>>,
 }
 
-#[derive(Debug)]
-struct Carried {
-    line: Arc<Line>,
-    wire: Wire,
-}
-
 impl Stream {
-    pub(crate) fn new(inner: Socket, connection: Arc<Connection>, place: Place) -> Self {
+    pub(crate) const fn new(connection: Arc<Connection>, place: Place) -> Self {
         Self {
-            inner: Some(inner),
             connection,
             place: Some(place),
             carried: None,
-            is_blocked: false,
-            read_ahead: READ_AHEAD,
-            has_ended: false,
             pause: None,
         }
     }
@@ -149,70 +236,36 @@ impl Stream {
         Arc::clone(&self.connection)
     }
 
-    /// What carries it, pinned.
-    ///
-    /// # Errors
-    /// Never in practice: it is there until the drop.
-    fn socket(&mut self) -> io::Result<Pin<&mut Socket>> {
-        let inner = self.inner.as_mut().ok_or(io::ErrorKind::NotConnected)?;
-        Ok(Pin::new(inner))
-    }
-
-    fn carried(&mut self) -> Option<&mut Carried> {
-        if self.carried.is_none() && self.connection.is_carrying.load(Ordering::Relaxed) {
-            self.carried = self.connection.carried.lock().take().map(|line| Carried {
-                line,
-                wire: Wire::default(),
-            });
+    fn carried(&mut self) -> Option<&Arc<Line>> {
+        if self.carried.is_none() {
+            self.carried = self.connection.line();
         }
-        self.carried.as_mut()
+        self.carried.as_ref()
     }
 
     /// Not ready while a client that floods us has to wait.
     fn poll_pause(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        while let Some(until) = self
-            .carried()
-            .and_then(|carried| carried.line.paused_until())
-        {
+        while let Some(until) = self.carried().and_then(|line| line.paused_until()) {
             let pause = self.pause.insert(Box::pin(tokio::time::sleep_until(until)));
             ready!(pause.as_mut().poll(context));
         }
         self.pause = None;
         Poll::Ready(())
     }
-
-    /// What a write has done to the peer's debt.
-    fn wrote(&mut self, result: &Poll<io::Result<usize>>) {
-        match result {
-            Poll::Pending => self.is_blocked = true,
-            Poll::Ready(Err(_)) => self.has_ended = true,
-            Poll::Ready(Ok(bytes)) => {
-                self.read_ahead = (self.read_ahead + bytes).min(READ_AHEAD);
-                if std::mem::take(&mut self.is_blocked) {
-                    self.connection.reader.wake();
-                }
-            }
-        }
-    }
-
-    fn count(&mut self, bytes: &[u8]) {
-        if let Some(Carried { line, wire }) = self.carried() {
-            line.taken(wire.written(bytes));
-        }
-    }
 }
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        let carried = self.carried().map(|carried| Arc::clone(&carried.line));
         self.carried = None;
-        if let Some(line) = carried {
+        let line = self.connection.carried.lock().take();
+        if let Some(line) = line {
             line.connection_ended();
         }
-        let (Some(inner), Some(place)) = (self.inner.take(), self.place.take()) else {
+        let inner = self.connection.outgoing.lock().give_up();
+        let (Some(inner), Some(place)) = (inner, self.place.take()) else {
             return;
         };
-        if self.has_ended || self.connection.is_killed() {
+        if self.connection.is_killed() {
             return;
         }
         if let Ok(runtime) = Handle::try_current() {
@@ -257,23 +310,11 @@ impl AsyncRead for Stream {
         let this = self.get_mut();
         this.connection.check(&this.connection.reader, context)?;
         ready!(this.poll_pause(context));
-        if this.is_blocked && this.read_ahead == 0 {
-            // A write that gets on wakes us.
-            return Poll::Pending;
-        }
+        let mut outgoing = this.connection.outgoing.lock();
         let before = buf.filled().len();
-        let result = this.socket()?.poll_read(context, buf);
-        let read = buf.filled().len() - before;
-        match &result {
-            Poll::Ready(Ok(())) if read == 0 && buf.remaining() > 0 => this.has_ended = true,
-            Poll::Ready(Err(_)) => this.has_ended = true,
-            _ => {}
-        }
-        if this.is_blocked {
-            this.read_ahead = this.read_ahead.saturating_sub(read);
-        }
-        if let (Some(Carried { line, .. }), Some(socket)) = (&this.carried, &this.inner) {
-            line.received(read, || socket.waiting());
+        let result = outgoing.poll_read(context, buf);
+        if let Some(line) = &this.carried {
+            line.received(buf.filled().len() - before, || outgoing.waiting());
         }
         result
     }
@@ -285,14 +326,8 @@ impl AsyncWrite for Stream {
         context: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        this.connection.check(&this.connection.writer, context)?;
-        let result = this.socket()?.poll_write(context, buf);
-        this.wrote(&result);
-        if let Poll::Ready(Ok(bytes)) = &result {
-            this.count(&buf[..*bytes]);
-        }
-        result
+        let bufs = [io::IoSlice::new(buf)];
+        self.connection.poll_write(context, &bufs)
     }
 
     fn poll_write_vectored(
@@ -300,32 +335,18 @@ impl AsyncWrite for Stream {
         context: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        this.connection.check(&this.connection.writer, context)?;
-        let result = this.socket()?.poll_write_vectored(context, bufs);
-        this.wrote(&result);
-        if let Poll::Ready(Ok(bytes)) = &result {
-            let mut left = *bytes;
-            for buf in bufs {
-                let written = left.min(buf.len());
-                this.count(&buf[..written]);
-                left -= written;
-            }
-        }
-        result
+        self.connection.poll_write(context, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.inner
-            .as_ref()
-            .is_some_and(AsyncWrite::is_write_vectored)
+        self.connection.outgoing.lock().is_write_vectored()
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().socket()?.poll_flush(context)
+        self.connection.outgoing.lock().poll_flush(context)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.get_mut().socket()?.poll_shutdown(context)
+        self.connection.outgoing.lock().poll_shutdown(context)
     }
 }

@@ -135,6 +135,10 @@ pub struct Telemetry {
     pub delivered: Counter,
     /// Packets for a client that had gone or was cut off: they reach nobody.
     pub dropped: Counter,
+    /// Reads of sockets that brought something, an end or an error.
+    pub reads: Counter,
+    /// Writes to sockets that got something on its way.
+    pub writes: Counter,
     /// Messages that ended in the store.
     pub confirmed: Counter,
     /// Messages that ended outside the store, by reason.
@@ -174,6 +178,8 @@ impl Telemetry {
             messages: Default::default(),
             delivered: Counter::default(),
             dropped: Counter::default(),
+            reads: Counter::default(),
+            writes: Counter::default(),
             confirmed: Counter::default(),
             failed: CounterByName::default(),
             repeated: Counter::default(),

@@ -6,6 +6,8 @@ const TEXT: u8 = 1;
 const LONGEST_HEAD: usize = 10;
 /// How the head of the answer begins after which the frames come.
 const SWITCHING: &[u8] = b"HTTP/1.1 101";
+/// How a packet begins that tells a client that it is connected.
+const CONNECTED: &[u8; 2] = b"40";
 const HEAD_END: &[u8] = b"\r\n\r\n";
 
 /// Reads the bytes that are written to a WebSocket, in pieces of any size, and counts frames that carry an event or an
@@ -13,6 +15,7 @@ const HEAD_END: &[u8] = b"\r\n\r\n";
 #[derive(Debug)]
 pub struct Wire {
     place: Place,
+    has_connected: bool,
 }
 
 #[derive(Debug)]
@@ -46,6 +49,7 @@ impl Default for Wire {
                 switching: 0,
                 end: 0,
             },
+            has_connected: false,
         }
     }
 }
@@ -90,12 +94,24 @@ impl Wire {
                     bytes = &bytes[here as usize..];
                     if got == length {
                         packets += usize::from(*is_text && is_ours(begins));
+                        self.has_connected |= *is_text && begins == CONNECTED;
                         self.place = NEXT_FRAME;
                     }
                 }
             }
         }
         packets
+    }
+
+    /// Whether the next byte begins a frame.
+    #[must_use]
+    pub const fn is_between_frames(&self) -> bool {
+        matches!(self.place, Place::Head { got: 0, .. })
+    }
+
+    /// Whether a client was told that it is connected, since this was asked last.
+    pub const fn has_connected(&mut self) -> bool {
+        std::mem::replace(&mut self.has_connected, false)
     }
 
     fn enter(&mut self, is_text: bool, length: u64) {

@@ -14,15 +14,16 @@ use socketioxide::{
 use super::connection;
 use crate::{
     chat::Chat,
+    packet::Asked,
     protocol::{Refusal, outbound::Ack},
     session::{Recipient, Session},
 };
 
-/// Whether the client wants an answer: an [`AckSender`] does not say.
+/// The number under which the client wants an answer, if it wants one: an [`AckSender`] does not say.
 #[derive(Debug, Clone, Copy)]
-pub struct WantsAnswer(bool);
+pub struct AckId(Option<i64>);
 
-impl<A: Adapter> FromMessageParts<A> for WantsAnswer {
+impl<A: Adapter> FromMessageParts<A> for AckId {
     type Error = Infallible;
 
     fn from_message_parts(
@@ -30,7 +31,7 @@ impl<A: Adapter> FromMessageParts<A> for WantsAnswer {
         _: &mut Value,
         ack_id: &Option<i64>,
     ) -> Result<Self, Infallible> {
-        Ok(Self(ack_id.is_some()))
+        Ok(Self(*ack_id))
     }
 }
 
@@ -41,7 +42,7 @@ pub struct Call {
     /// Who sent it, and from which socket.
     pub caller: Recipient,
     /// None where no answer is wanted.
-    ack: Option<AckSender>,
+    asked: Option<Asked>,
 }
 
 impl Call {
@@ -51,13 +52,13 @@ impl Call {
         chat: Arc<Chat>,
         session: Arc<Session>,
         socket: SocketRef,
-        WantsAnswer(wants_answer): WantsAnswer,
-        ack: AckSender,
+        AckId(id): AckId,
+        sender: AckSender,
     ) -> Self {
         Self {
             chat,
             caller: Recipient { session, socket },
-            ack: wants_answer.then_some(ack),
+            asked: id.map(|id| Asked { id, sender }),
         }
     }
 
@@ -84,10 +85,10 @@ impl Call {
 
     /// Answers, if the client wants an answer.
     pub fn reply<T: Serialize + ?Sized>(self, answer: &T) {
-        let Some(ack) = self.ack else { return };
+        let Some(asked) = self.asked else { return };
         match to_raw_value(answer) {
             Ok(answer) => {
-                let sent = self.caller.answer(ack, answer);
+                let sent = self.caller.answer(asked, answer);
                 self.chat.delivery.account(&self.caller, sent);
             }
             Err(error) => tracing::error!("cannot encode an answer: {error}"),

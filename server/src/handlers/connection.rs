@@ -17,9 +17,10 @@ use super::route;
 use crate::{
     auth::{AuthError, Handshake},
     chat::Chat,
-    line::{Line, Shared},
+    line::Line,
     listener::Connection,
     pace::Pace,
+    packet::Shared,
     protocol::{ALREADY_LOGGED_IN, LOGGED_IN_ELSEWHERE, RECONNECTED, Refusal, outbound::iso},
     session::{Life, Recipient, Session},
     socket_manager::Superseded,

@@ -81,7 +81,9 @@ enum Place {
         is_text: bool,
         mask: [u8; 4],
         length: u64,
-        begins: Vec<u8>,
+        begins: [u8; LOOK],
+        /// How many of these have come.
+        got: usize,
     },
     /// In what is passed on, or left out.
     Rest {
@@ -126,10 +128,16 @@ impl Incoming {
                         self.place = begin(*head, &shape, passed);
                     }
                 }
-                Place::Beginning { length, begins, .. } => {
-                    let wanted = (*length).min(LOOK as u64) as usize - begins.len();
+                Place::Beginning {
+                    length,
+                    begins,
+                    got,
+                    ..
+                } => {
+                    let wanted = (*length).min(LOOK as u64) as usize - *got;
                     let here = wanted.min(bytes.len());
-                    begins.extend_from_slice(&bytes[..here]);
+                    begins[*got..*got + here].copy_from_slice(&bytes[..here]);
+                    *got += here;
                     bytes = &bytes[here..];
                     if here == wanted {
                         self.looked_at(passed, answers, &mut refused);
@@ -158,10 +166,12 @@ impl Incoming {
             mask,
             length,
             begins,
+            got,
         } = &mut self.place
         else {
             return;
         };
+        let begins = &mut begins[..*got];
         let masked = |begins: &mut [u8]| {
             for (byte, key) in begins.iter_mut().zip(mask.iter().cycle()) {
                 *byte ^= key;
@@ -169,7 +179,7 @@ impl Incoming {
         };
         masked(begins);
         let is_whole = begins.len() as u64 == *length;
-        self.upgraded |= *is_text && begins.as_slice() == b"5";
+        self.upgraded |= *is_text && *begins == *b"5";
         let verdict = if *is_text {
             judge(begins, is_whole)
         } else {
@@ -214,7 +224,8 @@ fn begin(head: Head, shape: &Shape, passed: &mut BytesMut) -> Place {
             is_text: opcode == TEXT,
             mask,
             length,
-            begins: Vec::with_capacity(length.min(LOOK as u64) as usize),
+            begins: [0; LOOK],
+            got: 0,
         },
         Shape { length, .. } => {
             passed.put_slice(head.bytes());
