@@ -1,6 +1,6 @@
 //! What the user types.
 
-use std::{ffi::OsString, net::IpAddr};
+use std::{ffi::OsString, net::IpAddr, time::Duration};
 
 use clap::{Parser, Subcommand};
 
@@ -71,7 +71,15 @@ pub enum Command {
     Guard,
     /// Be a bare relay, which tells what the machine alone takes.
     #[command(hide = true)]
-    Floor,
+    Floor {
+        /// Where to listen on the loopback; 0 picks a free port.
+        #[arg(long, default_value_t = 0)]
+        port: u16,
+        /// Confirm each message to all who got it, and acknowledge it, so long after it was passed on; without it,
+        /// acknowledge it at once.
+        #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+        ends_after: Option<Duration>,
+    },
 }
 
 /// The arguments with `--live ADDR` as one: a scenario may stand behind a `--live` without an address.

@@ -63,7 +63,7 @@ pub fn dispatch(cli: Cli) -> ExitCode {
             Err(error) => Err(output::failed(error)),
         },
         Command::Guard => done(guard::serve()),
-        Command::Floor => done(floor::serve()),
+        Command::Floor { port, ends_after } => done(floor::serve(port, ends_after)),
     };
     exit.unwrap_or_else(|exit| exit).into()
 }

@@ -3,10 +3,12 @@
 //! It speaks as much of Engine.IO and Socket.IO as the native client needs, in the names of the dialect `readme`. A
 //! message goes to all that joined its conversation, spliced into the event that they expect; nothing is parsed but the
 //! conversation's id. It keeps no users, checks no tokens and stores nothing (`docs/MEASUREMENT.md`, rule 9).
+//!
+//! Asked to, it also tells of an end a while later, as a server that saves would: so it has the same frames in and out.
 
 use std::{
     cell::{Cell, RefCell},
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     io::{self, Write},
     rc::Rc,
     time::Duration,
@@ -16,13 +18,14 @@ use futures::{SinkExt, StreamExt};
 use tokio::{
     net::{TcpListener, TcpStream},
     signal::unix::{SignalKind, signal},
-    sync::mpsc,
+    sync::{Notify, mpsc},
     task::LocalSet,
+    time::Instant,
 };
 use tokio_tungstenite::{WebSocketStream, accept_async_with_config};
 use tungstenite::{Message, Utf8Bytes, protocol::WebSocketConfig};
 
-use crate::model::{Dialect, Kind, Vocabulary};
+use crate::model::{Dialect, Kind, Names, Vocabulary};
 
 /// How often clients are asked whether they are there; they give up when nobody asks.
 const PING_INTERVAL: Duration = Duration::from_secs(25);
@@ -31,35 +34,41 @@ const BEHIND: usize = 16 << 10;
 /// Of each connection; the default of 128 KiB is too much for thousands.
 const READ_BYTES: usize = 4 << 10;
 const OPEN: &str = r#"0{"sid":"floor","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}"#;
+/// The id of every message that has no end.
+const FLOOR: &str = "\"_id\":\"floor\"";
 const CONNECTED: &str = r#"40{"sid":"floor"}"#;
 
-/// Be the relay, on a free port of the loopback, until SIGTERM.
+/// Be the relay, on this port of the loopback or for 0 on a free one, until SIGTERM. With `ends_after` each message is confirmed to all who got
+/// it, and then acknowledged, so long after it was passed on; without it nothing is confirmed.
 ///
 /// # Errors
-/// When the system gives no port, no runtime or no signal.
-pub fn serve() -> io::Result<()> {
+/// When the port is taken, or the system gives no runtime or no signal.
+pub fn serve(port: u16, ends_after: Option<Duration>) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     LocalSet::new().block_on(&runtime, async {
         let mut terminate = signal(SignalKind::terminate())?;
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let listener = TcpListener::bind(("127.0.0.1", port)).await?;
         writeln!(
             io::stdout(),
             "listening on http://{}",
             listener.local_addr()?
         )?;
         tokio::select! {
-            () = relay(listener) => {}
+            () = relay(listener, ends_after) => {}
             _ = terminate.recv() => {}
         }
         Ok(())
     })
 }
 
-/// Relays for everybody who connects, for ever. Needs a [`LocalSet`].
-pub async fn relay(listener: TcpListener) {
-    let relay = Rc::new(Relay::new());
+/// Relays for everybody who connects, for ever; `ends_after` as for [`serve`]. Needs a [`LocalSet`].
+pub async fn relay(listener: TcpListener, ends_after: Option<Duration>) {
+    let relay = Rc::new(Relay::new(ends_after));
+    if ends_after.is_some() {
+        tokio::task::spawn_local(Rc::clone(&relay).tell_ends());
+    }
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
@@ -79,20 +88,62 @@ type Outbox = mpsc::Sender<Utf8Bytes>;
 struct Relay {
     vocabulary: Vocabulary,
     connections: Cell<u64>,
+    messages: Cell<u64>,
     rooms: Conversations,
     channels: Conversations,
+    /// How long after a message its end comes.
+    ends_after: Option<Duration>,
+    /// Ends that are to come, the next first.
+    ends: RefCell<VecDeque<End>>,
+    has_ends: Notify,
+}
+
+/// How a message ends: what all its members are told, and then its sender.
+struct End {
+    due: Instant,
+    members: Vec<Outbox>,
+    confirmed: Option<Utf8Bytes>,
+    sender: Outbox,
+    acknowledged: Option<Utf8Bytes>,
 }
 
 /// Who has joined each conversation.
 type Conversations = RefCell<HashMap<String, Vec<(u64, Outbox)>>>;
 
 impl Relay {
-    fn new() -> Self {
+    fn new(ends_after: Option<Duration>) -> Self {
         Self {
             vocabulary: Vocabulary::of(Dialect::Readme),
             connections: Cell::default(),
+            messages: Cell::default(),
             rooms: RefCell::default(),
             channels: RefCell::default(),
+            ends_after,
+            ends: RefCell::default(),
+            has_ends: Notify::new(),
+        }
+    }
+
+    /// Tells of every end when it is due. They are as many as messages in that time.
+    async fn tell_ends(self: Rc<Self>) {
+        loop {
+            let due = self.ends.borrow().front().map(|end| end.due);
+            match due {
+                Some(due) => tokio::time::sleep_until(due).await,
+                None => self.has_ends.notified().await,
+            }
+            let now = Instant::now();
+            while let Some(end) = {
+                let mut ends = self.ends.borrow_mut();
+                ends.pop_front_if(|end| end.due <= now)
+            } {
+                for member in end.members.iter().filter(|_| end.confirmed.is_some()) {
+                    let _ = tell(member, end.confirmed.clone().unwrap_or_default());
+                }
+                if let Some(acknowledged) = end.acknowledged {
+                    let _ = tell(&end.sender, acknowledged);
+                }
+            }
         }
     }
 
@@ -167,19 +218,44 @@ impl Relay {
             members.retain(|(member, _)| *member != me);
             true
         } else if joined {
-            let spliced = event.spliced(&names.received);
-            for (_, outbox) in members.iter() {
-                // Who is that far behind misses it, and the floor is told as one that did not come through.
-                let _ = tell(outbox, spliced.clone());
+            if let Some(after) = self.ends_after {
+                self.pass_on_to_an_end(after, &event, names, members, outbox);
+                return Ok(());
             }
+            pass_on(&event.spliced(&names.received, FLOOR), members);
             true
         } else {
             false
         };
         match event.ack {
-            Some(ack) => tell(outbox, format!("43{ack}[{{\"success\":{done}}}]").into()),
+            Some(ack) => tell(outbox, acknowledgement(ack, done)),
             None => Ok(()),
         }
+    }
+
+    /// Passes a message on under an id of its own, and has it end so long `after`.
+    fn pass_on_to_an_end(
+        &self,
+        after: Duration,
+        event: &Event<'_>,
+        names: &Names,
+        members: &[(u64, Outbox)],
+        sender: &Outbox,
+    ) {
+        let number = self.messages.get();
+        self.messages.set(number + 1);
+        let passed = event.spliced(&names.received, &format!("\"_id\":\"temp_{number}\""));
+        pass_on(&passed, members);
+        let ids = format!("\"_id\":\"{number}\",\"tempId\":\"temp_{number}\"");
+        let confirmed = names.confirmed.as_deref();
+        self.ends.borrow_mut().push_back(End {
+            due: Instant::now() + after,
+            members: members.iter().map(|(_, outbox)| outbox.clone()).collect(),
+            confirmed: confirmed.map(|confirmed| event.spliced(confirmed, &ids)),
+            sender: sender.clone(),
+            acknowledged: event.ack.map(|ack| acknowledgement(ack, true)),
+        });
+        self.has_ends.notify_one();
     }
 
     /// Which conversation an event is about; `None` for an event that this relay does not know.
@@ -202,6 +278,17 @@ impl Relay {
 
 /// The connection is to be ended.
 struct Goodbye;
+
+fn pass_on(packet: &Utf8Bytes, members: &[(u64, Outbox)]) {
+    for (_, outbox) in members {
+        // Who is that far behind misses it, and the floor is told as one that did not come through.
+        let _ = tell(outbox, packet.clone());
+    }
+}
+
+fn acknowledgement(ack: &str, success: bool) -> Utf8Bytes {
+    format!("43{ack}[{{\"success\":{success}}}]").into()
+}
 
 fn tell(outbox: &Outbox, text: Utf8Bytes) -> Result<(), Goodbye> {
     outbox.try_send(text).map_err(|_| Goodbye)
@@ -240,10 +327,10 @@ impl<'a> Event<'a> {
         })
     }
 
-    /// Its payload as the event that the members expect.
-    fn spliced(&self, received: &str) -> Utf8Bytes {
+    /// Its payload as the event that the members expect, with these ids.
+    fn spliced(&self, name: &str, ids: &str) -> Utf8Bytes {
         let fields = self.payload.strip_prefix('{').unwrap_or(self.payload);
-        format!("42[\"{received}\",{{\"_id\":\"floor\",{fields}]").into()
+        format!("42[\"{name}\",{{{ids},{fields}]").into()
     }
 }
 
@@ -280,11 +367,18 @@ mod tests {
     }
 
     async fn relayed<T>(test: impl AsyncFnOnce(u16) -> T) -> T {
+        relayed_to_ends(None, test).await
+    }
+
+    async fn relayed_to_ends<T>(
+        ends_after: Option<Duration>,
+        test: impl AsyncFnOnce(u16) -> T,
+    ) -> T {
         LocalSet::new()
             .run_until(async {
                 let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
                 let port = listener.local_addr().unwrap().port();
-                let relaying = tokio::task::spawn_local(relay(listener));
+                let relaying = tokio::task::spawn_local(relay(listener, ends_after));
                 let result = test(port).await;
                 relaying.abort();
                 result
@@ -320,6 +414,33 @@ mod tests {
                 .say("42[\"roomMessage\",{\"roomId\":\"r2\",\"body\":\"own\"}]")
                 .await;
             assert!(clients[2].next().await.contains("own"));
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn asked_to_it_tells_all_members_of_the_end_and_then_acknowledges_it() {
+        relayed_to_ends(Some(Duration::from_millis(5)), async |port| {
+            let (mut sender, mut other) =
+                (Client::connect(port).await, Client::connect(port).await);
+            for client in [&mut sender, &mut other] {
+                client.say(r#"421["joinRoom",{"roomId":"r"}]"#).await;
+                assert_eq!(client.next().await, "431[{\"success\":true}]");
+            }
+            sender
+                .say(r#"427["roomMessage",{"roomId":"r","body":"x"}]"#)
+                .await;
+            for client in [&mut sender, &mut other] {
+                assert_eq!(
+                    client.next().await,
+                    r#"42["roomMessageRecieved",{"_id":"temp_0","roomId":"r","body":"x"}]"#
+                );
+                assert_eq!(
+                    client.next().await,
+                    r#"42["roomMessageConfirmed",{"_id":"0","tempId":"temp_0","roomId":"r","body":"x"}]"#
+                );
+            }
+            assert_eq!(sender.next().await, "437[{\"success\":true}]");
         })
         .await;
     }
