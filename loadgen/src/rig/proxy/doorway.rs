@@ -46,13 +46,13 @@ impl Doorway {
         self.address
     }
 
-    /// The next one who comes; nobody while it is not open. May be dropped and called again.
-    pub(super) async fn next(&mut self, open: bool) -> TcpStream {
-        if !open {
-            // What waits in the backlog is reset with it.
-            (self.first, self.listener) = (None, None);
-            return std::future::pending().await;
-        }
+    /// Nobody is let in, until the next one is asked for. Who waits at the door is reset.
+    pub(super) fn close(&mut self) {
+        (self.first, self.listener) = (None, None);
+    }
+
+    /// The next one who comes. May be dropped and called again.
+    pub(super) async fn next(&mut self) -> TcpStream {
         loop {
             let accepted = match &self.listener {
                 Some(listener) => listener.accept().await.map(|(stream, _)| stream),

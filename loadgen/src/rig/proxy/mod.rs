@@ -14,15 +14,16 @@ use std::{
     io,
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
+        mpsc as answer,
     },
     thread::{self, JoinHandle},
 };
 
 use tokio::{
     runtime::Builder,
-    sync::{oneshot, watch},
+    sync::{mpsc, oneshot, watch},
     task::LocalSet,
 };
 
@@ -48,11 +49,18 @@ pub enum Speech {
 /// What is imposed now; the newest last.
 type Weather = Arc<[Arc<Imposed>]>;
 
+/// From now on this is imposed; whoever said so waits for the answer, so that there is never a second one.
+struct Order {
+    weather: Weather,
+    done: answer::Sender<()>,
+}
+
 /// A running proxy. Dropping it resets all of its connections.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
-    weather: watch::Sender<Weather>,
+    weather: Mutex<Weather>,
+    orders: mpsc::Sender<Order>,
     imposed: AtomicU64,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -80,6 +88,7 @@ impl Proxy {
     pub fn start(upstream: SocketAddr, speech: Speech, seed: u64) -> io::Result<Proxy> {
         let doorway = Doorway::open()?;
         let address = doorway.address();
+        let (orders, given) = mpsc::channel(1);
         let (weather, seen) = watch::channel(Weather::default());
         let (stop, stopped) = oneshot::channel();
         let lives = Lives {
@@ -94,14 +103,15 @@ impl Proxy {
             let tasks = LocalSet::new();
             tasks.block_on(&runtime, async {
                 tokio::select! {
-                    () = pass_on(doorway, lives) => {}
+                    () = pass_on(doorway, lives, given, weather) => {}
                     _ = stopped => {}
                 }
             });
         })?;
         Ok(Proxy {
             address,
-            weather,
+            weather: Mutex::default(),
+            orders,
             imposed: AtomicU64::new(0),
             stop: Some(stop),
             thread: Some(thread),
@@ -114,22 +124,35 @@ impl Proxy {
         self.address
     }
 
-    /// From now on the network is so bad, beside whatever else is imposed.
+    /// From now on the network is so bad, beside whatever else is imposed: when this returns, it is.
     pub fn impose(&self, effect: Effect) -> Hold {
         let imposed = Arc::new(Imposed::new(self.imposed.fetch_add(1, Relaxed), effect));
-        self.weather.send_modify(|weather| {
-            *weather = weather.iter().chain([&imposed]).map(Arc::clone).collect();
-        });
+        self.order(|weather| weather.iter().chain([&imposed]).map(Arc::clone).collect());
         Hold(imposed)
     }
 
     /// From now on no more; and what it did.
     pub fn lift(&self, hold: &Hold) -> Toll {
-        self.weather.send_modify(|weather| {
+        self.order(|weather| {
             let left = weather.iter().filter(|one| one.id != hold.0.id);
-            *weather = left.map(Arc::clone).collect();
+            left.map(Arc::clone).collect()
         });
         hold.toll()
+    }
+
+    /// Changes what is imposed, and waits until the proxy's thread has heard of it, some microseconds as a rule.
+    fn order(&self, change: impl FnOnce(&Weather) -> Weather) {
+        let mut weather = self.weather.lock().unwrap_or_else(PoisonError::into_inner);
+        *weather = change(&weather);
+        let (done, answer) = answer::channel();
+        let order = Order {
+            weather: Arc::clone(&weather),
+            done,
+        };
+        // The last one was answered, so that there is room; and a thread that is gone imposes nothing any more.
+        if self.orders.try_send(order).is_ok() {
+            let _ = answer.recv();
+        }
     }
 }
 
@@ -144,23 +167,32 @@ impl Drop for Proxy {
     }
 }
 
-/// Accepts for as long as it is polled.
-async fn pass_on(mut doorway: Doorway, lives: Lives) {
+/// Accepts for as long as it is polled, and hands on what is ordered: first to the door and then, on this thread, to all who
+/// came through it. So none of them is ever between two weathers, and who was reset finds the door as it is to be.
+async fn pass_on(
+    mut doorway: Doorway,
+    lives: Lives,
+    mut orders: mpsc::Receiver<Order>,
+    weather: watch::Sender<Weather>,
+) {
     let mut nth = 0;
-    let mut weather = lives.weather.clone();
+    let mut open = true;
     loop {
-        let open = !weather
-            .borrow_and_update()
-            .iter()
-            .any(|one| one.effect.refuses());
         tokio::select! {
             biased;
-            changed = weather.changed() => {
-                if changed.is_err() {
+            order = orders.recv() => {
+                let Some(Order { weather: next, done }) = order else {
                     return;
+                };
+                open = !next.iter().any(|one| one.effect.refuses());
+                if !open {
+                    doorway.close();
                 }
+                weather.send_replace(next);
+                // Whoever waits may be gone.
+                let _ = done.send(());
             }
-            stream = doorway.next(open) => {
+            stream = doorway.next(), if open => {
                 tokio::task::spawn_local(Connection::new(nth, &lives).serve(stream));
                 nth += 1;
             }

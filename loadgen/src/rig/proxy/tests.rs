@@ -45,6 +45,20 @@ impl Bench {
         let (server, _) = timeout(GUARD, self.behind.accept()).await.unwrap().unwrap();
         (client, server)
     }
+
+    /// The same as soon as the door is open again.
+    async fn connect_again(&self) -> (TcpStream, TcpStream) {
+        let began = Instant::now();
+        let client = loop {
+            match TcpStream::connect(self.proxy.address()).await {
+                Ok(client) => break client,
+                Err(error) => assert!(began.elapsed() < GUARD, "{error}"),
+            }
+            sleep(ms(5)).await;
+        };
+        let (server, _) = timeout(GUARD, self.behind.accept()).await.unwrap().unwrap();
+        (client, server)
+    }
 }
 
 async fn read(stream: &mut TcpStream, count: usize) -> Vec<u8> {
@@ -204,15 +218,7 @@ async fn a_cut_resets_both_ends_and_may_refuse_until_it_is_lifted() {
     let toll = bench.proxy.lift(&hold);
     assert_eq!((toll.connections, toll.bytes), (1, 0));
     // The same port again.
-    let began = Instant::now();
-    let mut client = loop {
-        match TcpStream::connect(bench.proxy.address()).await {
-            Ok(client) => break client,
-            Err(error) => assert!(began.elapsed() < GUARD, "{error}"),
-        }
-        sleep(ms(5)).await;
-    };
-    let (mut server, _) = bench.behind.accept().await.unwrap();
+    let (mut client, mut server) = bench.connect_again().await;
     // One that refuses nobody spares those who come after it.
     let hold = bench.proxy.impose(Effect::Cut { refuse: false });
     assert_eq!(end(&mut client).await, Err(ErrorKind::ConnectionReset));
@@ -356,7 +362,7 @@ impl Alone {
     /// Who connects, and what serves them.
     async fn connect(&mut self) -> (TcpStream, impl Future<Output = ()> + use<>) {
         let client = TcpStream::connect(self.door.address()).await.unwrap();
-        let accepted = timeout(GUARD, self.door.next(true)).await.unwrap();
+        let accepted = timeout(GUARD, self.door.next()).await.unwrap();
         let serving = Connection::new(0, &self.lives).serve(accepted);
         (client, serving)
     }
@@ -428,6 +434,39 @@ async fn a_cut_resets_also_who_connected_through_a_dead_line() {
     let cut = bench.proxy.impose(Effect::Cut { refuse: false });
     assert_eq!(end(&mut client).await, Err(ErrorKind::ConnectionReset));
     assert_eq!(bench.proxy.lift(&cut).connections, 1);
+}
+
+/// However busy the machine is: what is imposed is there when `impose` returns, at the door too.
+#[tokio::test]
+async fn what_is_imposed_is_there_at_once() {
+    let bench = Bench::new(Speech::Bytes).await;
+    for _ in 0..200 {
+        let hold = bench.proxy.impose(Effect::Cut { refuse: true });
+        let refused = TcpStream::connect(bench.proxy.address()).await;
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::ConnectionRefused);
+        bench.proxy.lift(&hold);
+    }
+    let (mut client, mut server) = bench.connect_again().await;
+    for letter in 0..100_u8 {
+        let hold = bench.proxy.impose(Effect::Latency(Delay::Constant(ms(1))));
+        client.write_all(&[letter]).await.unwrap();
+        read(&mut server, 1).await;
+        assert_eq!(bench.proxy.lift(&hold).pieces, 1, "{letter}");
+    }
+    // The end of one that has lost something is no end, whenever that shows.
+    for _ in 0..50 {
+        let (mut client, mut server) = bench.connect().await;
+        let hold = bench.proxy.impose(Effect::HalfOpen);
+        client.shutdown().await.unwrap();
+        let began = Instant::now();
+        while hold.toll().connections == 0 {
+            assert!(began.elapsed() < GUARD, "nobody swallows it");
+            sleep(ms(1)).await;
+        }
+        bench.proxy.lift(&hold);
+        assert_eq!(end(&mut server).await, Err(ErrorKind::ConnectionReset));
+        assert_eq!(end(&mut client).await, Err(ErrorKind::ConnectionReset));
+    }
 }
 
 #[tokio::test]
