@@ -3,8 +3,13 @@
 use std::{ops::Range, time::Duration};
 
 use hdrhistogram::Histogram;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::{Evidence, FloorResult, WindowResult, metric, results::windows};
+use super::{
+    Evidence, MetricResult, PackedEvidence,
+    timed::{WindowResult, metric, windows},
+};
 use crate::{
     judge::Missing,
     model::{Metric, histogram, percentile},
@@ -14,6 +19,49 @@ use crate::{
 
 /// Of a normal distribution, so many deviations to either side hold 95 %.
 const DEVIATIONS: f64 = 1.96;
+
+/// What the machine and the generator alone take: the same users, schedule and payloads against a relay that only
+/// passes frames on (`docs/MEASUREMENT.md`, rule 9).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct FloorResult {
+    /// Seconds of load before and after the run.
+    pub seconds: f64,
+    /// Which seconds of the run's schedule it replays and is held against: the first, and the one after the last; `None`
+    /// where an older result does not say.
+    #[serde(default)]
+    pub of_run: Option<[usize; 2]>,
+    /// Deliveries over the relay, before and after the run together.
+    pub delivery: MetricResult,
+    /// The same to the slowest recipient of each message; `None` in results that did not record it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slowest: Option<MetricResult>,
+    /// By second, those before the run first.
+    pub windows: Vec<WindowResult>,
+    /// The server's p50 divided by the relay's; `None` without enough samples, and where the floor is noisier than the
+    /// difference, here and below.
+    pub ratio_p50: Option<f64>,
+    /// Its 95 % interval; `None` in older results too, here and below.
+    #[serde(default)]
+    pub ratio_p50_interval: Option<[f64; 2]>,
+    /// The server's p95 divided by the relay's.
+    pub ratio_p95: Option<f64>,
+    /// Its 95 % interval.
+    #[serde(default)]
+    pub ratio_p95_interval: Option<[f64; 2]>,
+    /// The server's p99 minus the relay's, nanoseconds; negative where the relay was slower.
+    pub difference_p99: Option<i64>,
+    /// Its 95 % interval.
+    #[serde(default)]
+    pub difference_p99_interval: Option<[i64; 2]>,
+    /// The server's p99.9 minus the relay's, nanoseconds.
+    pub difference_p999: Option<i64>,
+    /// Its 95 % interval.
+    #[serde(default)]
+    pub difference_p999_interval: Option<[i64; 2]>,
+    /// What was seen of each floor, those before the run first; none in results of before version 4.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<PackedEvidence>,
+}
 
 /// What the floors say that replayed these seconds of a run; `plan` is theirs.
 pub fn floor(

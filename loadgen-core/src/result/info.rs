@@ -1,10 +1,86 @@
 //! What the result says of the scenario itself.
 
-use super::{Model, PhaseInfo, ScenarioInfo};
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::{
+    model::Nanos,
     plan::Plan,
-    scenario::{Load, Phase, Scenario},
+    scenario::{Load, Phase, Scenario, ScenarioText},
 };
+
+/// What was asked: the scenario and the size of its plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ScenarioInfo {
+    /// The scenario's name; result files are named after it.
+    pub name: String,
+    /// The question that the scenario asks, in one sentence.
+    pub question: String,
+    /// The limit whose number answers the question, where the scenario says which: the left side of a threshold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asks: Option<String>,
+    /// The path of the scenario file, as it was typed.
+    pub file: String,
+    /// SHA-256 of the file, of all that it includes and of the variables that were set, in hexadecimal.
+    pub sha256: String,
+    /// The text of the file and of all that it includes, the file itself first; empty in results of before version 4. What it
+    /// names beside them, as a file of bodies, is part of the hash alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub texts: Vec<ScenarioText>,
+    /// The texts are left out, since what they say of connections, as a token or a header, may be a secret.
+    #[serde(default, skip_serializing_if = "is_not")]
+    pub texts_withheld: bool,
+    /// The seed of everything that was drawn at random: with it, the file gives the same plan again.
+    pub seed: u64,
+    /// The variables of the file as they were set, by name.
+    pub variables: BTreeMap<String, String>,
+    /// Open or closed: what the latencies mean.
+    pub model: Model,
+    /// The phases in their order, warm-ups included.
+    pub phases: Vec<PhaseInfo>,
+    /// Joins, leaves, reconnects, cuts, connects and stalls in the plan.
+    pub actions: usize,
+    /// Users in the plan, whether they send or not.
+    pub users: u32,
+    /// Rooms of two in the plan.
+    pub rooms: usize,
+    /// Channels in the plan.
+    pub channels: usize,
+    /// Messages in the plan.
+    pub messages: usize,
+    /// Deliveries to others in the plan.
+    pub deliveries: u64,
+}
+
+/// How sends follow from each other in a scenario.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Model {
+    /// Sends at planned times: latencies are charged from the plan.
+    #[default]
+    Open,
+    /// A user's next send waits for the last one's acknowledgement: latencies are service times.
+    Closed,
+    /// Phases of both kinds.
+    Mixed,
+}
+
+/// A phase of the schedule.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PhaseInfo {
+    /// The phase's name in the scenario.
+    pub name: String,
+    /// When it begins, in nanoseconds from the schedule's start.
+    pub start: Nanos,
+    /// When the next one begins, in nanoseconds from the schedule's start.
+    pub end: Nanos,
+    /// Whether its latencies are recorded.
+    pub measured: bool,
+    /// How sends follow from each other in it: open or closed, never mixed.
+    pub model: Model,
+}
 
 /// What was asked.
 pub fn of_scenario(scenario: &Scenario, plan: &Plan) -> ScenarioInfo {
@@ -60,4 +136,13 @@ fn model(scenario: &Scenario) -> Model {
         (true, true) => Model::Closed,
         (true, false) => Model::Mixed,
     }
+}
+
+/// What is seldom so is not said where it is not.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands the field on by reference"
+)]
+fn is_not(held: &bool) -> bool {
+    !*held
 }

@@ -1,6 +1,71 @@
-//! What a process took in one second, out of what it had taken at its samples.
+//! What the generator and the server took, and what of it in one second, out of what they had taken at their samples.
 
-use super::UsageSecond;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What the generator itself took.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Generator {
+    /// Which client it drove: `native` or `rust_socketio`.
+    pub client: String,
+    /// Over which transport: `websocket`, `polling` or `upgraded`.
+    pub transport: String,
+    /// Threads that drove the users.
+    pub workers: usize,
+    /// CPU seconds of each worker thread, by second of the schedule.
+    pub worker_cpu: Vec<Vec<f64>>,
+    /// Resident bytes before the first connection of this process, be it to a floor or an earlier run.
+    pub resident_before: u64,
+    /// Resident bytes with everybody connected.
+    pub resident_connected: u64,
+    /// Resident bytes at the end of the schedule.
+    pub resident_end: u64,
+    /// Users in the plan: each has one connection at a time.
+    pub connections: u64,
+    /// Seconds from the first connect until everybody had joined.
+    pub connect_seconds: f64,
+    /// CPU seconds of this process while messages were sent.
+    pub cpu_seconds: f64,
+    /// CPU and memory of this process, second by second of the schedule.
+    pub usage: Vec<UsageSecond>,
+}
+
+/// What a process had taken at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct UsageSecond {
+    /// Seconds from the start of the schedule.
+    pub at: f64,
+    /// CPU seconds since the process began.
+    pub cpu_seconds: f64,
+    /// Resident bytes at that moment.
+    pub resident: u64,
+    /// Messages that waited for the store; `None` of a process without such a queue.
+    pub queue: Option<u64>,
+}
+
+/// What the server took while messages were sent.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ServerUse {
+    /// CPU seconds of its process while messages were sent.
+    pub cpu_seconds: f64,
+    /// Resident bytes at the end of the schedule.
+    pub resident: u64,
+    /// CPU and memory of the server's process, second by second of the schedule.
+    pub usage: Vec<UsageSecond>,
+}
+
+impl Generator {
+    /// Resident bytes for each connection, the plan and the ledger left out since they were there before; `None` for
+    /// so few that the buffers that all share would look like theirs.
+    pub fn bytes_per_connection(&self) -> Option<u64> {
+        if self.connections < 1_000 {
+            return None;
+        }
+        self.resident_connected
+            .saturating_sub(self.resident_before)
+            .checked_div(self.connections)
+    }
+}
 
 /// What a process took during one second of the schedule.
 #[derive(Debug, Clone, Copy, PartialEq)]

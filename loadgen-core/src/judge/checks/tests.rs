@@ -2,14 +2,18 @@
 
 mod answers;
 mod comings;
+mod ends;
 mod fates;
+mod order;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
 use super::*;
 use crate::{
     model::Dialect,
-    observed::{Broken, Closed, Ended, Entry, Layout, Lookup, Recorded, Step, Strays, WINDOW},
+    observed::{
+        Broken, Closed, Ended, Entry, Layout, Lookup, Recorded, Step, Stored, Strays, WINDOW,
+    },
     scenario::Scenario,
 };
 
@@ -47,12 +51,9 @@ impl Run {
             ended: None,
             plan,
         };
+        run.others_well();
+        run.all_well(|_| false);
         for message in 0..run.plan.sends.len() as u32 {
-            run.send(message);
-            for position in 0..MEMBERS {
-                run.deliver(message, position, 10 * message + 1);
-                run.confirm(message, position);
-            }
             run.stored.add(message, id(message));
         }
         run
@@ -61,16 +62,8 @@ impl Run {
     /// The account of a run whose message 5 went as `tell` says, and whose others went well.
     fn with(tell: impl FnOnce(&mut Run)) -> Account {
         let mut run = Self::healthy();
-        let fresh = Arc::new(Ledger::new(run.plan.sends.len(), run.plan.slots));
-        let healthy = std::mem::replace(&mut run.ledger, fresh);
-        for message in (0..run.plan.sends.len() as u32).filter(|&message| message != 5) {
-            run.send(message);
-            for position in 0..MEMBERS {
-                let arrival = healthy.slot(run.slot(message, position)).arrival();
-                run.deliver(message, position, arrival);
-                run.confirm(message, position);
-            }
-        }
+        run.ledger = Arc::new(Ledger::new(run.plan.sends.len(), run.plan.slots));
+        run.others_well();
         tell(&mut run);
         run.account()
     }
@@ -103,6 +96,29 @@ impl Run {
     fn confirm(&self, message: u32, position: usize) {
         self.ledger
             .confirmed(self.slot(message, position), Some(id(message)));
+    }
+
+    /// All messages but the fifth.
+    fn others(&self) -> impl Iterator<Item = u32> + use<> {
+        (0..self.plan.sends.len() as u32).filter(|&message| message != 5)
+    }
+
+    fn others_well(&self) {
+        for message in self.others() {
+            self.send(message);
+            for position in 0..MEMBERS {
+                self.deliver(message, position, 10 * message + 1);
+                self.confirm(message, position);
+            }
+        }
+    }
+
+    /// Nothing of message 5 is stored.
+    fn without_document(&mut self) {
+        self.stored = Stored::new(self.plan.sends.len());
+        for message in self.others() {
+            self.stored.add(message, id(message));
+        }
     }
 
     fn all_well(&self, but: impl Fn(usize) -> bool) {
@@ -332,116 +348,6 @@ fn a_changed_body_is_found() {
 }
 
 #[test]
-fn no_end_two_ends_and_an_early_end_are_told_apart() {
-    let missing = Run::with(|run| {
-        let recipient = run.recipient();
-        run.all_well(|position| position == recipient);
-        run.deliver(5, recipient, 51);
-    });
-    assert_eq!(broken(&missing), [(Check::EndMissing, 1)]);
-    let twice = Run::with(|run| {
-        run.all_well(|_| false);
-        run.ledger.failed(run.slot(5, 0));
-    });
-    assert_eq!(broken(&twice), [(Check::EndTwice, 1)]);
-    let early = Run::with(|run| {
-        let recipient = run.recipient();
-        run.all_well(|position| position == recipient);
-        run.confirm(5, recipient);
-        run.deliver(5, recipient, 51);
-    });
-    assert_eq!(broken(&early), [(Check::EndEarly, 1)]);
-}
-
-#[test]
-fn confirmed_must_be_stored_under_the_same_id_and_failed_must_not() {
-    let not_stored = Run::with(|run| {
-        run.all_well(|_| false);
-        let mut stored = Stored::new(run.plan.sends.len());
-        for message in (0..20).filter(|&message| message != 5) {
-            stored.add(message, id(message));
-        }
-        run.stored = stored;
-    });
-    assert_eq!(broken(&not_stored), [(Check::ConfirmedNotStored, 1)]);
-    let failed = Run::with(|run| {
-        run.send_refused();
-        for position in 0..MEMBERS {
-            run.deliver(5, position, 51);
-            run.ledger.failed(run.slot(5, position));
-        }
-    });
-    assert_eq!(broken(&failed), [(Check::FailedButStored, 1)]);
-    assert_eq!(failed.totals.failed, 1);
-    // Whichever of the two ids is the greater.
-    for other in [1, 999] {
-        let twice = Run::with(|run| {
-            run.all_well(|_| false);
-            run.stored.add(5, other);
-        });
-        assert_eq!(broken(&twice), [(Check::StoredTwice, 1)]);
-        assert_eq!(twice.totals.stored, Some(20));
-    }
-}
-
-#[test]
-fn a_senders_messages_out_of_order_are_found_even_if_all_members_agree() {
-    let mut run = Run::healthy();
-    // Two messages of one sender change places at every member.
-    let sends = &run.plan.sends;
-    let (first, second) = (0..20)
-        .flat_map(|a| (a + 1..20).map(move |b| (a, b)))
-        .find(|&(a, b)| sends[a].sender == sends[b].sender)
-        .unwrap();
-    run.ledger = Arc::new(Ledger::new(run.plan.sends.len(), run.plan.slots));
-    for message in 0..20_u32 {
-        run.send(message);
-        let place = match message as usize {
-            m if m == first => second,
-            m if m == second => first,
-            m => m,
-        };
-        for position in 0..MEMBERS {
-            run.deliver(message, position, 10 * place as u32 + 1);
-            run.confirm(message, position);
-        }
-    }
-    let account = run.account();
-    assert!(
-        account
-            .findings
-            .iter()
-            .all(|finding| finding.check == Check::Reordered),
-        "{:?}",
-        account.findings
-    );
-    assert!(!account.findings.is_empty());
-}
-
-#[test]
-fn one_member_with_another_order_disagrees() {
-    let mut run = Run::healthy();
-    let sends = &run.plan.sends;
-    let swapped = (0..19)
-        .find(|&a: &usize| sends[a].sender != sends[a + 1].sender)
-        .unwrap() as u32;
-    run.ledger = Arc::new(Ledger::new(run.plan.sends.len(), run.plan.slots));
-    for message in 0..20_u32 {
-        run.send(message);
-        for position in 0..MEMBERS {
-            let place = match message {
-                m if position == 2 && m == swapped => m + 1,
-                m if position == 2 && m == swapped + 1 => m - 1,
-                m => m,
-            };
-            run.deliver(message, position, 10 * place + 1);
-            run.confirm(message, position);
-        }
-    }
-    assert_eq!(broken(&run.account()), [(Check::OrderDisagrees, 1)]);
-}
-
-#[test]
 fn what_is_left_on_the_server_and_broken_connections_are_findings() {
     let run = Run::healthy();
     let mut observed = Observed {
@@ -472,51 +378,4 @@ fn what_is_left_on_the_server_and_broken_connections_are_findings() {
         ]
     );
     assert_eq!(account.totals.stored, None);
-}
-
-#[test]
-fn what_is_only_acknowledged_was_never_confirmed() {
-    let account = |delivery| {
-        let mut run = Run::healthy();
-        let mut vocabulary = Vocabulary::of(Dialect::Readme);
-        for names in [&mut vocabulary.room, &mut vocabulary.channel] {
-            names.confirmed = None;
-        }
-        run.promises = Promises::of(&vocabulary, delivery);
-        let totals = run.account().totals;
-        (totals.confirmed, totals.acknowledged, totals.stored)
-    };
-    assert_eq!(account(Delivery::Optimistic), (0, 20, Some(20)));
-    // A server that saves first says with its acknowledgement that it has saved.
-    assert_eq!(account(Delivery::PersistFirst), (20, 20, Some(20)));
-}
-
-#[test]
-fn a_server_without_ends_acknowledgements_and_echo_owes_deliveries_alone() {
-    let account = Run::with(|run| {
-        run.promises = Promises {
-            ends: false,
-            endless: None,
-            acks: false,
-            ack_confirms: false,
-            echo: false,
-            answered_apart: false,
-            one_order: true,
-            final_ids: false,
-            whole_contract: false,
-        };
-        let sender = run.plan.sends[5].sender;
-        run.ledger.sent(5, sent_at(5));
-        for position in 0..MEMBERS {
-            if run.plan.conversations[0].members[position] != sender {
-                run.deliver(5, position, 51);
-            }
-        }
-        run.stored = Stored::new(run.plan.sends.len());
-        for message in (0..20).filter(|&message| message != 5) {
-            run.stored.add(message, id(message));
-        }
-    });
-    assert_eq!(broken(&account), []);
-    assert_eq!(account.totals.lost, 0);
 }

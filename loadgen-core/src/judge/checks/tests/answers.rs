@@ -2,14 +2,6 @@
 
 use super::*;
 
-/// Nothing of message 5 was stored.
-fn without_document(run: &mut Run) {
-    run.stored = Stored::new(run.plan.sends.len());
-    for message in (0..20).filter(|&message| message != 5) {
-        run.stored.add(message, id(message));
-    }
-}
-
 fn persist_first(run: &mut Run) {
     run.promises = Promises::of(&Vocabulary::of(Dialect::Readme), Delivery::PersistFirst);
 }
@@ -22,7 +14,7 @@ fn what_was_refused_and_never_seen_is_failed_and_not_lost() {
                 persist_first(run);
             }
             run.send_refused();
-            without_document(run);
+            run.without_document();
         });
         assert_eq!(broken(&account), [], "persist-first: {first}");
         let totals = account.totals;
@@ -49,7 +41,7 @@ fn a_refusal_that_is_confirmed_or_delivered_all_the_same_contradicts_itself() {
         persist_first(run);
         run.send_refused();
         run.deliver(5, run.recipient(), 51);
-        without_document(run);
+        run.without_document();
     });
     assert_eq!(broken(&delivered), [(Check::AnswersContradict, 1)]);
 }
@@ -59,7 +51,7 @@ fn a_save_that_failed_is_owed_to_all_who_were_promised_it_before() {
     let account = Run::with(|run| {
         let recipient = run.recipient();
         run.send_refused();
-        without_document(run);
+        run.without_document();
         for position in (0..MEMBERS).filter(|&position| position != recipient) {
             run.deliver(5, position, 51);
             run.ledger.failed(run.slot(5, position));

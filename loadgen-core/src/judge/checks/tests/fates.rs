@@ -11,18 +11,11 @@ fn with(tell: impl FnOnce(&mut Run)) -> Account {
     let mut run = Run::healthy_with(FAULT);
     let ledger = Ledger::new(run.plan.sends.len(), run.plan.slots).with_confirmations();
     run.ledger = Arc::new(ledger);
-    for message in (0..run.plan.sends.len() as u32).filter(|&message| message != 5) {
-        run.send(message);
-        for position in 0..MEMBERS {
-            run.deliver(message, position, 10 * message + 1);
-            run.confirm(message, position);
-        }
+    run.others_well();
+    for message in run.others() {
         run.ledger.confirmed_after(message, 1_000);
     }
-    run.stored = Stored::new(run.plan.sends.len());
-    for message in (0..run.plan.sends.len() as u32).filter(|&message| message != 5) {
-        run.stored.add(message, id(message));
-    }
+    run.without_document();
     tell(&mut run);
     let observed = Observed {
         faults: vec![FaultSeen {
@@ -37,17 +30,20 @@ fn with(tell: impl FnOnce(&mut Run)) -> Account {
     account(&run.plan, run.promises, &observed)
 }
 
+/// Message 5 came to all, is stored, and was confirmed so long after its send.
+fn stored_after(run: &mut Run, after: u64) {
+    run.all_well(|_| false);
+    run.stored.add(5, id(5));
+    run.ledger.confirmed_after(5, after);
+}
+
 fn met(account: &Account, fate: Fate) -> &Met {
     account.fates.iter().find(|met| met.fate == fate).unwrap()
 }
 
 #[test]
 fn every_message_has_one_fate_and_its_second() {
-    let account = with(|run| {
-        run.all_well(|_| false);
-        run.stored.add(5, id(5));
-        run.ledger.confirmed_after(5, 1_000);
-    });
+    let account = with(|run| stored_after(run, 1_000));
     let messages: u64 = account.fates.iter().map(|met| met.count).sum();
     assert_eq!(messages, 20);
     let confirmed = met(&account, Fate::Confirmed);
@@ -58,11 +54,7 @@ fn every_message_has_one_fate_and_its_second() {
 
 #[test]
 fn what_is_confirmed_after_the_heal_waited_for_it() {
-    let account = with(|run| {
-        run.all_well(|_| false);
-        run.stored.add(5, id(5));
-        run.ledger.confirmed_after(5, 400_000_000);
-    });
+    let account = with(|run| stored_after(run, 400_000_000));
     assert_eq!(met(&account, Fate::ConfirmedLater).count, 1);
     assert_eq!(account.findings, []);
 }
