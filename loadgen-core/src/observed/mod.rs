@@ -32,8 +32,8 @@ pub use self::{
     proxy::ProxyCost,
     record::{Record, RecordError},
     recorder::{
-        DeliverySample, Finished, Layout, Over, PROMISE, Recorded, Recorder, SIZES, Samples, Sends,
-        SizeClass, WINDOW, Watched, Window,
+        DeliverySample, Finished, Layout, Over, PROMISE, Recorded, RecordedRecord, Recorder, SIZES,
+        Samples, Sends, SizeClass, WINDOW, Watched, Window,
     },
     refusals::Refusals,
     stored::{Lookup, Stored},

@@ -32,6 +32,14 @@ pub enum RecordError {
     /// Something in it is of another plan or of another part of it.
     #[error("{0} in it are not those of this part of the plan")]
     Misfit(&'static str),
+    /// The counts within limits are of other limits.
+    #[error("counts within {found} limits, and the scenario has {wanted}")]
+    Limits {
+        /// How many there are.
+        found: usize,
+        /// How many the scenario has.
+        wanted: usize,
+    },
 }
 
 /// [`Observed`] of one part of a plan, as it is written. Times are nanoseconds on the clock of the process that saw it.
@@ -140,7 +148,7 @@ impl Record {
         part: &Part,
     ) -> Result<Observed, RecordError> {
         self.check(plan, part)?;
-        let recorded = self.recorded.restored(layout, plan.phases.len())?;
+        let recorded = self.recorded.restored(layout)?;
         let ledger = Ledger::of(plan);
         self.ledger.restore(&ledger, plan, part)?;
         let hiccups = self.hiccups.map(HiccupsRecord::restored).transpose()?;
@@ -191,6 +199,7 @@ impl Record {
         .flat_map(|kind| kind.cases());
         let shard = part.shard().number();
         for (fits, what) in [
+            (self.recorded.has_phases_of(plan.phases.len()), "the phases"),
             (moved, "the comings and goings"),
             (self.faults.len() <= plan.faults.len(), "the faults"),
             (broken.all(|one| is_own(one.user)), "the broken connections"),

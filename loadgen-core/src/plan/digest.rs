@@ -1,11 +1,12 @@
-//! What a plan is known by: one number for all that it says, so that two programs can tell that they have the same.
+//! What a plan is known by: one number for all that it says, so that two programs can tell that they have the same, and one
+//! for its messages alone, which says whose account it is that a result keeps.
 
 use sha2::{Digest, Sha256};
 
 use super::{Deed, Plan};
 
 impl Plan {
-    /// SHA-256 of everything in the plan, in hexadecimal.
+    /// SHA-256 of everything in the plan, in hexadecimal: comings, goings and faults too.
     pub fn digest(&self) -> String {
         let mut hash = Hash(Sha256::new());
         hash.numbers([self.seed, self.users.len() as u64]);
@@ -43,9 +44,41 @@ impl Plan {
         for fault in &self.faults {
             hash.text(&format!("{fault:?}"));
         }
-        let bytes = hash.0.finalize();
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+        hexadecimal(hash.0)
     }
+
+    /// SHA-256 of the plan's messages, in hexadecimal: who there is, who talks with whom, and every send with its time, its
+    /// sender, its size and its phase. Results of version 4 record it, so that it stays as it is.
+    pub fn digest_of_messages(&self) -> String {
+        let mut hash = Sha256::new();
+        for user in &self.users {
+            hash.update(user);
+            hash.update([0]);
+        }
+        for conversation in &self.conversations {
+            hash.update((conversation.members.len() as u64).to_le_bytes());
+            for member in &conversation.members {
+                hash.update(member.to_le_bytes());
+            }
+        }
+        for send in &self.sends {
+            hash.update(send.at.to_le_bytes());
+            for number in [
+                send.sender,
+                send.conversation,
+                send.bytes,
+                u32::from(send.phase),
+            ] {
+                hash.update(number.to_le_bytes());
+            }
+        }
+        hexadecimal(hash)
+    }
+}
+
+fn hexadecimal(hash: Sha256) -> String {
+    let bytes = hash.finalize();
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A number for each deed, and its place.

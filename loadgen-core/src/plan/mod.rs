@@ -13,7 +13,6 @@ mod share;
 
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
-use sha2::{Digest, Sha256};
 
 use self::population::{conversations, object_id, places, portion};
 pub use self::{
@@ -198,35 +197,6 @@ impl Plan {
         (plan.sends, plan.actions) = schedule::walk(scenario, &plan, rng)?;
         plan.assign_slots()?;
         Ok(plan)
-    }
-
-    /// SHA-256, in hexadecimal, of who there is, who talks with whom, and of every send with its time, its sender and its size:
-    /// plans that differ in any of these have others.
-    pub fn fingerprint(&self) -> String {
-        let mut hash = Sha256::new();
-        for user in &self.users {
-            hash.update(user);
-            hash.update([0]);
-        }
-        for conversation in &self.conversations {
-            hash.update((conversation.members.len() as u64).to_le_bytes());
-            for member in &conversation.members {
-                hash.update(member.to_le_bytes());
-            }
-        }
-        for send in &self.sends {
-            hash.update(send.at.to_le_bytes());
-            for number in [
-                send.sender,
-                send.conversation,
-                send.bytes,
-                u32::from(send.phase),
-            ] {
-                hash.update(number.to_le_bytes());
-            }
-        }
-        let digest = hash.finalize();
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     fn assign_slots(&mut self) -> Result<(), PlanError> {

@@ -99,10 +99,17 @@ fn a_plan_is_known_by_everything_in_it() {
         |plan| plan.sends[5].bytes += 1,
         |plan| plan.actions[2].deed = Deed::Join(77),
     ];
+    // Of these, what says which messages there are.
+    let of_messages = [0, 1, 6, 7];
     for (nth, change) in changes.into_iter().enumerate() {
         let mut other = plan.clone();
         change(&mut other);
         assert_ne!(other.digest(), digest, "change {nth}");
+        assert_eq!(
+            other.digest_of_messages() != plan.digest_of_messages(),
+            of_messages.contains(&nth),
+            "change {nth}"
+        );
     }
 }
 

@@ -2,19 +2,18 @@
 
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
-use base64::{Engine, engine::general_purpose::STANDARD};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     judge::{Outcomes, RecordedOutcomes},
     model::{
-        HistogramError, Metric, Nanos, histogram,
+        Nanos,
         packed::{self, UnpackError},
     },
     observed::{
-        Broken, Closed, Ended, FaultSeen, Finished, Hiccups, Layout, Ledger, Lookup, MachineSecond,
-        Observed, Over, ProxyCost, Recorded, Refusals, Samples, Sends, Stored, Window,
+        Broken, Closed, Ended, FaultSeen, Hiccups, Layout, Ledger, Lookup, MachineSecond, Observed,
+        ProxyCost, RecordError, RecordedRecord, Refusals, Stored,
     },
     plan::{Plan, Share, Thread},
 };
@@ -31,16 +30,10 @@ pub struct PackedEvidence(String);
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Evidence {
-    /// [`Plan::fingerprint`] of what was to be done.
+    /// [`Plan::digest_of_messages`] of what was to be done.
     plan: String,
-    metrics: Vec<MetricSeen>,
-    /// Deliveries by the size of their conversation: the place of the size, and its samples.
-    sizes: Vec<(usize, SamplesSeen)>,
-    /// By second of the schedule: messages that were scheduled, those that were sent, and the latest of them.
-    sends: Vec<(u64, u64, Option<Nanos>)>,
-    clock_wrong: u64,
-    too_long: u64,
-    unread: u64,
+    #[serde(flatten)]
+    recorded: RecordedRecord,
     /// The longest oversleep of each second, nanoseconds.
     hiccups: Option<Vec<Nanos>>,
     /// CPU seconds of each worker thread, by second of the schedule.
@@ -50,7 +43,7 @@ pub struct Evidence {
     elsewhere: bool,
     faults: Vec<FaultSeen>,
     proxy: Option<ProxyCost>,
-    ended: Option<EndedSeen>,
+    ended: Option<Ended>,
     /// Connections that went unheard, and what was said of the first of them.
     beyond_limit: Option<(u64, String)>,
     /// Connections that a fault of the plan ended.
@@ -61,40 +54,6 @@ pub struct Evidence {
     refusals: Vec<(String, u64)>,
     /// What became of each message; a floor's all came, or there is none.
     outcomes: Option<RecordedOutcomes>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct MetricSeen {
-    metric: Metric,
-    all: SamplesSeen,
-    phases: Vec<(u16, SamplesSeen)>,
-    seconds: Vec<SecondSeen>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SamplesSeen {
-    within: Vec<u64>,
-    histogram: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SecondSeen {
-    n: u64,
-    /// By limit: how many were over it, where the first of them starts and the last ends, and how long the longest takes.
-    over: Vec<[u64; 4]>,
-    /// HdrHistogram V2, base64.
-    histogram: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum EndedSeen {
-    Interrupted,
-    Aborted(String),
-    Died(String),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -114,17 +73,9 @@ pub enum EvidenceError {
     /// What is in it is something else.
     #[error("what was seen is not told as this program tells it: {0}")]
     Content(#[from] serde_json::Error),
-    /// A histogram in it can't be read.
+    /// What was recorded can't be read, or is of another scenario.
     #[error(transparent)]
-    Histogram(#[from] HistogramError),
-    /// The counts within limits are of other limits.
-    #[error("counts within {found} limits, and the scenario has {wanted}")]
-    Limits {
-        /// How many there are.
-        found: usize,
-        /// How many the scenario has.
-        wanted: usize,
-    },
+    Record(#[from] RecordError),
 }
 
 impl PackedEvidence {
@@ -153,23 +104,10 @@ impl JsonSchema for PackedEvidence {
 impl Evidence {
     /// What is to be recorded of what was seen, with what became of each message where that was accounted for.
     pub fn of(plan: &Plan, observed: &Observed, outcomes: Option<&Outcomes>) -> Self {
-        let recorded = &observed.recorded;
-        let sizes = (0..).zip(recorded.sizes());
         let limited = &observed.broken.limited;
         Self {
-            plan: plan.fingerprint(),
-            metrics: recorded.kept().map(metric_seen).collect(),
-            sizes: sizes
-                .filter_map(|(place, (_, samples))| Some((place, samples_seen(samples?))))
-                .collect(),
-            sends: recorded
-                .sends
-                .iter()
-                .map(|one| (one.scheduled, one.sent, one.lateness_max))
-                .collect(),
-            clock_wrong: recorded.negative,
-            too_long: recorded.clamped,
-            unread: recorded.unread,
+            plan: plan.digest_of_messages(),
+            recorded: RecordedRecord::of(&observed.recorded),
             hiccups: observed.hiccups.as_ref().map(|one| one.longest.clone()),
             threads: observed.threads.values().cloned().collect(),
             connecting: observed.connecting.clone(),
@@ -177,11 +115,7 @@ impl Evidence {
             elsewhere: observed.elsewhere,
             faults: observed.faults.clone(),
             proxy: observed.proxy,
-            ended: observed.ended.clone().map(|ended| match ended {
-                Ended::Interrupted => EndedSeen::Interrupted,
-                Ended::Aborted(why) => EndedSeen::Aborted(why),
-                Ended::Died(why) => EndedSeen::Died(why),
-            }),
+            ended: observed.ended.clone(),
             beyond_limit: limited.cases().first().map(|first| {
                 let why = match &first.why {
                     Closed::Limit(why) => why.clone(),
@@ -213,7 +147,7 @@ impl Evidence {
         PackedEvidence(packed::pack(&serde_json::to_vec(self).unwrap_or_default()))
     }
 
-    /// [`Plan::fingerprint`] of what was to be done.
+    /// [`Plan::digest_of_messages`] of what was to be done.
     pub fn plan(&self) -> &str {
         &self.plan
     }
@@ -232,7 +166,7 @@ impl Evidence {
     /// # Errors
     /// [`EvidenceError`] where something in it can't be read, or is of another scenario.
     pub fn observed(&self, layout: &Arc<Layout>) -> Result<Observed, EvidenceError> {
-        let recorded = self.recorded(layout)?;
+        let recorded = self.recorded.restored(layout)?;
         let shares = Share::WHOLE.split(self.threads.len());
         let threads = shares.map(|share| share.thread());
         let threads: BTreeMap<Thread, Vec<f64>> = threads.zip(self.threads.clone()).collect();
@@ -247,11 +181,7 @@ impl Evidence {
             elsewhere: self.elsewhere,
             faults: self.faults.clone(),
             proxy: self.proxy,
-            ended: self.ended.clone().map(|ended| match ended {
-                EndedSeen::Interrupted => Ended::Interrupted,
-                EndedSeen::Aborted(why) => Ended::Aborted(why),
-                EndedSeen::Died(why) => Ended::Died(why),
-            }),
+            ended: self.ended.clone(),
             stored: match self.lookup {
                 LookupSeen::NotAsked => Lookup::NotAsked,
                 LookupSeen::Failed => Lookup::Failed,
@@ -281,108 +211,29 @@ impl Evidence {
         }
         Ok(observed)
     }
-
-    fn recorded(&self, layout: &Arc<Layout>) -> Result<Recorded, EvidenceError> {
-        let limits = layout.limits().all().len();
-        let mut recorded = Recorded::empty(Arc::clone(layout));
-        for one in &self.metrics {
-            let phases = one.phases.iter();
-            let phases = phases.map(|(phase, samples)| Ok((*phase, samples.samples(limits)?)));
-            let windows = one.seconds.iter().map(|second| second.window(limits));
-            let kept = Finished {
-                all: one.all.samples(limits)?,
-                phases: phases.collect::<Result<_, EvidenceError>>()?,
-                windows: windows.collect::<Result<_, EvidenceError>>()?,
-            };
-            recorded = recorded.with(one.metric, kept);
-        }
-        for (place, samples) in &self.sizes {
-            recorded = recorded.with_size(*place, samples.samples(limits)?);
-        }
-        let sends = self.sends.iter();
-        recorded.sends = sends
-            .map(|&(scheduled, sent, lateness_max)| Sends {
-                scheduled,
-                sent,
-                lateness_max,
-            })
-            .collect();
-        recorded.negative = self.clock_wrong;
-        recorded.clamped = self.too_long;
-        recorded.unread = self.unread;
-        Ok(recorded)
-    }
 }
 
-fn metric_seen((metric, kept): (Metric, &Finished)) -> MetricSeen {
-    let phases = kept.phases.iter();
-    MetricSeen {
-        metric,
-        all: samples_seen(&kept.all),
-        phases: phases
-            .map(|(phase, samples)| (*phase, samples_seen(samples)))
-            .collect(),
-        seconds: kept.windows.iter().map(second_seen).collect(),
-    }
-}
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
 
-fn samples_seen(samples: &Samples) -> SamplesSeen {
-    SamplesSeen {
-        within: samples.within.clone(),
-        histogram: histogram::encode(&samples.histogram),
-    }
-}
+    use serde_json::json;
 
-fn second_seen(window: &Window) -> SecondSeen {
-    let over = window.over.iter();
-    SecondSeen {
-        n: window.n,
-        over: over
-            .map(|over| [over.n, over.first, over.until, over.longest])
-            .collect(),
-        histogram: STANDARD.encode(window.bytes()),
-    }
-}
+    use super::*;
+    use crate::{observed::Recorded, scenario::Scenario};
 
-impl SamplesSeen {
-    fn samples(&self, limits: usize) -> Result<Samples, EvidenceError> {
-        of_all(&self.within, limits)?;
-        Ok(Samples {
-            within: self.within.clone(),
-            histogram: histogram::merged([self.histogram.as_str()])?,
-        })
-    }
-}
-
-impl SecondSeen {
-    fn window(&self, limits: usize) -> Result<Window, EvidenceError> {
-        // A second without samples has no counts either.
-        if !self.over.is_empty() {
-            of_all(&self.over, limits)?;
-        }
-        let over = self.over.iter().map(|&[n, first, until, longest]| Over {
-            n,
-            first,
-            until,
-            longest,
-        });
-        // It must be one that can be added to others.
-        histogram::merged([self.histogram.as_str()])?;
-        let bytes = STANDARD.decode(&self.histogram);
-        Ok(Window::of(
-            self.n,
-            over.collect(),
-            bytes.map_err(HistogramError::from)?,
-        ))
-    }
-}
-
-fn of_all<T>(counts: &[T], limits: usize) -> Result<(), EvidenceError> {
-    match counts.len() == limits {
-        true => Ok(()),
-        false => Err(EvidenceError::Limits {
-            found: counts.len(),
-            wanted: limits,
-        }),
+    #[test]
+    fn nothing_is_in_it_that_nobody_reads() {
+        let recorded = Recorded::empty(Arc::new(Layout::new(&[], &[])));
+        let observed = Observed::of(recorded, Arc::new(Ledger::new(0, 0)));
+        let text = "version = 1\nname = \"t\"\nquestion = \"?\"\npopulation = { users = 2, rooms = 1 }\n\
+                    [[phases]]\nname = \"s\"\nduration = \"9s\"\nrate = \"9/s\"\n";
+        let plan = Plan::new(&Scenario::parse(Path::new("t.toml"), text).unwrap()).unwrap();
+        let mut value = serde_json::to_value(Evidence::of(&plan, &observed, None)).unwrap();
+        assert!(serde_json::from_value::<Evidence>(value.clone()).is_ok());
+        assert_eq!(value["sends"], json!([]));
+        value["nobody"] = 1.into();
+        let error = serde_json::from_value::<Evidence>(value).unwrap_err();
+        assert!(error.to_string().contains("nobody"), "{error}");
     }
 }

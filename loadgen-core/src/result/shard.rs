@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Environment;
+use super::{Environment, is_zero};
 
 /// One of several processes that drove a run together.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -21,8 +21,18 @@ pub struct ShardResult {
     /// When its schedule began, in nanoseconds after the planned moment, on the clock of shard 1 as far as that is known;
     /// `None`: something ended it before.
     pub began: Option<i64>,
+    /// How much later than another shard's the moment was at which it was to begin, in nanoseconds: 0 where all were told the
+    /// same.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub planned_later: u64,
     /// How its clock stood to that of shard 1; `None` where nobody measured, so that its own clock is believed.
     pub clock: Option<ClockOffset>,
+    /// Why it did not go to its end, where it did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<String>,
+    /// The names of the files that it was given in, where these were several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub given_as: Vec<String>,
     /// Where it was.
     pub environment: Environment,
 }

@@ -5,16 +5,12 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{Given, Recording, VERSION};
 use crate::{
     judge::{Gap, Promises, account, judge},
-    model::{Nanos, Vocabulary},
+    model::Vocabulary,
     observed::{Layout, Observed, RecordError},
     plan::{Part, PartError, Plan, PlanError, Shard, Share},
     result::{self, Report, Run, ShardResult},
     scenario::{Scenario, ScenarioError},
 };
-
-/// So much later than the first one a shard may begin: two of the promise's lengths, in which a thousandth of a short run's
-/// messages is sent.
-pub const MOST_APART: Nanos = 10_000_000;
 
 /// Why recordings can't be merged at all.
 #[derive(Debug, thiserror::Error)]
@@ -107,9 +103,12 @@ pub struct Whole {
     plan: Plan,
     observed: Observed,
     gaps: Vec<Gap>,
+    /// The recording of the shard with the least number, which says what is the same in all.
+    first: Recording,
+    /// When the first of them began: RFC 3339, UTC.
+    started: String,
     /// By number, each once.
-    shards: Vec<Recording>,
-    users: Users,
+    shards: Vec<ShardResult>,
 }
 
 /// What of a recording must be the same in all.
@@ -154,21 +153,19 @@ impl Whole {
         if here != there {
             return Err(MergeError::OtherPlan { here, there });
         }
-        let of = one.shard.of();
-        let mut once = numbered(named, of, &mut gaps);
-        gaps.extend(cut_short(&once, of));
-        gaps.extend(apart(&once));
-        let (observed, users) = together(&scenario, &plan, &mut once)?;
+        let started = named.iter().map(|(_, one)| one.started.clone()).min();
+        let mut once = numbered(named);
+        let (observed, shards) = together(&scenario, &plan, &mut once)?;
+        gaps.extend(super::gaps(&shards));
+        let (_, first) = once.into_iter().next().ok_or_else(nothing)?;
         Ok(Self {
             observed,
             scenario,
             plan,
             gaps,
-            shards: once
-                .into_values()
-                .map(|(_, recording)| *recording)
-                .collect(),
-            users,
+            first: *first.recording,
+            started: started.unwrap_or_default(),
+            shards,
         })
     }
 
@@ -183,26 +180,16 @@ impl Whole {
     }
 
     /// Judges it as one run is judged: the result, made by this command line and ended then (RFC 3339, UTC).
-    pub fn report(mut self, command: Vec<String>, ended: &str) -> Report {
-        // There is one at least.
-        let first = self.shards.remove(0);
-        let shards: Vec<ShardResult> = std::iter::once(&first)
-            .chain(&self.shards)
-            .map(|one| self.shard_result(one))
-            .collect();
+    pub fn report(self, command: Vec<String>, ended: &str) -> Report {
         let scenario = result::of_scenario(&self.scenario, &self.plan);
-        let begins = shards
-            .iter()
-            .zip(std::iter::once(&first).chain(&self.shards));
-        let started = begins.map(|(_, one)| one.started.as_str()).min();
-        let started = started.unwrap_or(ended).to_owned();
+        let (started, shards) = (self.started.clone(), self.shards.clone());
         let Recording {
             told,
             labels,
             run_id,
             environment,
             ..
-        } = first;
+        } = self.first.clone();
         let run = self.judged(&told);
         Report {
             version: result::VERSION,
@@ -252,23 +239,6 @@ impl Whole {
             judgement.with_gaps(self.gaps),
         )
     }
-
-    fn shard_result(&self, recording: &Recording) -> ShardResult {
-        let number = recording.shard.number();
-        let (users, messages) = self.users.get(&number).copied().unwrap_or_default();
-        let planned = i128::from(recording.start.planned);
-        let began = recording.start.began().map(|began| began - planned);
-        ShardResult {
-            number,
-            of: recording.shard.of(),
-            users,
-            messages,
-            target: recording.told.target.clone(),
-            began: began.and_then(|began| i64::try_from(began).ok()),
-            clock: recording.start.clock,
-            environment: recording.environment.clone(),
-        }
-    }
 }
 
 /// Whether all are of one run.
@@ -289,111 +259,89 @@ fn same(named: &[(String, Box<Recording>)]) -> Result<(), MergeError> {
     Ok(())
 }
 
-/// What all saw together, and how many users and messages each had. What each has recorded is taken.
+/// Each shard once, by its number.
+type Once = BTreeMap<u16, Named>;
+
+/// A shard, the names under which it was given, and what it recorded.
+struct Named {
+    names: Vec<String>,
+    recording: Box<Recording>,
+}
+
+/// What all saw together, and what is said of each. What each has recorded is taken.
 fn together(
     scenario: &Scenario,
     plan: &Plan,
     once: &mut Once,
-) -> Result<(Observed, Users), MergeError> {
+) -> Result<(Observed, Vec<ShardResult>), MergeError> {
     let layout = Arc::new(Layout::of(scenario));
-    let mut users = BTreeMap::new();
+    let planned = once.values().map(|one| one.recording.start.planned);
+    let first = planned.min().unwrap_or_default();
+    let mut shards = Vec::new();
     let mut together: Option<Observed> = None;
-    for (number, (name, recording)) in once {
+    for Named { names, recording } in once.values_mut() {
         let part = Part::of(plan, recording.shard)?;
         let record = std::mem::take(&mut recording.observed);
+        let ended = record.ended().map(ToString::to_string);
         let seen = record.restored(plan, &layout, &part);
         let seen = seen.map_err(|source| MergeError::Record {
-            name: name.clone(),
+            name: names.first().cloned().unwrap_or_default(),
             source,
         })?;
-        let count = part.users().len();
-        users.insert(*number, (count, Share::of(part).sends(plan).count()));
         match &mut together {
             Some(all) => all.merge(seen),
             None => together = Some(seen),
         }
+        shards.push(shard_result(recording, names, part, plan, first, ended));
     }
-    let nothing = || MergeError::Nothing("there is no shard".to_owned());
-    Ok((together.ok_or_else(nothing)?, users))
+    Ok((together.ok_or_else(nothing)?, shards))
 }
 
-/// How many users and messages each shard had, by its number.
-type Users = BTreeMap<u16, (usize, usize)>;
+fn nothing() -> MergeError {
+    MergeError::Nothing("there is no shard".to_owned())
+}
 
-/// Each shard once, by its number, with the name of its file.
-type Once = BTreeMap<u16, (String, Box<Recording>)>;
+/// What is said of a shard, where the first of all was to begin at a moment, in nanoseconds since 1970.
+fn shard_result(
+    recording: &Recording,
+    names: &[String],
+    part: Part,
+    plan: &Plan,
+    first: u64,
+    ended: Option<String>,
+) -> ShardResult {
+    let start = recording.start;
+    let began = start.began().map(|began| began - i128::from(start.planned));
+    ShardResult {
+        number: recording.shard.number(),
+        of: recording.shard.of(),
+        users: part.users().len(),
+        messages: Share::of(part).sends(plan).count(),
+        target: recording.told.target.clone(),
+        began: began.and_then(|began| i64::try_from(began).ok()),
+        planned_later: start.planned - first,
+        clock: start.clock,
+        ended,
+        given_as: match names {
+            [_] => Vec::new(),
+            several => several.to_vec(),
+        },
+        environment: recording.environment.clone(),
+    }
+}
 
-/// Each shard once, by its number; which are missing or more than once is a gap.
-fn numbered(named: Vec<(String, Box<Recording>)>, of: u16, gaps: &mut Vec<Gap>) -> Once {
-    let mut names: BTreeMap<u16, Vec<String>> = BTreeMap::new();
+/// Each shard once, by its number. Which of several is kept does not depend on their order.
+fn numbered(mut named: Vec<(String, Box<Recording>)>) -> Once {
+    named.sort_by(|(one, _), (other, _)| one.cmp(other));
     let mut once = Once::new();
     for (name, recording) in named {
-        let number = recording.shard.number();
-        names.entry(number).or_default().push(name.clone());
-        // Which of several is kept does not depend on their order.
-        match once.get(&number) {
-            Some((known, _)) if *known <= name => {}
-            _ => drop(once.insert(number, (name, recording))),
-        }
-    }
-    let missing: Vec<u16> = (1..=of)
-        .filter(|number| !once.contains_key(number))
-        .collect();
-    if !missing.is_empty() {
-        gaps.push(Gap::Missing {
-            shards: missing,
-            of,
-        });
-    }
-    for (shard, mut names) in names {
-        if names.len() > 1 {
-            names.sort_unstable();
-            gaps.push(Gap::Twice { shard, of, names });
-        }
+        let named = once
+            .entry(recording.shard.number())
+            .or_insert_with(|| Named {
+                names: Vec::new(),
+                recording,
+            });
+        named.names.push(name);
     }
     once
-}
-
-/// Those that did not go to their end, where others did: what ends all of them, as a server that dies, is the run's own end.
-fn cut_short(once: &Once, of: u16) -> Vec<Gap> {
-    let ended = |(_, recording): &(String, Box<Recording>)| recording.observed.ended().cloned();
-    if once.len() == usize::from(of) && once.values().all(|one| ended(one).is_some()) {
-        return Vec::new();
-    }
-    let cut = once.iter().filter_map(|(shard, one)| {
-        Some(Gap::CutShort {
-            shard: *shard,
-            of,
-            why: ended(one)?.to_string(),
-        })
-    });
-    cut.collect()
-}
-
-/// Whether they began at one moment.
-fn apart(once: &Once) -> Option<Gap> {
-    let starts = || once.iter().map(|(number, (_, one))| (*number, &one.start));
-    // One that never began was cut short.
-    let began = || starts().filter_map(|(number, start)| Some((start.began()?, number)));
-    let ((earliest, first), (latest, last)) = (began().min()?, began().max()?);
-    let planned = || starts().map(|(_, start)| start.planned);
-    let spread = planned().max()? - planned().min()?;
-    let most = i128::from(MOST_APART);
-    let later = (latest - earliest).max(i128::from(spread));
-    let micros = |nanos: i128| u64::try_from(nanos / 1_000).unwrap_or(u64::MAX);
-    if later > most {
-        return Some(Gap::Apart {
-            first,
-            last,
-            micros: micros(later),
-            most: micros(most),
-        });
-    }
-    let bound = |start: &super::Start| start.clock.map_or(0, |clock| clock.bound);
-    let (shard, least) = starts().max_by_key(|(_, start)| bound(start))?;
-    (bound(least) > MOST_APART).then(|| Gap::Unsure {
-        shard,
-        micros: bound(least) / 1_000,
-        most: micros(most),
-    })
 }

@@ -1,10 +1,12 @@
 //! One run over several processes: what each records of its part, and how that becomes one result.
 
+mod gaps;
 mod merge;
 mod recording;
 
 pub use self::{
-    merge::{MOST_APART, MergeError, Whole},
+    gaps::{MOST_APART, gaps},
+    merge::{MergeError, Whole},
     recording::{Given, Question, Recording, Start, Told, Torn, VERSION, file_name, schema},
 };
 

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The version of this format. A recording is merged soon after it was made, so that no other version is read.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// What one shard recorded.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -1,5 +1,7 @@
 //! Shards together are the run that one process would have made, and what is less than that is said.
 
+mod verified;
+
 use std::{path::Path, sync::Arc};
 
 use proptest::prelude::*;
@@ -390,8 +392,8 @@ fn another_text_is_refused() {
             "this is not what `loadgen run --shard` wrote",
         ),
         (
-            text.replacen("\"version\":1", "\"version\":2", 1),
-            "has version 2 and this program merges version 1",
+            text.replacen("\"version\":2", "\"version\":3", 1),
+            "has version 3 and this program merges version 2",
         ),
         (
             text.replacen("\"of\":1", "\"of\":0", 1),

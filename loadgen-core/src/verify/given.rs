@@ -1,7 +1,7 @@
 //! Values that follow from nothing else in a result: what was told to this program, or read once, with why that is so.
 
 /// Where such values stand, and why nothing else says them. `[]` is any index, and `**` is all beneath.
-pub(super) const GIVEN: [(&str, &str); 60] = [
+pub(super) const GIVEN: [(&str, &str); 67] = [
     ("command[]", "typed by the user"),
     ("labels.**", "said by the user"),
     ("scenario.file", "as the user asked for it"),
@@ -13,6 +13,19 @@ pub(super) const GIVEN: [(&str, &str); 60] = [
     ("ended", "read from the clock once"),
     (
         "environment.**",
+        "said by the machine, and compiled into the program",
+    ),
+    ("shards[].target", "the address of the server"),
+    ("shards[].began", "read from the shard's clock once"),
+    ("shards[].planned_later", "chosen by the user of the shard"),
+    ("shards[].clock.**", "measured between the shards once"),
+    (
+        "shards[].ended",
+        "told by the shard; whether one was cut short follows",
+    ),
+    ("shards[].given_as[]", "how the user named the files"),
+    (
+        "shards[].environment.**",
         "said by the machine, and compiled into the program",
     ),
     (

@@ -12,6 +12,7 @@ mod repeats;
 mod report;
 mod run;
 mod search;
+mod shards;
 mod sums;
 
 use serde::Serialize;

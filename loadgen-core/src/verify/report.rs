@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use super::{Verification, again, plain, run};
+use super::{Verification, again, plain, run, shards};
 use crate::{
     plan::Plan,
-    result::{self, Document, ParseError, Report, of_scenario, seal},
+    result::{self, Document, ParseError, Report, Run, of_scenario, seal},
     scenario::Scenario,
 };
 
@@ -88,10 +88,22 @@ fn whole(said: &Report, found: &mut Verification) -> Report {
         }
     };
     again.scenario = of_scenario(&scenario, &plan);
+    let shards = shards::again(said, &plan, found);
     let runs = said.runs.iter().enumerate();
-    again.runs = runs
-        .map(|(index, one)| run::again(one, &scenario, &plan, &format!("runs[{index}]"), found))
-        .collect();
+    let again_of = |(index, one)| {
+        let asked = run::Asked {
+            scenario: &scenario,
+            plan: &plan,
+            undriven: shards.undriven,
+        };
+        let run = run::again(one, &asked, &format!("runs[{index}]"), found);
+        Run {
+            judgement: run.judgement.with_gaps(shards.gaps.clone()),
+            ..run
+        }
+    };
+    again.runs = runs.map(again_of).collect();
+    again.shards = shards.again;
     if let Some(subject) = again.runs.last() {
         again.verdict = subject.judgement.verdict;
         again.reasons.clone_from(&subject.judgement.reasons);

@@ -15,14 +15,19 @@ use crate::{
 /// The one client that asks for acknowledgements.
 const ASKS_FOR_ACKS: &str = "native";
 
+/// What was asked.
+pub(super) struct Asked<'a> {
+    /// As it is recorded.
+    pub(super) scenario: &'a Scenario,
+    /// Its plan.
+    pub(super) plan: &'a Plan,
+    /// Messages of it that were due and that nobody drove, since a shard is missing.
+    pub(super) undriven: u64,
+}
+
 /// The run as what was seen of it has it. Where that can't be read it is told, and only histograms are held against numbers.
-pub(super) fn again(
-    said: &Run,
-    scenario: &Scenario,
-    plan: &Plan,
-    place: &str,
-    found: &mut Verification,
-) -> Run {
+pub(super) fn again(said: &Run, asked: &Asked<'_>, place: &str, found: &mut Verification) -> Run {
+    let (scenario, plan) = (asked.scenario, asked.plan);
     let scenario = Scenario {
         dialect: said.dialect,
         ..scenario.clone()
@@ -34,7 +39,7 @@ pub(super) fn again(
             return plain::run(said, place, found);
         }
     };
-    sums::check(&seen.observed, &seen.account, plan, place, found);
+    sums::check(&seen.observed, &seen.account, asked, place, found);
     let beside: Vec<&Observed> = seen.floors.iter().collect();
     let judgement = judge(&scenario, plan, &seen.observed, &seen.account, &beside);
     let floor = said
@@ -81,7 +86,7 @@ enum Unseen {
 impl Seen {
     fn of(said: &Run, scenario: &Scenario, plan: &Plan) -> Result<Self, Unseen> {
         let evidence = said.evidence.as_ref().ok_or(Unseen::Nothing)?.unpacked()?;
-        if evidence.plan() != plan.fingerprint() {
+        if evidence.plan() != plan.digest_of_messages() {
             return Err(Unseen::OtherPlan);
         }
         let outcomes = evidence.outcomes()?.ok_or(Unseen::Unaccounted)?;

@@ -2,12 +2,11 @@
 
 use hdrhistogram::Histogram;
 
-use super::Verification;
+use super::{Verification, run::Asked};
 use crate::{
     judge::{Account, Check},
     model::{Metric, histogram},
     observed::{Finished, Observed, Samples},
-    plan::Plan,
 };
 
 /// Of these every sample starts in a second of the schedule.
@@ -21,7 +20,7 @@ const IN_SECONDS: [Metric; 3] = [
 pub(super) fn check(
     observed: &Observed,
     account: &Account,
-    plan: &Plan,
+    asked: &Asked<'_>,
     place: &str,
     found: &mut Verification,
 ) {
@@ -51,7 +50,7 @@ pub(super) fn check(
         &format!("{place}: deliveries by size"),
         found,
     );
-    accounted(observed, account, plan, &place, found);
+    accounted(observed, account, asked, &place, found);
 }
 
 /// An exact count within a limit lies between those of the bucket that the limit is in.
@@ -138,10 +137,11 @@ fn described(histogram: &Histogram<u64>) -> String {
 fn accounted(
     observed: &Observed,
     account: &Account,
-    plan: &Plan,
+    asked: &Asked<'_>,
     place: &str,
     found: &mut Verification,
 ) {
+    let plan = asked.plan;
     let mut measured = crate::judge::Totals::default();
     for (totals, phase) in account.phases.iter().zip(&plan.phases) {
         if phase.measured {
@@ -182,6 +182,7 @@ fn accounted(
     if observed.ended.is_none() {
         let scheduled: u64 = recorded.sends.iter().map(|one| one.scheduled).sum();
         let place = format!("{place}: messages scheduled, by second");
-        found.same(place, scheduled, measured.scheduled);
+        let driven = measured.scheduled.saturating_sub(asked.undriven);
+        found.same(place, scheduled, driven);
     }
 }

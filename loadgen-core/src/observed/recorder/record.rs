@@ -1,18 +1,19 @@
-//! What was recorded as text, and back: every histogram with what is counted beside it.
+//! What was recorded as text, and back: every histogram with what is counted beside it. A shard's recording and a result keep it
+//! in this one shape.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Kind, Over, SIZES, Samples, Sends, Window,
+    Over, Samples, Sends, Window,
     recorded::{Finished, Recorded},
 };
 use crate::{
     model::{
-        Metric,
+        Metric, Nanos,
         histogram::{self, HistogramError},
     },
     observed::{Layout, RecordError},
@@ -20,18 +21,18 @@ use crate::{
 
 /// [`Recorded`] as it is written.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct RecordedRecord {
     /// Of each metric that has samples.
-    metrics: BTreeMap<Metric, MetricRecord>,
-    /// Deliveries by the size of their conversation, smallest first.
-    sizes: Vec<Option<SamplesRecord>>,
-    /// Messages of measured phases, by second of the schedule.
-    sends: Vec<Sends>,
-    /// Samples cut to the largest that a histogram keeps.
-    clamped: u64,
+    metrics: Vec<MetricRecord>,
+    /// Deliveries by the size of their conversation: the place of the size, the smallest at 0, and its samples.
+    sizes: Vec<(usize, SamplesRecord)>,
+    /// Messages of measured phases, by second of the schedule: those that were scheduled, those that were sent, and the latest
+    /// of them.
+    sends: Vec<(u64, u64, Option<Nanos>)>,
     /// Receipts before the intended time.
-    negative: u64,
+    clock_wrong: u64,
+    /// Samples cut to the largest that a histogram keeps.
+    too_long: u64,
     /// Deliveries to members that did not read at the time.
     unread: u64,
 }
@@ -40,171 +41,179 @@ pub struct RecordedRecord {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct MetricRecord {
+    metric: Metric,
     all: SamplesRecord,
     /// By the index of a phase.
-    phases: BTreeMap<u16, SamplesRecord>,
+    phases: Vec<(u16, SamplesRecord)>,
     /// By second of the schedule.
-    windows: Vec<WindowRecord>,
+    seconds: Vec<SecondRecord>,
 }
 
-/// Samples: HdrHistogram V2, compressed, base64; and how many were at or under each limit.
+/// Samples: how many were at or under each limit; and HdrHistogram V2, compressed, base64.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct SamplesRecord {
-    histogram: String,
     within: Vec<u64>,
+    histogram: String,
 }
 
-/// A second: HdrHistogram V2, base64, empty without samples; and what was over each limit.
+/// A second of the schedule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct WindowRecord {
+struct SecondRecord {
     n: u64,
-    over: Vec<Over>,
+    /// By limit: how many were over it, where the first of them starts and the last ends, and how long the longest takes.
+    over: Vec<[u64; 4]>,
+    /// HdrHistogram V2, base64, empty without samples.
     histogram: String,
 }
 
 impl RecordedRecord {
     /// What was recorded.
-    pub(in crate::observed) fn of(recorded: &Recorded) -> Self {
-        let metrics = Metric::ALL.into_iter().zip(&recorded.kinds);
+    pub fn of(recorded: &Recorded) -> Self {
+        let sizes = (0..).zip(recorded.sizes());
+        let sends = recorded.sends.iter();
         Self {
-            metrics: metrics
-                .filter_map(|(metric, kind)| Some((metric, MetricRecord::of(kind.as_ref()?))))
+            metrics: recorded.kept().map(MetricRecord::of).collect(),
+            sizes: sizes
+                .filter_map(|(place, (_, samples))| Some((place, SamplesRecord::of(samples?))))
                 .collect(),
-            sizes: recorded
-                .sizes
-                .iter()
-                .map(|samples| samples.as_ref().map(SamplesRecord::of))
+            sends: sends
+                .map(|one| (one.scheduled, one.sent, one.lateness_max))
                 .collect(),
-            sends: recorded.sends.clone(),
-            clamped: recorded.clamped,
-            negative: recorded.negative,
+            clock_wrong: recorded.negative,
+            too_long: recorded.clamped,
             unread: recorded.unread,
         }
     }
 
-    /// Back, for a run that keeps that apart and has so many phases.
+    /// Whether it speaks of no phase beyond so many.
+    pub(in crate::observed) fn has_phases_of(&self, phases: usize) -> bool {
+        let mut known = self.metrics.iter().flat_map(|one| &one.phases);
+        known.all(|(phase, _)| usize::from(*phase) < phases)
+    }
+
+    /// Back, for a run that keeps that apart.
     ///
     /// # Errors
-    /// [`RecordError`] when it is of another run.
-    pub(in crate::observed) fn restored(
-        self,
-        layout: &Arc<Layout>,
-        phases: usize,
-    ) -> Result<Recorded, RecordError> {
+    /// [`RecordError`] when something in it can't be read, or is of another run.
+    pub fn restored(&self, layout: &Arc<Layout>) -> Result<Recorded, RecordError> {
         let mut recorded = Recorded::empty(Arc::clone(layout));
-        for (metric, record) in self.metrics {
-            let finished = record.restored(metric, layout, phases)?;
-            recorded.kinds[metric.index()] = Some(finished);
+        for record in &self.metrics {
+            let kind = &mut recorded.kinds[record.metric.index()];
+            if kind.replace(record.restored(layout)?).is_some() {
+                return Err(RecordError::Misfit("the metrics"));
+            }
         }
-        if self.sizes.len() != SIZES.len() {
-            return Err(RecordError::Misfit("the sizes of conversations"));
+        for (place, samples) in &self.sizes {
+            let size = recorded.sizes.get_mut(*place);
+            let size = size.ok_or(RecordError::Misfit("the sizes of conversations"))?;
+            *size = Some(samples.restored(layout)?);
         }
-        for (mine, record) in recorded.sizes.iter_mut().zip(self.sizes) {
-            *mine = record.map(|one| one.restored(layout)).transpose()?;
-        }
-        recorded.sends = self.sends;
-        recorded.clamped = self.clamped;
-        recorded.negative = self.negative;
+        let sends = self.sends.iter();
+        recorded.sends = sends
+            .map(|&(scheduled, sent, lateness_max)| Sends {
+                scheduled,
+                sent,
+                lateness_max,
+            })
+            .collect();
+        recorded.negative = self.clock_wrong;
+        recorded.clamped = self.too_long;
         recorded.unread = self.unread;
         Ok(recorded)
     }
 }
 
 impl MetricRecord {
-    fn of(kind: &Finished) -> Self {
-        let phases = kind.phases.iter();
+    fn of((metric, kept): (Metric, &Finished)) -> Self {
+        let phases = kept.phases.iter();
         Self {
-            all: SamplesRecord::of(&kind.all),
+            metric,
+            all: SamplesRecord::of(&kept.all),
             phases: phases
                 .map(|(phase, samples)| (*phase, SamplesRecord::of(samples)))
                 .collect(),
-            windows: kind.windows.iter().map(WindowRecord::of).collect(),
+            seconds: kept.windows.iter().map(SecondRecord::of).collect(),
         }
     }
 
-    fn restored(
-        self,
-        metric: Metric,
-        layout: &Arc<Layout>,
-        phases: usize,
-    ) -> Result<Finished, RecordError> {
-        let mut finished = Finished::of(Kind::new(metric, layout));
-        finished.all = self.all.restored(layout)?;
-        if self
-            .phases
-            .keys()
-            .any(|phase| usize::from(*phase) >= phases)
-        {
-            return Err(RecordError::Misfit("the phases"));
-        }
-        let restored = self.phases.into_iter();
-        finished.phases = restored
-            .map(|(phase, samples)| Ok((phase, samples.restored(layout)?)))
-            .collect::<Result<_, RecordError>>()?;
-        let restored = self.windows.into_iter();
-        finished.windows = restored
-            .map(|window| window.restored(layout))
-            .collect::<Result<_, _>>()?;
-        Ok(finished)
+    fn restored(&self, layout: &Layout) -> Result<Finished, RecordError> {
+        let phases = self.phases.iter();
+        let phases = phases.map(|(phase, samples)| Ok((*phase, samples.restored(layout)?)));
+        let seconds = self.seconds.iter();
+        let seconds = seconds.map(|second| second.restored(layout));
+        Ok(Finished {
+            all: self.all.restored(layout)?,
+            phases: phases.collect::<Result<_, RecordError>>()?,
+            windows: seconds.collect::<Result<_, RecordError>>()?,
+        })
     }
 }
 
 impl SamplesRecord {
     fn of(samples: &Samples) -> Self {
         Self {
-            histogram: histogram::encode(&samples.histogram),
             within: samples.within.clone(),
+            histogram: histogram::encode(&samples.histogram),
         }
     }
 
-    fn restored(self, layout: &Layout) -> Result<Samples, RecordError> {
-        let mut samples = Samples::new(layout.limits());
-        if self.within.len() != samples.within.len() {
-            return Err(RecordError::Misfit("the limits"));
-        }
-        let histogram = histogram::decode(&self.histogram)?;
+    fn restored(&self, layout: &Layout) -> Result<Samples, RecordError> {
         // Into one of the bounds that all have, so that parts can be added.
-        samples
-            .histogram
-            .add(histogram)
-            .map_err(HistogramError::from)?;
-        let most = samples.histogram.len();
-        if self.within.iter().any(|within| *within > most) {
+        let histogram = histogram::merged([self.histogram.as_str()])?;
+        let limits = layout.limits().all().len();
+        if self.within.len() != limits {
+            return Err(RecordError::Limits {
+                found: self.within.len(),
+                wanted: limits,
+            });
+        }
+        if self.within.iter().any(|within| *within > histogram.len()) {
             return Err(RecordError::Misfit("the counts within limits"));
         }
-        samples.within = self.within;
-        Ok(samples)
+        Ok(Samples {
+            histogram,
+            within: self.within.clone(),
+        })
     }
 }
 
-impl WindowRecord {
+impl SecondRecord {
     fn of(window: &Window) -> Self {
+        let over = window.over.iter();
         Self {
             n: window.n,
-            over: window.over.clone(),
+            over: over
+                .map(|over| [over.n, over.first, over.until, over.longest])
+                .collect(),
             histogram: STANDARD.encode(&window.encoded),
         }
     }
 
-    fn restored(self, layout: &Layout) -> Result<Window, RecordError> {
-        let limits = layout.limits().all().len();
-        let encoded = STANDARD
-            .decode(&self.histogram)
-            .map_err(HistogramError::from)?;
-        let samples = match encoded.is_empty() {
-            true => 0,
-            false => Window::read(&encoded).map_err(HistogramError::from)?.len(),
-        };
-        if samples != self.n || !(self.over.len() == limits || self.n == 0 && self.over.is_empty())
-        {
+    fn restored(&self, layout: &Layout) -> Result<Window, RecordError> {
+        let (found, wanted) = (self.over.len(), layout.limits().all().len());
+        // A second without samples has no counts either.
+        if found != wanted && !(self.n == 0 && found == 0) {
+            return Err(RecordError::Limits { found, wanted });
+        }
+        // One that can be added to others.
+        let samples = histogram::merged([self.histogram.as_str()])?.len();
+        if samples != self.n {
             return Err(RecordError::Misfit("the seconds"));
         }
+        let over = self.over.iter().map(|&[n, first, until, longest]| Over {
+            n,
+            first,
+            until,
+            longest,
+        });
         Ok(Window {
             n: self.n,
-            over: self.over,
-            encoded,
+            over: over.collect(),
+            encoded: STANDARD
+                .decode(&self.histogram)
+                .map_err(HistogramError::from)?,
         })
     }
 }

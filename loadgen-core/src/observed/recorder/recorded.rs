@@ -126,22 +126,6 @@ impl Recorded {
         kinds.filter_map(|(metric, kind)| Some((metric, kind.as_ref()?)))
     }
 
-    /// With what was kept of a metric before, as a result records it.
-    #[must_use]
-    pub fn with(mut self, metric: Metric, kept: Finished) -> Self {
-        self.kinds[metric.index()] = Some(kept);
-        self
-    }
-
-    /// With what was kept before of deliveries by the size of their conversation, by the place of the size in [`SIZES`].
-    #[must_use]
-    pub fn with_size(mut self, place: usize, samples: Samples) -> Self {
-        if let Some(size) = self.sizes.get_mut(place) {
-            *size = Some(samples);
-        }
-        self
-    }
-
     /// Takes over what others timed, whose histogram may have other bounds. Its counts within limits are as exact as a
     /// histogram of three digits.
     pub fn adopt(&mut self, metric: Metric, histogram: &Histogram<u64>) {

@@ -5,8 +5,6 @@ use hdrhistogram::{
     serialization::{DeserializeError, Deserializer, Serializer, V2Serializer},
 };
 
-use serde::{Deserialize, Serialize};
-
 use crate::{
     model::{Nanos, histogram},
     observed::{WINDOW, by_place},
@@ -24,7 +22,7 @@ pub struct Window {
 }
 
 /// Samples of a second over a limit, and the time that they take up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Over {
     /// How many.
     pub n: u64,
@@ -71,31 +69,9 @@ impl Window {
         encoded: Vec::new(),
     };
 
-    /// Of what was recorded of one: its latencies as [`Window::bytes`] gives them.
-    pub fn of(n: u64, over: Vec<Over>, bytes: Vec<u8>) -> Self {
-        Self {
-            n,
-            over,
-            encoded: bytes,
-        }
-    }
-
-    /// Its latencies as an HdrHistogram V2, without compression; none of an empty one.
-    pub fn bytes(&self) -> &[u8] {
-        &self.encoded
-    }
-
     /// The latencies of its samples.
     pub fn histogram(&self) -> Histogram<u64> {
         decode(&self.encoded)
-    }
-
-    /// The latencies that such bytes stand for.
-    ///
-    /// # Errors
-    /// When they are no histogram.
-    pub(super) fn read(encoded: &[u8]) -> Result<Histogram<u64>, DeserializeError> {
-        Deserializer::new().deserialize(&mut &*encoded)
     }
 
     pub(super) fn merge(&mut self, other: Window) {
@@ -114,9 +90,7 @@ impl Window {
 }
 
 /// The messages of measured phases whose intended times lie in one second of the schedule.
-#[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Sends {
     /// How many there were.
     pub scheduled: u64,
@@ -222,5 +196,6 @@ fn encode(histogram: &Histogram<u64>) -> Vec<u8> {
 
 /// Bytes that `encode` made; none for an empty histogram.
 fn decode(bytes: &[u8]) -> Histogram<u64> {
-    Window::read(bytes).unwrap_or_else(|_| histogram::empty())
+    let read = Deserializer::new().deserialize(&mut &*bytes);
+    read.unwrap_or_else(|_: DeserializeError| histogram::empty())
 }
