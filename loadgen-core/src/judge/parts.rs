@@ -14,7 +14,7 @@ pub const CALM: usize = 5;
 /// A second is back if its 90th percentile is no more than so many times the highest of the outside seconds.
 pub const SLACK: f64 = 1.5;
 /// The percentile of a second that is held against those of others: few samples bear it, and it sees what happens to some.
-const HELD: f64 = 90.0;
+pub const HELD: f64 = 90.0;
 /// Fewer seconds before the first fault say too little of what is usual.
 const FEWEST: usize = 3;
 
@@ -121,8 +121,7 @@ impl Parts {
     /// Whether a second belongs to a part.
     pub fn holds(&self, metric: Metric, part: Part, second: usize) -> bool {
         let split = self.splits.get(&metric.index());
-        let parts = split.and_then(|split| split.seconds.get(second));
-        parts.is_some_and(|parts| parts.contains(&part))
+        split.is_some_and(|split| split.of_second(second).contains(&part))
     }
 
     /// How many seconds a part has.
@@ -140,8 +139,7 @@ impl Parts {
     /// How a metric came back after a fault.
     pub fn recovery(&self, metric: Metric, fault: usize) -> Recovery {
         let split = self.splits.get(&metric.index());
-        let recovery = split.and_then(|split| split.recoveries.get(fault));
-        recovery.copied().unwrap_or(Recovery::Unknown)
+        split.map_or(Recovery::Unknown, |split| split.recovery(fault))
     }
 }
 
@@ -205,6 +203,17 @@ impl Split {
             parts.push(Part::Outside);
         }
         split
+    }
+
+    /// The parts that a second belongs to; none of one that was not seen.
+    pub fn of_second(&self, second: usize) -> &[Part] {
+        self.seconds.get(second).map_or(&[], Vec::as_slice)
+    }
+
+    /// How the metric came back after a fault.
+    pub fn recovery(&self, fault: usize) -> Recovery {
+        let recovery = self.recoveries.get(fault).copied();
+        recovery.unwrap_or(Recovery::Unknown)
     }
 }
 

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::{Verdict, verdict::live::SoFar};
 use crate::{
     model::Nanos,
-    observed::{MachineSecond, Samples},
+    observed::{FaultSeen, MachineSecond, Samples},
 };
 
 /// What is measured next: one scenario against one system.
@@ -75,6 +75,17 @@ pub struct Snapshot {
     pub deliveries: Option<Arc<Samples>>,
     /// What the machine did in each second of the schedule so far.
     pub machine: Arc<Vec<MachineSecond>>,
+    /// The faults of the plan, as far as they have been.
+    pub faults: Vec<FaultSeen>,
+}
+
+impl Snapshot {
+    /// The names of the faults that are on.
+    pub fn inside(&self) -> Vec<&str> {
+        let on = self.faults.iter();
+        let on = on.filter(|fault| fault.start.is_some() && fault.end.is_none());
+        on.map(|fault| &*fault.name).collect()
+    }
 }
 
 /// Messages so far by what became of them.

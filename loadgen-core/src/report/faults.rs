@@ -162,14 +162,6 @@ pub(super) fn bad(run: &Run) -> Vec<(String, Vec<String>)> {
 /// When faults were on, for the charts over time.
 pub(super) fn spans(run: &Run) -> Vec<Span> {
     let faults = run.faults.iter();
-    faults
-        .filter_map(|fault| {
-            let from = fault.start?;
-            Some(Span {
-                name: fault.name.clone(),
-                from: from as f64 / 1e9,
-                to: fault.end.map(|end| end.max(from) as f64 / 1e9),
-            })
-        })
-        .collect()
+    let spans = faults.filter_map(|fault| Span::of(&fault.name, fault.start, fault.end));
+    spans.collect()
 }

@@ -130,6 +130,8 @@ fn told(snapshot: &Snapshot) -> String {
             .so_far
             .map(|verdict| format!("{} so far", verdict.name())),
     );
+    let inside = snapshot.inside();
+    parts.extend((!inside.is_empty()).then(|| format!("inside of {}", inside.join(" and "))));
     parts.push(format!("{} sent", count(snapshot.messages.sent)));
     parts.extend(snapshot.lost.map(|lost| format!("{} lost", count(lost))));
     parts.extend(snapshot.late.map(|late| format!("{} late", count(late))));
@@ -145,7 +147,10 @@ mod tests {
     use super::*;
     use std::sync::Arc;
 
-    use crate::judge::{Messages, Verdict};
+    use crate::{
+        judge::{Messages, Verdict},
+        observed::FaultSeen,
+    };
 
     fn snapshot() -> Snapshot {
         Snapshot {
@@ -169,6 +174,7 @@ mod tests {
             p99: None,
             deliveries: None,
             machine: Arc::default(),
+            faults: Vec::new(),
         }
     }
 
@@ -177,6 +183,23 @@ mod tests {
         assert_eq!(
             told(&snapshot()),
             "18 s left, PASS so far, 4,200 sent, 0 lost, 3 late, 1,600/s, p50 312 µs"
+        );
+        let broken = FaultSeen {
+            start: Some(6_000_000_000),
+            ..FaultSeen::of("slow-db")
+        };
+        let mended = FaultSeen {
+            end: Some(6_500_000_000),
+            ..broken.clone()
+        };
+        let inside = Snapshot {
+            faults: vec![mended, broken, FaultSeen::of("later")],
+            ..snapshot()
+        };
+        let told_inside = told(&inside);
+        assert!(
+            told_inside.starts_with("18 s left, PASS so far, inside of slow-db, 4,200 sent"),
+            "{told_inside}"
         );
         let connecting = Snapshot {
             phase: "connecting".into(),

@@ -1,5 +1,7 @@
 //! Watches a run from outside the workers: shows it, and notices what ends it before its time.
 
+mod view;
+
 use std::{
     collections::BTreeSet,
     sync::{
@@ -9,12 +11,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub(super) use self::view::View;
+use self::view::{counts, phase_at};
 use super::{
     Interrupt, RunError,
     awaited::{Awaited, come},
     conductor::Conductor,
     mistake::Agreed,
-    overdue::Overdue,
+    monitors::Monitors,
     shard::Duty,
     watch::{Event, Snapshot, Watcher},
 };
@@ -23,17 +27,10 @@ use crate::{
         crew::Crew,
         worker::{Command, JoinError, Milestone, SETTLING},
     },
-    judge::{
-        Messages,
-        verdict::live::{Counts, Live},
-    },
+    judge::verdict::live::Live,
     model::{Nanos, nanos},
     observed::{Ended, MachineSecond},
-    plan::Plan,
-    rig::{
-        Death, System,
-        machine::{HiccupMonitor, Monitor, Server},
-    },
+    rig::{Death, System, machine::Server},
 };
 
 /// From "everybody is there" to the first intended send: time for all workers to hear of it.
@@ -82,49 +79,6 @@ pub(super) struct Lookout<'a> {
     /// What it has done since, as of the last look.
     pub(super) machine: Arc<Vec<MachineSecond>>,
     pub(super) view: View,
-}
-
-/// What watches the machine: the kernel's counts, and a thread that only sleeps.
-#[derive(Default)]
-pub(super) struct Monitors {
-    pub(super) machine: Option<Monitor>,
-    pub(super) hiccups: Option<HiccupMonitor>,
-}
-
-impl Monitors {
-    fn start(start: Instant, server: &Server, machine_check: bool) -> Self {
-        let hiccups = HiccupMonitor::start(start)
-            .inspect_err(|error| tracing::warn!(%error, "the scheduler's pauses are not watched"))
-            .ok();
-        let machine = machine_check.then(|| Monitor::start(start, server.clone()));
-        let machine = machine.transpose().unwrap_or_else(|error| {
-            tracing::warn!(%error, "the machine is not watched");
-            None
-        });
-        Self { machine, hiccups }
-    }
-
-    /// The seconds that have passed, with how long the generator stood still in them.
-    fn so_far(&self) -> Vec<MachineSecond> {
-        let seconds = self.machine.as_ref().map(Monitor::so_far);
-        let paused = self.hiccups.as_ref().map(HiccupMonitor::paused_so_far);
-        with_pauses(seconds, &paused.unwrap_or_default())
-    }
-
-    /// The same at the end, with what there was of the last second.
-    fn finish(self) -> Vec<MachineSecond> {
-        let seconds = self.machine.map(Monitor::finish_with_rest);
-        let hiccups = self.hiccups.map(HiccupMonitor::finish);
-        with_pauses(seconds, &hiccups.unwrap_or_default().paused)
-    }
-}
-
-fn with_pauses(seconds: Option<Vec<MachineSecond>>, paused: &[Nanos]) -> Vec<MachineSecond> {
-    let mut seconds = seconds.unwrap_or_default();
-    for (second, &paused) in seconds.iter_mut().zip(paused) {
-        *second = second.with_pause(paused);
-    }
-    seconds
 }
 
 impl Lookout<'_> {
@@ -320,8 +274,9 @@ impl Lookout<'_> {
             return None;
         }
         self.machine = Arc::new(self.monitors.so_far());
-        self.live
-            .look(elapsed, &crew.live(), &counts(crew), &self.machine)
+        let (counts, faults) = (counts(crew), self.conductor.seen());
+        let live = &mut self.live;
+        live.look(elapsed, &crew.live(), &counts, &self.machine, &faults)
     }
 
     /// With what the limits say to what came so far.
@@ -332,6 +287,7 @@ impl Lookout<'_> {
             so_far: self.live.so_far(&shown, &counts, snapshot.lost),
             limits: self.live.limits(&shown, &counts, snapshot.lost),
             machine: Arc::clone(&self.machine),
+            faults: self.conductor.seen(),
             ..snapshot
         }
     }
@@ -421,16 +377,6 @@ impl Lookout<'_> {
     }
 }
 
-/// What is counted so far.
-fn counts(crew: &Crew) -> Counts {
-    let count = |counter: &AtomicU64| counter.load(Relaxed);
-    Counts {
-        dropped: count(&crew.progress.dropped),
-        duplicated: count(&crew.progress.duplicated),
-        failed: count(&crew.progress.failed),
-    }
-}
-
 /// What ended a run whose schedule began then: what died and when.
 pub(super) fn died(death: Death, began: Option<Instant>) -> Ended {
     let Death { what, at } = death;
@@ -441,64 +387,4 @@ pub(super) fn died(death: Death, began: Option<Instant>) -> Ended {
         }
         None => format!("before the schedule began, {what}"),
     })
-}
-
-fn phase_at(plan: &Plan, elapsed: Nanos) -> String {
-    plan.phases
-        .iter()
-        .find(|phase| elapsed < phase.end)
-        .map_or_else(|| "draining".to_owned(), |phase| phase.name.clone())
-}
-
-/// Remembers the last snapshot, for the rate between two, and what was missing then.
-#[derive(Default)]
-pub(super) struct View {
-    last: Option<(Nanos, u64)>,
-    overdue: Overdue,
-}
-
-impl View {
-    fn snapshot(
-        &mut self,
-        crew: &Crew,
-        phase: String,
-        elapsed: Nanos,
-        total: Option<Nanos>,
-    ) -> Snapshot {
-        let count = |counter: &AtomicU64| counter.load(Relaxed);
-        let progress = &*crew.progress;
-        let sent = count(&progress.sent);
-        let rate = self.last.map_or(0.0, |(at, before)| {
-            (sent - before) as f64 / Duration::from_nanos((elapsed - at).max(1)).as_secs_f64()
-        });
-        self.last = Some((elapsed, sent));
-        // All deliveries are the first that is watched.
-        let deliveries = crew.live().into_iter().next();
-        let histogram = deliveries.as_ref().map(|samples| &samples.histogram);
-        let at = |percentile| crate::model::percentile::of(histogram?, percentile).ok();
-        Snapshot {
-            phase,
-            elapsed: Duration::from_nanos(elapsed),
-            total: total.map(Duration::from_nanos),
-            connected: count(&progress.connected),
-            users: crew.users as u64,
-            messages: Messages {
-                sent,
-                dropped: count(&progress.dropped),
-                acknowledged: count(&progress.acked),
-                failed: count(&progress.failed),
-            },
-            rate,
-            delivered: count(&progress.delivered),
-            duplicated: count(&progress.duplicated),
-            lost: total.and_then(|_| self.overdue.look(crew, elapsed)),
-            late: None,
-            so_far: None,
-            limits: Vec::new(),
-            p50: at(50.0),
-            p99: at(99.0),
-            deliveries: deliveries.map(Arc::new),
-            machine: Arc::default(),
-        }
-    }
 }

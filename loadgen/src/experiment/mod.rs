@@ -11,6 +11,7 @@ mod interrupt;
 mod lookout;
 mod measure;
 mod mistake;
+mod monitors;
 mod order;
 mod overdue;
 mod probe;

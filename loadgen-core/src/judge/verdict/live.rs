@@ -1,13 +1,16 @@
 //! Thresholds while a run goes on: what they say so far, and those that end it, judged once a second on what the workers
 //! have shown.
 
+mod outside;
+
 use std::{sync::Arc, time::Duration};
 
-use super::{fan_out::FanOut, implied, limit::Limit, misses::FEWEST_SECONDS};
+use self::outside::Outside;
+use super::{fan_out::FanOut, implied, limit::Limit, misses::FEWEST_SECONDS, scope::OUTSIDE};
 use crate::{
     judge::{Verdict, statistic},
     model::{Count, Metric, Nanos, nanos, numbers},
-    observed::{Layout, MachineSecond, Samples, WINDOW, Watched},
+    observed::{FaultSeen, Layout, MachineSecond, Samples, WINDOW, Watched},
     plan::{Plan, Send},
     scenario::{Scenario, Subject, Threshold},
 };
@@ -48,6 +51,16 @@ pub struct Live {
     /// Seconds that were looked at, and those of them that something outside disturbed.
     seconds: usize,
     disturbed: usize,
+    /// Where the plan has faults, what they did not touch: limits on the whole run are on that.
+    outside: Option<Outside>,
+}
+
+/// What a condition is judged by.
+struct Basis<'a> {
+    all: &'a [Samples],
+    undisturbed: &'a [Samples],
+    seconds: usize,
+    disturbed: usize,
 }
 
 /// What a threshold says so far.
@@ -78,6 +91,8 @@ struct Condition {
     fan_out: FanOut,
     /// It ends the run from here on, counted from the start of the schedule; `None`: never.
     from: Option<Nanos>,
+    /// It is on what no fault touches.
+    is_outside: bool,
 }
 
 impl Live {
@@ -85,6 +100,7 @@ impl Live {
     pub fn of(scenario: &Scenario, plan: &Plan) -> Self {
         Self {
             conditions: conditions(scenario, plan),
+            outside: (!plan.faults.is_empty()).then(Outside::default),
             ..Self::nothing(scenario)
         }
     }
@@ -99,6 +115,7 @@ impl Live {
             second: 1,
             seconds: 0,
             disturbed: 0,
+            outside: None,
         }
     }
 
@@ -108,21 +125,24 @@ impl Live {
         !self.conditions.is_empty() && elapsed >= self.second as Nanos * WINDOW + WINDOW / 10
     }
 
-    /// Looks at what all workers have shown, in the order of [`Layout::watched`]. The threshold that is missed, if one
-    /// is: `aborted after 12 s: delivery.p99 < 5ms: 7.20 ms (n = 2400)`.
+    /// Looks at what all workers have shown, in the order of [`Layout::watched`], and at what was seen of the faults so far. The
+    /// threshold that is missed, if one is: `aborted after 12 s: delivery.p99 < 5ms: 7.20 ms (n = 2400)`.
     pub fn look(
         &mut self,
         elapsed: Nanos,
         shown: &[Samples],
         counts: &Counts,
         machine: &[MachineSecond],
+        faults: &[FaultSeen],
     ) -> Option<String> {
-        self.take(elapsed, shown, machine);
+        self.take(elapsed, shown, machine, faults);
         let due = self.conditions.iter();
         let due = due.filter(|one| one.from.is_some_and(|from| elapsed >= from));
-        let mut missed = due.filter_map(|one| match self.said(one, counts, &self.judged) {
-            Said::Missed(measured) => Some((one, measured)),
-            _ => None,
+        let mut missed = due.filter_map(|one| {
+            match self.said(one, counts, self.basis(one, shown).undisturbed) {
+                Said::Missed(measured) => Some((one, measured)),
+                _ => None,
+            }
         });
         let (condition, measured) = missed.next()?;
         Some(format!(
@@ -134,7 +154,13 @@ impl Live {
 
     /// Adds what came since the last look, unless others had the machine meanwhile. What is shown may be half a second
     /// old, so that the second before counts too.
-    fn take(&mut self, elapsed: Nanos, shown: &[Samples], machine: &[MachineSecond]) {
+    fn take(
+        &mut self,
+        elapsed: Nanos,
+        shown: &[Samples],
+        machine: &[MachineSecond],
+        faults: &[FaultSeen],
+    ) {
         let passed = (elapsed / WINDOW) as usize;
         let since = self.second.saturating_sub(2);
         let disturbed = machine
@@ -152,26 +178,58 @@ impl Live {
                 .collect();
             self.before.clone_from(&self.judged);
         }
-        for (judged, (before, now)) in self.judged.iter_mut().zip(self.before.iter().zip(shown)) {
-            if !disturbed {
-                judged.merge(&now.since(before));
-            }
+        let both = self.before.iter().zip(shown);
+        let came: Vec<Samples> = both.map(|(before, now)| now.since(before)).collect();
+        for (judged, came) in self.judged.iter_mut().zip(&came).filter(|_| !disturbed) {
+            judged.merge(came);
+        }
+        if let Some(outside) = &mut self.outside {
+            outside.take(elapsed, came, disturbed, faults);
         }
         if !shown.is_empty() {
             self.before = shown.to_vec();
         }
     }
 
+    /// By what a condition is judged: one on the whole run by what no fault touched.
+    fn basis<'a>(&'a self, condition: &Condition, shown: &'a [Samples]) -> Basis<'a> {
+        match &self.outside {
+            Some(outside) if condition.is_outside => Basis {
+                all: &outside.all,
+                undisturbed: &outside.undisturbed,
+                seconds: outside.seconds,
+                disturbed: outside.disturbed,
+            },
+            _ => Basis {
+                all: shown,
+                undisturbed: &self.judged,
+                seconds: self.seconds,
+                disturbed: self.disturbed,
+            },
+        }
+    }
+
+    /// What is called lost: nothing as long as a fault may be what holds it up.
+    fn lost(&self, lost: Option<u64>) -> Option<u64> {
+        lost.filter(|_| {
+            !self
+                .outside
+                .as_ref()
+                .is_some_and(|outside| outside.is_shaken)
+        })
+    }
+
     /// How many of the deliveries so far are over the first limit that the thresholds set for all of them.
     pub fn late(&self, shown: &[Samples]) -> Option<u64> {
-        let all = self.conditions.iter().filter(|one| one.phase.is_none());
-        let mut of_deliveries = all.map(|one| &one.threshold).filter(|threshold| {
-            let metric = threshold.subject.metric();
-            metric == Some(Metric::Delivery)
+        let mut of_all = self.conditions.iter().filter_map(|one| {
+            let of_deliveries = one.threshold.subject.metric() == Some(Metric::Delivery);
+            let limit = one.threshold.limit()?;
+            (one.phase.is_none() && of_deliveries).then_some((one, limit))
         });
-        let limit = of_deliveries.find_map(Threshold::limit)?;
+        let (condition, limit) = of_all.next()?;
         let place = self.layout.limits().place(limit)?;
-        Some(shown.first()?.over(place))
+        let deliveries = self.basis(condition, shown).all.first();
+        Some(deliveries.map_or(0, |deliveries| deliveries.over(place)))
     }
 
     /// What the thresholds say so far: FAIL if one is missed for certain in the undisturbed seconds, or something was lost
@@ -181,6 +239,7 @@ impl Live {
         if self.conditions.is_empty() {
             return None;
         }
+        let lost = self.lost(lost);
         let of = |condition| {
             let (verdict, _) = self.verdict(condition, counts, shown, lost);
             verdict.unwrap_or(Verdict::Pass)
@@ -199,6 +258,7 @@ impl Live {
 
     /// What each threshold says so far, in the scenario's order.
     pub fn limits(&self, shown: &[Samples], counts: &Counts, lost: Option<u64>) -> Vec<SoFar> {
+        let lost = self.lost(lost);
         let said = self.conditions.iter().map(|condition| {
             let (verdict, measured) = self.verdict(condition, counts, shown, lost);
             SoFar {
@@ -224,16 +284,17 @@ impl Live {
             };
             return (Some(verdict), numbers::count(lost));
         }
-        match self.said(condition, counts, shown) {
+        let basis = self.basis(condition, shown);
+        match self.said(condition, counts, basis.all) {
             Said::Nothing => (None, "known when the run is over".to_owned()),
             Said::TooFew(measured) => (Some(Verdict::Inconclusive), measured),
             Said::Kept(measured) => (Some(Verdict::Pass), measured),
             Said::Missed(measured)
-                if self.disturbed == 0 || condition.threshold.subject.metric().is_none() =>
+                if basis.disturbed == 0 || condition.threshold.subject.metric().is_none() =>
             {
                 (Some(Verdict::Fail), measured)
             }
-            Said::Missed(measured) => self.undisturbed(condition, counts, &measured),
+            Said::Missed(measured) => self.undisturbed(condition, counts, &basis, &measured),
         }
     }
 
@@ -242,12 +303,13 @@ impl Live {
         &self,
         condition: &Condition,
         counts: &Counts,
+        basis: &Basis<'_>,
         all: &str,
     ) -> (Option<Verdict>, String) {
-        let left = self.seconds - self.disturbed;
-        let of = format!("{} of {} seconds", self.disturbed, self.seconds);
-        let few = self.disturbed > left || left < FEWEST_SECONDS.min(self.seconds);
-        match self.said(condition, counts, &self.judged) {
+        let left = basis.seconds - basis.disturbed;
+        let of = format!("{} of {} seconds", basis.disturbed, basis.seconds);
+        let few = basis.disturbed > left || left < FEWEST_SECONDS.min(basis.seconds);
+        match self.said(condition, counts, basis.undisturbed) {
             _ if few => (
                 Some(Verdict::Invalid),
                 format!("{all}; {of} were disturbed, and too few are left to judge by"),
@@ -347,6 +409,7 @@ impl Condition {
     fn name(&self) -> String {
         match &self.phase {
             Some((_, name)) => self.threshold.in_phase(name),
+            None if self.is_outside => format!("{} ({OUTSIDE})", self.threshold),
             None => self.threshold.to_string(),
         }
     }
@@ -382,6 +445,10 @@ fn conditions(scenario: &Scenario, plan: &Plan) -> Vec<Condition> {
             Condition {
                 fan_out: FanOut::of(plan, counts),
                 from: threshold.abort_after.map(|after| start + nanos(after)),
+                is_outside: !plan.faults.is_empty()
+                    && phase.is_none()
+                    && threshold.fault.is_none()
+                    && threshold.subject.metric().is_some(),
                 threshold: threshold.clone(),
                 phase,
             }

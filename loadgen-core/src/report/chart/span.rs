@@ -1,6 +1,7 @@
 //! When faults were on, marked in every chart over time.
 
 use super::{Ink, plot::Plot, svg::Svg};
+use crate::model::Nanos;
 
 /// What is marked is never thinner than so many seconds, so that it is seen.
 const LEAST: f64 = 0.15;
@@ -11,11 +12,21 @@ pub(in crate::report) struct Span {
     /// The fault's name.
     pub name: String,
     pub from: f64,
-    /// `None`: it was never mended.
+    /// `None`: it was never mended, or is still on.
     pub to: Option<f64>,
 }
 
 impl Span {
+    /// Of a fault that began and ended then, in nanoseconds from the start of the schedule; `None` of one that never began.
+    pub fn of(name: &str, start: Option<Nanos>, end: Option<Nanos>) -> Option<Self> {
+        let from = start?;
+        Some(Self {
+            name: name.to_owned(),
+            from: from as f64 / 1e9,
+            to: end.map(|end| end.max(from) as f64 / 1e9),
+        })
+    }
+
     /// The part of it that lies within an axis; `None` where none does.
     fn within(&self, (first, last): (f64, f64)) -> Option<(f64, f64)> {
         let from = self.from.max(first);

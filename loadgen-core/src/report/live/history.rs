@@ -7,7 +7,7 @@ use crate::{
     model::{Nanos, histogram, numbers::count},
     observed::{MachineSecond, Samples},
     report::chart::{
-        self, Figure, Ink, Lane, Line, MOST_COLUMNS, Panel, Series, heat, panels, spectrum,
+        self, Figure, Ink, Lane, Line, MOST_COLUMNS, Panel, Series, Span, heat, panels, spectrum,
     },
 };
 
@@ -24,6 +24,8 @@ pub(super) struct History {
     before: Totals,
     /// How many seconds of the machine are in the columns.
     machine: usize,
+    /// The faults that have begun.
+    faults: Vec<Span>,
 }
 
 /// Seconds beside each other.
@@ -73,6 +75,9 @@ impl History {
             self.before = now;
         }
         self.watch(&snapshot.machine);
+        let faults = snapshot.faults.iter();
+        let faults = faults.filter_map(|one| Span::of(&one.name, one.start, one.end));
+        self.faults = faults.collect();
     }
 
     fn end_seconds(&mut self, now: &Totals, lost: u64) {
@@ -162,7 +167,9 @@ impl History {
             .collect();
         if !drawn.is_empty() {
             let seconds = self.columns.iter().map(|column| column.disturbed).sum();
-            let lanes = [Lane::Disturbed(seconds, self.disturbed())];
+            let faults = self.faults.iter().cloned().map(Lane::Fault);
+            let disturbed = Lane::Disturbed(seconds, self.disturbed());
+            let lanes: Vec<Lane> = faults.chain([disturbed]).collect();
             figures.push(heat(&drawn, "receipt", &lanes, limit));
         }
         if self.columns.iter().any(|column| column.passed > 0) {
@@ -174,7 +181,7 @@ impl History {
                 &self.panels(),
                 span,
                 &self.disturbed(),
-                &[],
+                &self.faults,
             ));
         }
         figures

@@ -294,7 +294,13 @@ impl View {
                 }
             },
         };
-        vec![told]
+        let inside = self.snapshot.as_ref().map(Snapshot::inside);
+        let inside = inside.filter(|inside| !inside.is_empty());
+        let inside = inside.map(|inside| {
+            let names = inside.join(" and of ");
+            format!("Inside of {names}: limits on the whole run are on what no fault touches.")
+        });
+        [told].into_iter().chain(inside).collect()
     }
 
     fn progress(&self) -> Option<u32> {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use super::*;
 use crate::{
     judge::Messages,
-    observed::{MachineSecond, Samples, recorder::Limits},
+    observed::{FaultSeen, MachineSecond, Samples, recorder::Limits},
 };
 
 /// Ten messages and twenty deliveries each second, all of them after 1 ms; one second in 97 is disturbed.
@@ -60,6 +60,7 @@ impl Steady {
             p99: None,
             deliveries: Some(Arc::clone(&self.samples)),
             machine: Arc::clone(&self.machine),
+            faults: Vec::new(),
         }
     }
 }
@@ -214,4 +215,37 @@ fn only_the_last_of_what_was_told_is_kept() {
     let state = view.state().unwrap();
     assert_eq!(state.matches("notice").count(), NOTICES);
     assert!(state.contains("notice &#60;99&#62;"), "{state}");
+}
+
+#[test]
+fn faults_have_a_lane_from_their_beginning_on_and_are_told_while_they_are_on() {
+    let mut view = View::new(BTreeMap::new());
+    view.turn(turn(Purpose::Subject));
+    let mut run = Steady::default();
+    let mut shown = |second: u64, end: Option<u64>| {
+        let mut snapshot = run.at(second);
+        snapshot.faults = ["slow-db", "later"].map(FaultSeen::of).into();
+        snapshot.faults[0].start = Some(4_000_000_000);
+        snapshot.faults[0].end = end;
+        view.snapshot(snapshot);
+        (view.state().unwrap(), view.charts().unwrap())
+    };
+    for second in 0..6 {
+        shown(second, None);
+    }
+    let (state, charts) = shown(6, None);
+    assert!(
+        state.contains("Inside of slow-db: limits on the whole run"),
+        "{state}"
+    );
+    assert!(charts.contains("inside of the fault slow-db"), "{charts}");
+    assert!(
+        charts.contains("inside of a fault: slow-db"),
+        "the load has it too"
+    );
+    assert!(charts.contains("second 5: 20 deliveries") && charts.contains(", inside of slow-db"));
+    assert!(!charts.contains("later"));
+    let (state, charts) = shown(9, Some(7_000_000_000));
+    assert!(!state.contains("Inside of"), "{state}");
+    assert!(charts.contains("inside of the fault slow-db"));
 }

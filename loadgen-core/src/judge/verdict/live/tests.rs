@@ -58,6 +58,8 @@ struct Worker {
     recorder: Recorder,
     shown: Vec<Samples>,
     second: Nanos,
+    /// What is seen of faults so far.
+    faults: Vec<FaultSeen>,
 }
 
 impl Worker {
@@ -68,6 +70,7 @@ impl Worker {
             recorder,
             shown: Vec::new(),
             second: 0,
+            faults: Vec::new(),
         }
     }
 
@@ -99,7 +102,7 @@ impl Worker {
                 ..MachineSecond::default()
             })
             .collect();
-        let missed = live.look(elapsed, &self.shown, counts, &machine);
+        let missed = live.look(elapsed, &self.shown, counts, &machine, &self.faults);
         assert!(!live.is_due(elapsed), "looked at once a second");
         missed
     }
@@ -308,4 +311,62 @@ fn a_limit_without_a_delay_is_told_and_ends_nothing() {
     assert_eq!(ends(&mut live, &[9 * MS; 8], &[]), None);
     live.conditions.clear();
     assert_eq!(live.so_far(&[], &Counts::default(), None), None);
+}
+
+/// A run of 40 seconds with a fault from the 10th to the 13th: what is said after each second, slow in these.
+fn with_a_fault(thresholds: &str, slow: &[u64], lost: u64) -> Vec<(Verdict, SoFar)> {
+    let fault = "\n[[faults]]\nname = \"f\"\nat = \"1s\"\nfor = \"3s\"\nkind = \"server-freeze\"\n";
+    let text = format!(
+        "version = 1\nname = \"live\"\nquestion = \"?\"\npopulation = {{ users = 4, rooms = 2 }}\n\
+         [[phases]]\nname = \"steady\"\nduration = \"40s\"\nrate = \"10/s\"\n{fault}[thresholds]\n{thresholds}"
+    );
+    let scenario = Scenario::parse(Path::new("live.toml"), &text).unwrap();
+    let mut live = Live::of(&scenario, &Plan::new(&scenario).unwrap());
+    let mut worker = Worker::new(&live);
+    let none = Counts::default();
+    let seconds = 0..40_u64;
+    seconds
+        .map(|second| {
+            let end = (second >= 12).then_some(13 * SECOND);
+            worker.faults = match second {
+                10.. => vec![FaultSeen {
+                    start: Some(10 * SECOND),
+                    end,
+                    ..FaultSeen::of("f")
+                }],
+                _ => Vec::new(),
+            };
+            let latency = if slow.contains(&second) { 90 * MS } else { MS };
+            assert_eq!(worker.second(&mut live, latency, &none, &[]), None);
+            let lost = Some(lost).filter(|_| second >= 11).or(Some(0));
+            let verdict = live.so_far(&worker.shown, &none, lost).unwrap();
+            let limits = live.limits(&worker.shown, &none, lost);
+            (verdict, limits[0].clone())
+        })
+        .collect()
+}
+
+#[test]
+fn what_came_inside_of_a_fault_or_in_its_recovery_is_no_failure_so_far() {
+    let limit = "\"delivery.within_5ms\" = \">= 99%\"\n\"lost\" = \"== 0\"\n";
+    // Three seconds inside, and three more until all was as before.
+    let said = with_a_fault(limit, &[10, 11, 12, 13, 14, 15], 0);
+    for (second, (verdict, limit)) in said.iter().enumerate() {
+        assert_eq!(*verdict, Verdict::Pass, "{second}: {limit:?}");
+        assert_eq!(
+            limit.threshold,
+            "delivery.within_5ms >= 99% (outside the faults)"
+        );
+    }
+    // Ten seconds before it, and all from the sixteenth on.
+    let measured = &said.last().unwrap().1.measured;
+    assert_eq!(measured, "100 % (n = 68,000)");
+    // What is slow long afterwards is slow.
+    let said = with_a_fault(limit, &[10, 11, 12, 30, 31, 32], 0);
+    assert_eq!(said[29].0, Verdict::Pass);
+    assert_eq!(said[39].0, Verdict::Fail, "{:?}", said[39].1);
+    // What is missing while a fault may hold it up is not lost yet, and ten seconds after it is.
+    let said = with_a_fault(limit, &[], 1);
+    assert_eq!((said[12].0, said[21].0), (Verdict::Pass, Verdict::Pass));
+    assert_eq!(said[39].0, Verdict::Fail);
 }
