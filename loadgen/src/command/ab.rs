@@ -186,9 +186,12 @@ fn compared(args: &Args) -> Result<Vec<Compared>, String> {
 /// The scenario with the flags of the command line.
 fn scenario(args: &Args) -> Result<Scenario, Exit> {
     let mut scenario = named::scenario(&args.scenario, &args.load.set).map_err(output::wrong)?;
+    let systems = [("--base", &args.base), ("--change", &args.change)];
+    let obeyed = args.servers.can_be_told(systems, &args.load);
+    obeyed.map_err(output::wrong)?;
     args.servers.ask(&mut scenario);
-    args.load.ask(&mut scenario);
-    for (flag, system) in [("--base", &args.base), ("--change", &args.change)] {
+    args.load.ask(&mut scenario).map_err(output::wrong)?;
+    for (flag, system) in systems {
         let asked = match system {
             SystemChoice::Relay => Err("it is measured in every cycle beside both".to_owned()),
             system => system.can_be_asked(&scenario),

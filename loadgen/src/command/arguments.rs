@@ -2,7 +2,7 @@
 
 use std::{env, path::PathBuf, time::UNIX_EPOCH};
 
-use super::run::typed::typed;
+use super::{obeyed::Said, run::typed::typed};
 use crate::{
     dial::{Target, TargetMistake, Trust},
     drive::Driver,
@@ -51,9 +51,20 @@ pub struct Load {
 
 impl Load {
     /// A scenario with what is said here instead of what it says itself. Its variables are set when it is read.
-    pub(super) fn ask(&self, scenario: &mut Scenario) {
+    ///
+    /// # Errors
+    /// Where it says itself which names of events are spoken.
+    pub(super) fn ask(&self, scenario: &mut Scenario) -> Result<(), String> {
+        if let (Some(_), Some(dialect)) = (&scenario.events, self.dialect) {
+            return Err(format!(
+                "--dialect {}: {} has names of events of its own, in [server.events]: leave one of them out",
+                dialect.name(),
+                scenario.path.display()
+            ));
+        }
         scenario.dialect = self.dialect.unwrap_or(scenario.dialect);
         scenario.seed = self.seed.unwrap_or(scenario.seed);
+        Ok(())
     }
 
     /// How is measured: servers that are started here, on such a store, without a floor.
@@ -103,6 +114,25 @@ impl Servers {
     /// How is measured, likewise.
     pub(super) fn options(&self, load: &Load) -> Options {
         load.options(&self.store, &self.mongo_image)
+    }
+
+    /// Whether these servers, each behind the flag that names it, can obey all that is said of them.
+    ///
+    /// # Errors
+    /// The first flag that can't be obeyed, why, and what would be right.
+    pub(super) fn can_be_told<'a>(
+        &self,
+        systems: impl IntoIterator<Item = (&'static str, &'a SystemChoice)>,
+        load: &Load,
+    ) -> Result<(), String> {
+        let said = Said {
+            systems: systems.into_iter().collect(),
+            delivery: self.delivery.as_slice(),
+            store: &self.store,
+            mongo_image: &self.mongo_image,
+            load,
+        };
+        said.can_be_obeyed()
     }
 }
 

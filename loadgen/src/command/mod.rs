@@ -16,6 +16,7 @@ mod live;
 mod man;
 mod merge;
 mod named;
+mod obeyed;
 mod output;
 mod preview;
 mod probe;

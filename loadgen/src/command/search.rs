@@ -119,13 +119,15 @@ pub fn run(args: &Args) -> Result<Exit, Exit> {
 /// The scenario with the flags of the command line, and only if all these systems can be searched with it.
 pub(super) fn scenario(
     path: &Path,
-    (flag, systems): (&str, &[SystemChoice]),
+    (flag, systems): (&'static str, &[SystemChoice]),
     servers: &Servers,
     load: &Load,
 ) -> Result<Scenario, Exit> {
     let mut scenario = named::scenario(path, &load.set).map_err(output::wrong)?;
+    let told = systems.iter().map(|system| (flag, system));
+    servers.can_be_told(told, load).map_err(output::wrong)?;
     servers.ask(&mut scenario);
-    load.ask(&mut scenario);
+    load.ask(&mut scenario).map_err(output::wrong)?;
     let names: Vec<String> = systems.iter().map(ToString::to_string).collect();
     for (place, name) in names.iter().enumerate() {
         if names[..place].contains(name) {

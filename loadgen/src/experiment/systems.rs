@@ -9,7 +9,7 @@ use std::{
 
 use super::RunError;
 use crate::{
-    model::Dialect,
+    model::{Delivery, Dialect},
     rig::Peer,
     scenario::{Scenario, Token},
 };
@@ -71,6 +71,30 @@ impl SystemChoice {
                     .to_owned(),
             ),
             _ => Ok(()),
+        }
+    }
+
+    /// Whether it delivers so, or can be told to. The relay delivers at once, saves nothing and says so: it is told nothing.
+    ///
+    /// # Errors
+    /// Why not and what would be right.
+    pub fn can_deliver(&self, delivery: Delivery) -> Result<(), String> {
+        match self {
+            SystemChoice::Own(_) | SystemChoice::Relay => Ok(()),
+            SystemChoice::Peer(peer) if peer.delivery() == delivery => Ok(()),
+            SystemChoice::Peer(peer) => {
+                let other = Peer::ALL.into_iter().find(|one| one.delivery() == delivery);
+                let other = other.map(|one| format!(", or measure peer:{}", one.name()));
+                Err(format!(
+                    "its delivery is {} and can't be chosen: leave --delivery out{}",
+                    peer.delivery().name(),
+                    other.unwrap_or_default()
+                ))
+            }
+            SystemChoice::Url(_) | SystemChoice::Command(_) => Err(
+                "somebody else wrote it, and it delivers as it does: leave --delivery out (`delivery` in the scenario says what it is held to)"
+                    .to_owned(),
+            ),
         }
     }
 
@@ -217,6 +241,51 @@ mod tests {
             assert!(system.saves_here() && system.foreign().unwrap().is_none());
         }
         assert!(!"relay".parse::<SystemChoice>().unwrap().saves_here());
+    }
+
+    #[test]
+    fn only_a_server_of_our_own_is_told_when_to_deliver() {
+        let told = |system: &str, delivery| {
+            system
+                .parse::<SystemChoice>()
+                .unwrap()
+                .can_deliver(delivery)
+        };
+        for delivery in [Delivery::Optimistic, Delivery::PersistFirst] {
+            assert_eq!(told("own", delivery), Ok(()));
+            assert_eq!(told("relay", delivery), Ok(()));
+            for foreign in ["http://h", "cmd:x {port}"] {
+                let error = told(foreign, delivery).unwrap_err();
+                assert!(error.contains("held to"), "{foreign}: {error}");
+            }
+        }
+        for (peer, obeyed, refused, other) in [
+            (
+                "peer:node",
+                Delivery::Optimistic,
+                Delivery::PersistFirst,
+                "peer:node-persist-first",
+            ),
+            (
+                "peer:python",
+                Delivery::Optimistic,
+                Delivery::PersistFirst,
+                "peer:node-persist-first",
+            ),
+            (
+                "peer:node-persist-first",
+                Delivery::PersistFirst,
+                Delivery::Optimistic,
+                "peer:node",
+            ),
+        ] {
+            assert_eq!(told(peer, obeyed), Ok(()));
+            let error = told(peer, refused).unwrap_err();
+            assert!(
+                error.ends_with(&format!("or measure {other}")),
+                "{peer}: {error}"
+            );
+        }
     }
 
     #[test]

@@ -85,3 +85,179 @@ fn what_a_peer_does_not_speak_is_refused_before_anything_is_started() {
     assert_eq!(ended.code, Some(2), "{}", ended.stderr);
     assert!(ended.stderr.contains("--change relay"), "{}", ended.stderr);
 }
+
+/// What of a command line a system can't obey, and what is said of it.
+const NOT_OBEYED: [(&[&str], &str); 16] = [
+    (
+        &[
+            "run",
+            "S",
+            "--system",
+            "peer:node",
+            "--delivery",
+            "persist-first",
+        ],
+        "--delivery persist-first for --system peer:node: its delivery is optimistic and can't be chosen: leave --delivery out, or measure peer:node-persist-first",
+    ),
+    (
+        &[
+            "run",
+            "S",
+            "--system",
+            "peer:node",
+            "--delivery",
+            "persist-first,optimistic",
+        ],
+        "peer:node-persist-first",
+    ),
+    (
+        &[
+            "search",
+            "S",
+            "--system",
+            "peer:node-persist-first",
+            "--delivery",
+            "optimistic",
+        ],
+        "or measure peer:node",
+    ),
+    (
+        &[
+            "search",
+            "S",
+            "--system",
+            "http://127.0.0.1:1",
+            "--delivery",
+            "optimistic",
+        ],
+        "somebody else wrote it",
+    ),
+    (
+        &[
+            "search",
+            "S",
+            "--system",
+            "relay",
+            "--delivery",
+            "optimistic",
+        ],
+        "a relay saves nothing",
+    ),
+    (
+        &["ladder", "S", "--delivery", "persist-first"],
+        "--delivery persist-first for --systems peer:node",
+    ),
+    (
+        &[
+            "ab",
+            "S",
+            "--base",
+            "own",
+            "--change",
+            "cmd:x {port}",
+            "--delivery",
+            "optimistic",
+        ],
+        "for --change cmd:x {port}: somebody else wrote it",
+    ),
+    (
+        &[
+            "ab",
+            "S",
+            "--base",
+            "peer:python",
+            "--change",
+            "own",
+            "--delivery",
+            "persist-first",
+        ],
+        "for --base peer:python",
+    ),
+    (
+        &[
+            "ab", "S", "--base", "http://h", "--change", "http://i", "--store", "memory",
+        ],
+        "--store memory: nothing that is measured saves",
+    ),
+    (
+        &[
+            "search",
+            "S",
+            "--system",
+            "cmd:x {port}",
+            "--store",
+            "docker",
+        ],
+        "--store docker: nothing that is measured saves",
+    ),
+    (
+        &["search", "S", "--system", "relay", "--mongo-image", "x:1"],
+        "--mongo-image x:1: nothing that is measured saves",
+    ),
+    (
+        &[
+            "run",
+            "S",
+            "--target",
+            "http://127.0.0.1:1",
+            "--mongo-image",
+            "x:1",
+        ],
+        "--mongo-image x:1: nothing that is measured saves",
+    ),
+    (
+        &["run", "S", "--store", "memory", "--mongo-image", "x:1"],
+        "--mongo-image x:1: --store memory starts no container",
+    ),
+    (
+        &["run", "S", "--peers", "nowhere"],
+        "--peers nowhere: no peer is measured",
+    ),
+    (
+        &[
+            "ladder",
+            "S",
+            "--systems",
+            "own,relay",
+            "--peers",
+            "nowhere",
+        ],
+        "--peers nowhere: no peer is measured",
+    ),
+    (
+        &[
+            "run",
+            "MAP",
+            "--target",
+            "http://127.0.0.1:1",
+            "--dialect",
+            "readme",
+        ],
+        "[server.events]: leave one of them out",
+    ),
+];
+
+#[test]
+fn what_a_system_can_not_obey_is_one_error_before_anything_is_started() {
+    let bench = Bench::new();
+    let scenario = bench.scenario(SMALL);
+    let map = bench.path("map.toml");
+    let events = "[server.events]\nroom = { received = \"said\" }\n\n[population]";
+    fs::write(&map, SMALL.replace("[population]", events)).unwrap();
+    for (flags, words) in NOT_OBEYED {
+        let mut command = loadgen();
+        for flag in flags {
+            match *flag {
+                "S" => command.arg(&scenario),
+                "MAP" => command.arg(&map),
+                flag => command.arg(flag),
+            };
+        }
+        command.arg("--out").arg(bench.path("out"));
+        let ended = finish(command);
+        assert_eq!(ended.code, Some(2), "{flags:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains(words), "{flags:?}: {}", ended.stderr);
+        assert_eq!(ended.stderr.matches("error: ").count(), 1, "{flags:?}");
+        assert!(!bench.path("out").exists(), "{flags:?}");
+    }
+}

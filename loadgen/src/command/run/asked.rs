@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, path::Path};
 
 use super::flags::Args;
 use crate::{
-    command::{exit_code::Exit, named, output},
+    command::{exit_code::Exit, named, obeyed::Said, output},
     dial::{Target, TargetMistake},
     experiment::SystemChoice,
     model::Delivery,
@@ -38,6 +38,7 @@ pub(super) fn asked(run: &Args) -> Result<Asked, Exit> {
         rig::check_uri(uri).map_err(output::wrong)?;
     }
     let (url, target_command) = target(run).map_err(output::wrong)?;
+    can_be_obeyed(run).map_err(output::wrong)?;
     let mut scenarios = Vec::new();
     let mut exit = Exit::Pass;
     for path in &run.scenarios {
@@ -54,6 +55,27 @@ pub(super) fn asked(run: &Args) -> Result<Asked, Exit> {
         }),
         exit => Err(exit),
     }
+}
+
+/// Whether what is measured can obey all that is said of it.
+fn can_be_obeyed(run: &Args) -> Result<(), String> {
+    let foreign = match (&run.command, &run.place.target) {
+        (Some(command), _) => Some(("--command", SystemChoice::Command(command.clone()))),
+        (None, Some(url)) => Some(("--target", SystemChoice::Url(url.clone()))),
+        (None, None) => None,
+    };
+    let system = match &foreign {
+        Some((flag, foreign)) => (*flag, foreign),
+        None => ("--system", &run.system),
+    };
+    let said = Said {
+        systems: vec![system],
+        delivery: &run.delivery,
+        store: &run.store,
+        mongo_image: &run.mongo_image,
+        load: &run.load,
+    };
+    said.can_be_obeyed()
 }
 
 /// The connection strings that are typed.
@@ -78,6 +100,8 @@ fn repeated(labels: &[(String, String)]) -> Option<&str> {
 enum Mistake {
     #[error("--system {0}: {1}")]
     System(SystemChoice, String),
+    #[error("{0}")]
+    Flag(String),
     #[error(transparent)]
     Scenario(#[from] ScenarioError),
     #[error(transparent)]
@@ -86,7 +110,11 @@ enum Mistake {
 
 /// A scenario with the flags of the command line, and where it is to be measured.
 fn read(path: &Path, run: &Args, url: Option<&str>) -> Result<(Scenario, Option<Target>), Mistake> {
-    let scenario = with_flags(named::scenario(path, &run.load.set)?, run);
+    let mut scenario = named::scenario(path, &run.load.set)?;
+    if !run.delivery.is_empty() {
+        scenario.delivery.clone_from(&run.delivery);
+    }
+    run.load.ask(&mut scenario).map_err(Mistake::Flag)?;
     let target = run.place.target(url, &scenario.connections)?;
     // What our own server can't be asked is told where it is started.
     if matches!(run.system, SystemChoice::Peer(_)) {
@@ -94,14 +122,6 @@ fn read(path: &Path, run: &Args, url: Option<&str>) -> Result<(Scenario, Option<
         asked.map_err(|why| Mistake::System(run.system.clone(), why))?;
     }
     Ok((scenario, target))
-}
-
-fn with_flags(mut scenario: Scenario, run: &Args) -> Scenario {
-    if !run.delivery.is_empty() {
-        scenario.delivery.clone_from(&run.delivery);
-    }
-    run.load.ask(&mut scenario);
-    scenario
 }
 
 /// A free port, in the places of a text that are for it.

@@ -53,6 +53,11 @@ pub(super) fn asked(run: &Args) -> Result<Option<ShardOptions>, String> {
         (run.scenarios.len() > 1, "one scenario at a time"),
         (run.repeat > 1, "one run at a time: leave --repeat out"),
         (run.json, "no result by itself: leave --json out"),
+        (run.all, "no result by itself: leave --all out"),
+        (
+            run.live.is_some(),
+            "a run that is seen as a whole when it is over: leave --live out",
+        ),
         (
             !run.report.is_empty(),
             "no result by itself: give --report to `merge`",
