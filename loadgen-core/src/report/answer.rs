@@ -8,11 +8,11 @@ use super::{
 use crate::{
     judge::{Verdict, statistic},
     model::{
-        HistogramError, Metric, histogram,
-        numbers::{count, duration, limit, share},
+        Count, HistogramError, Metric, histogram,
+        numbers::{count, counted, duration, limit, share},
         percentile,
     },
-    result::{FloorResult, MetricResult, Model, Report},
+    result::{FloorResult, MetricResult, Model, Report, Run},
     scenario::Subject,
 };
 
@@ -104,11 +104,10 @@ fn sentence(clause: &str) -> String {
 
 /// The number of a limit in words, and what the machine alone accounts for.
 fn clause(report: &Report, held: &Held<'_>) -> Result<String, HistogramError> {
-    let service = match (report.scenario.model, held.threshold.subject) {
-        (_, Subject::Count(_)) | (Model::Open, _) => "",
-        (Model::Closed, _) => ", as service times",
-        (Model::Mixed, _) => ", partly as service times",
-    };
+    if let Subject::Count(of) = held.threshold.subject {
+        return counts(report, held, of);
+    }
+    let service = service(report);
     let phase = held.phase.map(|place| format!(" {}", held.place(place)));
     let phase = phase.unwrap_or_default();
     let measured = measured(report, held)?;
@@ -118,6 +117,77 @@ fn clause(report: &Report, held: &Held<'_>) -> Result<String, HistogramError> {
     };
     let floor = floor.map(|floor| format!("; {floor}")).unwrap_or_default();
     Ok(format!("{measured}{phase}{service}{floor}"))
+}
+
+/// What latencies from the intended time are where sends wait for each other.
+fn service(report: &Report) -> &'static str {
+    match report.scenario.model {
+        Model::Open => "",
+        Model::Closed => ", as service times",
+        Model::Mixed => ", partly as service times",
+    }
+}
+
+/// Where nothing but counts is limited, what they say and, since everybody asks, how long deliveries took.
+fn counts(report: &Report, held: &Held<'_>, of: Count) -> Result<String, HistogramError> {
+    let (told, took) = match held.phase {
+        Some(place) => (
+            format!("{} {}", in_words(held, of), held.place(place)),
+            None,
+        ),
+        None => (in_words(held, of), took(report, held.run)?),
+    };
+    // That nothing was lost or doubled is what every PASS says beside it.
+    let is_said = report.verdict == Verdict::Pass
+        && held.run.totals.expected > 0
+        && held.value == Value::Known(0.0)
+        && matches!(of, Count::Lost | Count::Duplicated);
+    Ok(match took {
+        Some(took) if is_said => took,
+        Some(took) => format!("{told}; {took}"),
+        None => told,
+    })
+}
+
+/// `no delivery was lost`, `3 messages were told as failed (limit 5)`.
+fn in_words(held: &Held<'_>, of: Count) -> String {
+    let (what, happened) = match of {
+        Count::Lost => ("delivery", "lost"),
+        Count::Duplicated => ("delivery", "doubled"),
+        Count::Dropped => ("message", "left unsent"),
+        Count::Failed => ("message", "told as failed"),
+    };
+    let bound = held.bound();
+    let bound = match (held.value, bound.as_str()) {
+        (Value::Known(0.0), "none") => String::new(),
+        (_, "none") => ", where none may be".to_owned(),
+        (_, bound) => format!(" (limit {bound})"),
+    };
+    match held.value {
+        Value::Known(0.0) => format!("no {what} was {happened}{bound}"),
+        Value::Known(1.0) => format!("1 {what} was {happened}{bound}"),
+        Value::Known(n) => format!("{} were {happened}{bound}", counted(n as u64, what)),
+        Value::Never | Value::TooFew => format!("nobody counted what was {happened}{bound}"),
+    }
+}
+
+/// How long a delivery took in all, where there are enough.
+fn took(report: &Report, run: &Run) -> Result<Option<String>, HistogramError> {
+    let Some(deliveries) = statements::due(run, Metric::Delivery) else {
+        return Ok(None);
+    };
+    let samples = histogram::decode(&deliveries.histogram)?;
+    let of = |p| {
+        let value = percentile::of_due(&samples, deliveries.lost, p).ok()?;
+        Some(value.map_or_else(|| "never".to_owned(), duration))
+    };
+    let event = event(report, Metric::Delivery);
+    let took = match (of(50.0), of(99.0)) {
+        (Some(median), Some(p99)) => format!("{event} {median} (median; p99 {p99})"),
+        (Some(median), None) => format!("{event} {median} (median)"),
+        (None, _) => return Ok(None),
+    };
+    Ok(Some(format!("{took}{}", service(report))))
 }
 
 /// The number of a limit in words.
@@ -168,7 +238,7 @@ fn measured(report: &Report, held: &Held<'_>) -> Result<String, HistogramError> 
             "{} was back as before {value} after the fault (limit {bound})",
             metric.definition().title
         ),
-        Subject::Count(counted) => format!("{value} {} (limit {bound})", counted.key()),
+        Subject::Count(of) => in_words(held, of),
     })
 }
 
