@@ -89,7 +89,7 @@ fn listed(
     }
 }
 
-/// A line for each, or two where its question has no room beside the rest.
+/// A line for each, or more where its question has no room beside the rest.
 fn told(entries: &[Entry], width: Width) -> String {
     let heads = ["scenario", "users", "duration", "file"];
     let lines = |with_questions: bool| -> Vec<String> {
@@ -104,18 +104,19 @@ fn told(entries: &[Entry], width: Width) -> String {
         let lines = table.lines();
         lines.map(|line| line.trim().to_owned()).collect()
     };
-    let whole = lines(true);
     let fits = |line: &String| width.is_none_or(|width| line.chars().count() <= width);
-    if whole.iter().all(fits) {
-        return whole.join("\n") + "\n";
-    }
     let questions = entries.iter().map(|entry| {
         let question = paragraph(&entry.question, true, width);
-        format!("\n{question}\n")
+        format!("\n{question}")
     });
-    let head = std::iter::once("\n".to_owned());
-    let both = lines(false).into_iter().zip(head.chain(questions));
-    both.map(|(line, question)| line + &question).collect()
+    let head = std::iter::once(String::new());
+    let apart = lines(false).into_iter().zip(head.chain(questions));
+    let both = lines(true).into_iter().zip(apart);
+    both.map(|(whole, (line, question))| match fits(&whole) {
+        true => whole + "\n",
+        false => line + &question + "\n",
+    })
+    .collect()
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), io::Error> {
@@ -135,4 +136,47 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), io::Error> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_question_that_has_no_room_stands_beneath() {
+        let entry = |name: &str, question: &str| Entry {
+            cells: [name, "10", "2s", "(shipped)"].map(str::to_owned),
+            question: question.to_owned(),
+        };
+        let entries = [
+            entry("short", "Does it work?"),
+            entry(
+                "long",
+                "Does it work where the question is much longer than the rest of the line?",
+            ),
+        ];
+        let text = told(&entries, Some(60));
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[0].ends_with("question"), "{text}");
+        assert!(
+            lines[1].starts_with("short") && lines[1].ends_with("Does it work?"),
+            "{text}"
+        );
+        assert!(
+            lines[2].starts_with("long") && lines[2].ends_with("(shipped)"),
+            "{text}"
+        );
+        assert!(
+            lines[3].trim_start().starts_with("Does it work where"),
+            "{text}"
+        );
+        assert!(
+            lines.iter().all(|line| line.chars().count() <= 60),
+            "{text}"
+        );
+        assert!(
+            !told(&entries, None).contains("\n "),
+            "without a width all have room"
+        );
+    }
 }

@@ -8,7 +8,7 @@ use crate::{
         Metric, Nanos,
         numbers::{count, duration},
     },
-    report::{RenderError, answer::headline, limits::limits, script, setting::date},
+    report::{RenderError, answer::headline, limits::limits, setting::date},
     result::{FaultResult, PartKind, PartResult, Report, Run},
 };
 
@@ -18,8 +18,6 @@ pub(super) const PATH: &str = "faults.html";
 #[derive(Template)]
 #[template(path = "faults.html")]
 struct Page {
-    policy: String,
-    script: &'static str,
     class: &'static str,
     summary: String,
     scenarios: Vec<Broken>,
@@ -81,8 +79,6 @@ pub(super) fn page(apart: &[Series<'_>]) -> Result<Option<String>, RenderError> 
         Some(Broken::of(report, run))
     });
     let page = Page {
-        policy: script::policy(),
-        script: script::SCRIPT,
         class: super::gravest(&broken),
         summary: summary(&broken),
         scenarios: scenarios.collect::<Result<_, _>>()?,
