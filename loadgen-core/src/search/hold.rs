@@ -17,7 +17,7 @@ use crate::{
 /// The limits that every search tells of, in nanoseconds.
 pub const LIMITS: [Nanos; 5] = [1_000_000, 2_000_000, 5_000_000, 10_000_000, 25_000_000];
 /// The share of the deliveries that has to be within a limit.
-const SHARE: f64 = 0.99;
+pub const SHARE: f64 = 0.99;
 /// Of a core, as much as leaves a server with one thread none to spare.
 const USED_UP: f64 = 0.85;
 /// Of a core, as much as makes a thread worth telling, be it used or lacked.

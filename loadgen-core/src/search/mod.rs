@@ -21,7 +21,8 @@ pub use self::{
     found::{About, Found, LimitFound, SEARCH_VERSION, SearchSettings, SystemFound, schema},
     growth::{Growth, growth},
     hold::{
-        AtLimit, Beside, Bottleneck, BusyThread, Hold, LIMITS, Pile, PiledUp, Seen, limits, watched,
+        AtLimit, Beside, Bottleneck, BusyThread, Hold, LIMITS, Pile, PiledUp, SHARE, Seen, limits,
+        watched,
     },
     lengths::{Lengths, settings, shortest},
     outcome::Outcome,

@@ -5,6 +5,7 @@ use crate::{
     compare::ab::{
         AbResult, Block, Compared, Conclusion, Cycle, Effect, Ending, Side, Trial, conclude,
     },
+    judge::statistic,
     model::{HistogramError, Metric, histogram, percentile},
     plan::Plan,
     result::{ScenarioInfo, of_scenario},
@@ -35,7 +36,7 @@ pub fn ab(text: &str) -> Result<Verification, serde_json::Error> {
         }
     }
     found.open(
-        "of each block: times other than percentiles of deliveries, and CPU; the blocks' own runs are not kept",
+        "of each block: times other than those of deliveries, and CPU; the blocks' own runs are not kept",
     );
     orders(&said, &mut found);
     let compared = said.effects.iter().map(compared);
@@ -63,18 +64,24 @@ fn planned(said: &AbResult) -> Result<ScenarioInfo, String> {
     Ok(of_scenario(&short, &plan))
 }
 
-/// The percentiles of deliveries from their histogram: where nothing was lost, no other sample counts.
+/// Every number of deliveries from their histogram: where nothing was lost, no other sample counts.
 fn numbers(block: &mut Block) -> Result<(), HistogramError> {
     let deliveries = histogram::decode(&block.delivery)?;
     if !block.broken.is_empty() || deliveries.is_empty() {
         return Ok(());
     }
     for (key, number) in &mut block.numbers {
-        if let Ok(Subject::Percentile(Metric::Delivery, p)) = scenario::parse_subject(key)
-            && let Ok(Some(value)) = percentile::of_due(&deliveries, 0, p)
-        {
-            *number = value as f64;
-        }
+        let again = match scenario::parse_subject(key) {
+            Ok(Subject::Percentile(Metric::Delivery, p)) => {
+                let value = percentile::of_due(&deliveries, 0, p).ok().flatten();
+                value.map(|value| value as f64)
+            }
+            Ok(subject @ (Subject::Mean(Metric::Delivery) | Subject::Max(Metric::Delivery))) => {
+                statistic::time(subject, &deliveries).ok()
+            }
+            _ => None,
+        };
+        *number = again.unwrap_or(*number);
     }
     Ok(())
 }

@@ -8,8 +8,8 @@ use crate::{
     result::{ScenarioInfo, of_scenario},
     scenario::Scenario,
     search::{
-        About, Answer, Ask, Controller, Ended, Found, Hold, Lengths, Next, Settings, SystemFound,
-        ladder::Ladder, settings,
+        About, Answer, Ask, Controller, Ended, Found, Hold, LIMITS, Lengths, Next, Outcome, SHARE,
+        Settings, SystemFound, ladder::Ladder, settings,
     },
 };
 
@@ -50,6 +50,11 @@ fn again(said: &Found, above: &str, found: &mut Verification) -> Found {
                 let place = format!("{above}systems[{nth}].holds[{place}].delivery");
                 found.wrong(place, error, "a histogram that can be read");
             }
+            limits(
+                hold,
+                &format!("{above}systems[{nth}].holds[{place}].limits"),
+                found,
+            );
         }
     }
     found.open(
@@ -91,6 +96,25 @@ fn planned(said: &Found) -> Result<(ScenarioInfo, f64, Settings), String> {
     let up_to = Some(recorded.up_to);
     let settings = settings(&last, rate, needed, lengths, budget, up_to)?;
     Ok((info, rate, settings))
+}
+
+/// Each limit once, of a longer time no smaller share, and none kept with less than it asks for.
+fn limits(hold: &Hold, place: &str, found: &mut Verification) {
+    let told: Vec<u64> = hold.limits.iter().map(|one| one.limit).collect();
+    if told != LIMITS {
+        found.wrong(place, format!("{told:?}"), format!("{LIMITS:?}"));
+    }
+    let shares = || hold.limits.iter().filter_map(|one| one.within);
+    if shares().zip(shares().skip(1)).any(|(one, next)| next < one) {
+        found.wrong(place, "a smaller share within a longer time", "none");
+    }
+    for (nth, one) in hold.limits.iter().enumerate() {
+        let kept = one.outcome == Outcome::Kept;
+        if let Some(within) = one.within.filter(|within| kept && *within < SHARE) {
+            let follows = format!("{SHARE} or more, where the limit was kept");
+            found.wrong(format!("{place}[{nth}].within"), within, follows);
+        }
+    }
 }
 
 /// Its times as its histogram has them; an older one has none.

@@ -8,6 +8,7 @@ use loadgen_core::{
         AB_VERSION, AbResult, Block, Compared, Conclusion, Cycle, Ending, Settings, Side,
         SystemInfo, Trial, conclude,
     },
+    judge::share_needed,
     model::{histogram, percentile},
     plan::Plan,
     result::{self, Environment},
@@ -48,13 +49,17 @@ fn block(side: Side, middle: u64) -> Block {
         let value = percentile::of(&samples, p).unwrap() as f64;
         (format!("delivery.p{p}"), value)
     });
+    let whole = [
+        ("delivery.mean".to_owned(), samples.mean()),
+        ("delivery.max".to_owned(), samples.max() as f64),
+    ];
     Block {
         side,
         started: "2026-03-01T12:00:00.000Z".to_owned(),
         repeated: false,
         doubt: None,
         broken: Vec::new(),
-        numbers: numbers.into(),
+        numbers: numbers.into_iter().chain(whole).collect(),
         seconds: 8,
         disturbed: 0,
         sent: 1_000,
@@ -150,7 +155,17 @@ fn all_are_found(untouched: &Value, planted: &[Planted], verify: impl Fn(&str) -
 
 #[test]
 fn what_a_gate_says_follows_from_its_blocks() {
-    let planted: [Planted; 12] = [
+    let planted: [Planted; 14] = [
+        (
+            "/cycles/3/blocks/1/numbers",
+            |v| v["delivery.mean"] = 1.0.into(),
+            "cycles[3].blocks[1].numbers.delivery.mean",
+        ),
+        (
+            "/cycles/3/blocks/1/numbers",
+            |v| v["delivery.max"] = 1.0.into(),
+            "cycles[3].blocks[1].numbers.delivery.max",
+        ),
         ("/verdict", |v| *v = "PASS".into(), "verdict"),
         ("/reasons/0", |v| *v = "all is well".into(), "reasons[0]"),
         (
@@ -235,7 +250,8 @@ fn searched() -> Found {
         short: Duration::from_secs(8),
     };
     let budget = Duration::from_secs(900);
-    let settings = settings(&scenario, rate, lengths, budget, Some(10_000.0)).unwrap();
+    let needed = share_needed(&scenario, &Plan::new(&scenario).unwrap());
+    let settings = settings(&scenario, rate, needed, lengths, budget, Some(10_000.0)).unwrap();
     let mut controller = Controller::new(settings);
     let mut holds = Vec::new();
     let answer = loop {
@@ -277,7 +293,22 @@ fn searched() -> Found {
 
 #[test]
 fn what_a_search_says_follows_from_its_holds() {
-    let planted: [Planted; 12] = [
+    let planted: [Planted; 15] = [
+        (
+            "/systems/0/holds/1/limits/2/within",
+            |v| *v = 0.9.into(),
+            "systems[0].holds[1].limits[2].within",
+        ),
+        (
+            "/systems/0/holds/1/limits/2/within",
+            |v| *v = 0.999.into(),
+            "systems[0].holds[1].limits",
+        ),
+        (
+            "/systems/0/holds/1/limits",
+            |v| drop(v.as_array_mut().unwrap().pop()),
+            "systems[0].holds[1].limits",
+        ),
         ("/verdict", |v| *v = "FAIL".into(), "verdict"),
         (
             "/systems/0/verdict",
