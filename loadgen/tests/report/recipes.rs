@@ -78,6 +78,9 @@ fn with_a_base_the_gate_asks_whether_the_change_is_slower_once_the_change_keeps_
         "ab scenarios/ci-gate.toml --base {node} --change own:a build --out reports/latest --store memory"
     );
     assert_eq!(made[1], expected);
+    // Two servers of somebody else's have no store to be told of.
+    let (_, made) = calls("0 1", &[("BASE", node), ("CHANGE", node)]);
+    assert!(made[1].ends_with("--out reports/latest"), "{}", made[1]);
     assert_eq!(calls("1 0", &both).0, 1);
     assert_eq!(calls("0 4 0", &both).0, 0);
     assert_eq!(calls("0 4 4", &both).0, 4);
