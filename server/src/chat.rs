@@ -13,6 +13,7 @@ use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 
 use crate::{
     auth::Authenticator,
+    cluster::Cluster,
     config::{DeliveryMode, Limits},
     delivery::Delivery,
     idempotency::ClientMessages,
@@ -56,6 +57,8 @@ pub struct Chat {
     pub telemetry: Arc<Telemetry>,
     /// Messages between their receipt and their end.
     pub in_flight: TaskTracker,
+    /// The other servers that are one chat with this one, if there are any.
+    pub cluster: Option<Arc<Cluster>>,
     /// Set once the server has been told to stop.
     pub draining: AtomicBool,
 }

@@ -11,6 +11,7 @@ use axum::http::HeaderValue;
 
 pub use self::flags::{Args, StoreChoice, StoreChoiceError};
 use crate::{
+    bus::memory::MemoryBus,
     protocol::Dialect,
     store::{memory::MemoryConfig, mongo::MongoConfig, writer::WriterConfig},
 };
@@ -24,6 +25,37 @@ pub enum DeliveryMode {
     Optimistic,
     /// The system before: save, read back, then deliver.
     PersistFirst,
+}
+
+/// Which promise of order holds among the users of several servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BusMode {
+    /// Members on the sender's server wait for no bus. Each sender's messages are in one order everywhere.
+    #[default]
+    LocalFirst,
+    /// All members of a conversation see one order, and wait one exchange with the bus for it.
+    Ordered,
+}
+
+/// What makes one chat of several servers.
+#[derive(Debug, Clone)]
+pub enum BusChoice {
+    /// The chat of this name in the Redis at this URL.
+    Redis(Secret, String),
+    /// What all servers of one process share.
+    Memory(MemoryBus),
+}
+
+/// One server among several.
+#[derive(Debug, Clone)]
+pub struct ClusterConfig {
+    /// What joins them.
+    pub bus: BusChoice,
+    /// What people call this one.
+    pub node_id: String,
+    /// Which order they promise; the same on all of them.
+    pub mode: BusMode,
 }
 
 /// Who may read the debug pages.
@@ -75,6 +107,8 @@ pub struct Config {
     pub busy_work: Duration,
     /// Whether the simulated database can be told to fail, over HTTP from this machine: for tests of the whole system.
     pub store_faults: bool,
+    /// The other servers that are one chat with this one, if there are any.
+    pub cluster: Option<ClusterConfig>,
 }
 
 /// Which store, and how it is reached.
@@ -168,6 +202,7 @@ impl Config {
             login_within: LOGIN_WITHIN,
             busy_work: Duration::ZERO,
             store_faults: false,
+            cluster: None,
         }
     }
 }

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::{
+    cluster::post::{Post, Told},
     message::{Conversation, Kind},
     packet::Shared,
     protocol::{Dialect, Refusal},
@@ -20,6 +21,15 @@ const STRIPES: usize = 256;
 
 /// Those who got a message, and so get its end.
 pub type Recipients = Arc<[Member<Recipient>]>;
+
+/// A message that was handed to those who are to get it.
+#[derive(Debug)]
+pub struct Delivered {
+    /// Its members here.
+    pub recipients: Recipients,
+    /// Resolves once they have it, where that takes the bus. They are then known to whoever reads that.
+    pub told: Option<Told>,
+}
 
 /// One order for each conversation. Whoever delivers to one, joins it or leaves it, holds its turn: so all members see
 /// the same order, and nobody gets a message after the acknowledgement of having left.
@@ -54,6 +64,8 @@ pub struct Delivery {
     sequencer: Sequencer,
     dialect: Dialect,
     telemetry: Arc<Telemetry>,
+    /// The way to members on other servers, if there are any.
+    post: Option<Arc<Post>>,
 }
 
 impl Delivery {
@@ -63,12 +75,14 @@ impl Delivery {
         users: Arc<Mutex<SocketManager<Recipient>>>,
         dialect: Dialect,
         telemetry: Arc<Telemetry>,
+        post: Option<Arc<Post>>,
     ) -> Self {
         Self {
             users,
             sequencer: Sequencer::default(),
             dialect,
             telemetry,
+            post,
         }
     }
 
@@ -78,24 +92,29 @@ impl Delivery {
         &self.sequencer
     }
 
-    /// Delivers a message to everybody in its conversation, if its sender may send there. No await, no store.
+    /// Delivers a message to everybody in its conversation, if its sender may send there. No await, no store. `temp_id` is
+    /// what its end will name.
     ///
     /// # Errors
-    /// The sender has not joined, or has logged in elsewhere.
+    /// The sender has not joined, or has logged in elsewhere, or one order is promised and nobody gives it.
     pub fn deliver(
         &self,
         conversation: &Conversation,
         sender: &Session,
+        temp_id: &str,
         message: &RawValue,
-    ) -> Result<Recipients, Refusal> {
+    ) -> Result<Delivered, Refusal> {
         let turn = self.sequencer.turn(conversation);
         let recipients = {
             let mut users = self.users.lock();
             may_send(&users, conversation, sender)?;
             users.users_in_room(conversation)
         };
-        self.emit_message(turn, conversation, &recipients, sender, message);
-        Ok(recipients)
+        if self.ordered().is_some_and(|post| !post.is_up()) {
+            return Err(Refusal::NoOrder);
+        }
+        let temp_id = Some(temp_id);
+        Ok(self.deliver_in_turn(turn, conversation, recipients, sender, temp_id, message))
     }
 
     /// Delivers a message that was let in before to everybody who is in its conversation now.
@@ -104,36 +123,91 @@ impl Delivery {
         conversation: &Conversation,
         sender: &Session,
         message: &RawValue,
-    ) -> Recipients {
+    ) -> Delivered {
         let turn = self.sequencer.turn(conversation);
         let recipients = self.users.lock().users_in_room(conversation);
-        self.emit_message(turn, conversation, &recipients, sender, message);
-        recipients
+        self.deliver_in_turn(turn, conversation, recipients, sender, None, message)
     }
 
-    /// Tells everybody who got the message that it is stored.
+    fn deliver_in_turn(
+        &self,
+        turn: MutexGuard<'_, ()>,
+        conversation: &Conversation,
+        recipients: Recipients,
+        sender: &Session,
+        temp_id: Option<&str>,
+        message: &RawValue,
+    ) -> Delivered {
+        let sender = &*sender.user.id;
+        if let Some(post) = &self.post {
+            let told = post.message(conversation, temp_id, sender, message);
+            if told.is_some() {
+                let recipients = Arc::new([]);
+                return Delivered { recipients, told };
+            }
+        }
+        self.emit_message(turn, conversation, &recipients, sender, message);
+        Delivered {
+            recipients,
+            told: None,
+        }
+    }
+
+    /// Tells everybody who got the message that it is stored; where that takes the bus, what is given back resolves then.
     pub fn confirm(
         &self,
         conversation: &Conversation,
         recipients: &Recipients,
+        temp_id: &str,
         message: &RawValue,
-    ) {
-        self.emit_end(
-            conversation,
-            recipients,
-            conversation.kind.confirmed(),
-            message,
-        );
+    ) -> Option<Told> {
+        self.end(conversation, recipients, temp_id, true, message)
     }
 
-    /// Tells everybody who got the message that it is not stored.
-    pub fn fail(&self, conversation: &Conversation, recipients: &Recipients, failure: &RawValue) {
-        self.emit_end(
-            conversation,
-            recipients,
-            conversation.kind.failed(),
-            failure,
-        );
+    /// Tells everybody who got the message that it is not stored; as [`Self::confirm`].
+    pub fn fail(
+        &self,
+        conversation: &Conversation,
+        recipients: &Recipients,
+        temp_id: &str,
+        failure: &RawValue,
+    ) -> Option<Told> {
+        self.end(conversation, recipients, temp_id, false, failure)
+    }
+
+    /// Delivers a message from another server, or one that all servers wait for, to the members here. `remember` is told
+    /// who they are before they get it. Says how many they are.
+    pub fn relay(
+        &self,
+        conversation: &Conversation,
+        sender: &str,
+        message: &RawValue,
+        remember: impl FnOnce(&Recipients),
+    ) -> usize {
+        let turn = self.sequencer.turn(conversation);
+        let recipients = self.users.lock().users_in_room(conversation);
+        if recipients.is_empty() {
+            return 0;
+        }
+        remember(&recipients);
+        self.emit_message(turn, conversation, &recipients, sender, message);
+        recipients.len()
+    }
+
+    /// Delivers the end of such a message to those who got it.
+    pub fn relay_end(
+        &self,
+        conversation: &Conversation,
+        recipients: &Recipients,
+        stored: bool,
+        payload: &RawValue,
+    ) {
+        let turn = self.sequencer.turn(conversation);
+        self.emit(turn, recipients, |_| end_of(conversation, stored), payload);
+    }
+
+    fn ordered(&self) -> Option<&Arc<Post>> {
+        self.post.as_ref().filter(|post| post.is_ordered())
     }
 
     /// Accounts for one packet; a client without room for it is cut off.
@@ -153,7 +227,7 @@ impl Delivery {
         turn: MutexGuard<'_, ()>,
         Conversation { kind, id }: &Conversation,
         recipients: &Recipients,
-        sender: &Session,
+        sender: &str,
         message: &RawValue,
     ) {
         let (tag, noun) = (kind.log_tag(), kind.noun());
@@ -166,7 +240,7 @@ impl Delivery {
             None => self.emit(turn, recipients, |_| event, message),
             Some(sent) => {
                 let event_for = |member: &Member<Recipient>| {
-                    if member.user.id == sender.user.id {
+                    if &*member.user.id == sender {
                         sent
                     } else {
                         event
@@ -177,15 +251,23 @@ impl Delivery {
         }
     }
 
-    fn emit_end(
+    fn end(
         &self,
         conversation: &Conversation,
         recipients: &Recipients,
-        event: &'static str,
+        temp_id: &str,
+        stored: bool,
         payload: &RawValue,
-    ) {
+    ) -> Option<Told> {
         let turn = self.sequencer.turn(conversation);
-        self.emit(turn, recipients, |_| event, payload);
+        if let Some(post) = &self.post {
+            let told = post.end(conversation, temp_id, stored, payload);
+            if told.is_some() {
+                return told;
+            }
+        }
+        self.emit(turn, recipients, |_| end_of(conversation, stored), payload);
+        None
     }
 
     /// Hands one packet to each recipient's connection. The one place where packets for many are sent.
@@ -242,6 +324,14 @@ impl Delivery {
     fn remove(&self, recipient: &Recipient) {
         self.users.lock().remove_user(recipient.session.id);
         recipient.kill();
+    }
+}
+
+const fn end_of(conversation: &Conversation, stored: bool) -> &'static str {
+    if stored {
+        conversation.kind.confirmed()
+    } else {
+        conversation.kind.failed()
     }
 }
 

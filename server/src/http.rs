@@ -152,7 +152,11 @@ async fn metrics(State(pages): State<Pages>) -> Response {
             cpu: process::cpu_time(),
             resident: process::resident_bytes(),
         };
-        prometheus::render(&chat.telemetry, &gauges)
+        let mut page = prometheus::render(&chat.telemetry, &gauges);
+        if let Some(cluster) = &chat.cluster {
+            page.push_str(&cluster.metrics());
+        }
+        page
     };
     match pages.maker.make(render).await {
         Ok(page) => {

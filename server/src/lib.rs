@@ -2,7 +2,9 @@
 
 pub mod auth;
 pub mod bodies;
+pub mod bus;
 pub mod chat;
+pub mod cluster;
 pub mod config;
 pub mod courier;
 pub mod delivery;

@@ -3,7 +3,10 @@
 use bson::{DateTime, oid::ObjectId};
 
 /// Which of the two vocabularies a conversation speaks: one mechanism, two names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// A one-to-one room (`roomMessage`, collection `message2`).
     Room,
@@ -12,7 +15,9 @@ pub enum Kind {
 }
 
 /// Where a message goes: a room or a channel, by its id.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 pub struct Conversation {
     /// Whether it is a room of two or a channel.
     pub kind: Kind,

@@ -49,6 +49,10 @@ pub const LOGGED_IN_ELSEWHERE: &str = "accountLoggedInElsewhere";
 /// To the new socket after a second login, naming the old one.
 pub const ALREADY_LOGGED_IN: &str = "accountAlreadyLoggedIn";
 
+/// To the members of a room or channel: messages of users on other servers may be missing there, so read them from
+/// where they are stored.
+pub const MISSED: &str = "messagesMissed";
+
 impl Dialect {
     /// The event that delivers a message to the members.
     #[must_use]
@@ -146,6 +150,8 @@ pub enum Refusal {
     LoggedInElsewhere,
     /// The server has been told to stop.
     ShuttingDown,
+    /// One order for the users of all servers is promised, and what gives it does not answer.
+    NoOrder,
     /// No such event in either dialect.
     UnknownEvent,
 }
@@ -165,6 +171,7 @@ impl Refusal {
             Self::TooManyEvents => "too_many_events",
             Self::LoggedInElsewhere => "logged_in_elsewhere",
             Self::ShuttingDown => "shutting_down",
+            Self::NoOrder => "no_order",
             Self::UnknownEvent => "unknown_event",
         }
     }
@@ -189,6 +196,7 @@ impl Refusal {
             Self::TooManyEvents => "Too many events".into(),
             Self::LoggedInElsewhere => "Account logged in elsewhere".into(),
             Self::ShuttingDown => "Server is shutting down".into(),
+            Self::NoOrder => "Other servers can't be reached".into(),
             Self::UnknownEvent => "Unknown event".into(),
         }
     }

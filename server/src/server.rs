@@ -35,6 +35,7 @@ use self::saving::Saving;
 use crate::{
     auth::{Authenticator, Handshake},
     chat::Chat,
+    cluster::{Cluster, ClusterError},
     config::{Args, Config, MAX_PAYLOAD, StoreConfig},
     delivery::Delivery,
     door::{self, Door},
@@ -90,6 +91,9 @@ pub enum Error {
     /// The journal can't be used.
     #[error("{0}")]
     Journal(#[from] JournalError),
+    /// The other servers can't be reached.
+    #[error("cannot use the bus: {0}")]
+    Bus(#[from] ClusterError),
     /// The filter of the log is wrong.
     #[error("wrong log filter `{filter}`: {source}; expected one like `info` or `server=debug`")]
     LogFilter {
@@ -219,7 +223,13 @@ impl Server {
         listener: Listener,
     ) -> Result<Self, Error> {
         let address = config.address;
-        Self::assemble(config, Saving::to(store), journal, (listener, address))
+        Self::assemble(
+            config,
+            Saving::to(store),
+            journal,
+            None,
+            (listener, address),
+        )
     }
 
     /// What its handlers share.
@@ -263,6 +273,8 @@ impl Server {
                 in_background(unconstrained(async move { courier.go().await }))
             })
             .collect();
+        let cluster = chat.cluster.clone();
+        let among_others = cluster.as_ref().map(|cluster| cluster.start(&chat));
         let mut shutdown = pin!(shutdown);
         loop {
             tokio::select! {
@@ -294,6 +306,9 @@ impl Server {
         (untold.clients, untold.packets) = behind.cut();
         within(deadline, for_the_clients / 2, io.close()).await;
         lines.end_strangers(Duration::ZERO);
+        if let (Some(cluster), Some(started)) = (&cluster, among_others) {
+            within(deadline, Duration::MAX, cluster.leave(&chat, started)).await;
+        }
         stop.cancel();
         connections.close();
         let remains = Instant::now() + REMAINS_WITHIN;
@@ -318,25 +333,40 @@ impl Server {
     async fn bind_to(config: Config, saving: Saving) -> Result<Self, Error> {
         let journal = open_journal(config.journal.as_deref(), &*saving.store)?;
         saving.store.prepare().await?;
+        let cluster = match &config.cluster {
+            Some(cluster) => Some(Cluster::join(cluster).await?),
+            None => None,
+        };
         let listening = listen(config.address).map_err(|source| Error::Listen {
             address: config.address,
             source,
         })?;
-        Self::assemble(config, saving, journal, listening)
+        Self::assemble(config, saving, journal, cluster, listening)
     }
 
     fn assemble(
         config: Config,
         saving: Saving,
         journal: Option<Journal>,
+        cluster: Option<Arc<Cluster>>,
         (listener, address): (Listener, SocketAddr),
     ) -> Result<Self, Error> {
         let telemetry = Arc::new(Telemetry::new()?);
-        let users = Arc::new(Mutex::new(SocketManager::new(config.limits.rooms_per_user)));
+        let mut users = SocketManager::new(config.limits.rooms_per_user);
+        if cluster.is_some() {
+            users.watch();
+        }
+        let users = Arc::new(Mutex::new(users));
+        let post = cluster.as_ref().map(|cluster| Arc::clone(cluster.post()));
         let (queue, writer) =
             SaveQueue::start_with(Arc::clone(&saving.store), config.writer.clone(), journal);
         let chat = Arc::new(Chat {
-            delivery: Delivery::new(Arc::clone(&users), config.dialect, Arc::clone(&telemetry)),
+            delivery: Delivery::new(
+                Arc::clone(&users),
+                config.dialect,
+                Arc::clone(&telemetry),
+                post,
+            ),
             users,
             queue,
             store: saving.store,
@@ -351,6 +381,7 @@ impl Server {
             client_messages: ClientMessages::default(),
             telemetry: Arc::clone(&telemetry),
             in_flight: TaskTracker::new(),
+            cluster,
             draining: false.into(),
         });
         let acceptor = Arc::new(Acceptor::new(

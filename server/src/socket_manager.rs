@@ -93,7 +93,7 @@ pub struct Joined {
 }
 
 /// Counts of everything in memory.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Stats {
     /// Users with a connected socket.
@@ -102,6 +102,16 @@ pub struct Stats {
     pub total_rooms: usize,
     /// Connected sockets; more than users while a replaced login has not gone yet.
     pub total_sockets: usize,
+}
+
+/// What has changed since it was last asked: whose login, and which conversations' members. How it is now, the manager
+/// knows.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// Users who came, went, or logged in again.
+    pub users: HashSet<Arc<str>>,
+    /// Conversations that somebody joined or left.
+    pub conversations: HashSet<Arc<Conversation>>,
 }
 
 /// The state: users, the conversations they are in, and the sockets they are reached through.
@@ -114,6 +124,8 @@ pub struct SocketManager<H> {
     user_order: BTreeSet<Arc<str>>,
     conversation_order: BTreeSet<Arc<Conversation>>,
     conversations_per_user: usize,
+    /// Kept only where somebody asks for it.
+    changes: Option<Changes>,
 }
 
 #[derive(Debug)]
@@ -151,7 +163,18 @@ impl<H: Clone> SocketManager<H> {
             user_order: BTreeSet::new(),
             conversation_order: BTreeSet::new(),
             conversations_per_user,
+            changes: None,
         }
+    }
+
+    /// From now on notes what changes, for [`Self::take_changes`].
+    pub fn watch(&mut self) {
+        self.changes.get_or_insert_default();
+    }
+
+    /// What has changed since the last time; `None` where nobody watches.
+    pub fn take_changes(&mut self) -> Option<Changes> {
+        self.changes.as_mut().map(std::mem::take)
     }
 
     /// Makes `socket_id` the live socket of `user`. An earlier login keeps its conversations, which now reach the
@@ -163,6 +186,7 @@ impl<H: Clone> SocketManager<H> {
         handle: H,
     ) -> Option<Superseded<H>> {
         self.sockets.insert(socket_id, Arc::clone(&user.id));
+        self.note_user(&user.id);
         let Some(state) = self.users.get_mut(&user.id) else {
             let id = Arc::clone(&user.id);
             self.user_order.insert(Arc::clone(&id));
@@ -198,12 +222,18 @@ impl<H: Clone> SocketManager<H> {
         if self.users.get(&user_id)?.socket_id != socket_id {
             return None;
         }
-        let state = self.users.remove(&user_id)?;
-        self.user_order.remove(&user_id);
-        for conversation in &state.conversations {
-            self.remove_member(conversation, &user_id);
-        }
-        Some(state.user)
+        Some(self.forget_user(&user_id)?.user)
+    }
+
+    /// The live login of a user is taken over by another server: the user leaves every conversation and is gone, and the
+    /// login is handed back. Its socket stays until it is removed, as that of any replaced login.
+    pub fn hand_over(&mut self, user_id: &str) -> Option<Superseded<H>> {
+        let state = self.forget_user(user_id)?;
+        Some(Superseded {
+            socket_id: state.socket_id,
+            handle: state.handle,
+            conversations: sorted(&state.conversations),
+        })
     }
 
     /// Puts a connected user into a conversation.
@@ -230,6 +260,9 @@ impl<H: Clone> SocketManager<H> {
                 }
             };
             state.conversations.insert(Arc::clone(&key));
+            if let Some(changes) = &mut self.changes {
+                changes.conversations.insert(Arc::clone(&key));
+            }
             let members = self.conversations.entry(key).or_default();
             members.users.insert(Arc::clone(&state.user.id));
             members.snapshot = None;
@@ -289,6 +322,19 @@ impl<H: Clone> SocketManager<H> {
             .is_some_and(|state| state.conversations.contains(conversation))
     }
 
+    /// The live socket of a user, and how it is reached.
+    #[must_use]
+    pub fn live(&self, user_id: &str) -> Option<(SocketId, &H)> {
+        let state = self.users.get(user_id)?;
+        Some((state.socket_id, &state.handle))
+    }
+
+    /// All conversations with a connected user.
+    #[must_use]
+    pub fn conversations(&self) -> Vec<Arc<Conversation>> {
+        self.conversation_order.iter().cloned().collect()
+    }
+
     /// Whether `socket_id` is the live socket of its user, and not a replaced login.
     #[must_use]
     pub fn is_live(&self, user_id: &str, socket_id: SocketId) -> bool {
@@ -307,7 +353,28 @@ impl<H: Clone> SocketManager<H> {
         }
     }
 
+    fn forget_user(&mut self, user_id: &str) -> Option<UserState<H>> {
+        let state = self.users.remove(user_id)?;
+        self.user_order.remove(user_id);
+        for conversation in &state.conversations {
+            self.remove_member(conversation, user_id);
+        }
+        self.note_user(&state.user.id);
+        Some(state)
+    }
+
+    fn note_user(&mut self, user_id: &Arc<str>) {
+        if let Some(changes) = &mut self.changes {
+            changes.users.insert(Arc::clone(user_id));
+        }
+    }
+
     fn remove_member(&mut self, conversation: &Conversation, user_id: &str) {
+        if let Some(changes) = &mut self.changes
+            && let Some((key, _)) = self.conversations.get_key_value(conversation)
+        {
+            changes.conversations.insert(Arc::clone(key));
+        }
         if let Some(members) = self.conversations.get_mut(conversation) {
             members.users.remove(user_id);
             members.snapshot = None;

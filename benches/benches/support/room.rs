@@ -98,7 +98,7 @@ impl Room {
         let conversation = message().conversation;
         let users = Arc::new(Mutex::new(SocketManager::new(1000)));
         let telemetry = Arc::new(Telemetry::new().expect("the bounds are right"));
-        let delivery = Delivery::new(Arc::clone(&users), Dialect::Readme, telemetry);
+        let delivery = Delivery::new(Arc::clone(&users), Dialect::Readme, telemetry, None);
         let mut sender = None;
         for (n, socket) in sockets.lock().iter().enumerate() {
             let user = Arc::new(User::unnamed(format!("user{n}")));
@@ -138,7 +138,7 @@ impl Room {
             for _ in 0..round {
                 black_box(
                     self.delivery
-                        .deliver(&self.conversation, &self.sender, encoded)
+                        .deliver(&self.conversation, &self.sender, "temp_0_0", encoded)
                         .expect("is a member"),
                 );
             }

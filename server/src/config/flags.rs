@@ -12,10 +12,11 @@ use std::{
 use axum::http::HeaderValue;
 
 use super::{
-    Config, DebugAccess, DebugPages, DeliveryMode, LOGIN_WITHIN, Limits, MAX_PAYLOAD, Secret,
-    StoreConfig,
+    BusChoice, BusMode, ClusterConfig, Config, DebugAccess, DebugPages, DeliveryMode, LOGIN_WITHIN,
+    Limits, MAX_PAYLOAD, Secret, StoreConfig,
 };
 use crate::{
+    bus::redis::RedisBus,
     protocol::Dialect,
     store::{
         memory::{DurationRange, MemoryConfig},
@@ -134,6 +135,24 @@ pub struct Args {
     /// Threads of the server. One serves most and leaves the other cores to the database and the load.
     #[arg(long, default_value_t = 1, value_parser = parse_threads)]
     pub threads: usize,
+    /// Redis by which several servers are one chat, like redis://127.0.0.1:6379.
+    #[arg(
+        long,
+        env = "BUS_URL",
+        hide_env_values = true,
+        value_name = "URL",
+        value_parser = parse_bus
+    )]
+    pub bus: Option<Secret>,
+    /// Which chat on the bus this server is of: servers of another one are strangers.
+    #[arg(long, value_name = "NAME", default_value = "chat", value_parser = parse_name)]
+    pub bus_chat: String,
+    /// What this server is called among those of its chat.
+    #[arg(long, env = "NODE_ID", value_name = "NAME", default_value = "node", value_parser = parse_name)]
+    pub node_id: String,
+    /// Which order of messages the servers on the bus promise; the same on all of them.
+    #[arg(long, value_enum, default_value_t)]
+    pub bus_mode: BusMode,
     /// Makes every message cost so much more of the server's thread: for tests that must find a slower server.
     #[arg(long, hide = true, default_value = "0s", value_parser = humantime::parse_duration)]
     pub busy_work: Duration,
@@ -235,6 +254,15 @@ impl From<Args> for Config {
             login_within: LOGIN_WITHIN,
             busy_work: args.busy_work,
             store_faults: args.store_faults,
+            // An empty variable of the environment is no bus.
+            cluster: args
+                .bus
+                .filter(|url| !url.0.is_empty())
+                .map(|url| ClusterConfig {
+                    bus: BusChoice::Redis(url, args.bus_chat),
+                    node_id: args.node_id,
+                    mode: args.bus_mode,
+                }),
         }
     }
 }
@@ -273,6 +301,23 @@ fn parse_send_buffer_bytes(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(bytes) if bytes >= MAX_PAYLOAD => Ok(bytes),
         _ => Err("expected a number of bytes from 1000000".to_owned()),
+    }
+}
+
+fn parse_bus(text: &str) -> Result<Secret, String> {
+    let url = Secret(text.to_owned());
+    if !text.is_empty() {
+        RedisBus::new(&url, "").map_err(|error| error.to_string())?;
+    }
+    Ok(url)
+}
+
+fn parse_name(text: &str) -> Result<String, String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if (1..=64).contains(&text.len()) && text.chars().all(fits) {
+        Ok(text.to_owned())
+    } else {
+        Err("expected 1 to 64 letters, digits, `-`, `_` or `.`".to_owned())
     }
 }
 
@@ -330,6 +375,12 @@ mod tests {
             "anywhere",
             "--debug-token",
             "hunter2",
+            "--bus",
+            "redis://:hunter2@127.0.0.1:6379/0",
+            "--bus-mode",
+            "ordered",
+            "--node-id",
+            "a-1",
         ])
         .unwrap();
         assert!(!format!("{args:?}").contains("hunter2"));
@@ -342,6 +393,8 @@ mod tests {
         assert_eq!(config.debug_access.pages, DebugPages::Anywhere);
         assert_eq!(config.writer.deadline, Duration::from_secs(3));
         assert!(matches!(config.store, StoreConfig::MongoDb(_)));
+        let cluster = config.cluster.unwrap();
+        assert_eq!((&*cluster.node_id, cluster.mode), ("a-1", BusMode::Ordered));
     }
 
     #[test]
@@ -355,6 +408,8 @@ mod tests {
                 "--jwt-secret",
                 "",
                 "--debug-token",
+                "",
+                "--bus",
                 "",
             ])
             .unwrap(),
@@ -382,6 +437,15 @@ mod tests {
                 "expected a number of bytes from 1000000",
             ),
             (["--threads", "0"], "expected a number from 1 to 256"),
+            (
+                ["--bus", "memory"],
+                "expected a Redis like redis://127.0.0.1:6379",
+            ),
+            (["--node-id", "a b"], "expected 1 to 64 letters, digits"),
+            (
+                ["--bus-mode", "global"],
+                "possible values: local-first, ordered",
+            ),
             (["--ping-interval", "0s"], "expected at least 1ms"),
             (["--save-time", "5"], "expected one like 50ms-200ms"),
             (

@@ -19,11 +19,12 @@ use crate::{
     chat::Chat,
     line::Line,
     listener::Connection,
+    message::Conversation,
     pace::Pace,
     packet::Shared,
     protocol::{ALREADY_LOGGED_IN, LOGGED_IN_ELSEWHERE, RECONNECTED, Refusal, outbound::iso},
     session::{Life, Recipient, Session},
-    socket_manager::Superseded,
+    socket_manager::{SocketId, Superseded},
 };
 
 /// How long a replaced login may stay to show its user why; one live socket per user is the rule.
@@ -166,6 +167,9 @@ pub fn go_live(chat: &Arc<Chat>, login: &Recipient) -> Result<(), Refusal> {
     if let Some(superseded) = superseded {
         tell_both(chat, login, superseded);
     }
+    if let Some(cluster) = &chat.cluster {
+        cluster.look();
+    }
     Ok(())
 }
 
@@ -246,19 +250,28 @@ struct SecondLogin<'a> {
 
 /// Tells both sockets of a user that there is a new one, and lets the old one go.
 fn tell_both(chat: &Arc<Chat>, new: &Recipient, old: Superseded<Recipient>) {
-    let user_id = &*new.session.user.id;
-    let timestamp = iso(DateTime::now());
     tracing::debug!(
-        "[SocketManager] User {user_id} logged in again: {} replaces {}",
+        "[SocketManager] User {} logged in again: {} replaces {}",
+        new.session.user.id,
         new.session.id,
         old.socket_id
     );
-    let previous_socket_id = old.socket_id.to_string();
+    let conversations = old.conversations.iter().map(|conversation| &**conversation);
+    tell_reconnected(chat, new, old.socket_id, conversations);
+    tell_elsewhere(chat, old.handle, new.session.id);
+}
+
+/// Tells a login which one it has replaced, and in which conversations it is for that.
+pub fn tell_reconnected<'a>(
+    chat: &Chat,
+    new: &Recipient,
+    replaced: SocketId,
+    conversations: impl Iterator<Item = &'a Conversation>,
+) {
+    let previous_socket_id = replaced.to_string();
     let reconnected = Reconnected {
         message: "Successfully reconnected",
-        rooms: old
-            .conversations
-            .iter()
+        rooms: conversations
             .map(|conversation| conversation.id.as_str())
             .collect(),
         previous_socket_id: previous_socket_id.clone(),
@@ -268,21 +281,25 @@ fn tell_both(chat: &Arc<Chat>, new: &Recipient, old: Superseded<Recipient>) {
         message: "Account was already logged in on another device",
         new_socket_id: None,
         previous_socket_id: Some(previous_socket_id),
-        user_id,
-        timestamp: timestamp.clone(),
+        user_id: &new.session.user.id,
+        timestamp: iso(DateTime::now()),
     };
     tell(chat, new, ALREADY_LOGGED_IN, &already);
+}
+
+/// Tells a login that this socket has replaced it, maybe on another server, and lets it go.
+pub fn tell_elsewhere(chat: &Chat, old: Recipient, new: SocketId) {
     let elsewhere = SecondLogin {
         message: "Account logged in from another device",
-        new_socket_id: Some(new.session.id.to_string()),
+        new_socket_id: Some(new.to_string()),
         previous_socket_id: None,
-        user_id,
-        timestamp,
+        user_id: &old.session.user.id,
+        timestamp: iso(DateTime::now()),
     };
-    tell(chat, &old.handle, LOGGED_IN_ELSEWHERE, &elsewhere);
+    tell(chat, &old, LOGGED_IN_ELSEWHERE, &elsewhere);
     tokio::spawn(async move {
         tokio::time::sleep(SUPERSEDED_STAYS).await;
-        old.handle.dismiss().await;
+        old.dismiss().await;
     });
 }
 

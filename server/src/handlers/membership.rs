@@ -11,32 +11,59 @@ use crate::{
     socket_manager::{JoinError, Joined},
 };
 
-/// `joinRoom`, `JOIN_CHANNEL`, `JoinChannel`. Nothing is pending afterwards.
+/// A join that users of other servers are told of.
+pub struct JoinEverywhere {
+    call: Call,
+    conversation: Conversation,
+    joined: Joined,
+}
+
+/// `joinRoom`, `JOIN_CHANNEL`, `JoinChannel`. Nothing is pending afterwards but where there are other servers.
 pub fn join(call: Call, kind: Kind, payload: Option<Payload>) -> Option<Pending> {
     match try_join(&call, kind, payload) {
-        Ok((
-            conversation,
-            Joined {
-                already,
-                connected_users,
-            },
-        )) => {
-            let noun = kind.noun();
-            let message = if already {
-                format!("Already in the {noun}")
-            } else {
-                format!("Successfully joined the {noun}")
+        Ok((conversation, joined)) if call.chat.cluster.is_some() => {
+            let join = JoinEverywhere {
+                call,
+                conversation,
+                joined,
             };
-            let data = MembershipData {
-                connected_users: Some(connected_users),
-                already_joined: Some(already),
-                ..id_of(&conversation)
-            };
-            call.reply(&Ack::done(&message, data));
+            return Some(Pending::Join(Box::new(join)));
         }
+        Ok((conversation, joined)) => answer(call, &conversation, joined),
         Err(refusal) => call.refuse(&refusal),
     }
     None
+}
+
+impl JoinEverywhere {
+    /// Answers when what users of other servers say reaches who has joined.
+    pub async fn finish(self) {
+        let Self {
+            call,
+            conversation,
+            mut joined,
+        } = self;
+        if let Some(cluster) = &call.chat.cluster {
+            joined.connected_users += cluster.joined(&call.chat, &conversation).await;
+        }
+        answer(call, &conversation, joined);
+    }
+}
+
+/// Answers somebody who has joined.
+fn answer(call: Call, conversation: &Conversation, joined: Joined) {
+    let noun = conversation.kind.noun();
+    let message = if joined.already {
+        format!("Already in the {noun}")
+    } else {
+        format!("Successfully joined the {noun}")
+    };
+    let data = MembershipData {
+        connected_users: Some(joined.connected_users),
+        already_joined: Some(joined.already),
+        ..id_of(conversation)
+    };
+    call.reply(&Ack::done(&message, data));
 }
 
 /// `leaveRoom`, `leaveChannel`, `LeaveChannel`. Nothing is pending afterwards.

@@ -14,10 +14,11 @@ use serde_json::value::{RawValue, to_raw_value};
 use tokio::time::Instant;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::call::Call;
+use super::{call::Call, membership::JoinEverywhere};
 use crate::{
+    cluster::post::Told,
     config::DeliveryMode,
-    delivery::{self, Recipients},
+    delivery::{self, Delivered},
     idempotency::{Earlier, EncodedAck, Seen, Ticket},
     message::{Conversation, Kind, Message},
     protocol::{
@@ -34,6 +35,9 @@ use crate::{
 /// Why a message that found no place in the queue failed.
 const QUEUE_FULL: &str = "save queue full";
 
+/// How long a sender's answer waits for a bus that is to tell the members here first.
+const TOLD_WITHIN: Duration = Duration::from_secs(10);
+
 /// What is left to do once the handler has returned.
 pub enum Pending {
     /// The message is delivered: wait for the save, then confirm or fail it.
@@ -42,13 +46,15 @@ pub enum Pending {
     Deliver(Box<Deliver>),
     /// The client has sent it before and that is still on its way: answer when it has ended.
     Repeat(Box<Repeat>),
+    /// Somebody has joined here: answer when what users of other servers say reaches them.
+    Join(Box<JoinEverywhere>),
 }
 
 /// A message that was delivered under its temporary id.
 pub struct Confirm {
     accepted: Accepted,
     temp_id: String,
-    recipients: Recipients,
+    delivered: Delivered,
     emitted: Duration,
     save: Save,
 }
@@ -205,12 +211,13 @@ impl Accepted {
         let chat = Arc::clone(&self.call.chat);
         let temp_id = delivery::temporary_id(self.message.created_at.timestamp_millis());
         let optimistic = self.encode(&self.message, Phase::Optimistic { temp_id: &temp_id })?;
-        let recipients = match chat.delivery.deliver(
+        let delivered = match chat.delivery.deliver(
             &self.message.conversation,
             self.call.session(),
+            &temp_id,
             &optimistic,
         ) {
-            Ok(recipients) => recipients,
+            Ok(delivered) => delivered,
             Err(refusal) => {
                 self.call.refuse(&refusal);
                 return None;
@@ -223,7 +230,7 @@ impl Accepted {
         Some(Pending::Confirm(Box::new(Confirm {
             accepted: self,
             temp_id,
-            recipients,
+            delivered,
             emitted,
             save,
         })))
@@ -327,6 +334,7 @@ impl Pending {
             Self::Confirm(confirm) => confirm.finish().await,
             Self::Deliver(deliver) => deliver.finish().await,
             Self::Repeat(repeat) => repeat.finish().await,
+            Self::Join(join) => join.finish().await,
         }
     }
 }
@@ -365,27 +373,29 @@ impl Confirm {
         let Self {
             accepted,
             temp_id,
-            recipients,
+            delivered,
             emitted,
             save,
         } = *self;
         match save.await {
             SaveOutcome::Saved { .. } => {
                 let message = Arc::clone(&accepted.message);
-                confirm(accepted, &message, &temp_id, &recipients, emitted);
+                confirm(accepted, &message, &temp_id, delivered, emitted).await;
             }
             // Stored before this server knew of it: that one is the message.
             SaveOutcome::AlreadySaved(existing) => {
-                confirm(accepted, &existing, &temp_id, &recipients, emitted)
+                confirm(accepted, &existing, &temp_id, delivered, emitted).await;
             }
             SaveOutcome::Failed { reason } => {
                 match outbound::failed(&temp_id, accepted.message.client_msg_id.as_deref()) {
                     Ok(failure) => {
-                        accepted.call.chat.delivery.fail(
+                        let told = accepted.call.chat.delivery.fail(
                             &accepted.message.conversation,
-                            &recipients,
+                            &delivered.recipients,
+                            &temp_id,
                             &failure,
                         );
+                        hear(told).await;
                     }
                     Err(error) => tracing::error!("cannot encode a failure: {error}"),
                 }
@@ -395,26 +405,34 @@ impl Confirm {
     }
 }
 
-fn confirm(
+async fn confirm(
     accepted: Accepted,
     stored: &Message,
     temp_id: &str,
-    recipients: &Recipients,
+    delivered: Delivered,
     emitted: Duration,
 ) {
     let took = accepted.saved();
     if let Some(confirmed) = accepted.encode(stored, Phase::Confirmed { temp_id }) {
-        accepted
-            .call
-            .chat
-            .delivery
-            .confirm(&accepted.message.conversation, recipients, &confirmed);
+        let Delivered { recipients, .. } = delivered;
+        let delivery = &accepted.call.chat.delivery;
+        let conversation = &accepted.message.conversation;
+        let told = delivery.confirm(conversation, &recipients, temp_id, &confirmed);
         #[cfg(test)]
         if crate::simulation::planted::ends_twice(accepted.message.id) {
-            let delivery = &accepted.call.chat.delivery;
-            delivery.confirm(&accepted.message.conversation, recipients, &confirmed);
+            delivery.confirm(conversation, &recipients, temp_id, &confirmed);
         }
+        hear(told).await;
         accepted.answer_stored(&confirmed, Timing::new(emitted, took));
+    }
+}
+
+/// Waits until the members here have been told, where that takes the bus; or until it takes too long, and then answers
+/// all the same.
+async fn hear(told: Option<Told>) {
+    if let Some(told) = told {
+        // Given up with the entry that it waits for, where that is lost.
+        let _lost = tokio::time::timeout(TOLD_WITHIN, told).await;
     }
 }
 
@@ -452,11 +470,12 @@ impl Deliver {
         // A save that was faster than the one before it must not overtake it.
         turn.come().await;
         if let Some(message) = accepted.encode(&stored, Phase::Persisted) {
-            chat.delivery.deliver_persisted(
+            let delivered = chat.delivery.deliver_persisted(
                 &stored.conversation,
                 accepted.call.session(),
                 &message,
             );
+            hear(delivered.told).await;
             let emitted = delivery::log_emitted(accepted.kind(), accepted.received);
             chat.telemetry.emit.record(emitted);
             accepted.answer_stored(&message, Timing::new(emitted, took));

@@ -20,6 +20,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Pages, access, page_maker::MakeError, store_faults};
 use crate::{
+    cluster::ClusterPage,
     config::DebugAccess,
     message::{Kind, Message},
     protocol::outbound::iso,
@@ -81,6 +82,7 @@ impl IntoResponse for Refused {
 
 #[derive(Deserialize)]
 struct SocketsQuery {
+    cluster: Option<String>,
     verbose: Option<String>,
     limit: Option<String>,
     after: Option<String>,
@@ -91,6 +93,8 @@ struct Sockets {
     stats: Stats,
     #[serde(flatten)]
     page: Option<Page>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cluster: Option<ClusterPage>,
     timestamp: String,
 }
 
@@ -110,13 +114,23 @@ async fn sockets(
 ) -> Result<Response, Refused> {
     let users = Arc::clone(&pages.chat.users);
     let stats = users.lock().stats();
-    let verbose = query
-        .verbose
-        .as_ref()
-        .is_some_and(|value| !matches!(value.as_str(), "0" | "false"));
+    let asked = |flag: &Option<String>| {
+        flag.as_ref()
+            .is_some_and(|value| !matches!(value.as_str(), "0" | "false"))
+    };
+    let verbose = asked(&query.verbose);
+    let cluster = match &pages.chat.cluster {
+        Some(cluster) if asked(&query.cluster) => Some(cluster.page(stats)),
+        None if asked(&query.cluster) => {
+            let why = "cluster: this server is alone; start it with --bus to have others";
+            return Err(Refused::Wrong(why.to_owned()));
+        }
+        _ => None,
+    };
     let answer = move |page| Sockets {
         stats,
         page,
+        cluster,
         timestamp: iso(DateTime::now()),
     };
     if !verbose {

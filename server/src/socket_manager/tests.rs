@@ -294,3 +294,58 @@ proptest! {
         prop_assert_eq!(manager.stats(), Stats::default());
     }
 }
+
+/// Whose login and which rooms' members have changed, sorted.
+fn changed(manager: &mut SocketManager<u64>) -> (Vec<String>, Vec<String>) {
+    let changes = manager.take_changes().unwrap();
+    let mut users: Vec<_> = changes.users.iter().map(ToString::to_string).collect();
+    let mut rooms: Vec<_> = changes.conversations.iter().map(|c| c.id.clone()).collect();
+    users.sort();
+    rooms.sort();
+    (users, rooms)
+}
+
+#[test]
+fn whoever_watches_is_told_of_every_change_and_nobody_else_pays_for_it() {
+    let mut manager = manager();
+    manager.add_user(SocketId(1), user("a"), 1);
+    assert!(manager.take_changes().is_none());
+    manager.watch();
+    let names = |of: &[&str]| of.iter().map(ToString::to_string).collect::<Vec<_>>();
+    manager.add_user(SocketId(2), user("a"), 2);
+    manager.add_user(SocketId(3), user("b"), 3);
+    for room_of_a in ["r", "s"] {
+        manager.join_room("a", &room(room_of_a)).unwrap();
+    }
+    assert_eq!(
+        changed(&mut manager),
+        (names(&["a", "b"]), names(&["r", "s"]))
+    );
+    manager.join_room("a", &room("r")).unwrap();
+    assert_eq!(changed(&mut manager), (vec![], vec![]), "was there before");
+    manager.leave_room("a", &room("s"));
+    assert_eq!(changed(&mut manager), (vec![], names(&["s"])));
+    manager.remove_user(SocketId(1));
+    assert_eq!(changed(&mut manager), (vec![], vec![]), "a replaced login");
+    manager.remove_user(SocketId(2));
+    assert_eq!(changed(&mut manager), (names(&["a"]), names(&["r"])));
+}
+
+#[test]
+fn a_login_that_another_server_takes_over_leaves_with_its_rooms_and_its_socket_stays() {
+    let mut manager = manager();
+    manager.add_user(SocketId(1), user("a"), 7);
+    manager.join_room("a", &room("r")).unwrap();
+    assert_eq!(manager.live("a"), Some((SocketId(1), &7)));
+    let taken = manager.hand_over("a").unwrap();
+    assert_eq!((taken.socket_id, taken.handle), (SocketId(1), 7));
+    assert_eq!(*taken.conversations[0], room("r"));
+    assert!(manager.live("a").is_none() && manager.hand_over("a").is_none());
+    let stats = manager.stats();
+    assert_eq!(
+        (stats.total_users, stats.total_rooms, stats.total_sockets),
+        (0, 0, 1)
+    );
+    assert!(manager.remove_user(SocketId(1)).is_none());
+    assert_eq!(manager.stats().total_sockets, 0);
+}

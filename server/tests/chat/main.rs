@@ -6,6 +6,7 @@ mod auth;
 mod bodies;
 mod channels;
 mod client;
+mod cluster;
 mod corpus;
 mod dialects;
 mod documents;

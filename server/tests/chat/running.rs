@@ -61,6 +61,13 @@ impl Running {
         self.task
     }
 
+    /// Ends the server as a killed one ends: it tells nobody anything.
+    pub async fn kill(self) {
+        self.task.abort();
+        let ended = self.task.await;
+        assert!(ended.is_err(), "it had stopped before");
+    }
+
     /// Tells the server to stop and waits until it has.
     pub async fn stopped(self) -> Stopped {
         timeout(GUARD, self.stop())

@@ -22,7 +22,7 @@ use testcontainers::{
 };
 
 #[path = "passed_over.rs"]
-mod passed_over;
+pub mod passed_over;
 
 /// The official image, where it lies here and nobody names another.
 const IMAGE: &str = "mongo:8.0";

@@ -10,7 +10,7 @@ use boon::{Compiler, Draft, Schemas};
 use serde_json::Value;
 use server::{
     message::Kind,
-    protocol::{ALREADY_LOGGED_IN, Dialect, INBOUND, LOGGED_IN_ELSEWHERE, RECONNECTED},
+    protocol::{ALREADY_LOGGED_IN, Dialect, INBOUND, LOGGED_IN_ELSEWHERE, MISSED, RECONNECTED},
 };
 
 use super::tour;
@@ -237,7 +237,7 @@ fn outbound() -> BTreeSet<(&'static str, &'static str)> {
             events.insert((name, kind.confirmed()));
             events.insert((name, kind.failed()));
         }
-        for event in [RECONNECTED, ALREADY_LOGGED_IN, LOGGED_IN_ELSEWHERE] {
+        for event in [RECONNECTED, ALREADY_LOGGED_IN, LOGGED_IN_ELSEWHERE, MISSED] {
             events.insert((name, event));
         }
     }

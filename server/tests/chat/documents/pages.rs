@@ -98,6 +98,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::LoggedInElsewhere,
         Refusal::NotConnected,
         Refusal::ShuttingDown,
+        Refusal::NoOrder,
         Refusal::UnknownEvent,
     ];
     for refusal in &all {
@@ -112,6 +113,7 @@ fn refusals() -> Vec<Refusal> {
             | Refusal::TooManyEvents
             | Refusal::LoggedInElsewhere
             | Refusal::ShuttingDown
+            | Refusal::NoOrder
             | Refusal::UnknownEvent => {}
         }
     }

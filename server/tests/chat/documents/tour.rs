@@ -6,13 +6,16 @@ use futures::SinkExt as _;
 use serde_json::{Value, json};
 use server::{
     auth::jwt,
-    config::{Config, DeliveryMode, Secret},
-    protocol::Dialect,
+    bus::memory::MemoryBus,
+    config::{BusChoice, BusMode, ClusterConfig, Config, DeliveryMode, Secret},
+    message::{Conversation, Kind},
+    protocol::{Dialect, MISSED},
 };
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::{
     client::{Client, Packet, next_text, open},
+    cluster::lose_some,
     running::{Running, config, start, start_with},
     store::Obedient,
 };
@@ -55,6 +58,7 @@ pub async fn take() -> Seen {
             seen.refused_login(&server).await;
         }
         seen.failures(dialect).await;
+        seen.gaps(dialect).await;
     }
     seen
 }
@@ -132,6 +136,33 @@ impl Seen {
             self.ask(&mut client, "NewMessage", channel).await;
         }
         self.collect(dialect, client.settled().await);
+    }
+
+    /// Of several servers, one has missed something.
+    async fn gaps(&mut self, dialect: Dialect) {
+        let bus = MemoryBus::default();
+        let server = start(Config {
+            dialect,
+            cluster: Some(ClusterConfig {
+                bus: BusChoice::Memory(bus.clone()),
+                node_id: "n".to_owned(),
+                mode: BusMode::LocalFirst,
+            }),
+            ..config()
+        })
+        .await;
+        let mut client = Client::in_rooms(server.address, "a", &["r"]).await;
+        client.call("joinRoom", json!({ "roomId": "r" })).await;
+        client
+            .call("JoinChannel", json!({ "channelId": "r" }))
+            .await;
+        for kind in [Kind::Room, Kind::Channel] {
+            let id = "r".to_owned();
+            lose_some(&bus, &Conversation { kind, id }).await;
+            let missed = client.event(MISSED).await;
+            self.events
+                .push((name_of(dialect), MISSED.to_owned(), missed));
+        }
     }
 
     async fn ask(&mut self, client: &mut Client, event: &str, payload: Value) {

@@ -1,0 +1,224 @@
+//! The way out to the other servers: what is said here is queued at once, in order, and brought to the bus by a task.
+
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use serde_json::value::RawValue;
+use tokio::{
+    sync::{Notify, oneshot},
+    time::Instant,
+};
+
+use super::{
+    backlog::{Backlog, Numbered},
+    counts::Counts,
+    entry::{Letter, What},
+};
+use crate::{
+    bus::{Bus, BusError, Life, NodeName, Stream, partition},
+    config::BusMode,
+    message::Conversation,
+};
+
+/// Entries in one exchange with the bus.
+const AT_ONCE: usize = 256;
+/// How long to wait before a bus is asked again that did not answer.
+pub const ASK_AGAIN: Duration = Duration::from_millis(100);
+/// How often a bus is looked after that nobody has anything for.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Resolves once this server has handed an entry of its own to its members: `ordered` only.
+pub type Told = oneshot::Receiver<()>;
+
+/// The way out.
+#[derive(Debug)]
+pub struct Post {
+    node: NodeName,
+    mode: BusMode,
+    backlog: Mutex<Backlog>,
+    news: Notify,
+    up: AtomicBool,
+    told: Mutex<HashMap<Numbered, oneshot::Sender<()>>>,
+    counts: Arc<Counts>,
+}
+
+impl Post {
+    /// The way out of this node.
+    #[must_use]
+    pub fn new(node: NodeName, mode: BusMode, counts: Arc<Counts>) -> Self {
+        Self {
+            node,
+            mode,
+            backlog: Mutex::default(),
+            news: Notify::new(),
+            up: true.into(),
+            told: Mutex::default(),
+            counts,
+        }
+    }
+
+    /// Whether members here, too, get messages by the bus alone.
+    #[must_use]
+    pub fn is_ordered(&self) -> bool {
+        self.mode == BusMode::Ordered
+    }
+
+    /// Whether the bus has answered the last time.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.up.load(Relaxed)
+    }
+
+    /// How many entries the bus has not taken.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.backlog.lock().waiting()
+    }
+
+    /// Queues a message for the members of its conversation elsewhere. To be called in the conversation's turn.
+    pub fn message(
+        &self,
+        conversation: &Conversation,
+        key: Option<&str>,
+        sender: &str,
+        payload: &RawValue,
+    ) -> Option<Told> {
+        let what = What::Message {
+            conversation: Cow::Borrowed(conversation),
+            key: key.map(Cow::Borrowed),
+            sender: Cow::Borrowed(sender),
+            payload,
+        };
+        self.publish(conversation, what)
+    }
+
+    /// Queues the end of a message for those elsewhere who got it. To be called in the conversation's turn.
+    pub fn end(
+        &self,
+        conversation: &Conversation,
+        key: &str,
+        stored: bool,
+        payload: &RawValue,
+    ) -> Option<Told> {
+        let what = What::End {
+            conversation: Cow::Borrowed(conversation),
+            key: Cow::Borrowed(key),
+            stored,
+            payload,
+        };
+        self.publish(conversation, what)
+    }
+
+    /// Queues something for one node.
+    pub fn tell(&self, node: &NodeName, what: What<'_>) {
+        self.push(Stream::Inbox(node.clone()), what, None);
+    }
+
+    /// An entry of this server's own has been handed to its members.
+    pub fn has_told(&self, numbered: Numbered) {
+        if let Some(told) = self.told.lock().remove(&numbered) {
+            // Whoever waited may have gone.
+            let _gone = told.send(());
+        }
+    }
+
+    fn publish(&self, conversation: &Conversation, what: What<'_>) -> Option<Told> {
+        self.counts.published.increment();
+        let (told, hears) = match self.is_ordered() {
+            true => {
+                let (told, hears) = oneshot::channel();
+                (Some(told), Some(hears))
+            }
+            false => (None, None),
+        };
+        self.push(Stream::Partition(partition(conversation)), what, told);
+        hears
+    }
+
+    fn push(&self, stream: Stream, what: What<'_>, told: Option<oneshot::Sender<()>>) {
+        let of = match stream {
+            Stream::Partition(partition) => Some(partition),
+            Stream::Inbox(_) => None,
+        };
+        let mut letter = Letter {
+            node: self.node.clone(),
+            number: 0,
+            what,
+        };
+        let mut backlog = self.backlog.lock();
+        let pushed = backlog.push(stream, Instant::now(), |number| {
+            letter.number = number;
+            letter.encode()
+        });
+        match pushed {
+            Ok((number, given_up)) => {
+                self.counts.given_up.add(given_up.0.len() as u64);
+                if !given_up.0.is_empty() || told.is_some() {
+                    let mut waiting = self.told.lock();
+                    for lost in &given_up.0 {
+                        waiting.remove(lost);
+                    }
+                    if let (Some(told), Some(partition)) = (told, of) {
+                        waiting.insert((partition, number), told);
+                    }
+                }
+            }
+            Err(error) => tracing::error!("cannot encode what other servers are told: {error}"),
+        }
+        drop(backlog);
+        self.news.notify_one();
+    }
+
+    /// Brings what is queued to the bus, for ever.
+    pub async fn run(self: Arc<Self>, bus: Arc<dyn Bus>, mut life: Life) {
+        loop {
+            let (batch, until) = self.backlog.lock().batch(AT_ONCE);
+            let answer = bus.append(&life, &batch).await;
+            self.note_whether_up(&*bus, answer.as_ref().err());
+            match answer {
+                Ok(()) if batch.is_empty() => {
+                    let _looks_anyway = tokio::time::timeout(LOOK, self.news.notified()).await;
+                }
+                Ok(()) => {
+                    self.counts.batches.increment();
+                    self.backlog.lock().taken(until, Instant::now());
+                }
+                Err(BusError::Reborn(now)) => {
+                    life = now;
+                    let again = self.backlog.lock().rewind();
+                    self.counts.replayed.add(again as u64);
+                }
+                Err(BusError::Unreachable(_)) => tokio::time::sleep(ASK_AGAIN).await,
+            }
+        }
+    }
+
+    /// Waits until the bus has taken everything.
+    pub async fn until_empty(&self) {
+        while self.waiting() > 0 {
+            tokio::time::sleep(ASK_AGAIN / 10).await;
+        }
+    }
+
+    fn note_whether_up(&self, bus: &dyn Bus, error: Option<&BusError>) {
+        let up = !matches!(error, Some(BusError::Unreachable(_)));
+        if self.up.swap(up, Relaxed) == up {
+            return;
+        }
+        let bus = bus.describe();
+        match error {
+            Some(error) => tracing::warn!(
+                "[Cluster] {error} ({bus}): members here get their messages, those on other servers when it is back"
+            ),
+            None => tracing::info!("[Cluster] the bus answers again ({bus})"),
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! What the bus is told of the users here: who is logged in, and how many are in which conversation. What has changed
+//! is taken from the socket manager, so no change is missed, and what could not be told is told later.
+
+use std::{
+    collections::{HashMap, HashSet, hash_map::Entry},
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
+
+use bson::DateTime;
+
+use super::{
+    Cluster,
+    entry::{Letter, What},
+};
+use crate::{
+    bus::{BusError, Claim, Claimed, Login, PARTITIONS, Stream, partition},
+    chat::Chat,
+    handlers::connection,
+    message::Conversation,
+    socket_manager::SocketId,
+};
+
+/// Claims or counts in one exchange.
+const AT_ONCE: usize = 256;
+
+/// What the bus knows of this server, and what it is still to be told.
+#[derive(Debug)]
+pub(super) struct Settled {
+    /// The conversations with a user here, and how many.
+    here: HashMap<Arc<Conversation>, usize>,
+    /// How many of those are in each partition.
+    partitions: [usize; PARTITIONS],
+    /// How many users other servers have in them.
+    others: HashMap<Arc<Conversation>, usize>,
+    logins: HashMap<Arc<str>, Login>,
+    to_count: HashSet<Arc<Conversation>>,
+    /// And whether they are new.
+    to_claim: HashMap<Arc<str>, bool>,
+    to_release: Vec<(Arc<str>, Login)>,
+}
+
+impl Default for Settled {
+    fn default() -> Self {
+        Self {
+            here: HashMap::new(),
+            partitions: [0; PARTITIONS],
+            others: HashMap::new(),
+            logins: HashMap::new(),
+            to_count: HashSet::new(),
+            to_claim: HashMap::new(),
+            to_release: Vec::new(),
+        }
+    }
+}
+
+impl Settled {
+    fn say_all_again(&mut self) {
+        self.to_count.extend(self.here.keys().cloned());
+        for user in self.logins.keys() {
+            self.to_claim.entry(Arc::clone(user)).or_insert(false);
+        }
+    }
+
+    fn note_count(&mut self, conversation: Arc<Conversation>, count: usize) {
+        let conversations = &mut self.partitions[usize::from(partition(&conversation))];
+        match self.here.entry(Arc::clone(&conversation)) {
+            Entry::Occupied(entry) if count == 0 => {
+                entry.remove();
+                *conversations -= 1;
+                self.others.remove(&conversation);
+            }
+            Entry::Occupied(mut entry) => *entry.get_mut() = count,
+            Entry::Vacant(_) if count == 0 => {}
+            Entry::Vacant(entry) => {
+                entry.insert(count);
+                *conversations += 1;
+            }
+        }
+        self.to_count.insert(conversation);
+    }
+
+    fn note_login(&mut self, user: Arc<str>, login: Option<Login>) {
+        match login {
+            Some(login) => {
+                let same = |known: &Login| known.socket == login.socket;
+                if !self.logins.get(&user).is_some_and(same) {
+                    self.logins.insert(Arc::clone(&user), login);
+                    self.to_claim.insert(user, true);
+                }
+            }
+            None => {
+                if let Some(login) = self.logins.remove(&user) {
+                    self.to_claim.remove(&user);
+                    self.to_release.push((user, login));
+                }
+            }
+        }
+    }
+}
+
+impl Cluster {
+    /// Waits until a user who has just joined here hears what other servers' users say; how many those are. At once, and
+    /// none, while the bus does not answer: it is made up for when it does.
+    pub async fn joined(&self, chat: &Arc<Chat>, conversation: &Conversation) -> usize {
+        if !self.post.is_up() {
+            return 0;
+        }
+        let mut settled = self.settled.lock().await;
+        let conversation = Arc::new(conversation.clone());
+        settled.to_count.insert(Arc::clone(&conversation));
+        if let Err(error) = self.settle_now(&mut settled, chat).await {
+            tracing::debug!("[Cluster] a join is told to the other servers later: {error}");
+        }
+        settled.others.get(&conversation).copied().unwrap_or(0)
+    }
+
+    /// Tells the bus what has changed here.
+    ///
+    /// # Errors
+    /// It does not answer; nothing is forgotten.
+    pub(super) async fn settle(&self, chat: &Arc<Chat>) -> Result<(), BusError> {
+        let mut settled = self.settled.lock().await;
+        self.settle_now(&mut settled, chat).await
+    }
+
+    async fn settle_now(&self, settled: &mut Settled, chat: &Arc<Chat>) -> Result<(), BusError> {
+        if self.again.swap(false, Relaxed) {
+            settled.say_all_again();
+        }
+        self.take_changes(settled, chat);
+        let done = self.tell(settled, chat).await;
+        if done.is_err() {
+            // Who comes later is not newer for that.
+            settled.to_claim.values_mut().for_each(|new| *new = false);
+        }
+        done
+    }
+
+    async fn tell(&self, settled: &mut Settled, chat: &Arc<Chat>) -> Result<(), BusError> {
+        self.follow(settled).await?;
+        self.claim(settled, chat).await?;
+        self.bus.release(&settled.to_release).await?;
+        settled.to_release.clear();
+        self.count(settled).await
+    }
+
+    fn take_changes(&self, settled: &mut Settled, chat: &Chat) {
+        let stamp = DateTime::now().timestamp_millis();
+        let mut users = chat.users.lock();
+        let Some(changes) = users.take_changes() else {
+            return;
+        };
+        for conversation in changes.conversations {
+            let count = users.count_in_room(&conversation);
+            settled.note_count(conversation, count);
+        }
+        for user in changes.users {
+            let login = users.live(&user).map(|(SocketId(socket), _)| Login {
+                node: self.node.clone(),
+                socket,
+                stamp,
+            });
+            settled.note_login(user, login);
+        }
+    }
+
+    /// Reads the partitions that somebody here is in, from now on, and no others.
+    async fn follow(&self, settled: &Settled) -> Result<(), BusError> {
+        let mut wanted = Vec::new();
+        {
+            let mut following = self.following.lock();
+            for (number, conversations) in (0..).zip(&settled.partitions) {
+                match (*conversations > 0, following.reads(number)) {
+                    (true, false) => wanted.push(number),
+                    (false, true) => {
+                        following.end(number);
+                        self.seen.lock().forget(number);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let streams: Vec<_> = wanted.iter().map(|n| Stream::Partition(*n)).collect();
+        let ends = self.bus.ends(&streams).await?;
+        {
+            let mut following = self.following.lock();
+            for (number, end) in wanted.into_iter().zip(ends) {
+                following.begin(number, end);
+            }
+        }
+        self.post.tell(&self.node, What::Wake);
+        Ok(())
+    }
+
+    async fn claim(&self, settled: &mut Settled, chat: &Arc<Chat>) -> Result<(), BusError> {
+        while !settled.to_claim.is_empty() {
+            let mut claims = Vec::new();
+            for (user, fresh) in settled.to_claim.iter().take(AT_ONCE) {
+                if let Some(login) = settled.logins.get(user) {
+                    claims.push(Claim {
+                        user: Arc::clone(user),
+                        login: login.clone(),
+                        fresh: *fresh,
+                        notice: Letter::notice(&self.node, user, login).unwrap_or_default(),
+                    });
+                }
+            }
+            let answers = self.bus.claim(&claims).await?;
+            for (claim, answer) in claims.iter().zip(answers) {
+                settled.to_claim.remove(&claim.user);
+                if let Claimed::Lost { to } = answer {
+                    settled.logins.remove(&claim.user);
+                    let socket = SocketId(claim.login.socket);
+                    self.hand_over(chat, &claim.user, socket, &to);
+                }
+            }
+            // One without a login has gone in the meantime.
+            let logins = &settled.logins;
+            settled.to_claim.retain(|user, _| logins.contains_key(user));
+        }
+        Ok(())
+    }
+
+    async fn count(&self, settled: &mut Settled) -> Result<(), BusError> {
+        while !settled.to_count.is_empty() {
+            let counts: Vec<_> = (settled.to_count.iter().take(AT_ONCE))
+                .map(|of| (Arc::clone(of), settled.here.get(of).copied().unwrap_or(0)))
+                .collect();
+            let others = self.bus.count(&self.node, &counts).await?;
+            for ((conversation, here), others) in counts.into_iter().zip(others) {
+                settled.to_count.remove(&conversation);
+                if here > 0 {
+                    settled.others.insert(conversation, others);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A login of a user here has been replaced by one on another server, which takes the conversations over; unless the
+    /// user has logged in here again since.
+    pub(super) fn hand_over(&self, chat: &Arc<Chat>, user: &str, socket: SocketId, to: &Login) {
+        let replaced = {
+            let mut users = chat.users.lock();
+            match users.is_live(user, socket) {
+                true => users.hand_over(user),
+                false => None,
+            }
+        };
+        let Some(replaced) = replaced else { return };
+        self.counts.replaced.increment();
+        let handed = What::HandedOver {
+            user: user.into(),
+            replaced: replaced.socket_id.0,
+            conversations: (replaced.conversations.iter())
+                .map(|conversation| Conversation::clone(conversation))
+                .collect(),
+        };
+        self.post.tell(&to.node, handed);
+        connection::tell_elsewhere(chat, replaced.handle, SocketId(to.socket));
+        self.look();
+    }
+}

@@ -1,0 +1,204 @@
+//! A bus that dies, stands still or loses something: who is on one server notices nothing, and the others get all of it
+//! later or are told that they don't.
+
+use std::time::Duration;
+
+use serde_json::json;
+use server::{
+    config::BusMode,
+    message::{Conversation, Kind},
+};
+use tokio::time::{Instant, timeout};
+
+use super::{Nodes, lose_some, on, redis::Redis};
+use crate::client::Client;
+
+async fn say(client: &mut Client, body: &str) {
+    let ack = client
+        .call("roomMessage", json!({ "roomId": "r", "body": body }))
+        .await;
+    assert_eq!(ack["success"], true, "{ack}");
+}
+
+async fn hears(client: &mut Client, body: &str) {
+    assert_eq!(client.event("roomMessageRecieved").await["body"], body);
+    client.event("roomMessageConfirmed").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn while_redis_is_dead_members_of_one_server_talk_and_the_others_get_all_of_it_later() {
+    let Some(mut redis) = Redis::start() else {
+        return;
+    };
+    let nodes = Nodes::start(2, on(&redis), BusMode::LocalFirst).await;
+    let mut a = Client::in_rooms(nodes.address(0), "a", &["r"]).await;
+    let mut here = Client::in_rooms(nodes.address(0), "here", &["r"]).await;
+    let mut there = Client::in_rooms(nodes.address(1), "there", &["r"]).await;
+    let mut bodies = Vec::new();
+    for round in 0..2 {
+        for i in 0..50 {
+            // In the middle of it, so that something is lost that Redis had taken.
+            match i {
+                20 => redis.kill(),
+                40 => redis.start_again(),
+                _ => {}
+            }
+            let body = format!("{round}-{i}");
+            say(&mut a, &body).await;
+            hears(&mut here, &body).await;
+            bodies.push(body);
+        }
+        let back = Instant::now();
+        for body in bodies.drain(..) {
+            hears(&mut there, &body).await;
+        }
+        assert!(
+            back.elapsed() < Duration::from_secs(2),
+            "{:?}",
+            back.elapsed()
+        );
+    }
+    say(&mut there, "and back").await;
+    hears(&mut here, "and back").await;
+    assert_eq!(
+        there.settled().await.len(),
+        2,
+        "its own message and its end"
+    );
+    assert_eq!(nodes.metric("chat_bus_missed_total").await, 0.0);
+    assert!(nodes.metric("chat_bus_replayed_total").await > 0.0);
+    drop((a, here, there));
+    nodes.stopped().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn while_redis_stands_still_nothing_is_lost_and_nothing_comes_twice() {
+    let Some(redis) = Redis::start() else {
+        return;
+    };
+    let nodes = Nodes::start(2, on(&redis), BusMode::LocalFirst).await;
+    let mut a = Client::in_rooms(nodes.address(0), "a", &["r"]).await;
+    let mut there = Client::in_rooms(nodes.address(1), "there", &["r"]).await;
+    redis.stand_still(true);
+    for i in 0..30 {
+        say(&mut a, &i.to_string()).await;
+    }
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    redis.stand_still(false);
+    for i in 0..30 {
+        hears(&mut there, &i.to_string()).await;
+    }
+    say(&mut a, "last").await;
+    hears(&mut there, "last").await;
+    assert_eq!(there.settled().await, []);
+    assert_eq!(nodes.metric("chat_bus_missed_total").await, 0.0);
+    drop((a, there));
+    nodes.stopped().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn ordered_refuses_while_nobody_gives_an_order() {
+    let bus = server::bus::memory::MemoryBus::default();
+    let choice = server::config::BusChoice::Memory(bus.clone());
+    let nodes = Nodes::start(2, choice, BusMode::Ordered).await;
+    let mut a = Client::in_rooms(nodes.address(0), "a", &["r"]).await;
+    let mut there = Client::in_rooms(nodes.address(1), "there", &["r"]).await;
+    bus.stall(true);
+    let message = json!({ "roomId": "r", "body": "x" });
+    // Its server notices within the time of one look.
+    let refused = timeout(Duration::from_secs(20), async {
+        loop {
+            let ask = a.ask("roomMessage", message.clone()).await;
+            match timeout(Duration::from_millis(300), a.ack(ask)).await {
+                Ok(ack) if ack["success"] == false => return ack,
+                _ => {}
+            }
+        }
+    });
+    assert_eq!(
+        refused.await.unwrap()["message"],
+        "Other servers can't be reached"
+    );
+    bus.stall(false);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    say(&mut a, "again").await;
+    while there.event("roomMessageRecieved").await["body"] != "again" {}
+    drop((a, there));
+    nodes.stopped().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn members_are_told_of_a_gap_and_it_is_counted() {
+    let (nodes, bus) = Nodes::in_memory(1).await;
+    let mut a = Client::in_rooms(nodes.address(0), "a", &["r"]).await;
+    lose_some(
+        &bus,
+        &Conversation {
+            kind: Kind::Room,
+            id: "r".to_owned(),
+        },
+    )
+    .await;
+    for number in ["7", "8"] {
+        assert_eq!(a.event("roomMessageRecieved").await["_id"], number);
+    }
+    assert_eq!(a.event("messagesMissed").await, json!({ "roomId": "r" }));
+    assert_eq!(a.event("roomMessageRecieved").await["_id"], "12");
+    assert_eq!(nodes.metric("chat_bus_missed_total").await, 3.0);
+    drop(a);
+    nodes.stopped().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_bus_without_an_answer_is_an_error_at_the_start() {
+    let cluster = server::config::ClusterConfig {
+        bus: server::config::BusChoice::Redis(
+            server::config::Secret("redis://127.0.0.1:1".to_owned()),
+            "chat".to_owned(),
+        ),
+        node_id: "n".to_owned(),
+        mode: BusMode::LocalFirst,
+    };
+    let config = server::config::Config {
+        cluster: Some(cluster),
+        ..crate::running::config()
+    };
+    let error = server::Server::bind(config)
+        .await
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(
+        error.starts_with("cannot use the bus: the bus does not answer"),
+        "{error}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_bus_in_memory_that_forgets_is_told_again() {
+    let (nodes, bus) = Nodes::in_memory(2).await;
+    let mut a = Client::in_rooms(nodes.address(0), "a", &["r"]).await;
+    let mut there = Client::in_rooms(nodes.address(1), "there", &["r"]).await;
+    for i in 0..200 {
+        if i % 50 == 25 {
+            bus.restart();
+        }
+        say(&mut a, &i.to_string()).await;
+    }
+    for i in 0..200 {
+        hears(&mut there, &i.to_string()).await;
+    }
+    let mut late = Client::login(nodes.address(1), "late").await;
+    let told = timeout(Duration::from_secs(20), async {
+        loop {
+            let ack = late.call("joinRoom", json!({ "roomId": "r" })).await;
+            if ack["data"]["connectedUsers"] == 3 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    told.await.expect("who is where is said again too");
+    drop((a, there, late));
+    nodes.stopped().await;
+}
