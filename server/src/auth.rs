@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Where the token may be instead of `auth.token`.
-const HEADER: HeaderName = HeaderName::from_static("access-token");
+pub(crate) const TOKEN: HeaderName = HeaderName::from_static("access-token");
 /// The longest token that is taken for a user id where none is verified: a real token of the usual size.
 const MAX_UNVERIFIED: usize = 4096;
 
@@ -102,7 +102,7 @@ impl Authenticator {
     ) -> Result<Arc<User>, AuthError> {
         let from_header = || {
             headers
-                .get(HEADER)
+                .get(TOKEN)
                 .and_then(|value| value.to_str().ok())
                 .map(str::to_owned)
         };
@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn the_header_serves_where_the_payload_has_no_token() {
         let auth = Authenticator::new(None);
-        let headers = HeaderMap::from_iter([(HEADER, "from-header".parse().unwrap())]);
+        let headers = HeaderMap::from_iter([(TOKEN, "from-header".parse().unwrap())]);
         let id = |payload| {
             auth.authenticate(handshake(payload), &headers)
                 .unwrap()

@@ -6,7 +6,7 @@ use axum::{
     Router,
     body::Body,
     extract::{Request, State},
-    http::{HeaderValue, Method, StatusCode, Uri, header},
+    http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, Uri, header, request::Parts},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
@@ -24,7 +24,9 @@ use tokio_tungstenite::{
 };
 use tower::Service as _;
 
-use crate::{inspection::Inspected, telemetry::Telemetry};
+use crate::{
+    auth::TOKEN, inspection::Inspected, line::Line, listener::Connection, telemetry::Telemetry,
+};
 
 /// Where Engine.IO is.
 const PATH: &str = "/socket.io";
@@ -137,19 +139,38 @@ fn upgrade(
             Ok(socket) => TokioIo::new(socket),
             Err(error) => return tracing::debug!("no WebSocket: {error}"),
         };
-        let socket = if has_session {
+        // In a box, since the library moves it from one place of its tasks to the next, and they keep all of these.
+        let socket = Box::new(if has_session {
             let (library, uri) = (library.clone(), parts.uri.clone());
             let abandon = Box::new(move || end_session(library, &uri));
             Inspected::of_upgrade(socket, telemetry, abandon)
         } else {
             Inspected::new(socket, telemetry)
-        };
-        let request = Request::from_parts(parts, ());
+        });
+        let request = Request::from_parts(remembered(parts), ());
         if let Err(error) = library.call((socket, request)).await {
             tracing::debug!("no session on a WebSocket: {error}");
         }
     });
     switching(accept)
+}
+
+/// What the library is to keep of a request while its session lives: what a login asks for, and nothing else.
+fn remembered(mut parts: Parts) -> Parts {
+    let mut extensions = Extensions::new();
+    if let Some(connection) = parts.extensions.remove::<Arc<Connection>>() {
+        extensions.insert(connection);
+    }
+    if let Some(line) = parts.extensions.remove::<Arc<Line>>() {
+        extensions.insert(line);
+    }
+    parts.extensions = extensions;
+    let token = parts.headers.remove(TOKEN);
+    parts.headers = HeaderMap::new();
+    if let Some(token) = token {
+        parts.headers.insert(TOKEN, token);
+    }
+    parts
 }
 
 async fn ask(mut library: Library, request: Request) -> Response {

@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use self::frames::{Incoming, Outgoing};
 use crate::telemetry::Telemetry;
 
-/// Bytes read at once, as many as the library reads.
+/// Bytes read at once: some chat messages.
 const READ: usize = 2048;
 /// Bytes of our own that may wait for the client; until it reads some, nothing more is read from it.
 const ANSWERS: usize = 4096;

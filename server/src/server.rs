@@ -61,8 +61,9 @@ use crate::{
     transport::Listener,
 };
 
-/// Bytes read from a WebSocket at once: some chat messages. Each connection holds as many.
-const WS_READ_BUFFER: usize = 2048;
+/// Bytes that the library takes of a WebSocket at once: a chat message. Each connection holds as many; from its socket more
+/// are read at once ([`crate::inspection`]).
+const WS_READ_BUFFER: usize = 512;
 /// How much of the drain deadline is kept for telling the clients, at most: for what waits in their connections.
 const FAREWELLS_WITHIN: Duration = Duration::from_secs(3);
 /// Packets that the library may have for one client besides those that we hand to it: heartbeats, answers to logins.

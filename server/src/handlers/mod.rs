@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use socketioxide::{
     adapter::LocalAdapter,
-    extract::{AckSender, SocketRef, TryData},
+    extract::{AckSender, Event, SocketRef, TryData},
     handler::{FromMessageParts, MessageHandler, Value},
     socket::Socket,
 };
@@ -21,41 +21,25 @@ use crate::{
     session::Session,
 };
 
-/// Gives a socket its handlers. Must be done before the client is told that it is connected: its first event would
+/// Gives a socket its handler. Must be done before the client is told that it is connected: its first event would
 /// be lost without a trace.
 ///
-/// They run in the socket's read loop, one event after the other; only what a message waits for is spawned. So all that
+/// It runs in the socket's read loop, one event after the other; only what a message waits for is spawned. So all that
 /// has to be in order is done before.
 pub fn route(chat: &Arc<Chat>, session: &Arc<Session>, socket: &SocketRef) {
-    for (index, (event, request)) in INBOUND.into_iter().enumerate() {
-        let handler = Handler {
-            chat: Arc::clone(chat),
-            session: Arc::clone(session),
-            index,
-            request,
-        };
-        socket.on(event, handler);
-    }
-
-    let (chat, session) = (Arc::clone(chat), Arc::clone(session));
-    socket.on_fallback(move |socket: SocketRef, id: AckId, ack: AckSender| {
-        let call = Call::new(chat, session, socket, id, ack);
-        let refusal = call.begin().err().unwrap_or(Refusal::UnknownEvent);
-        call.refuse(&refusal);
-        std::future::ready(())
+    socket.on_fallback(Handler {
+        chat: Arc::clone(chat),
+        session: Arc::clone(session),
     });
 }
 
-/// Handles one event of one socket.
+/// Handles the events of one socket.
 ///
-/// The library's own handlers are closures that are copied and whose future is spawned for every event, also where there is
-/// nothing to wait for.
+/// The library's own handlers are closures, one for each event and socket, that are copied and whose future is spawned for
+/// every event, also where there is nothing to wait for.
 struct Handler {
     chat: Arc<Chat>,
     session: Arc<Session>,
-    /// The event's place in [`INBOUND`].
-    index: usize,
-    request: Request,
 }
 
 /// Which implementation of the trait it is.
@@ -63,15 +47,19 @@ struct InPlace;
 
 impl MessageHandler<LocalAdapter, InPlace> for Handler {
     fn call(&self, socket: Arc<Socket<LocalAdapter>>, mut value: Value, ack_id: Option<i64>) {
-        self.chat.telemetry.event(self.index);
-        let Ok(TryData(payload)) =
-            TryData::<Payload>::from_message_parts(&socket, &mut value, &ack_id);
         let Ok(sender) = AckSender::from_message_parts(&socket, &mut value, &ack_id);
         let Ok(id) = AckId::from_message_parts(&socket, &mut value, &ack_id);
-        let Ok(socket) = SocketRef::from_message_parts(&socket, &mut value, &ack_id);
+        let Ok(caller) = SocketRef::from_message_parts(&socket, &mut value, &ack_id);
         let (chat, session) = (Arc::clone(&self.chat), Arc::clone(&self.session));
-        let call = Call::new(chat, session, socket, id, sender);
-        let pending = match self.request {
+        let call = Call::new(chat, session, caller, id, sender);
+        let Some(index) = index_of(&socket, &mut value) else {
+            let refusal = call.begin().err().unwrap_or(Refusal::UnknownEvent);
+            return call.refuse(&refusal);
+        };
+        self.chat.telemetry.event(index);
+        let Ok(TryData(payload)) =
+            TryData::<Payload>::from_message_parts(&socket, &mut value, &ack_id);
+        let pending = match INBOUND[index].1 {
             Request::Join(kind) => membership::join(call, kind, payload.ok()),
             Request::Leave(kind) => membership::leave(call, kind, payload.ok()),
             Request::Send(kind) => message::send(call, kind, payload.ok()),
@@ -80,4 +68,20 @@ impl MessageHandler<LocalAdapter, InPlace> for Handler {
             tokio::spawn(pending.finish());
         }
     }
+}
+
+/// The place of an event in [`INBOUND`], if it is there.
+fn index_of(socket: &Arc<Socket<LocalAdapter>>, value: &mut Value) -> Option<usize> {
+    let place = |name: &str| INBOUND.iter().position(|(event, _)| *event == name);
+    // As every client writes it. What is between the quotes is the name, unless something in it is escaped.
+    if let Value::Str(text, _) = value
+        && let Some((name, _)) = text
+            .strip_prefix("[\"")
+            .and_then(|rest| rest.split_once('"'))
+        && !name.contains('\\')
+    {
+        return place(name);
+    }
+    let Event(name) = Event::from_message_parts(socket, value, &None).ok()?;
+    place(&name)
 }
