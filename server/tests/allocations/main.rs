@@ -3,17 +3,18 @@
 
 mod wire;
 
-use std::{net::SocketAddr, thread};
+use std::{net::SocketAddr, thread, time::Duration};
 
 use server::{
     Server,
     config::{Config, StoreConfig},
-    store::memory::MemoryConfig,
+    store::{memory::MemoryConfig, writer::WriterConfig},
 };
 use tokio::{runtime::Runtime, sync::oneshot};
 
 use wire::Wire;
 
+const MESSAGE: &str = r#"427["roomMessage",{"roomId":"r","body":"See you at eight, usual place? I'll bring the documents."}]"#;
 /// Messages before those that are counted: whatever is made once is there then.
 const WARM_UP: usize = 200;
 /// Messages that are counted.
@@ -24,6 +25,9 @@ const ALLOCATIONS_OF_TWO: f64 = 49.0;
 /// Allocations for each recipient more, who gets two packets: there are none.
 const ALLOCATIONS_OF_ONE_MORE: f64 = 0.1;
 
+/// Messages that are said at once, and saved together.
+const BURST: usize = 10;
+
 /// What the server of this thread did for one message.
 #[derive(Debug)]
 struct Cost {
@@ -32,14 +36,20 @@ struct Cost {
     writes: f64,
 }
 
-/// Runs a server in this thread and everybody else in another. Each message is sent when all know how the one before ended.
-fn cost(members: usize) -> Cost {
+/// Runs a server in this thread and everybody else in another. Of `at_once` messages each is sent when all know how those
+/// before have ended.
+fn cost(members: usize, at_once: usize) -> Cost {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
     let config = Config {
         store: StoreConfig::Memory(MemoryConfig::instant()),
+        writer: WriterConfig {
+            batch_max: at_once,
+            batch_wait: Duration::from_secs(1),
+            ..WriterConfig::default()
+        },
         ..Config::on_a_free_port()
     };
     let server = runtime.block_on(Server::bind(config)).unwrap();
@@ -49,11 +59,13 @@ fn cost(members: usize) -> Cost {
         let _stopped = stopped.await;
     }));
     let mut room = in_background(&runtime, move || Room::of(members, address));
-    room = in_background(&runtime, move || room.talk(WARM_UP));
+    room = in_background(&runtime, move || room.talk(WARM_UP, at_once));
     let before = calls(&runtime, address);
     let mut talked = None;
     let counted = allocation_counter::measure(|| {
-        talked = Some(in_background(&runtime, move || room.talk(MESSAGES)));
+        talked = Some(in_background(&runtime, move || {
+            room.talk(MESSAGES, at_once)
+        }));
     });
     let after = calls(&runtime, address);
     // The pages that say so were read and written too.
@@ -108,16 +120,21 @@ impl Room {
         Self(people.collect())
     }
 
-    fn talk(mut self, messages: usize) -> Self {
-        for _ in 0..messages {
-            self.0[0].say(
-                r#"427["roomMessage",{"roomId":"r","body":"See you at eight, usual place? I'll bring the documents."}]"#,
-            );
-            for member in &mut self.0 {
-                member.hear("42[\"roomMessageRecieved\"");
-                member.hear("42[\"roomMessageConfirmed\"");
+    fn talk(mut self, messages: usize, at_once: usize) -> Self {
+        let packets = vec![MESSAGE; at_once];
+        for _ in 0..messages / at_once {
+            self.0[0].say_all(&packets);
+            for (member, wire) in self.0.iter_mut().enumerate() {
+                for _ in 0..at_once {
+                    wire.hear("42[\"roomMessageRecieved\"");
+                }
+                for _ in 0..at_once {
+                    wire.hear("42[\"roomMessageConfirmed\"");
+                    if member == 0 {
+                        wire.hear("437");
+                    }
+                }
             }
-            self.0[0].hear("437");
         }
         self
     }
@@ -125,7 +142,7 @@ impl Room {
 
 #[test]
 fn a_message_costs_no_more_allocations_than_it_did() {
-    let (two, many) = (cost(2), cost(22));
+    let (two, many) = (cost(2, 1), cost(22, 1));
     assert!(two.allocations <= ALLOCATIONS_OF_TWO, "{two:?}");
     let one_more = (many.allocations - two.allocations) / 20.0;
     assert!(
@@ -139,9 +156,18 @@ fn a_message_costs_no_more_allocations_than_it_did() {
 #[test]
 fn a_message_is_one_read_and_two_writes_for_each_member() {
     for members in [2, 5] {
-        let cost = cost(members);
+        let cost = cost(members, 1);
         let wanted = 2.0 * members as f64;
         assert!((1.0..1.05).contains(&cost.reads), "{cost:?}");
         assert!((wanted..wanted + 0.1).contains(&cost.writes), "{cost:?}");
     }
+}
+
+/// What is said at once is delivered with one write for each member, and what is saved together ends with one.
+#[test]
+fn a_group_commit_is_told_with_one_write_for_each_member() {
+    let cost = cost(3, BURST);
+    let wanted = 2.0 * 3.0 / BURST as f64;
+    assert!((wanted..wanted + 0.1).contains(&cost.writes), "{cost:?}");
+    assert!(cost.reads < 0.2, "{cost:?}");
 }

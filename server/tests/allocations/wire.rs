@@ -37,13 +37,21 @@ impl Wire {
         wire
     }
 
-    /// Sends a text, shorter than 64 KiB, with a mask that changes nothing.
+    /// Sends a text, shorter than 64 KiB.
     pub fn say(&mut self, text: &str) {
-        let mut frame = vec![0x81, 0xfe];
-        frame.extend((text.len() as u16).to_be_bytes());
-        frame.extend([0; 4]);
-        frame.extend(text.as_bytes());
-        self.tcp.write_all(&frame).unwrap();
+        self.say_all(&[text]);
+    }
+
+    /// Sends several at once, with masks that change nothing.
+    pub fn say_all(&mut self, texts: &[&str]) {
+        let mut frames = Vec::new();
+        for text in texts {
+            frames.extend([0x81, 0xfe]);
+            frames.extend((text.len() as u16).to_be_bytes());
+            frames.extend([0; 4]);
+            frames.extend(text.as_bytes());
+        }
+        self.tcp.write_all(&frames).unwrap();
     }
 
     /// Waits for the next text that is no ping. It begins like this.

@@ -58,15 +58,20 @@ impl Polling {
         body.split('\u{1e}').map(str::to_owned).collect()
     }
 
-    /// Polls until a packet begins like this.
+    /// Polls until a packet begins like this. Pings behind it in the same answer are answered too: on a slow machine the first
+    /// one comes after the login.
     pub async fn until(&self, prefix: &str) -> String {
         loop {
+            let mut found = None;
             for packet in self.poll().await {
                 if packet == "2" {
                     self.post("3").await;
-                } else if packet.starts_with(prefix) {
-                    return packet;
+                } else if packet.starts_with(prefix) && found.is_none() {
+                    found = Some(packet);
                 }
+            }
+            if let Some(found) = found {
+                return found;
             }
         }
     }
