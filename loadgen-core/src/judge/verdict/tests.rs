@@ -1,5 +1,6 @@
 //! Verdicts on small results, each decided by one thing.
 
+mod connecting;
 mod faults;
 mod limits;
 mod phases;

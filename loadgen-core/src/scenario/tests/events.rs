@@ -334,3 +334,76 @@ fn each_mistake_is_shown_in_place() {
         assert!(shown.starts_with(line), "{map}: {error}");
     }
 }
+
+#[test]
+fn own_events_are_checked_against_what_is_done_with_them() {
+    let events =
+        "[server.events.room]\njoin = \"j\"\nsend = \"s\"\nreceived = \"r\"\nid_field = \"i\"\n";
+    let people = "[population]\nusers = 10\nrooms = 5\n";
+    let text = |events: &str, rest: &str| format!("{HEAD}{events}{people}{STEADY}{rest}\n");
+    parse(&text(events, ""));
+    parse(&text(events, "rejoins = \"0/s\""));
+    // A token for all is right where tokens are not users.
+    parse(&format!(
+        "{HEAD}{events}[connections]\ntoken = {{ template = \"key\" }}\n{people}{STEADY}"
+    ));
+    for (events, rest, message) in [
+        (
+            events.to_owned(),
+            "leaves = \"1/s\"",
+            "[server.events.room] has no `leave`",
+        ),
+        (
+            events.to_owned(),
+            "rejoins = \"1/s\"",
+            "[server.events.room] has no `leave`",
+        ),
+        (
+            format!("{events}confirmed = \"r\""),
+            "",
+            "is the event of `received` already",
+        ),
+        (format!("{events}failed = \"\""), "", "an event has a name"),
+        (
+            events.to_owned(),
+            "[thresholds]\nfailed = \"== 0\"",
+            "has no `failed`",
+        ),
+        (
+            events.to_owned(),
+            "[thresholds]\n\"confirm.p99\" = \"< 1s\"",
+            "has no `confirmed`",
+        ),
+        (
+            format!("[server.events]\nacknowledges_messages = false\n{events}"),
+            "[thresholds]\n\"ack.p99\" = \"< 1s\"",
+            "acknowledges_messages = false",
+        ),
+        (
+            format!("[server.events]\nacknowledges_joins = false\n{events}"),
+            "[thresholds]\n\"join.p99\" = \"< 1s\"",
+            "acknowledges_joins = false",
+        ),
+        (
+            format!("[server.events]\nechoes = false\n{events}"),
+            "[thresholds]\n\"echo.p50\" = \"< 1s\"",
+            "echoes = false",
+        ),
+        (
+            format!("[server.events]\nechoes = false\n{events}sent = \"mine\""),
+            "",
+            "`sent` is the sender's own copy",
+        ),
+        (
+            format!("[server.events]\nfields = {{ sent_body = \"a.b\" }}\n{events}"),
+            "",
+            "a plain field",
+        ),
+    ] {
+        let located = error(&text(&format!("{events}\n"), rest));
+        assert!(
+            located.message.contains(message),
+            "{message:?} is not in\n{located}"
+        );
+    }
+}

@@ -6,6 +6,7 @@ mod faults;
 mod files;
 mod keys;
 mod mistakes;
+mod several;
 
 use std::{fs, path::Path, time::Duration};
 

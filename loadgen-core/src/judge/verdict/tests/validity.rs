@@ -9,7 +9,7 @@ const SECONDS: u64 = 20;
 /// Samples of each metric in each second.
 const EACH: u64 = 100;
 
-fn threshold(key: &str, condition: &str) -> Threshold {
+pub(super) fn threshold(key: &str, condition: &str) -> Threshold {
     parse_condition(parse_subject(key).unwrap(), condition).unwrap()
 }
 
@@ -420,82 +420,6 @@ fn rule_10_connections_lost_by_a_saturated_generator_are_not_the_servers_fault()
     // What losing a connection does not explain stays the server's.
     account.findings.push(finding(Check::Duplicated));
     assert_eq!(verdict(&account, &busy), Verdict::Fail);
-}
-
-/// Two thousand connects and joins before the schedule, of each the twentieth in 9 ms.
-fn connected(thresholds: &[Threshold]) -> Recorded {
-    let mut recorder = Recorder::new(Arc::new(Layout::new(thresholds, &[])));
-    for index in 0..2_000_u64 {
-        let took = if index % 20 == 0 {
-            9_000_000
-        } else {
-            1_000_000
-        };
-        for metric in [Metric::Connect, Metric::Join] {
-            recorder.record(metric, 0, took);
-        }
-    }
-    recorder.begin(1_000_000_000);
-    for index in 0..2_000 {
-        let intended = 1_000_000_000 + index * 10_000_000;
-        recorder.record_delivery(DeliverySample {
-            intended,
-            received: intended + 1_000_000,
-            phase: 0,
-            members: 2,
-        });
-    }
-    recorder.finish()
-}
-
-#[test]
-fn rule_10_connects_are_held_against_the_seconds_of_connecting() {
-    let missed = [
-        ("connect.p99", "< 5ms"),
-        ("connect.within_5ms", ">= 99%"),
-        ("connect.max", "< 5ms"),
-        ("join.p99", "< 5ms"),
-        ("join.mean", "< 1ms"),
-    ];
-    let calm = MachineSecond::default();
-    let bad = MachineSecond {
-        throttled: 0.5,
-        ..calm
-    }
-    .weighed();
-    for (key, condition) in missed {
-        let thresholds = [threshold(key, condition)];
-        let (recorded, account) = (connected(&thresholds), account(2_000));
-        let verdict = |connecting: &[MachineSecond], disturbed: &[usize]| {
-            let judgement = judge(&Measured {
-                thresholds: &thresholds,
-                connecting,
-                machine: &machine(disturbed),
-                ..measured(&recorded, &account)
-            });
-            (judgement.verdict, judgement.reasons[0].to_string())
-        };
-        // Nobody disturbed them, whatever disturbed the schedule afterwards.
-        assert_eq!(verdict(&[calm; 3], &[]).0, Verdict::Fail, "{key}");
-        assert_eq!(verdict(&[calm; 3], &[0, 1, 2]).0, Verdict::Fail, "{key}");
-        assert_eq!(verdict(&[], &[]).0, Verdict::Fail, "{key}");
-        // Somebody may have, or must have.
-        let some = verdict(&[calm, calm, bad], &[]);
-        assert_eq!(some.0, Verdict::Inconclusive, "{key}: {some:?}");
-        let most = verdict(&[bad, bad, calm], &[]);
-        assert_eq!(most.0, Verdict::Invalid, "{key}: {most:?}");
-        let told = "2 of 3 seconds of connecting were disturbed (in 2 the control group's";
-        assert!(most.1.starts_with(told), "{key}: {most:?}");
-    }
-    // What was kept was kept.
-    let thresholds = [threshold("connect.p99", "< 10ms")];
-    let (recorded, account) = (connected(&thresholds), account(2_000));
-    let judgement = judge(&Measured {
-        thresholds: &thresholds,
-        connecting: &[bad],
-        ..measured(&recorded, &account)
-    });
-    assert_eq!(judgement.verdict, Verdict::Pass, "{judgement:?}");
 }
 
 #[test]
