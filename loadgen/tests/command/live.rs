@@ -13,7 +13,7 @@ use super::{Bench, PATIENCE, SMALL, ended};
 
 /// Starts a run with a live view: the program, and where its view is.
 fn started(bench: &Bench, flags: &[&str]) -> (Child, String) {
-    let scenario = bench.scenario(&SMALL.replace("\"2s\"", "\"5s\""));
+    let scenario = bench.scenario(&SMALL.replace("\"2s\"", "\"12s\""));
     let mut command = bench.command(&scenario, flags);
     command
         .stdin(Stdio::null())

@@ -242,7 +242,7 @@ fn what_a_system_can_not_obey_is_one_error_before_anything_is_started() {
     let bench = Bench::new();
     let scenario = bench.scenario(SMALL);
     let map = bench.path("map.toml");
-    let events = "[server.events]\nroom = { send = \"say\", received = \"said\" }\n\n[population]";
+    let events = "[server.events]\nroom = { join = \"enter\", send = \"say\", received = \"said\", id_field = \"room\" }\n\n[population]";
     fs::write(&map, SMALL.replace("[population]", events)).unwrap();
     for (flags, words) in NOT_OBEYED {
         let mut command = loadgen();
