@@ -1,6 +1,10 @@
 //! Has frames of ours written: it is told of connections that were handed some, and goes to each of them once.
 
-use std::sync::Arc;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    task::Poll,
+};
 
 use futures::task::AtomicWaker;
 use parking_lot::Mutex;
@@ -45,9 +49,9 @@ impl Courier {
                 self.waker.register(context.waker());
                 std::mem::swap(&mut *self.due.lock(), &mut round);
                 if round.is_empty() {
-                    std::task::Poll::Pending
+                    Poll::Pending
                 } else {
-                    std::task::Poll::Ready(())
+                    Poll::Ready(())
                 }
             })
             .await;
@@ -58,7 +62,12 @@ impl Courier {
                     left = AT_ONCE;
                 }
                 left -= 1;
-                connection.write_frames();
+                // It writes for all: what goes wrong with one connection is that one's end, and not the others'.
+                let written = catch_unwind(AssertUnwindSafe(|| connection.write_frames()));
+                if written.is_err() {
+                    tracing::error!("could not write to {connection:?}: it is ended");
+                    connection.kill();
+                }
             }
         }
     }
