@@ -108,7 +108,10 @@ fn clause(report: &Report, held: &Held<'_>) -> Result<String, HistogramError> {
         return counts(report, held, of);
     }
     let service = service(report);
-    let phase = held.phase.map(|place| format!(" {}", held.place(place)));
+    // Of a recovery it is said what it is after.
+    let recovers = matches!(held.threshold.subject, Subject::Recovery(_));
+    let phase = held.phase.filter(|_| !recovers);
+    let phase = phase.map(|place| format!(" {}", held.place(place)));
     let phase = phase.unwrap_or_default();
     let measured = measured(report, held)?;
     let floor = match (&held.run.floor, held.phase) {
@@ -234,10 +237,19 @@ fn measured(report: &Report, held: &Held<'_>) -> Result<String, HistogramError> 
             "{} {value} on average (limit {bound})",
             event(report, metric)
         ),
-        Subject::Recovery(metric) => format!(
-            "{} was back as before {value} after the fault (limit {bound})",
-            metric.definition().title
-        ),
+        Subject::Recovery(metric) => {
+            let title = metric.definition().title;
+            let after = held.phase.map(|place| held.place(place));
+            let after = after.unwrap_or_else(|| "after the fault".to_owned());
+            match held.value {
+                Value::Known(_) => {
+                    format!("{title} was back as before {value} {after} (limit {bound})")
+                }
+                Value::Never | Value::TooFew => {
+                    format!("{title} was not seen to be back as before {after} (limit {bound})")
+                }
+            }
+        }
         Subject::Count(of) => in_words(held, of),
     })
 }

@@ -1,14 +1,14 @@
 //! What broke, in the formats that people read.
 
 use loadgen::{
-    judge::{Example, Fate, Met},
+    judge::{Example, Fate, Met, Verdict},
     model::Metric,
-    report::{Choice, Format},
+    report::{Choice, Format, headline},
     result::{Document, FaultResult, PartKind, PartResult, Report},
     scenario::FaultKind,
 };
 
-use crate::fixtures;
+use crate::fixtures::{self, parts::judged};
 
 fn part(part: PartKind, took: Option<u64>) -> PartResult {
     PartResult {
@@ -90,6 +90,27 @@ fn what_broke_and_what_it_cost_is_told_to_people() {
     ] {
         assert!(text.contains(said), "{said}: {text}");
     }
+}
+
+#[test]
+fn a_limit_on_a_recovery_is_told_as_one() {
+    let mut report = broken();
+    report.scenario.asks = Some("delivery.recovery@restart".to_owned());
+    let limit = "delivery.recovery@restart < 60s";
+    let mut told = |verdict, took: Option<f64>| {
+        let mut limit = judged(limit, verdict, "?");
+        let numbers = serde_json::json!({ "value": took, "n": 1 });
+        limit.numbers = Some(serde_json::from_value(numbers).unwrap());
+        report.runs[0].judgement.thresholds = vec![limit];
+        report.verdict = verdict;
+        headline(&report).unwrap()
+    };
+    let back = told(Verdict::Pass, Some(2.8e9));
+    let words = "Delivery latency was back as before 2.80 s after restart (limit 60 s).";
+    assert!(back.starts_with(words), "{back}");
+    let unseen = told(Verdict::Inconclusive, None);
+    let words = "Delivery latency was not seen to be back as before after restart (limit 60 s).";
+    assert!(unseen.contains(words), "{unseen}");
 }
 
 #[test]
