@@ -216,8 +216,9 @@ pub trait Bus: fmt::Debug + Send + Sync {
     /// It does not answer.
     async fn ends(&self, streams: &[Stream]) -> Result<Vec<Position>, BusError>;
 
-    /// What comes after these positions, each stream in its order; waits for the first entry, but not longer than `wait`.
-    /// One reader at a time.
+    /// All that comes after these positions, each stream in its order; waits for the first entry, but not longer than `wait`.
+    /// Whoever reads on and on has read at each moment, of all these streams together, what was appended until some other
+    /// moment. One reader at a time.
     ///
     /// # Errors
     /// It has another life, or does not answer.

@@ -21,8 +21,6 @@ use crate::{config::Secret, message::Conversation};
 
 /// How long connecting may take, and an answer.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// Entries of one stream in one answer.
-const AT_ONCE: usize = 512;
 /// How long an inbox is kept that nobody reads.
 const INBOX_KEPT: Duration = Duration::from_secs(60);
 const CLAIM: &str = include_str!("redis/claim.lua");
@@ -232,8 +230,8 @@ impl Bus for RedisBus {
         wait: Duration,
     ) -> Result<Vec<Entry>, BusError> {
         let mut question = pipe();
-        let read = question.cmd("XREAD").arg("COUNT").arg(AT_ONCE);
-        // No time to wait means no end to Redis.
+        let read = question.cmd("XREAD");
+        // All that there is, or what was appended last in one stream would come before what was first in another. No time to wait means no end to Redis.
         read.arg("BLOCK").arg(millis(wait).max(1)).arg("STREAMS");
         let keys: Vec<String> = from.iter().map(|(stream, _)| self.key_of(stream)).collect();
         for key in &keys {

@@ -59,19 +59,20 @@ impl Default for Backlog {
 }
 
 impl Backlog {
-    /// Adds an entry, which is told its number in its stream; says which number that is, and what had to go for it.
+    /// Adds an entry, which is told its number in its stream and its place among all; says which number that is, and what had
+    /// to go for it.
     pub fn push<E>(
         &mut self,
         stream: Stream,
         now: Instant,
-        encode: impl FnOnce(u64) -> Result<Bytes, E>,
+        encode: impl FnOnce(u64, u64) -> Result<Bytes, E>,
     ) -> Result<(u64, GivenUp), E> {
         let last = match &stream {
             Stream::Partition(partition) => &mut self.numbers[usize::from(*partition)],
             Stream::Inbox(_) => &mut self.inboxes,
         };
         let number = *last + 1;
-        let bytes = encode(number)?;
+        let bytes = encode(number, self.first + self.entries.len() as u64)?;
         *last = number;
         self.bytes += bytes.len();
         self.entries.push_back(Waiting {
@@ -158,7 +159,7 @@ mod tests {
     use super::*;
 
     fn push(backlog: &mut Backlog, partition: u8, bytes: usize, now: Instant) -> (u64, GivenUp) {
-        let encode = |number: u64| {
+        let encode = |number: u64, _: u64| {
             let mut text = vec![0; bytes];
             text[..8].copy_from_slice(&number.to_be_bytes());
             Ok::<_, Infallible>(Bytes::from(text))

@@ -20,6 +20,10 @@ pub struct Letter<'a> {
     /// Its number among this node's entries in this stream, from 1; 0 where they are not counted.
     #[serde(rename = "i")]
     pub number: u64,
+    /// Its place among all that this node has said in any partition: a sender's messages in several conversations are in
+    /// one order.
+    #[serde(rename = "g")]
+    pub place: u64,
     /// What is said.
     #[serde(rename = "w", borrow)]
     pub what: What<'a>,
@@ -109,6 +113,7 @@ impl<'a> Letter<'a> {
         let letter = Letter {
             node: node.clone(),
             number: 0,
+            place: 0,
             what: What::Elsewhere {
                 user: user.into(),
                 login: login.clone(),
@@ -171,7 +176,7 @@ mod tests {
                 },
                 What::Wake,
             ] {
-                let letter = Letter { node: node.clone(), number, what };
+                let letter = Letter { node: node.clone(), number, place: socket, what };
                 let bytes = letter.encode().unwrap();
                 let read = Letter::decode(&bytes).unwrap();
                 prop_assert_eq!(format!("{read:?}"), format!("{letter:?}"));

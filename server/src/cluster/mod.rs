@@ -1,12 +1,14 @@
 //! One server among several that are one chat: what it tells the others and hears from them.
 //!
-//! `post` is the way out and `reader` the way in; `backlog`, `seen` and `afar` are what they keep, and pure. `settle` says
+//! `post` is the way out and `reader` the way in; `backlog`, `seen`, `order` and `afar` are what they keep and
+//! know, and pure. `settle` says
 //! who is here. All of it stands beside the chat: without a bus nothing of it exists.
 
 pub mod afar;
 pub mod backlog;
 pub mod counts;
 pub mod entry;
+pub mod order;
 pub mod post;
 pub mod reader;
 pub mod seen;

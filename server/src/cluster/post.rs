@@ -151,11 +151,13 @@ impl Post {
         let mut letter = Letter {
             node: self.node.clone(),
             number: 0,
+            place: 0,
             what,
         };
         let mut backlog = self.backlog.lock();
-        let pushed = backlog.push(stream, Instant::now(), |number| {
+        let pushed = backlog.push(stream, Instant::now(), |number, place| {
             letter.number = number;
+            letter.place = place;
             letter.encode()
         });
         match pushed {

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::{
     Cluster,
     entry::{Letter, What},
+    order::{Placed, in_order},
     post::ASK_AGAIN,
     seen::Comes,
 };
@@ -33,6 +34,28 @@ struct Place {
     /// Where it was begun: what came before is for nobody here.
     since: Position,
     at: Position,
+}
+
+/// An entry of a partition that had not come before.
+struct Came<'a> {
+    partition: u8,
+    /// Entries before it that did not come.
+    missing: u64,
+    letter: Letter<'a>,
+}
+
+impl Placed for Came<'_> {
+    fn partition(&self) -> u8 {
+        self.partition
+    }
+
+    fn node(&self) -> &NodeName {
+        &self.letter.node
+    }
+
+    fn place(&self) -> u64 {
+        self.letter.place
+    }
 }
 
 impl Default for Following {
@@ -119,11 +142,7 @@ impl Cluster {
         loop {
             let from = self.following.lock().from(&self.node);
             match self.bus.read(&life, &from, WAIT).await {
-                Ok(entries) => {
-                    for entry in &entries {
-                        self.take(&chat, entry);
-                    }
-                }
+                Ok(entries) => self.take(&chat, &entries),
                 Err(BusError::Reborn(now)) => {
                     let streams: Vec<_> = from.into_iter().map(|(stream, _)| stream).collect();
                     if let Ok(ends) = self.bus.ends(&streams).await {
@@ -138,33 +157,64 @@ impl Cluster {
         }
     }
 
-    fn take(&self, chat: &Arc<Chat>, entry: &Entry) {
-        if !self.following.lock().advance(entry) {
-            return;
+    /// Carries out what was read together.
+    fn take(&self, chat: &Arc<Chat>, entries: &[Entry]) {
+        let mut came = Vec::new();
+        for entry in entries {
+            if !self.following.lock().advance(entry) {
+                continue;
+            }
+            let Ok(letter) = Letter::decode(&entry.bytes) else {
+                self.counts.unreadable.increment();
+                continue;
+            };
+            match entry.stream {
+                Stream::Inbox(_) => self.act(chat, &letter),
+                Stream::Partition(partition) => came.extend(self.note(partition, letter)),
+            }
         }
-        let Ok(letter) = Letter::decode(&entry.bytes) else {
-            self.counts.unreadable.increment();
-            return;
+        for Came {
+            partition,
+            missing,
+            letter,
+        } in in_order(came)
+        {
+            let is_own = letter.node == self.node;
+            if missing > 0 && !is_own {
+                self.tell_of_gap(chat, partition, missing);
+            }
+            // In the other mode members here have had it before anybody else.
+            if !is_own || self.post.is_ordered() {
+                self.act(chat, &letter);
+            }
+            if is_own {
+                self.post.has_told((partition, letter.number));
+            }
+        }
+    }
+
+    /// Notes that an entry has come; `None` of one that had before.
+    fn note<'a>(&self, partition: u8, letter: Letter<'a>) -> Option<Came<'a>> {
+        let comes = self
+            .seen
+            .lock()
+            .note(&letter.node, partition, letter.number);
+        let missing = match comes {
+            Comes::Next => 0,
+            Comes::After(missing) => missing,
+            Comes::Again => {
+                self.counts.repeated.increment();
+                return None;
+            }
         };
-        let is_own = letter.node == self.node;
-        if let Stream::Partition(number) = entry.stream {
-            match self.seen.lock().note(&letter.node, number, letter.number) {
-                Comes::Next => {}
-                Comes::Again => return self.counts.repeated.increment(),
-                Comes::After(missing) if !is_own => self.tell_of_gap(chat, number, missing),
-                Comes::After(_) => {}
-            }
-            if is_own && !self.post.is_ordered() {
-                return;
-            }
-            if !is_own {
-                self.counts.read.increment();
-            }
+        if letter.node != self.node {
+            self.counts.read.increment();
         }
-        self.act(chat, &letter);
-        if is_own && let Stream::Partition(number) = entry.stream {
-            self.post.has_told((number, letter.number));
-        }
+        Some(Came {
+            partition,
+            missing,
+            letter,
+        })
     }
 
     fn act(&self, chat: &Arc<Chat>, letter: &Letter<'_>) {

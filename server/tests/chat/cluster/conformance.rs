@@ -126,6 +126,38 @@ async fn each_stream_has_one_order_and_is_read_from_a_position() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_read_before_what_was_appended_earlier_in_another_stream() {
+    const ENTRIES: usize = 600;
+    for Given { one, two, .. } in Given::each() {
+        let life = one.life().await.unwrap();
+        let (writer, of) = (Arc::clone(&one), life.clone());
+        let writing = tokio::spawn(async move {
+            for first in (0..ENTRIES).step_by(3) {
+                let entries: Vec<_> = (first..first + 3)
+                    .map(|i| entry(partition((i % 7) as u8), &i.to_string()))
+                    .collect();
+                writer.append(&of, &entries).await.unwrap();
+            }
+        });
+        let mut from: Vec<_> = (0..7)
+            .map(|n| (partition(n), Position::default()))
+            .collect();
+        let mut seen = std::collections::BTreeSet::new();
+        while seen.len() < ENTRIES {
+            for read in two.read(&life, &from, LONG).await.unwrap() {
+                let number: usize = std::str::from_utf8(&read.bytes).unwrap().parse().unwrap();
+                assert!(seen.insert(number));
+                let place = from.iter_mut().find(|(of, _)| *of == read.stream).unwrap();
+                place.1 = read.position;
+            }
+            let last = seen.last().map_or(0, |last| last + 1);
+            assert_eq!(seen.len(), last, "something is missing before {last}");
+        }
+        writing.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reader_waits_for_the_first_entry_and_not_longer() {
     for Given { one, two, .. } in Given::each() {
         let life = one.life().await.unwrap();

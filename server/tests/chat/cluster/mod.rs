@@ -100,7 +100,13 @@ pub async fn lose_some(bus: &MemoryBus, conversation: &Conversation) {
             payload: &payload,
         };
         let node = other.clone();
-        let letter = Letter { node, number, what }.encode().unwrap();
+        let letter = Letter {
+            node,
+            number,
+            place: number,
+            what,
+        };
+        let letter = letter.encode().unwrap();
         let life = bus.life().await.unwrap();
         let stream = Stream::Partition(partition(conversation));
         bus.append(&life, &[(stream, letter)]).await.unwrap();

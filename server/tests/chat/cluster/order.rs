@@ -76,6 +76,35 @@ async fn each_senders_order_holds_everywhere_and_no_end_comes_first() {
     }
 }
 
+/// Their rooms are in several partitions, which the bus knows no common order of.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn on_a_socket_a_senders_order_holds_over_all_rooms() {
+    const ROOMS: usize = 12;
+    for (bus, _redis) in each_bus() {
+        for mode in [BusMode::LocalFirst, BusMode::Ordered] {
+            let nodes = Nodes::start(2, bus.clone(), mode).await;
+            let rooms: Vec<_> = (0..ROOMS).map(|i| format!("room{i}")).collect();
+            let rooms: Vec<_> = rooms.iter().map(String::as_str).collect();
+            let mut a = Client::in_rooms(nodes.address(0), "a", &rooms).await;
+            let mut b = Client::in_rooms(nodes.address(1), "b", &rooms).await;
+            for i in 0..3 * EACH {
+                let room = rooms[i * 7 % ROOMS];
+                a.emit(
+                    "roomMessage",
+                    json!({ "roomId": room, "body": i.to_string() }),
+                )
+                .await;
+            }
+            let sent: Vec<_> = (0..3 * EACH).map(|i| i.to_string()).collect();
+            for client in [&mut a, &mut b] {
+                assert_eq!(bodies(&heard(client, 3 * EACH).await), sent, "{mode:?}");
+            }
+            drop((a, b));
+            nodes.stopped().await;
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn ordered_is_one_order_on_all_servers() {
     for (bus, _redis) in each_bus() {
