@@ -1,6 +1,7 @@
 //! Assembles the server, binds it, runs it and drains it.
 
 mod saving;
+mod twins;
 
 use std::{
     future::Future,
@@ -129,6 +130,9 @@ pub fn serve(args: Args) -> Result<Stopped, Error> {
     let runtime = runtime.worker_threads(args.threads).enable_all().build()?;
     let served = runtime.block_on(async {
         let stop = stop_signal()?;
+        if !args.twin_ports.is_empty() {
+            return twins::serve(args, stop).await;
+        }
         let server = Server::bind(Config::from(args)).await?;
         server.print_state_on_signal()?;
         writeln!(io::stdout(), "listening on http://{}", server.local_addr())?;

@@ -63,6 +63,12 @@ named! {
     /// The server's own time from the receipt of a message to the store's answer.
     ServerSave =>
         ["server_save", "save, in the server", "receipt by the server", "the store's answer (warm-up included)"],
+    /// A delivery to a recipient on the sender's own server, where there are several.
+    DeliverySameNode =>
+        ["delivery_same_node", "delivery, same server", "intended send", "receipt by a recipient on the sender's server"],
+    /// A delivery to a recipient on another server than the sender's.
+    DeliveryCrossNode =>
+        ["delivery_cross_node", "delivery, other server", "intended send", "receipt by a recipient on another server"],
 }
 
 impl Metric {
@@ -80,6 +86,11 @@ impl Metric {
     /// The metric of a name.
     pub fn from_key(key: &str) -> Option<Metric> {
         Self::ALL.into_iter().find(|m| m.definition().key == key)
+    }
+
+    /// Whether it is measured only where several servers are one chat.
+    pub const fn needs_several_servers(self) -> bool {
+        matches!(self, Self::DeliverySameNode | Self::DeliveryCrossNode)
     }
 
     /// Its place in an array indexed by metric.

@@ -24,5 +24,5 @@ pub use self::{
     metric::{Count, Metric},
     path::Path,
     shapes::{Answer, Answers, Paths, Shapes},
-    vocabulary::{Delivery, Dialect, Kind, Meaning, Names, Reading, Vocabulary},
+    vocabulary::{BusMode, Delivery, Dialect, Kind, Meaning, Names, Reading, Vocabulary},
 };

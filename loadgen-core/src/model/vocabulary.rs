@@ -247,6 +247,22 @@ named! {
     PersistFirst => "persist-first",
 }
 
+named! {
+    /// Which order several servers promise that are one chat.
+    #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+    #[derive(JsonSchema, clap::ValueEnum)]
+    #[serde(rename_all = "kebab-case")]
+    pub enum BusMode;
+    /// Its name on the command line and in files.
+    pub name: &'static str;
+
+    /// Members on the sender's server wait for nothing; each sender's messages are in one order everywhere.
+    #[default]
+    LocalFirst => "local-first",
+    /// All members of a conversation see one order.
+    Ordered => "ordered",
+}
+
 impl Delivery {
     /// The first of these that was there before. The runs of one scenario are told apart by their delivery.
     pub fn repeated(modes: &[Delivery]) -> Option<Delivery> {

@@ -10,6 +10,9 @@ impl Plan {
     pub fn digest(&self) -> String {
         let mut hash = Hash(Sha256::new());
         hash.numbers([self.seed, self.users.len() as u64]);
+        if self.nodes.count() > 1 {
+            hash.number(self.nodes.count().into());
+        }
         self.users.iter().for_each(|user| hash.text(user));
         hash.number(self.conversations.len() as u64);
         for one in &self.conversations {

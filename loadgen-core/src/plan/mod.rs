@@ -5,6 +5,7 @@ mod backoff;
 mod digest;
 mod draws;
 mod fault;
+mod nodes;
 mod part;
 mod population;
 mod replay;
@@ -18,6 +19,7 @@ use self::population::{conversations, object_id, places, portion};
 pub use self::{
     backoff::Backoff,
     fault::PlannedFault,
+    nodes::Nodes,
     part::{Part, PartError, Shard},
     population::{Conversation, Place},
     replay::WARM_UP,
@@ -33,6 +35,8 @@ use crate::{
 pub struct Plan {
     /// Of everything that is drawn at random, also in mid-run.
     pub seed: u64,
+    /// Which server each user connects to, where there are several.
+    pub nodes: Nodes,
     /// The users' ids: 24 hexadecimal digits each, as the system's own ids are, or those of known users.
     pub users: Vec<String>,
     /// Who talks with whom.
@@ -184,6 +188,7 @@ impl Plan {
         connected.shuffle(&mut presence);
         let mut plan = Plan {
             seed: scenario.seed,
+            nodes: Nodes::of(scenario),
             users,
             conversations,
             places,

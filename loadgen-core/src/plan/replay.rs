@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Plan, PlannedPhase, Send};
+use super::{Nodes, Plan, PlannedPhase, Send};
 use crate::model::Nanos;
 
 /// The length of a window of the schedule.
@@ -89,6 +89,8 @@ impl Plan {
         }
         let mut replay = Plan {
             seed: self.seed,
+            // The relay that it is sent to is one.
+            nodes: Nodes::ONE,
             users: self.users.clone(),
             conversations: self.conversations.clone(),
             places,

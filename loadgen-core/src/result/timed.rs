@@ -119,6 +119,10 @@ pub struct WindowResult {
 pub(super) fn metrics(recorded: &Recorded, missing: &Missing) -> Vec<MetricResult> {
     let metrics = Metric::ALL.into_iter();
     metrics
+        // Of one server alone there is nothing to tell apart.
+        .filter(|metric| {
+            !metric.needs_several_servers() || !recorded.samples(*metric).histogram.is_empty()
+        })
         .map(|metric| MetricResult {
             lost: match metric {
                 Metric::Delivery | Metric::DeliveryAsSent => missing.deliveries_in.iter().sum(),

@@ -16,7 +16,7 @@ use super::{
     units::{Bandwidth, Often, Range, Rate, Share, Span},
     written::{Channels, Condition, Placed, Rooms, Sizes},
 };
-use crate::model::{Delivery, Dialect};
+use crate::model::{BusMode, Delivery, Dialect};
 
 /// A load scenario for `loadgen`.
 #[derive(Deserialize, JsonSchema)]
@@ -128,6 +128,11 @@ pub(super) struct FileServer {
     /// may be promised for each sender alone.
     #[serde(default = "yes")]
     pub one_order: bool,
+    /// How many servers are started as one chat; default 1. Users are spread over them by the seed.
+    #[schemars(range(min = 1, max = 16))]
+    pub nodes: Option<Placed<u16>>,
+    /// Which order these promise: "local-first" (the default), each sender's, or "ordered", one order per conversation.
+    pub bus_mode: Option<Placed<BusMode>>,
     /// How another server keeps its messages in its MongoDB, where `--audit` looks them up.
     #[serde(default)]
     pub store: FileStore,
@@ -144,6 +149,8 @@ impl Default for FileServer {
             events: None,
             delivery: None,
             one_order: yes(),
+            nodes: None,
+            bus_mode: None,
             store: FileStore::default(),
             save_time: None,
             read_time: None,

@@ -38,11 +38,14 @@ use std::{
 };
 
 use self::{shelf::Shelf, sources::Sources, variables::Variables};
-use crate::model::{Delivery, Dialect, Vocabulary};
+use crate::model::{BusMode, Delivery, Dialect, Vocabulary};
 
 pub use self::{
     block::Block,
-    check::connections::{OWN_PARAMETERS, check_path},
+    check::{
+        MOST_NODES,
+        connections::{OWN_PARAMETERS, check_path},
+    },
     connections::{Connections, KnownUser, Token, Transport},
     documents::{Documents, IdType},
     error::{Located, Mistakes, ScenarioError},
@@ -93,6 +96,10 @@ pub struct Scenario {
     pub events: Option<Vocabulary>,
     /// Whether all members of a conversation see its messages in one order.
     pub one_order: bool,
+    /// How many servers are started as one chat.
+    pub nodes: u16,
+    /// Which order these promise.
+    pub bus_mode: BusMode,
     /// How another server keeps its messages.
     pub documents: Documents,
     /// The variables of the file as they were set, by name: part of what was asked.
@@ -225,12 +232,16 @@ impl Scenario {
     /// The names that are spoken: the file's own, or those of its dialect.
     pub fn vocabulary(&self) -> Vocabulary {
         Vocabulary {
-            one_order: self.one_order,
+            one_order: self.one_order && self.nodes_promise_one_order(),
             ..self
                 .events
                 .clone()
                 .unwrap_or_else(|| Vocabulary::of(self.dialect))
         }
+    }
+
+    fn nodes_promise_one_order(&self) -> bool {
+        self.nodes == 1 || self.bus_mode == BusMode::Ordered
     }
 
     /// From the first intended send to the last possible one.

@@ -42,6 +42,7 @@ const FILES: Carried = carried![
     "reply-lost.toml",
     "server-freeze.toml",
     "server-restart.toml",
+    "several-servers.toml",
     "silent-crowd.toml",
     "skewed.toml",
     "slow-database.toml",

@@ -17,6 +17,7 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 
 use super::{Caller, DialError, Stream, Target};
+use crate::plan::Nodes;
 
 /// Connections to one server from one source address.
 const USERS_OF_ONE_ADDRESS: u32 = 10_000;
@@ -39,6 +40,8 @@ struct Resolved {
     addresses: Vec<SocketAddr>,
     /// The address that answered last.
     good: AtomicUsize,
+    /// Which address is a user's own, where each is a server of several.
+    nodes: Nodes,
 }
 
 impl Endpoint {
@@ -66,6 +69,7 @@ impl Endpoint {
             asker,
             addresses,
             good: AtomicUsize::new(0),
+            nodes: Nodes::ONE,
         })))
     }
 
@@ -78,6 +82,21 @@ impl Endpoint {
             asker: resolved.asker.clone(),
             addresses: vec![proxy],
             good: AtomicUsize::new(0),
+            nodes: Nodes::ONE,
+        }))
+    }
+
+    /// The same target as several servers, one at each address: each user connects to its own, and to the next one where
+    /// nobody is there. What is not of any user is asked of the first.
+    #[must_use]
+    pub fn among(&self, servers: Vec<SocketAddr>, nodes: Nodes) -> Self {
+        let resolved = &self.0;
+        Self(Arc::new(Resolved {
+            target: resolved.target.clone(),
+            asker: resolved.asker.clone(),
+            addresses: servers,
+            good: AtomicUsize::new(0),
+            nodes,
         }))
     }
 
@@ -124,7 +143,9 @@ impl Endpoint {
 
     async fn connect_tcp(&self, user: u32) -> Result<TcpStream, DialError> {
         let addresses = &self.0.addresses;
-        let good = self.0.good.load(Relaxed);
+        let own = usize::from(self.0.nodes.of_user(user));
+        let good = self.0.good.load(Relaxed) + own;
+        let several = self.0.nodes.count() > 1;
         let mut failed: Option<DialError> = None;
         for turn in 0..addresses.len() {
             let index = (good + turn) % addresses.len();
@@ -135,7 +156,9 @@ impl Endpoint {
             let address = addresses[index];
             let error = match timeout(patience, connect(address, user)).await {
                 Ok(Ok(tcp)) => {
-                    self.0.good.store(index, Relaxed);
+                    if !several {
+                        self.0.good.store(index, Relaxed);
+                    }
                     return Ok(tcp);
                 }
                 Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {

@@ -9,9 +9,9 @@ use crate::{
     judge::{Promises, Purpose, Turn},
     model::{Delivery, Dialect, Metric, RunId, Vocabulary},
     observed::PROMISE,
-    plan::Plan,
+    plan::{Nodes, Plan},
     result,
-    rig::{Commanded, OwnServer, Peer, Running, RunningStore, System},
+    rig::{Commanded, OwnServer, Peer, Running, RunningStore, SeveralServers, System},
     scenario::{Documents, Range, Scenario, Span, Token},
 };
 
@@ -105,6 +105,7 @@ pub(super) fn of<'a>(
     store: Option<&'a RunningStore>,
     run_id: &RunId,
 ) -> Result<Vec<Arm<'a>>, RunError> {
+    several(scenario, matches!(system, SystemChoice::Own(_)))?;
     if let Some((url, command)) = system.foreign()? {
         let target = Target::new(&url, &scenario.connections, None, &Trust::default());
         let target = target.map_err(|mistake| RunError::Asked(mistake.to_string()))?;
@@ -242,13 +243,14 @@ fn own<'a>(
     modes
         .map(|(index, &delivery)| Arm {
             name: delivery.name().to_owned(),
-            system: Box::new(OwnServer::new(
+            system: one_or_several(
                 program,
                 arguments(scenario, delivery, store),
                 store,
                 description.clone(),
-                &scenario.connections,
-            )),
+                scenario,
+                plan.nodes,
+            ),
             scenario: Arc::clone(scenario),
             plan: Arc::clone(plan),
             delivery,
@@ -263,6 +265,51 @@ fn own<'a>(
             },
         })
         .collect()
+}
+
+/// A server of our own, or as many as the scenario wants as one chat.
+fn one_or_several<'a>(
+    program: Option<&Path>,
+    arguments: Vec<String>,
+    store: &'a RunningStore,
+    description: String,
+    scenario: &Scenario,
+    nodes: Nodes,
+) -> Box<dyn System + 'a> {
+    let connections = &scenario.connections;
+    if nodes.count() == 1 {
+        let own = OwnServer::new(program, arguments, store, description, connections);
+        return Box::new(own);
+    }
+    Box::new(SeveralServers::new(
+        program.map(Path::to_owned),
+        arguments,
+        store,
+        description,
+        connections,
+        nodes,
+        scenario.bus_mode,
+    ))
+}
+
+/// Whether several servers can be had where a scenario wants them.
+///
+/// # Errors
+/// [`RunError::Asked`] says why not.
+pub(super) fn several(scenario: &Scenario, are_own: bool) -> Result<(), RunError> {
+    if scenario.nodes == 1 {
+        return Ok(());
+    }
+    let why = match (are_own, scenario.faults.is_empty()) {
+        (true, true) => return Ok(()),
+        (false, _) => {
+            "`nodes` are servers of this program's own: leave --target, --command or --system out, or `nodes`"
+        }
+        (true, false) => {
+            "faults can't be brought about where several servers are one chat: leave [[faults]] out, or `nodes`"
+        }
+    };
+    Err(RunError::Asked(why.to_owned()))
 }
 
 /// What `serve` is told.

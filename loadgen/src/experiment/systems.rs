@@ -55,6 +55,12 @@ impl SystemChoice {
                     .to_owned(),
             );
         }
+        if scenario.nodes > 1 && !matches!(self, SystemChoice::Own(_)) {
+            return Err(
+                "this scenario's `nodes` are servers of this program's own: leave them out"
+                    .to_owned(),
+            );
+        }
         let SystemChoice::Peer(_) = self else {
             return Ok(());
         };

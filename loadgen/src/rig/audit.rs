@@ -37,7 +37,7 @@ enum Source {
         documents: Documents,
     },
     Memory {
-        server: Endpoint,
+        servers: Vec<Endpoint>,
     },
 }
 
@@ -66,9 +66,13 @@ impl Audit {
     /// Asks a server with an in-memory store for it: `GET <server>/debug/messages`.
     #[must_use]
     pub fn memory(server: &Endpoint) -> Audit {
-        Audit(Source::Memory {
-            server: server.clone(),
-        })
+        Audit::memories(vec![server.clone()])
+    }
+
+    /// Asks several servers, each with an in-memory store of its own.
+    #[must_use]
+    pub(super) fn memories(servers: Vec<Endpoint>) -> Audit {
+        Audit(Source::Memory { servers })
     }
 
     /// Visits every stored message, of rooms and of channels, whose body starts with `body_prefix`, in no order.
@@ -90,10 +94,17 @@ impl Audit {
                 format!("database {database} at {}", mongo::redacted(uri)),
                 visit_mongo(uri, database, documents, body_prefix, visit).await,
             ),
-            Source::Memory { server } => (
-                format!("{}{LISTING}", server.target().origin()),
-                visit_memory(server, body_prefix, visit).await,
-            ),
+            Source::Memory { servers } => {
+                let (mut place, mut visited) = (String::new(), Ok(()));
+                for server in servers {
+                    place = format!("{}{LISTING}", server.target().origin());
+                    visited = visit_memory(server, body_prefix, visit).await;
+                    if visited.is_err() {
+                        break;
+                    }
+                }
+                (place, visited)
+            }
         };
         visited.map_err(|reason| TargetError::Audit { place, reason })
     }

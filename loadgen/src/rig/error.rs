@@ -82,6 +82,14 @@ pub enum TargetError {
         /// What came of it.
         reason: String,
     },
+    /// What is to join several servers does not.
+    #[error("several servers can't be joined by {bus}: {reason}")]
+    Bus {
+        /// What it is.
+        bus: &'static str,
+        /// What came of it.
+        reason: String,
+    },
     /// The server program could not be run at all.
     #[error("{} cannot be started: {source}", program.display())]
     ServerSpawn {

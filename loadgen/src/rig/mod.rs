@@ -4,6 +4,7 @@
 //! is killed, by the [`guard`].
 
 mod audit;
+mod bus;
 mod daemon;
 mod docker;
 mod error;
@@ -42,4 +43,6 @@ pub use queue::QueueSampler;
 pub use resources::{Processes, ResourceSample, ResourceSampler, Usage, usage_of};
 pub use status::{Present, ServerTimes, durability, lists_messages, present, server_times};
 pub use store::{RunningStore, StoreChoice, StoreNeeds};
-pub use system::{Breakable, Commanded, Death, End, Ending, OwnServer, Running, System};
+pub use system::{
+    Breakable, Commanded, Death, End, Ending, OwnServer, Running, SeveralServers, System,
+};

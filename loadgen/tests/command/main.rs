@@ -26,6 +26,7 @@ mod provenance;
 mod repeat;
 mod scenario;
 mod search;
+mod several;
 mod shards;
 mod target_command;
 mod verify;
@@ -128,6 +129,9 @@ fn loadgen() -> Command {
     for variable in [
         "MONGODB_URI",
         "MONGOD",
+        "REDIS_URL",
+        "BUS_URL",
+        "NODE_ID",
         "JWT_SECRET_KEY",
         "PORT",
         "RUST_LOG",

@@ -156,6 +156,10 @@ pub struct Args {
     /// Makes every message cost so much more of the server's thread: for tests that must find a slower server.
     #[arg(long, hide = true, default_value = "0s", value_parser = humantime::parse_duration)]
     pub busy_work: Duration,
+    /// Starts a server at each of these ports instead of one, all in this process, as one chat without a Redis: for the load
+    /// generator, where there is none.
+    #[arg(long, hide = true, value_delimiter = ',', conflicts_with = "bus")]
+    pub twin_ports: Vec<u16>,
     /// Opens /debug/store-faults, which tells the memory store to fail: for tests of the whole system.
     #[arg(long, hide = true)]
     pub store_faults: bool,

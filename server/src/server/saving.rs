@@ -9,6 +9,7 @@ use crate::store::{
 };
 
 /// Where messages are saved, and what of that the debug pages reach.
+#[derive(Clone)]
 pub(super) struct Saving {
     pub(super) store: Arc<dyn MessageStore>,
     /// The same, if it is the simulation.

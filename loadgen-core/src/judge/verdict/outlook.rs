@@ -98,9 +98,11 @@ impl Planned {
     /// How many samples of a metric there will be at most, where the plan says so.
     fn samples(&self, metric: Metric) -> Option<u64> {
         match metric {
-            Metric::Delivery | Metric::DeliveryAsSent | Metric::ConfirmAfterDelivery => {
-                Some(self.deliveries)
-            }
+            Metric::Delivery
+            | Metric::DeliveryAsSent
+            | Metric::ConfirmAfterDelivery
+            | Metric::DeliverySameNode
+            | Metric::DeliveryCrossNode => Some(self.deliveries),
             Metric::DeliverySlowest
             | Metric::Echo
             | Metric::Ack

@@ -73,7 +73,8 @@ pub(super) fn latencies(report: &Report, all: bool, width: Width) -> String {
         if results.is_empty() {
             continue;
         }
-        if !all && metric != Metric::Delivery && !first.contains(&metric) {
+        let asked = first.contains(&metric) || metric.needs_several_servers();
+        if !all && metric != Metric::Delivery && !asked {
             more += 1;
             continue;
         }

@@ -29,7 +29,10 @@ use super::{
     variables::Variables,
     written::Placed,
 };
-use crate::model::{Delivery, Dialect, Vocabulary};
+use crate::model::{BusMode, Delivery, Dialect, Vocabulary};
+
+/// Servers of one chat at most: they are all on this machine.
+pub const MOST_NODES: u16 = 16;
 
 /// Checks a file. Every mistake is found that does not follow from another: what depends on something that is wrong is not
 /// looked at.
@@ -112,6 +115,8 @@ impl Checker<'_> {
             dialect: server.dialect,
             events: server.events,
             one_order: server.one_order,
+            nodes: server.nodes,
+            bus_mode: server.bus_mode,
             documents: server.documents,
             variables,
             delivery: server.delivery,
@@ -141,6 +146,8 @@ struct Server {
     dialect: Dialect,
     events: Option<Vocabulary>,
     one_order: bool,
+    nodes: u16,
+    bus_mode: BusMode,
     documents: Documents,
     delivery: Vec<Delivery>,
     save_time: Range<Span>,
@@ -222,7 +229,18 @@ impl Checker<'_> {
                 modes.value
             }
         };
+        let nodes = file.nodes.as_ref().map_or(1, |nodes| nodes.value);
+        if let Some(placed) = &file.nodes {
+            let number = format!("write a number of servers from 1 to {MOST_NODES}");
+            self.demand((1..=MOST_NODES).contains(&nodes), &placed.span, number)?;
+            let foreign = "several servers are started of this program's own, which do not speak these `events`";
+            self.demand(nodes == 1 || events.is_none(), &placed.span, foreign)?;
+        }
         Ok(Server {
+            nodes,
+            bus_mode: file
+                .bus_mode
+                .map_or_else(Default::default, |mode| mode.value),
             dialect: file
                 .dialect
                 .map_or_else(Default::default, |dialect| dialect.value),

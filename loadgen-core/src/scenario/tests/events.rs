@@ -158,6 +158,18 @@ fn one_order_can_be_unpromised_by_a_map_and_by_a_dialect() {
     );
     let map = format!("[server]\none_order = false\n{ROOM}id_field = \"room\"\n");
     assert!(!parse(&with(&map)).vocabulary().one_order);
+    for (several, promised) in [
+        ("nodes = 3", false),
+        ("nodes = 1", true),
+        ("nodes = 3\nbus_mode = \"ordered\"", true),
+        (
+            "nodes = 3\nbus_mode = \"ordered\"\none_order = false",
+            false,
+        ),
+    ] {
+        let scenario = parse(&with(&format!("[server]\n{several}\n")));
+        assert_eq!(scenario.vocabulary().one_order, promised, "{several}");
+    }
 }
 
 /// Every pair of events of a map that have one name either works or is refused, whichever kinds they are of.

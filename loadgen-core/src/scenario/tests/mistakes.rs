@@ -301,6 +301,16 @@ fn mistakes() -> Vec<(String, &'static str, &'static str)> {
             "instead of a dialect",
         ),
         (
+            section("[server]\nnodes = 17"),
+            "nodes",
+            "a number of servers from 1 to 16",
+        ),
+        (
+            section("[server]\nnodes = 0"),
+            "nodes",
+            "a number of servers from 1 to 16",
+        ),
+        (
             section("[server]\ndelivery = []"),
             "delivery",
             "at least one delivery",

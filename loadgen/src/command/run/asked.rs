@@ -114,6 +114,8 @@ fn read(path: &Path, run: &Args, url: Option<&str>) -> Result<(Scenario, Option<
     if !run.delivery.is_empty() {
         scenario.delivery.clone_from(&run.delivery);
     }
+    scenario.nodes = run.nodes.unwrap_or(scenario.nodes);
+    scenario.bus_mode = run.bus_mode.unwrap_or(scenario.bus_mode);
     run.load.ask(&mut scenario).map_err(Mistake::Flag)?;
     let target = run.place.target(url, &scenario.connections)?;
     // What our own server can't be asked is told where it is started.

@@ -10,11 +10,11 @@ use crate::{
         live::Place,
     },
     experiment::SystemChoice,
-    model::Delivery,
+    model::{BusMode, Delivery},
     plan::Shard,
     report::Format,
     rig::StoreChoice,
-    scenario::Span,
+    scenario::{MOST_NODES, Span},
 };
 
 /// A shorter floor has no second of its own.
@@ -67,6 +67,20 @@ pub struct Args {
         conflicts_with_all = ["target", "command"]
     )]
     pub delivery: Vec<Delivery>,
+    /// How many servers are started as one chat, instead of what the scenario says.
+    ///
+    /// They are joined by the Redis that REDIS_URL names, else by a `redis-server` from the PATH that is started and ended
+    /// here, else in one process. Users are spread over them by the seed.
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u16).range(1..=i64::from(MOST_NODES)),
+        conflicts_with_all = ["target", "command"]
+    )]
+    pub nodes: Option<u16>,
+    /// Which order these promise: local-first (each sender's) or ordered (one per conversation).
+    #[arg(long, value_name = "MODE", conflicts_with_all = ["target", "command"])]
+    pub bus_mode: Option<BusMode>,
     /// What is asked of it, by which generator, and what is said of it.
     #[command(flatten)]
     pub load: Load,

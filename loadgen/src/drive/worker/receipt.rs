@@ -333,6 +333,9 @@ impl Receipts {
                 phase: send.phase,
                 members: self.job.plan.conversation_of(send).members.len(),
             });
+            if let Some(metric) = self.job.plan.nodes.metric(send.sender, user) {
+                recorder.record_in(send.phase, metric, intended, stamp);
+            }
             let kept = self
                 .job
                 .ledger

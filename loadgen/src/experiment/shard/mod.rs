@@ -73,6 +73,7 @@ pub async fn shard(
     watcher: &mut dyn Watcher,
 ) -> Result<ShardFinished, RunError> {
     let target = options.target.as_ref().ok_or(RunError::NeedsTarget)?;
+    arm::several(scenario, false)?;
     let started = now();
     let scenario = Arc::new(scenario.clone());
     let plan = Arc::new(Plan::new(&scenario)?);

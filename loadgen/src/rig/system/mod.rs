@@ -1,7 +1,8 @@
-//! What is measured: a server of our own, a command, one that runs already, a bare relay. To the run they are one and the same.
+//! What is measured: a server of our own or several as one chat, a command, one that runs already, a bare relay. To the run they are one and the same.
 
 mod command;
 mod own;
+mod several;
 mod url;
 
 use std::time::{Duration, Instant};
@@ -9,7 +10,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use tokio::task::JoinHandle;
 
-pub use self::{command::Commanded, own::OwnServer, url::Running};
+pub use self::{command::Commanded, own::OwnServer, several::SeveralServers, url::Running};
 use super::{
     audit::Audit,
     error::TargetError,
