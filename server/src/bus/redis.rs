@@ -20,7 +20,10 @@ use super::{
 use crate::{config::Secret, message::Conversation};
 
 /// How long connecting may take, and an answer.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long the answer of a reader may take once there is one: after a time without the bus it is all that has waited, and one
+/// that is given up is asked for again.
+const READ_PATIENCE: Duration = Duration::from_secs(5);
 /// How long an inbox is kept that nobody reads.
 const INBOX_KEPT: Duration = Duration::from_secs(60);
 const CLAIM: &str = include_str!("redis/claim.lua");
@@ -240,7 +243,7 @@ impl Bus for RedisBus {
         for (_, position) in from {
             read.arg(position.to_string());
         }
-        let patience = wait + PATIENCE;
+        let patience = wait + READ_PATIENCE;
         let (streams,): (Streams,) = self
             .ask(&self.reading, patience, Some(life), &question)
             .await?;

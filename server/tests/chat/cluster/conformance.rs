@@ -187,8 +187,8 @@ async fn a_reader_waits_for_the_first_entry_and_not_longer() {
 async fn a_stream_keeps_enough_and_not_everything() {
     for Given { one, .. } in Given::each() {
         let life = one.life().await.unwrap();
-        for _ in 0..10 {
-            let entries = vec![entry(partition(0), "x"); KEPT_ENTRIES / 4];
+        for _ in 0..40 {
+            let entries = vec![entry(partition(0), "x"); KEPT_ENTRIES / 16];
             one.append(&life, &entries).await.unwrap();
         }
         let (mut at, mut kept) = (Position::default(), 0);
