@@ -97,14 +97,18 @@ impl State {
     fn claim(&mut self, claim: &Claim) -> Claimed {
         let mut login = claim.login.clone();
         let mut replaced = None;
-        if let Some(now) = self.logins.get(&claim.user).cloned()
-            && (&now.node, now.socket) != (&login.node, login.socket)
-        {
+        if let Some(now) = self.logins.get(&claim.user).cloned() {
+            if (&now.node, now.socket) == (&login.node, login.socket) {
+                return Claimed::Won { replaced };
+            }
             let lives = self.lives(&now.node);
             if lives && !claim.fresh && (now.stamp, now.socket) > (login.stamp, login.socket) {
                 return Claimed::Lost { to: now };
             }
-            login.stamp = login.stamp.max(now.stamp + 1);
+            // One that is said again stays as old as it is: if the other node lives after all, it says so, and wins.
+            if claim.fresh {
+                login.stamp = login.stamp.max(now.stamp + 1);
+            }
             if lives && now.node != login.node {
                 let [before, after] = &claim.notice;
                 let notice = [before, now.socket.to_string().as_bytes(), after].concat();

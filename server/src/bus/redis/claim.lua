@@ -3,7 +3,11 @@
 local now = redis.call('HMGET', KEYS[1], 'node', 'socket', 'stamp')
 local stamp = tonumber(ARGV[3])
 local answer = {'won', '', '0', '0'}
-if now[1] and not (now[1] == ARGV[1] and now[2] == ARGV[2]) then
+if now[1] == ARGV[1] and now[2] == ARGV[2] then
+  redis.call('PEXPIRE', KEYS[1], ARGV[8])
+  return answer
+end
+if now[1] then
   local lives = redis.call('EXISTS', ARGV[7] .. ':node:' .. now[1]) == 1
   local theirs = tonumber(now[3])
   if lives and ARGV[4] == '0' then
@@ -13,7 +17,8 @@ if now[1] and not (now[1] == ARGV[1] and now[2] == ARGV[2]) then
       return {'lost', now[1], now[2], now[3]}
     end
   end
-  if theirs >= stamp then
+  -- One that is said again stays as old as it is: if the other node lives after all, it says so, and wins.
+  if theirs >= stamp and ARGV[4] == '1' then
     stamp = theirs + 1
   end
   if lives and now[1] ~= ARGV[1] then

@@ -316,6 +316,31 @@ async fn the_newest_login_wins_and_the_other_node_is_told() {
     }
 }
 
+/// After a time without the bus its nodes say their logins again, before it knows of all of them that they live.
+#[tokio::test]
+async fn an_older_login_that_is_said_first_again_does_not_become_the_newer_one() {
+    for Given { one, two, .. } in Given::each() {
+        let (a, b) = (NodeName::of("a"), NodeName::of("b"));
+        let newer = [claim("u", &b, 1, 2000, false)];
+        let older = [claim("u", &a, 2, 1000, false)];
+        let won = [Claimed::Won { replaced: None }];
+        assert_eq!(two.claim(&newer).await.unwrap(), won);
+        assert_eq!(one.claim(&older).await.unwrap(), won, "b seems dead");
+        beat(&*one, &a, LONG).await;
+        beat(&*two, &b, LONG).await;
+        let again = two.claim(&newer).await.unwrap();
+        assert!(
+            matches!(&again[0], Claimed::Won { replaced: Some(login) } if login.node == a),
+            "{again:?}"
+        );
+        let lost = one.claim(&older).await.unwrap();
+        assert!(
+            matches!(&lost[0], Claimed::Lost { to } if to.node == b),
+            "{lost:?}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn the_same_moment_has_one_winner_whoever_asks_first() {
     for Given { one, .. } in Given::each() {
