@@ -1,6 +1,7 @@
 //! Assembles the server, binds it, runs it and drains it.
 
 mod saving;
+mod stopped;
 mod twins;
 
 use std::{
@@ -9,7 +10,6 @@ use std::{
     net::SocketAddr,
     path::Path,
     pin::pin,
-    process::ExitCode,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -33,6 +33,7 @@ use tokio_util::{
 };
 
 use self::saving::Saving;
+pub use self::stopped::{EXIT_UNTOLD, Stopped, Untold};
 use crate::{
     auth::{Authenticator, Handshake},
     chat::Chat,
@@ -56,7 +57,7 @@ use crate::{
         journal::{Journal, JournalError},
         mongo::MongoStore,
         queue::SaveQueue,
-        writer::{DrainReport, Writer},
+        writer::Writer,
     },
     telemetry::{Telemetry, log},
     transport::Listener,
@@ -73,8 +74,6 @@ const LIBRARYS_OWN: usize = 64;
 const REMAINS_WITHIN: Duration = Duration::from_secs(1);
 /// How long killed ones may take.
 const KILLED_WITHIN: Duration = Duration::from_millis(100);
-/// The exit code of a server that stopped before it had told everybody how their messages ended.
-pub const EXIT_UNTOLD: u8 = 6;
 
 /// Why the server could not start.
 #[derive(Debug, thiserror::Error)]
@@ -155,42 +154,6 @@ pub struct Server {
     lines: Arc<Lines>,
     closing: UnboundedReceiver<Box<str>>,
     drain_deadline: Duration,
-}
-
-/// How a server stopped.
-#[derive(Debug)]
-pub struct Stopped {
-    /// What became of the messages that were waiting for the store.
-    pub saves: DrainReport,
-    /// What could not be told.
-    pub untold: Untold,
-    /// Whether every message had its end, and every client that end, before the deadline.
-    pub clean: bool,
-}
-
-/// What a server could not tell before the deadline. All zero if it stopped as it should.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Untold {
-    /// Messages without an end.
-    pub messages: usize,
-    /// Clients that did not take what they were sent.
-    pub clients: usize,
-    /// The packets that they did not take.
-    pub packets: usize,
-    /// Connections that were cut before they had taken their end.
-    pub connections: usize,
-}
-
-impl Stopped {
-    /// The exit code of the process: 0, or [`EXIT_UNTOLD`].
-    #[must_use]
-    pub fn exit_code(&self) -> ExitCode {
-        if self.clean {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::from(EXIT_UNTOLD)
-        }
-    }
 }
 
 impl Server {
@@ -327,12 +290,7 @@ impl Server {
             acceptor.until_empty(),
         )
         .await;
-        report(&saves, &untold);
-        Stopped {
-            saves,
-            clean: untold == Untold::default(),
-            untold,
-        }
+        Stopped::told(saves, untold)
     }
 
     async fn bind_to(config: Config, saving: Saving) -> Result<Self, Error> {
@@ -503,42 +461,6 @@ async fn within(deadline: Instant, at_most: Duration, work: impl Future) -> bool
 
 fn in_background(work: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<()> {
     AbortOnDropHandle::new(tokio::spawn(work))
-}
-
-fn report(saves: &DrainReport, untold: &Untold) {
-    let DrainReport {
-        saved,
-        failed,
-        unsettled,
-        took,
-        died,
-    } = saves;
-    tracing::info!("stopped: {saved} messages saved and {failed} failed within {took:?}");
-    if !unsettled.is_empty() {
-        let ids: Vec<String> = unsettled
-            .iter()
-            .map(|(kind, id)| format!("{} {id}", kind.noun()))
-            .collect();
-        tracing::error!(
-            "told as failed, but possibly in the store, which did not answer: {}",
-            ids.join(", ")
-        );
-    }
-    if let Some(reason) = died {
-        tracing::error!("the writer had ended before it was told to: {reason}");
-    }
-    if *untold != Untold::default() {
-        let Untold {
-            messages,
-            clients,
-            packets,
-            connections,
-        } = untold;
-        tracing::error!(
-            "not told before the deadline: {messages} messages without an end, {packets} packets that {clients} clients \
-             did not take, {connections} connections cut before they had taken their end"
-        );
-    }
 }
 
 /// Resolves at Ctrl-C or SIGTERM.
