@@ -1,5 +1,6 @@
 //! What a message costs the server in allocations and in calls of the system. Both are counted, so that they are the same on
 //! every machine; a server that needs more than it did fails here.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod wire;
 
