@@ -31,6 +31,9 @@ mod dispatch;
 
 /// Tickets taken from the queue at once.
 const INTAKE: usize = 1_024;
+/// Outcomes told at once. Each one wakes a task that confirms to a whole conversation; then others may run, so that a
+/// message that comes in waits for some of these, and not for a batch of hundreds.
+const TOLD_AT_ONCE: usize = 32;
 /// The wake-up when nothing is due; any event comes before it.
 const IDLE: Duration = Duration::from_secs(3_600);
 /// How long a failure may wait for the journal. A disk that hangs must not keep it from being told.
@@ -165,7 +168,7 @@ impl GroupCommit {
                     self.stop = Some(stop);
                 }
                 Some(written) = self.written.recv() => self.take_written(written),
-                Some(landed) = self.attempts.join_next_with_id() => self.land(landed),
+                Some(landed) = self.attempts.join_next_with_id() => self.land(landed).await,
                 Some(settled) = self.settler.next() => self.settler.finish(settled),
                 count = inbox.recv_many(&mut arrived, INTAKE), if self.inbox_open => {
                     self.inbox_open = count > 0;
@@ -235,7 +238,7 @@ impl GroupCommit {
     }
 
     /// Takes in the results of a batch.
-    fn land(&mut self, landed: Landed) {
+    async fn land(&mut self, landed: Landed) {
         let (flight, results) = match landed {
             Ok((flight, results)) => (flight, results),
             Err(error) => (
@@ -260,7 +263,10 @@ impl GroupCommit {
             .into_iter()
             .zip(results)
             .partition(|(_, result)| result.is_ok());
-        for (id, result) in saved.into_iter().chain(others) {
+        for (told, (id, result)) in saved.into_iter().chain(others).enumerate() {
+            if told > 0 && told % TOLD_AT_ONCE == 0 {
+                task::yield_now().await;
+            }
             self.take_result(id, result);
         }
     }

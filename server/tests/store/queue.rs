@@ -1,6 +1,12 @@
 //! The save queue and the writer on a store that does what it is asked.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use server::{
     message::Kind,
@@ -106,6 +112,42 @@ async fn a_batch_waits_for_company_as_long_as_it_is_told() {
         "a full batch of virtual time waits for nobody"
     );
     assert_eq!(queue.stats().batches, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn others_run_while_a_large_batch_gets_its_outcomes() {
+    let (queue, _writer) = SaveQueue::start(memory(0), WriterConfig::default());
+    let turns = Arc::new(AtomicUsize::new(0));
+    let confirming: Vec<_> = (0..500)
+        .map(|_| {
+            let (save, turns) = (queue.try_save(room_message()).unwrap(), turns.clone());
+            tokio::spawn(async move {
+                assert!(is_saved(&save.await));
+                turns.load(Relaxed)
+            })
+        })
+        .collect();
+    // Somebody whose message has come in takes its turn again and again.
+    let others = tokio::spawn({
+        let turns = turns.clone();
+        async move {
+            loop {
+                turns.fetch_add(1, Relaxed);
+                tokio::task::yield_now().await;
+            }
+        }
+    });
+    let mut told = Vec::new();
+    for save in confirming {
+        told.push(save.await.unwrap());
+    }
+    others.abort();
+    assert_eq!(queue.stats().batches, 1);
+    told.dedup();
+    assert!(
+        told.len() > 10,
+        "outcomes between two turns of others: {told:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
