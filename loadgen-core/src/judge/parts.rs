@@ -29,13 +29,25 @@ pub enum Part {
     Recovering(usize),
 }
 
-/// How a metric came back after a fault.
+/// How a metric came back after a fault; times from the fault's end, nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recovery {
-    /// So long after the fault's end it was back, and stayed so: nanoseconds.
-    Took(Nanos),
-    /// It was not back for long enough before the run or the calm ended: it took so long at least, nanoseconds.
-    AtLeast(Nanos),
+    /// It was back, and stayed so.
+    Took {
+        /// Until then it was not, for certain: from here on, only disturbed seconds were slow.
+        least: Nanos,
+        /// From then on it was, for certain.
+        most: Nanos,
+        /// Seconds that were slow and disturbed, so that they say nothing.
+        left_out: usize,
+    },
+    /// It was not back for long enough before the run or the calm ended.
+    AtLeast {
+        /// Until then it was not, for certain.
+        least: Nanos,
+        /// Seconds after that which say nothing, as above.
+        left_out: usize,
+    },
     /// Nobody knows what is usual.
     Unknown,
 }
@@ -49,6 +61,20 @@ pub struct Second {
     pub missing: u64,
     /// What the second is known by, of those that came.
     pub held: Option<Nanos>,
+    /// Something outside of the run disturbed it, which only adds latency.
+    pub disturbed: bool,
+}
+
+impl Second {
+    /// Whether it was as usual; `None` where nobody can know, since what was slow in it may be the disturbance's.
+    fn is_back(&self, usual: Nanos) -> Option<bool> {
+        let is_slow = self.held.is_some_and(|held| held > usual);
+        match self {
+            _ if self.missing > 0 => Some(false),
+            _ if is_slow && self.disturbed => None,
+            _ => Some(!is_slow),
+        }
+    }
 }
 
 /// The seconds of one metric, parted.
@@ -164,6 +190,7 @@ fn seen(observed: &Observed, missing: &Missing, metric: Metric, second: usize) -
         due: came + missing,
         missing,
         held: histogram.map(|histogram| histogram.value_at_percentile(HELD)),
+        disturbed: observed.is_disturbed(second),
     }
 }
 
@@ -230,7 +257,7 @@ fn usual(seconds: &[Second], inside: &[(usize, usize)]) -> Option<Nanos> {
         .map(|(first, _)| *first)
         .min()
         .unwrap_or(seconds.len());
-    let known = |range: std::ops::Range<usize>| -> Vec<Nanos> {
+    let known = |range: std::ops::Range<usize>, of: &dyn Fn(&Second) -> bool| -> Vec<Nanos> {
         let is_inside = |second: usize| {
             inside
                 .iter()
@@ -238,15 +265,20 @@ fn usual(seconds: &[Second], inside: &[(usize, usize)]) -> Option<Nanos> {
         };
         range
             .filter(|&second| !is_inside(second))
-            .filter_map(|second| seconds.get(second)?.held)
+            .filter_map(|second| seconds.get(second).filter(|second| of(second))?.held)
             .collect()
     };
-    let before = known(0..first);
+    // What was disturbed is no measure of what is usual, where there is another one.
+    let undisturbed = |second: &Second| !second.disturbed;
+    let before = known(0..first, &undisturbed);
     let highest = match before.len() {
         FEWEST.. => before.into_iter().max()?,
         // What is after a fault may be no better than in it: the better half says what is usual.
         _ => {
-            let mut all = known(0..seconds.len());
+            let mut all = known(0..seconds.len(), &undisturbed);
+            if all.len() < FEWEST {
+                all = known(0..seconds.len(), &|_| true);
+            }
             all.sort_unstable();
             *all.get(all.len().checked_sub(1)? / 2)?
         }
@@ -264,20 +296,33 @@ fn recovered(
     let Some(usual) = usual else {
         return (Recovery::Unknown, quiet.end);
     };
-    let is_back =
-        |second: &Second| second.missing == 0 && second.held.is_none_or(|held| held <= usual);
-    let mut back = quiet.start;
+    // After the last second that was not back for certain.
+    let mut least = quiet.start;
+    let mut left_out = 0;
+    // Seconds since then that were back.
+    let mut back: Vec<usize> = Vec::new();
     for place in quiet.clone() {
-        if !is_back(&seconds[place]) {
-            back = place + 1;
+        match seconds[place].is_back(usual) {
+            Some(true) => back.push(place),
+            Some(false) => {
+                least = place + 1;
+                left_out = 0;
+                back.clear();
+            }
+            None => left_out += 1,
         }
-        let calm = &seconds[back..=place.max(back).min(seconds.len() - 1)];
-        let something = calm.iter().any(|second| second.due > 0);
-        if place + 1 >= back + CALM && something {
-            return (Recovery::Took(after(back, end)), back);
+        let something = back.iter().any(|&second| seconds[second].due > 0);
+        if back.len() >= CALM && something {
+            let took = Recovery::Took {
+                least: after(least, end),
+                most: after(back[0], end),
+                left_out,
+            };
+            return (took, back[0]);
         }
     }
-    (Recovery::AtLeast(after(back, end)), quiet.end)
+    let least = after(least, end);
+    (Recovery::AtLeast { least, left_out }, quiet.end)
 }
 
 /// From a fault's end to the beginning of a second.
@@ -298,7 +343,21 @@ mod tests {
             due: 10,
             missing: 0,
             held: Some(MS),
+            disturbed: false,
         }
+    }
+
+    /// Back at once for certain, at that time after the fault's end.
+    fn took(nanos: Nanos) -> Recovery {
+        Recovery::Took {
+            least: nanos,
+            most: nanos,
+            left_out: 0,
+        }
+    }
+
+    fn at_least(least: Nanos) -> Recovery {
+        Recovery::AtLeast { least, left_out: 0 }
     }
 
     fn slow() -> Second {
@@ -335,7 +394,7 @@ mod tests {
         let split = split(&[5, 6, 7, 8, 11], &[(5 * WINDOW, 7 * WINDOW + WINDOW / 2)]);
         assert_eq!(of(&split, Part::Inside(0)), [5, 6, 7]);
         assert_eq!(of(&split, Part::Recovering(0)), [8, 9, 10, 11]);
-        assert_eq!(split.recoveries, [Recovery::Took(4 * WINDOW + WINDOW / 2)]);
+        assert_eq!(split.recoveries, [took(4 * WINDOW + WINDOW / 2)]);
         assert_eq!(of(&split, Part::Outside).len(), 20 - 7);
     }
 
@@ -343,14 +402,14 @@ mod tests {
     fn what_is_back_at_once_recovers_with_the_next_second() {
         let split = split(&[5, 6], &[(5 * WINDOW, 7 * WINDOW)]);
         assert_eq!(of(&split, Part::Inside(0)), [5, 6]);
-        assert_eq!(split.recoveries, [Recovery::Took(0)]);
+        assert_eq!(split.recoveries, [took(0)]);
         assert_eq!(of(&split, Part::Recovering(0)), [0; 0]);
     }
 
     #[test]
     fn a_run_that_ends_too_soon_says_only_how_long_it_took_at_least() {
         let split = split(&[14, 15, 16], &[(14 * WINDOW, 15 * WINDOW)]);
-        assert_eq!(split.recoveries, [Recovery::AtLeast(2 * WINDOW)]);
+        assert_eq!(split.recoveries, [at_least(2 * WINDOW)]);
         assert_eq!(of(&split, Part::Recovering(0)), [15, 16, 17, 18, 19]);
     }
 
@@ -360,7 +419,7 @@ mod tests {
             &[5, 6, 9],
             &[(5 * WINDOW, 6 * WINDOW), (9 * WINDOW, 10 * WINDOW)],
         );
-        let recoveries = [Recovery::AtLeast(WINDOW), Recovery::Took(0)];
+        let recoveries = [at_least(WINDOW), took(0)];
         assert_eq!(split.recoveries, recoveries);
         assert_eq!(of(&split, Part::Recovering(0)), [6, 7, 8]);
     }
@@ -374,10 +433,79 @@ mod tests {
         };
         seconds[9] = Second::default();
         let split = Split::of(&seconds, &[(5 * WINDOW, 6 * WINDOW)]);
-        assert_eq!(split.recoveries, [Recovery::Took(2 * WINDOW)]);
+        assert_eq!(split.recoveries, [took(2 * WINDOW)]);
         let silent = vec![Second::default(); 20];
         let split = Split::of(&silent, &[(5 * WINDOW, 6 * WINDOW)]);
         assert_eq!(split.recoveries, [Recovery::Unknown]);
+    }
+
+    #[test]
+    fn a_slow_second_that_was_disturbed_says_nothing_of_the_recovery() {
+        let disturbed = |second: Second| Second {
+            disturbed: true,
+            ..second
+        };
+        let fault = [(5 * WINDOW, 6 * WINDOW)];
+        let recovery = |after: &[Second]| {
+            let seconds = [&[calm(); 5][..], &[slow()], after].concat();
+            Split::of(&seconds, &fault).recovery(0)
+        };
+        // One that is lost is missing, whoever had the machine.
+        let lost = Second {
+            missing: 1,
+            ..disturbed(calm())
+        };
+        let (noisy, fine) = (disturbed(slow()), disturbed(calm()));
+        let between = |least, most, left_out| Recovery::Took {
+            least: least * WINDOW,
+            most: most * WINDOW,
+            left_out,
+        };
+        let calm = calm();
+        for (after, expected) in [
+            (
+                vec![noisy, noisy, calm, calm, calm, calm, calm],
+                between(0, 2, 2),
+            ),
+            (
+                vec![calm, noisy, calm, calm, noisy, calm, calm],
+                between(0, 0, 2),
+            ),
+            (
+                vec![slow(), noisy, fine, fine, calm, calm, calm],
+                between(1, 2, 1),
+            ),
+            (
+                vec![noisy, slow(), calm, calm, calm, calm, calm],
+                between(2, 2, 0),
+            ),
+            (
+                vec![noisy, lost, calm, calm, calm, calm, calm],
+                between(2, 2, 0),
+            ),
+            (
+                vec![slow(), noisy, calm, noisy, calm, calm, calm],
+                Recovery::AtLeast {
+                    least: WINDOW,
+                    left_out: 2,
+                },
+            ),
+        ] {
+            assert_eq!(recovery(&after), expected, "{after:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_usual_is_told_by_undisturbed_seconds_where_there_are_some() {
+        let mut seconds = vec![calm(); 20];
+        // Slow before the fault, but not by itself; after it there is no other excuse.
+        seconds[2] = Second {
+            disturbed: true,
+            ..slow()
+        };
+        seconds[6] = slow();
+        let fault = [(5 * WINDOW, 6 * WINDOW)];
+        assert_eq!(Split::of(&seconds, &fault).recovery(0), took(WINDOW));
     }
 
     proptest! {
@@ -409,10 +537,10 @@ mod tests {
             let first = faults.iter().map(|(start, _)| start / WINDOW).min().unwrap_or(0) as usize;
             let usual_is_calm = first >= FEWEST && bad.iter().all(|&second| second >= first);
             for (recovery, &(_, end)) in split.recoveries.iter().zip(&faults) {
-                if let Recovery::Took(took) = recovery
+                if let Recovery::Took { most, .. } = recovery
                     && usual_is_calm
                 {
-                    let from = ((end + took) / WINDOW) as usize;
+                    let from = ((end + most) / WINDOW) as usize;
                     let calm = &seconds[from..(from + CALM).min(40)];
                     prop_assert!(calm.iter().all(|second| second.held == Some(MS)));
                 }

@@ -55,8 +55,8 @@ pub struct PartResult {
     pub p99: Option<Nanos>,
     /// The largest of them in nanoseconds.
     pub max: Option<Nanos>,
-    /// Of a recovery: how long after the fault's end the metric was back as outside, and stayed so for 5 s, in nanoseconds;
-    /// `None` where it was not, or nobody can know.
+    /// Of a recovery: how long after the fault's end the metric was back as outside, and stayed so for 5 s, in nanoseconds,
+    /// without slow seconds that something else disturbed; `None` where it was not, or nobody can know.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub took: Option<Nanos>,
 }
@@ -124,8 +124,8 @@ fn of_metric(parts: &Parts, metric: Metric, observed: &Observed) -> Vec<PartResu
             max: histogram.filter(|all| !all.is_empty()).map(|all| all.max()),
             took: match part {
                 Part::Recovering(fault) => match parts.recovery(metric, fault) {
-                    Recovery::Took(took) => Some(took),
-                    Recovery::AtLeast(_) | Recovery::Unknown => None,
+                    Recovery::Took { most, .. } => Some(most),
+                    Recovery::AtLeast { .. } | Recovery::Unknown => None,
                 },
                 Part::Outside | Part::Inside(_) => None,
             },

@@ -3,7 +3,7 @@
 use super::{
     measured::Measured,
     opinion::{Opinion, kept},
-    scope::Counted,
+    scope::{Counted, Stage},
 };
 use crate::{
     judge::{
@@ -22,24 +22,22 @@ pub(super) fn judge_recovery(
     threshold: &Threshold,
 ) -> Opinion {
     let recovery = fault.map_or(Recovery::Unknown, |fault| parts.recovery(metric, fault));
-    let (value, (verdict, text)) = match recovery {
-        Recovery::Took(took) => (
-            Some(took as f64),
-            (
-                kept(threshold, took as f64),
-                format!("back {} after its end", numbers::duration(took)),
-            ),
-        ),
-        Recovery::AtLeast(least) => (None, at_least(threshold, least)),
+    let (value, opinion) = match recovery {
+        Recovery::Took {
+            least,
+            most,
+            left_out,
+        } => took(threshold, least, most, left_out),
+        Recovery::AtLeast { least, left_out } => (None, at_least(threshold, least, left_out)),
         Recovery::Unknown => {
             let why = "too little came outside of the faults to say what is usual";
-            (None, (Verdict::Inconclusive, why.to_owned()))
+            (None, Opinion::of((Verdict::Inconclusive, why.to_owned())))
         }
     };
     Opinion {
         // What is judged is a stretch of the schedule, with all that disturbed it.
         counted: Counted::All,
-        ..Opinion::of((verdict, text))
+        ..opinion
     }
     .with(Measured {
         value,
@@ -50,21 +48,51 @@ pub(super) fn judge_recovery(
     })
 }
 
+/// It was back. Where it depends on disturbed seconds whether that was soon enough, nobody knows.
+fn took(
+    threshold: &Threshold,
+    least: Nanos,
+    most: Nanos,
+    left_out: usize,
+) -> (Option<f64>, Opinion) {
+    let back = format!("back {} after its end", numbers::duration(most));
+    let verdict = kept(threshold, most as f64);
+    if verdict == kept(threshold, least as f64) {
+        let among = match left_out {
+            0 => String::new(),
+            _ => format!(", {} left out as disturbed", after_it(left_out)),
+        };
+        let opinion = Opinion::of((verdict, format!("{back}{among}")));
+        return (Some(most as f64), opinion);
+    }
+    let all = format!(
+        "back between {} and {} after its end",
+        numbers::duration(least),
+        numbers::duration(most)
+    );
+    let opinion = Opinion::too_disturbed(Stage::Schedule, &after_it(left_out), &all);
+    (None, opinion)
+}
+
 /// It was not back for long enough before the schedule or the calm was over: what it took is more than the limit, or nobody knows.
-fn at_least(threshold: &Threshold, least: Nanos) -> (Verdict, String) {
+fn at_least(threshold: &Threshold, least: Nanos, left_out: usize) -> Opinion {
     let upper = matches!(
         threshold.comparison,
         Comparison::Less | Comparison::LessOrEqual
     );
-    let missed = upper && least as f64 > threshold.bound;
-    let verdict = if missed {
-        Verdict::Fail
-    } else {
-        Verdict::Inconclusive
-    };
     let text = format!(
         "not back for {CALM} s in a row before the end of what is known; it took {} at least",
         numbers::duration(least)
     );
-    (verdict, text)
+    if upper && least as f64 > threshold.bound {
+        return Opinion::of((Verdict::Fail, text));
+    }
+    if left_out > 0 {
+        return Opinion::too_disturbed(Stage::Schedule, &after_it(left_out), &text);
+    }
+    Opinion::of((Verdict::Inconclusive, text))
+}
+
+fn after_it(seconds: usize) -> String {
+    format!("{} of the seconds after it", numbers::count(seconds as u64))
 }

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::{Column, Width, faults, fitted, sentences, statements::within};
+use super::{
+    Column, Width, faults, fitted, sentences,
+    statements::{self, within},
+};
 use crate::{
     model::{
         Metric, Nanos, nanos,
-        numbers::{count, duration, limit},
+        numbers::{count, counted, duration, limit},
     },
     result::{MetricResult, Report, Run},
     scenario::{Subject, parse_subject_at},
@@ -149,7 +152,18 @@ pub(super) fn faults(run: &Run, width: Width) -> Option<String> {
         column("max", 2, |row| &row.max),
         column("back after", 0, |row| &row.took),
     ];
-    Some(fitted(columns, 2, width))
+    let text = fitted(columns, 2, width);
+    Some(match statements::left_out(run) {
+        0 => text,
+        seconds => {
+            let seconds = counted(seconds as u64, "disturbed second");
+            let left_out = format!("{seconds} among them, which limits leave out where it matters");
+            format!(
+                "{text}\n{}",
+                sentences(&[("all seconds:", left_out)], false, width)
+            )
+        }
+    })
 }
 
 /// One part alone is the whole.

@@ -13,8 +13,8 @@ use crate::{
 
 /// So long after a fault's end what it has held up may still come, so that nothing is called lost.
 const AFTERMATH: Nanos = 10_000_000_000;
-/// Of a recovery no more than the seconds that end it turn out to have been none.
-const MOST_WAITING: usize = CALM + 1;
+/// Of a recovery no more than the seconds that end it turn out to have been none, with as many disturbed ones among them.
+const MOST_WAITING: usize = 2 * CALM + 1;
 
 /// What came outside of the faults of a run that has some.
 #[derive(Default)]
@@ -66,6 +66,7 @@ impl Outside {
             due: histogram.map_or(0, |deliveries| deliveries.len()),
             missing: 0,
             held: histogram.map(|deliveries| deliveries.value_at_percentile(HELD)),
+            disturbed,
         };
         self.waiting.push_back(Waiting {
             second,
@@ -94,9 +95,9 @@ impl Outside {
                 None | Some(Part::Outside) => self.count(waiting),
                 Some(Part::Inside(_)) => {}
                 Some(&Part::Recovering(fault)) => match split.recovery(fault) {
-                    Recovery::Took(_) => {}
-                    Recovery::AtLeast(_) | Recovery::Unknown if !goes_on => {}
-                    Recovery::AtLeast(_) | Recovery::Unknown => self.waiting.push_back(waiting),
+                    Recovery::Took { .. } => {}
+                    Recovery::AtLeast { .. } | Recovery::Unknown if !goes_on => {}
+                    Recovery::AtLeast { .. } | Recovery::Unknown => self.waiting.push_back(waiting),
                 },
             }
         }

@@ -75,6 +75,37 @@ fn the_three_parts_are_judged_by_themselves() {
 }
 
 #[test]
+fn rule_10_what_disturbed_seconds_hide_of_a_recovery_is_no_failure() {
+    // Slow until 11 s after the start, of which the fault has what is before 9.5 s.
+    let late = |disturbed: &[usize], condition: &str| {
+        let (recorded, account) = (run(), account(2_000));
+        let judgement = judge(&Measured {
+            thresholds: &[threshold("delivery.recovery", Some("slow"), condition)],
+            faults: &[bitten()],
+            machine: &machine(disturbed),
+            ..measured(&recorded, &account)
+        });
+        let one = judgement.thresholds[0].clone();
+        (one.verdict, one.measured)
+    };
+    let (verdict, measured) = late(&[10], "< 1s");
+    assert_eq!(verdict, Verdict::Invalid);
+    assert_eq!(
+        measured,
+        "back between 500 ms and 1.50 s after its end; 1 of the seconds after it were disturbed, and too few are left to \
+         judge by"
+    );
+    let (verdict, measured) = late(&[10], "< 2s");
+    assert_eq!(verdict, Verdict::Pass);
+    assert_eq!(
+        measured,
+        "back 1.50 s after its end, 1 of the seconds after it left out as disturbed"
+    );
+    assert_eq!(late(&[10], "< 400ms").0, Verdict::Fail);
+    assert_eq!(late(&[12], "< 1s").0, Verdict::Fail);
+}
+
+#[test]
 fn a_fault_that_did_not_bite_makes_the_run_invalid() {
     let thresholds = [threshold("delivery.max", None, "< 5ms")];
     for (fault, why) in [
