@@ -65,11 +65,28 @@ fn what_faults_cost_is_on_one_page_that_the_index_leads_to() {
         assert!(page.contains(told), "{told} is not in {page}");
     }
     // What had no fault is not on it, and each limit of what had one is.
-    assert_eq!(page.matches("<h2>").count(), 1);
+    assert_eq!(page.matches("<h3>").count(), 1);
     for judged in &broken.runs.last().unwrap().judgement.thresholds {
         let limit = judged.threshold.replace('<', "&#60;").replace('>', "&#62;");
         assert!(page.contains(&limit), "{limit}");
     }
+    assert!(!page.contains("<th>server</th>"), "there is no other");
+
+    // Beside another server each is told by itself, and its numbers are its own.
+    let mut peer = broken.clone();
+    let run = peer.runs.last_mut().unwrap();
+    (run.own, run.target) = (false, "peer:node".to_owned());
+    run.totals.lost = 7;
+    let both = [Document::of(&broken).unwrap(), Document::of(&peer).unwrap()];
+    let site = publish::site(&both, &[]).unwrap();
+    let page = site
+        .iter()
+        .find(|file| file.path == Path::new("faults.html"));
+    let page = &page.unwrap().text;
+    assert_eq!(page.matches("<h3>").count(), 2);
+    assert_eq!(page.matches("data-of=\"server\">peer:node<").count(), 1);
+    assert_eq!(page.matches("; 7 were lost;").count(), 1, "{page}");
+
     let without = publish::site(&documents[1..], &[]).unwrap();
     assert!(
         without

@@ -114,7 +114,7 @@ fn claim(latest: &[&Report]) -> String {
     said.join(" ")
 }
 
-fn several(n: usize, what: &str) -> String {
+pub(super) fn several(n: usize, what: &str) -> String {
     match n {
         1 => format!("1 {what}"),
         n => format!("{n} {what}s"),

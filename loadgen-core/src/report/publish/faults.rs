@@ -1,8 +1,14 @@
 //! One page with the figures of all scenarios in which something breaks: what broke and when, what shows it, and what it cost.
 
+use std::collections::BTreeMap;
+
 use askama::Template;
 
-use super::{place, series::Series};
+use super::{
+    claim::{gravest, several, verdicts},
+    file, place,
+    series::Series,
+};
 use crate::{
     model::{
         Metric, Nanos,
@@ -18,14 +24,43 @@ pub(super) const PATH: &str = "faults.html";
 #[derive(Template)]
 #[template(path = "faults.html")]
 struct Page {
+    systems: Vec<System>,
+    rows: Vec<Glance>,
+    scenarios: Vec<Broken>,
+}
+
+/// What the latest runs of one server say together.
+struct System {
+    /// Which; empty where there is no other.
+    target: String,
     class: &'static str,
     summary: String,
-    scenarios: Vec<Broken>,
+}
+
+/// A scenario and a server at first glance: what all runs of that version came to.
+struct Glance {
+    scenario: String,
+    anchor: String,
+    target: String,
+    /// How many of which verdict.
+    verdicts: String,
+    class: &'static str,
+    /// Of the latest run: the p99 of deliveries outside of all faults, and inside of the first.
+    outside: String,
+    inside: String,
+    /// Of all runs.
+    confirmed: String,
+    failed: String,
+    lost: String,
+    broken: String,
 }
 
 /// The latest run of a scenario in which something breaks.
 struct Broken {
     name: String,
+    anchor: String,
+    /// Whose it is; empty where there is no other.
+    target: String,
     question: String,
     verdict: &'static str,
     headline: Vec<String>,
@@ -71,52 +106,116 @@ struct LimitLine {
 /// [`RenderError`] when a result's histogram can't be read.
 pub(super) fn page(apart: &[Series<'_>]) -> Result<Option<String>, RenderError> {
     let broken = broken(apart);
-    if broken.is_empty() {
+    let Some(first) = broken.first() else {
         return Ok(None);
-    }
-    let scenarios = broken.iter().filter_map(|report| {
-        let run = report.runs.last()?;
-        Some(Broken::of(report, run))
-    });
+    };
+    let are_several = broken.iter().any(|one| one.target() != first.target());
     let page = Page {
-        class: super::gravest(&broken),
-        summary: summary(&broken),
-        scenarios: scenarios.collect::<Result<_, _>>()?,
+        systems: systems(&broken, are_several),
+        rows: broken.iter().filter_map(|one| Glance::of(one)).collect(),
+        scenarios: broken
+            .iter()
+            .filter_map(|series| Broken::of(series, are_several))
+            .collect::<Result<_, _>>()?,
     };
     Ok(Some(page.render()?))
 }
 
-/// The latest runs that had a fault.
-pub(super) fn broken<'a>(apart: &'a [Series<'_>]) -> Vec<&'a Report> {
-    let latest = apart.iter().filter_map(Series::latest);
-    let breaks = |report: &&Report| report.runs.last().is_some_and(|run| !run.faults.is_empty());
-    latest.filter(breaks).collect()
+/// Those whose latest run had a fault.
+pub(super) fn broken<'a, 'r>(apart: &'a [Series<'r>]) -> Vec<&'a Series<'r>> {
+    let breaks = |series: &&Series<'_>| {
+        let run = series.latest().and_then(|report| report.runs.last());
+        run.is_some_and(|run| !run.faults.is_empty())
+    };
+    apart.iter().filter(breaks).collect()
 }
 
-/// Over all of them: how they were judged, and what was promised and not held.
-fn summary(broken: &[&Report]) -> String {
-    let runs = || broken.iter().filter_map(|report| report.runs.last());
+/// Over all scenarios of each server: how they were judged, and what was promised and not held.
+fn systems(broken: &[&Series<'_>], are_several: bool) -> Vec<System> {
+    let mut of: BTreeMap<&str, Vec<&Report>> = BTreeMap::new();
+    for series in broken {
+        let latest = of.entry(series.target()).or_default();
+        latest.extend(series.latest());
+    }
+    of.into_iter()
+        .map(|(target, latest)| System {
+            target: match are_several {
+                true => target.to_owned(),
+                false => String::new(),
+            },
+            class: gravest(&latest),
+            summary: summary(&latest),
+        })
+        .collect()
+}
+
+fn summary(latest: &[&Report]) -> String {
+    let runs = || latest.iter().filter_map(|report| report.runs.last());
     let faults: usize = runs().map(|run| run.faults.len()).sum();
     let lost: u64 = runs().map(|run| run.totals.lost).sum();
     let confirmed: u64 = runs().map(|run| run.totals.confirmed).sum();
     let cases: usize = runs().map(|run| run.findings.len()).sum();
+    let (were, found) = (
+        if lost == 1 { "was" } else { "were" },
+        if cases == 1 { "was" } else { "were" },
+    );
     format!(
-        "{} scenarios with {} faults: {}. {} messages were confirmed in them; {} were lost; {} cases of a broken promise were found.",
-        count(broken.len() as u64),
-        count(faults as u64),
-        super::claim::verdicts(broken),
+        "{} with {}: {}. {} messages were confirmed in them; {} {were} lost; {} of a broken promise {found} found.",
+        several(latest.len(), "scenario"),
+        several(faults, "fault"),
+        verdicts(latest),
         count(confirmed),
         count(lost),
-        count(cases as u64)
+        several(cases, "case")
     )
 }
 
+impl Glance {
+    fn of(series: &Series<'_>) -> Option<Self> {
+        let latest = series.latest()?;
+        let parts = &latest.runs.last()?.parts;
+        let p99 = |kind: PartKind| {
+            let mut deliveries = parts.iter().filter(|one| one.metric == Metric::Delivery);
+            deliveries
+                .find(|one| one.part == kind)
+                .map_or_else(|| "–".to_owned(), |part| shown(part.p99))
+        };
+        let reports = series.of_latest_version();
+        let sum = |number: fn(&Run) -> u64| {
+            let runs = reports.iter().filter_map(|report| report.runs.last());
+            count(runs.map(number).sum())
+        };
+        Some(Self {
+            scenario: latest.scenario.name.clone(),
+            anchor: file(latest),
+            target: series.target().to_owned(),
+            verdicts: verdicts(&reports),
+            class: gravest(&reports),
+            outside: p99(PartKind::Outside),
+            inside: p99(PartKind::Inside),
+            confirmed: sum(|run| run.totals.confirmed),
+            failed: sum(|run| run.totals.failed),
+            lost: sum(|run| run.totals.lost),
+            broken: sum(|run| run.findings.len() as u64),
+        })
+    }
+}
+
 impl Broken {
-    fn of(report: &Report, run: &Run) -> Result<Self, RenderError> {
+    fn of(series: &Series<'_>, are_several: bool) -> Option<Result<Self, RenderError>> {
+        let report = series.latest()?;
+        let run = report.runs.last()?;
+        let target = if are_several { series.target() } else { "" };
+        Some(Self::latest(report, run, target.to_owned()))
+    }
+
+    fn latest(report: &Report, run: &Run, target: String) -> Result<Self, RenderError> {
         let totals = &run.totals;
         let held = limits(run)?;
         Ok(Self {
             name: report.scenario.name.clone(),
+            anchor: file(report),
+            target,
             question: report.scenario.question.clone(),
             verdict: report.verdict.name(),
             headline: headline(report)?,
@@ -162,7 +261,6 @@ fn part(part: &PartResult) -> Option<PartLine> {
         return None;
     }
     let fault = part.fault.as_deref().unwrap_or_default();
-    let shown = |time: Option<Nanos>| time.map_or_else(|| "too few".to_owned(), duration);
     Some(PartLine {
         metric: part.metric.definition().title,
         part: match part.part {
@@ -179,6 +277,10 @@ fn part(part: &PartResult) -> Option<PartLine> {
             _ => String::new(),
         },
     })
+}
+
+fn shown(time: Option<Nanos>) -> String {
+    time.map_or_else(|| "too few".to_owned(), duration)
 }
 
 fn fault(fault: &FaultResult) -> FaultLine {

@@ -81,6 +81,18 @@ impl Series<'_> {
         self.runs.last().copied()
     }
 
+    /// The server that was measured.
+    pub(super) fn target(&self) -> &str {
+        &self.circumstances.target
+    }
+
+    /// The runs of the version that the latest one measured.
+    pub(super) fn of_latest_version(&self) -> Vec<&Report> {
+        let latest = self.latest().map(version);
+        let same = |report: &&&Report| Some(version(report)) == latest;
+        self.runs.iter().filter(same).copied().collect()
+    }
+
     /// The neighbours of a result, where it is one of this series.
     pub(super) fn way(&self, report: &Report) -> Option<Way> {
         let same = |one: &&Report| one.run_id == report.run_id && one.started == report.started;
@@ -181,11 +193,7 @@ impl Series<'_> {
 
     /// How much the number that answers differs between the runs of the latest version; empty of one run.
     fn spread(&self) -> Result<String, HistogramError> {
-        let Some(latest) = self.latest() else {
-            return Ok(String::new());
-        };
-        let same = |report: &&&Report| version(report) == version(latest);
-        let runs: Vec<&Report> = self.runs.iter().filter(same).copied().collect();
+        let runs = self.of_latest_version();
         if runs.len() < 2 {
             return Ok(String::new());
         }
