@@ -264,7 +264,7 @@ impl Controller {
         match (bounds.last_success, bounds.not_kept) {
             // Whoever fails while warming up fails there again, or was only cold.
             (None, None) if first.outcome.is_failure() => {
-                Ok(short(first.ask.rate, Purpose::Bracket))
+                Ok(short(first.ask.rate.max(least), Purpose::Bracket))
             }
             (None, None) => Ok(short(start.min(most), Purpose::Bracket)),
             (None, Some((rate, _))) if rate <= least => self.beyond(rate, Ended::NothingKept),

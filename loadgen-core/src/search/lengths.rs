@@ -48,7 +48,7 @@ impl Lengths {
 }
 
 /// What a search of a scenario goes by. `share_needed` is the share of the scenario's messages that its limits need: at no
-/// lower rate does the search ask, since a short hold could not decide there.
+/// lower rate does the search ask, since a short hold could not decide there, be it the scenario's own.
 ///
 /// # Errors
 /// A sentence on a budget in which no search fits, or a rate that leaves nothing to search.
@@ -61,7 +61,6 @@ pub fn settings(
     up_to: Option<f64>,
 ) -> Result<Settings, String> {
     let most = up_to.unwrap_or(UP * rate);
-    let start = rate.min(most);
     let whole = |measured: Duration| {
         let times = measured.div_duration_f64(scenario.measured_time());
         scenario.duration().mul_f64(times)
@@ -76,9 +75,9 @@ pub fn settings(
     let shorter = scenario.measured_time().div_duration_f64(lengths.short);
     let decides = rate * share_needed * SPARE * shorter;
     Ok(Settings {
-        start,
+        start: rate.max(decides).min(most),
         most,
-        least: (start / DOWN).max(decides).min(start),
+        least: (rate / DOWN).max(decides).min(most),
         precision: PRECISION,
         full,
         short,
@@ -139,14 +138,16 @@ mod tests {
     fn no_rate_is_asked_at_which_a_short_hold_has_too_few_samples() {
         let scenario = scenario(10, 50);
         let lengths = Lengths::of(&scenario, MINUTE, None);
-        let least = |share| {
-            let found = settings(&scenario, 1_000.0, share, lengths, 2 * MINUTE, None);
-            found.unwrap().least
+        let found = |share, up_to| {
+            let found = settings(&scenario, 1_000.0, share, lengths, 2 * MINUTE, up_to);
+            let found = found.unwrap();
+            (found.least, found.start)
         };
-        assert_eq!(least(0.0), 1_000.0 / 64.0);
+        assert_eq!(found(0.0, None), (1_000.0 / 64.0, 1_000.0));
         // 1,000 of 50,000 messages are needed, in 8 s instead of 50: 125/s give them, and 187.5 some more.
-        assert_eq!(least(0.02), 187.5);
-        // The scenario's own rate is asked in any case.
-        assert_eq!(least(0.5), 1_000.0);
+        assert_eq!(found(0.02, None), (187.5, 1_000.0));
+        // The scenario's own rate is one of these; but somebody may have said how far to go.
+        assert_eq!(found(0.5, None), (4_687.5, 4_687.5));
+        assert_eq!(found(0.5, Some(2_000.0)), (2_000.0, 2_000.0));
     }
 }
