@@ -1,0 +1,217 @@
+//! Which seconds belong to which part, and when a metric was back.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const MS: Nanos = 1_000_000;
+
+fn calm() -> Second {
+    Second {
+        due: 10,
+        missing: 0,
+        held: Some(MS),
+        disturbed: false,
+    }
+}
+
+/// Back at once for certain, at that time after the fault's end.
+fn took(nanos: Nanos) -> Recovery {
+    Recovery::Took {
+        least: nanos,
+        most: nanos,
+        left_out: 0,
+    }
+}
+
+fn at_least(least: Nanos) -> Recovery {
+    Recovery::AtLeast { least, left_out: 0 }
+}
+
+fn slow() -> Second {
+    Second {
+        held: Some(100 * MS),
+        ..calm()
+    }
+}
+
+/// Parts of a run of 20 seconds, slow in these.
+fn split(bad: &[usize], faults: &[(Nanos, Nanos)]) -> Split {
+    let second = |second| {
+        if bad.contains(&second) {
+            slow()
+        } else {
+            calm()
+        }
+    };
+    let seconds: Vec<Second> = (0..20).map(second).collect();
+    Split::of(&seconds, faults)
+}
+
+fn of(split: &Split, part: Part) -> Vec<usize> {
+    let seconds = split.seconds.iter().enumerate();
+    seconds
+        .filter(|(_, parts)| parts.contains(&part))
+        .map(|(second, _)| second)
+        .collect()
+}
+
+#[test]
+fn recovery_ends_when_the_metric_has_been_back_for_five_seconds() {
+    // On from 5.0 s to 7.5 s, slow until 9 s, a relapse in 11.
+    let split = split(&[5, 6, 7, 8, 11], &[(5 * WINDOW, 7 * WINDOW + WINDOW / 2)]);
+    assert_eq!(of(&split, Part::Inside(0)), [5, 6, 7]);
+    assert_eq!(of(&split, Part::Recovering(0)), [8, 9, 10, 11]);
+    assert_eq!(split.recoveries, [took(4 * WINDOW + WINDOW / 2)]);
+    assert_eq!(of(&split, Part::Outside).len(), 20 - 7);
+}
+
+#[test]
+fn what_is_back_at_once_recovers_with_the_next_second() {
+    let split = split(&[5, 6], &[(5 * WINDOW, 7 * WINDOW)]);
+    assert_eq!(of(&split, Part::Inside(0)), [5, 6]);
+    assert_eq!(split.recoveries, [took(0)]);
+    assert_eq!(of(&split, Part::Recovering(0)), [0; 0]);
+}
+
+#[test]
+fn a_run_that_ends_too_soon_says_only_how_long_it_took_at_least() {
+    let split = split(&[14, 15, 16], &[(14 * WINDOW, 15 * WINDOW)]);
+    assert_eq!(split.recoveries, [at_least(2 * WINDOW)]);
+    assert_eq!(of(&split, Part::Recovering(0)), [15, 16, 17, 18, 19]);
+}
+
+#[test]
+fn the_next_fault_ends_what_can_be_known_of_the_last_ones_recovery() {
+    let split = split(
+        &[5, 6, 9],
+        &[(5 * WINDOW, 6 * WINDOW), (9 * WINDOW, 10 * WINDOW)],
+    );
+    let recoveries = [at_least(WINDOW), took(0)];
+    assert_eq!(split.recoveries, recoveries);
+    assert_eq!(of(&split, Part::Recovering(0)), [6, 7, 8]);
+}
+
+#[test]
+fn what_never_came_is_not_back_and_nothing_due_says_nothing() {
+    let mut seconds = vec![calm(); 20];
+    seconds[7] = Second {
+        missing: 1,
+        ..calm()
+    };
+    seconds[9] = Second::default();
+    let split = Split::of(&seconds, &[(5 * WINDOW, 6 * WINDOW)]);
+    assert_eq!(split.recoveries, [took(2 * WINDOW)]);
+    let silent = vec![Second::default(); 20];
+    let split = Split::of(&silent, &[(5 * WINDOW, 6 * WINDOW)]);
+    assert_eq!(split.recoveries, [Recovery::Unknown]);
+}
+
+#[test]
+fn a_slow_second_that_was_disturbed_says_nothing_of_the_recovery() {
+    let disturbed = |second: Second| Second {
+        disturbed: true,
+        ..second
+    };
+    let fault = [(5 * WINDOW, 6 * WINDOW)];
+    let recovery = |after: &[Second]| {
+        let seconds = [&[calm(); 5][..], &[slow()], after].concat();
+        Split::of(&seconds, &fault).recovery(0)
+    };
+    // One that is lost is missing, whoever had the machine.
+    let lost = Second {
+        missing: 1,
+        ..disturbed(calm())
+    };
+    let (noisy, fine) = (disturbed(slow()), disturbed(calm()));
+    let between = |least, most, left_out| Recovery::Took {
+        least: least * WINDOW,
+        most: most * WINDOW,
+        left_out,
+    };
+    let calm = calm();
+    for (after, expected) in [
+        (
+            vec![noisy, noisy, calm, calm, calm, calm, calm],
+            between(0, 2, 2),
+        ),
+        (
+            vec![calm, noisy, calm, calm, noisy, calm, calm],
+            between(0, 0, 2),
+        ),
+        (
+            vec![slow(), noisy, fine, fine, calm, calm, calm],
+            between(1, 2, 1),
+        ),
+        (
+            vec![noisy, slow(), calm, calm, calm, calm, calm],
+            between(2, 2, 0),
+        ),
+        (
+            vec![noisy, lost, calm, calm, calm, calm, calm],
+            between(2, 2, 0),
+        ),
+        (
+            vec![slow(), noisy, calm, noisy, calm, calm, calm],
+            Recovery::AtLeast {
+                least: WINDOW,
+                left_out: 2,
+            },
+        ),
+    ] {
+        assert_eq!(recovery(&after), expected, "{after:?}");
+    }
+}
+
+#[test]
+fn what_is_usual_is_told_by_undisturbed_seconds_where_there_are_some() {
+    let mut seconds = vec![calm(); 20];
+    // Slow before the fault, but not by itself; after it there is no other excuse.
+    seconds[2] = Second {
+        disturbed: true,
+        ..slow()
+    };
+    seconds[6] = slow();
+    let fault = [(5 * WINDOW, 6 * WINDOW)];
+    assert_eq!(Split::of(&seconds, &fault).recovery(0), took(WINDOW));
+}
+
+proptest! {
+    #[test]
+    fn no_second_is_in_two_kinds_of_parts(
+        bad in prop::collection::vec(8..40_usize, 0..15),
+        faults in prop::collection::vec((0..39 * WINDOW, 0..5 * WINDOW), 1..4),
+    ) {
+        let seconds: Vec<Second> = (0..40)
+            .map(|second| if bad.contains(&second) { slow() } else { calm() })
+            .collect();
+        let faults: Vec<(Nanos, Nanos)> = faults
+            .into_iter()
+            .map(|(start, lasts)| (start, (start + lasts).min(40 * WINDOW)))
+            .collect();
+        let split = Split::of(&seconds, &faults);
+        for (second, parts) in split.seconds.iter().enumerate() {
+            prop_assert!(!parts.is_empty());
+            let from = second as Nanos * WINDOW;
+            let on = faults.iter().any(|&(start, end)| start < from + WINDOW && end > from);
+            let inside = parts.iter().all(|part| matches!(part, Part::Inside(_)));
+            prop_assert!(!on || inside, "{second}: {parts:?}");
+            let outside = parts.contains(&Part::Outside);
+            prop_assert!(!outside || parts.len() == 1);
+            let recovering = parts.iter().any(|part| matches!(part, Part::Recovering(_)));
+            prop_assert!(!(recovering && parts.iter().any(|part| matches!(part, Part::Inside(_)))));
+        }
+        // Where all before the first fault was calm, what is slow is not usual.
+        let first = faults.iter().map(|(start, _)| start / WINDOW).min().unwrap_or(0) as usize;
+        let usual_is_calm = first >= FEWEST && bad.iter().all(|&second| second >= first);
+        for (recovery, &(_, end)) in split.recoveries.iter().zip(&faults) {
+            if let Recovery::Took { most, .. } = recovery
+                && usual_is_calm
+            {
+                let from = ((end + most) / WINDOW) as usize;
+                let calm = &seconds[from..(from + CALM).min(40)];
+                prop_assert!(calm.iter().all(|second| second.held == Some(MS)));
+            }
+        }
+    }
+}
