@@ -13,6 +13,9 @@ use crate::{
     result::{Circumstances, Report, Run},
 };
 
+/// What the description of a store says of one that is to be broken.
+const NEEDED_BY_FAULTS: [&str; 2] = [", a set of three", ", test commands on"];
+
 /// What the latest runs say of one target on one machine.
 pub(super) struct Claim {
     /// Of what; empty where the site has nothing else.
@@ -25,9 +28,12 @@ pub(super) fn claims(latest: &[&Report]) -> Vec<Claim> {
     let mut apart: BTreeMap<Circumstances, Vec<&Report>> = BTreeMap::new();
     for report in latest {
         let mut circumstances = Circumstances::of(report);
-        // How long a simulation takes is a part of the scenario.
+        // How long a simulation takes is a part of the scenario, and so is what its faults need of a database.
         if let Some((simulation, _)) = circumstances.store.split_once(" (save ") {
             circumstances.store = simulation.to_owned();
+        }
+        for need in NEEDED_BY_FAULTS {
+            circumstances.store = circumstances.store.replace(need, "");
         }
         apart.entry(circumstances).or_default().push(report);
     }

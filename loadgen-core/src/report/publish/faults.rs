@@ -105,7 +105,9 @@ struct LimitLine {
 /// # Errors
 /// [`RenderError`] when a result's histogram can't be read.
 pub(super) fn page(apart: &[Series<'_>]) -> Result<Option<String>, RenderError> {
-    let broken = broken(apart);
+    let mut broken = broken(apart);
+    // Of a scenario the server of this program comes first, and others are held against it.
+    broken.sort_by_key(|series| (series.scenario, !series.is_own()));
     let Some(first) = broken.first() else {
         return Ok(None);
     };
@@ -132,13 +134,13 @@ pub(super) fn broken<'a, 'r>(apart: &'a [Series<'r>]) -> Vec<&'a Series<'r>> {
 
 /// Over all scenarios of each server: how they were judged, and what was promised and not held.
 fn systems(broken: &[&Series<'_>], are_several: bool) -> Vec<System> {
-    let mut of: BTreeMap<&str, Vec<&Report>> = BTreeMap::new();
+    let mut of: BTreeMap<(bool, &str), Vec<&Report>> = BTreeMap::new();
     for series in broken {
-        let latest = of.entry(series.target()).or_default();
+        let latest = of.entry((!series.is_own(), series.target())).or_default();
         latest.extend(series.latest());
     }
     of.into_iter()
-        .map(|(target, latest)| System {
+        .map(|((_, target), latest)| System {
             target: match are_several {
                 true => target.to_owned(),
                 false => String::new(),

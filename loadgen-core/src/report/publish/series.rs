@@ -86,6 +86,12 @@ impl Series<'_> {
         &self.circumstances.target
     }
 
+    /// Whether this program started it as its own.
+    pub(super) fn is_own(&self) -> bool {
+        let run = self.latest().and_then(|report| report.runs.last());
+        run.is_some_and(|run| run.own)
+    }
+
     /// The runs of the version that the latest one measured.
     pub(super) fn of_latest_version(&self) -> Vec<&Report> {
         let latest = self.latest().map(version);
