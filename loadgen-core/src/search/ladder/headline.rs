@@ -114,17 +114,23 @@ fn sentence<'a>(
         Some(cores) => format!(" on {cores:.1} cores"),
         None => String::new(),
     };
-    let (mut beside, mut unknown) = (Vec::new(), Vec::new());
+    let (mut beside, mut unknown, mut contradicted) = (Vec::new(), Vec::new(), Vec::new());
     for other in others {
-        match beside_it(kept, is_open, other) {
-            Some(told) => beside.push(told),
-            None => unknown.push(words(&other.found.system)),
+        match (other.promised, beside_it(kept, is_open, other)) {
+            (Some(promised), _) if promised.contradicted => {
+                contradicted.push(words(&other.found.system));
+            }
+            (_, Some(told)) => beside.push(told),
+            (_, None) => unknown.push(words(&other.found.system)),
         }
     }
     let beside = listed(&beside).map_or_else(String::new, |all| format!(": {all}"));
-    let unknown = listed(&unknown).map_or_else(String::new, |all| {
+    let mut unknown = listed(&unknown).map_or_else(String::new, |all| {
         format!("; no rate is known at which {all} would keep that")
     });
+    if let Some(all) = listed(&contradicted) {
+        unknown += &format!("; what was seen of {all} contradicts itself");
+    }
     format!(
         "In {name}, this server carries {}{} messages a second, 99 % of the deliveries within {promised}{cores}{beside}{unknown}.",
         if is_open { "at least " } else { "" },

@@ -66,6 +66,9 @@ pub(super) fn limit_ends(found: &LimitFound) -> String {
     if found.contradicted {
         return "contradicted".to_owned();
     }
+    if found.last_success.is_none() && found.first_failure.is_none() {
+        return "undecided".to_owned();
+    }
     let or_none = |end: Option<f64>| end.map_or_else(|| "none".to_owned(), rate);
     format!(
         "{} / {}",

@@ -116,6 +116,26 @@ fn an_end_that_was_not_found_is_only_a_bound() {
 }
 
 #[test]
+fn what_contradicts_itself_and_what_was_never_decided_are_told_apart() {
+    let (mut relay, mut node) = (named("relay", 900.0), named("peer:node", 300.0));
+    let ends = &mut relay.limits[2];
+    (ends.contradicted, ends.last_success) = (true, None);
+    let ends = &mut node.limits[2];
+    (ends.last_success, ends.first_failure) = (None, None);
+    let ladder = ladder(vec![named("own", 900.0), node, relay]);
+    let sentence = headline(&ladder).unwrap().sentence;
+    assert!(
+        sentence.ends_with(
+            "; no rate is known at which plain Node.js would keep that; what was seen of the bare relay contradicts itself."
+        ),
+        "{sentence}"
+    );
+    let told = headline(&ladder).unwrap().markdown("reports");
+    assert!(told.contains("| peer:node | undecided |"), "{told}");
+    assert!(told.contains("| relay | contradicted |"), "{told}");
+}
+
+#[test]
 fn without_this_server_there_is_no_headline() {
     assert_eq!(headline(&ladder(vec![named("peer:node", 300.0)])), None);
 }
