@@ -74,8 +74,10 @@ pub enum PartKind {
 }
 
 /// What people wait for; what the generator itself was late by is no part of it.
-const TOLD: [Metric; 7] = [
+const TOLD: [Metric; 9] = [
     Metric::Delivery,
+    Metric::DeliverySameNode,
+    Metric::DeliveryCrossNode,
     Metric::DeliverySlowest,
     Metric::Echo,
     Metric::Ack,

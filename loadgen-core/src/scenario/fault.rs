@@ -69,6 +69,8 @@ named! {
     ClientsSilent => "clients-silent",
     /// A share of the clients stops reading.
     ClientsStopReading => "clients-stop-reading",
+    /// The bus that joins several servers is killed (SIGKILL), and started again, empty, on the same port.
+    BusRestart => "bus-restart",
 }
 
 /// What breaks, and how badly.
@@ -80,8 +82,51 @@ pub enum Damage {
     Network(Between, NetworkDamage),
     /// Of the server's own process.
     Server(ServerDamage),
+    /// Of the process of one of several servers, by its number from 1.
+    Node(u16, ServerDamage),
+    /// Of the bus that joins several servers: it is killed, and started again without what it knew.
+    Bus,
     /// Of a share of the clients.
     Clients(ClientDamage, f64),
+}
+
+/// Why so many servers can't have a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// There are several, and any could be meant.
+    #[error("{kind} breaks one of {nodes} servers: name it by its number, as in node = 2")]
+    WhichNode {
+        /// Of the fault.
+        kind: &'static str,
+        /// How many there are.
+        nodes: u16,
+    },
+    /// There is one.
+    #[error(
+        "`node` names one of several servers, and there is one: leave it out, or write `nodes` in [server]"
+    )]
+    NoNodes,
+    /// There are fewer.
+    #[error("the servers are numbered from 1 to {nodes}")]
+    Beyond {
+        /// How many there are.
+        nodes: u16,
+    },
+    /// Clients of several servers go straight to theirs.
+    #[error(
+        "{kind} is brought about by a proxy before one server, and there are {nodes}: leave `nodes` out, or write between = \"store\""
+    )]
+    NoProxy {
+        /// Of the fault.
+        kind: &'static str,
+        /// How many there are.
+        nodes: u16,
+    },
+    /// One server needs no bus.
+    #[error(
+        "bus-restart breaks what joins several servers, and there is one: write `nodes` in [server]"
+    )]
+    NoBus,
 }
 
 /// What breaks of the store. Shares are fractions of one, of the saves.
@@ -216,7 +261,8 @@ impl Damage {
                 NetworkDamage::HalfOpen => FaultKind::NetworkHalfOpen,
                 NetworkDamage::SlowReader(_) => FaultKind::NetworkSlowReader,
             },
-            Damage::Server(server) => match server {
+            Damage::Bus => FaultKind::BusRestart,
+            Damage::Server(server) | Damage::Node(_, server) => match server {
                 ServerDamage::Stop => FaultKind::ServerStop,
                 ServerDamage::Kill => FaultKind::ServerKill,
                 ServerDamage::Freeze => FaultKind::ServerFreeze,
@@ -238,23 +284,60 @@ impl Damage {
     pub const fn swallows(self) -> bool {
         matches!(
             self,
-            Damage::Server(ServerDamage::Freeze) | Damage::Network(Between::Clients, _)
+            Damage::Server(ServerDamage::Freeze)
+                | Damage::Node(_, ServerDamage::Freeze)
+                | Damage::Network(Between::Clients, _)
         )
     }
 
     /// Whether another process is the server afterwards.
     pub const fn restarts_the_server(self) -> bool {
+        use ServerDamage::{Kill, Stop};
         matches!(
             self,
-            Damage::Server(ServerDamage::Stop | ServerDamage::Kill)
+            Damage::Server(Stop | Kill) | Damage::Node(_, Stop | Kill)
         )
+    }
+
+    /// Whether one of several servers dies by it, with what it had not handed on.
+    pub const fn kills_a_node(self) -> bool {
+        matches!(self, Damage::Node(_, ServerDamage::Kill))
+    }
+
+    /// Which of several servers it breaks, by its number from 1; `None`: there is one, or it breaks something else.
+    pub const fn node(self) -> Option<u16> {
+        match self {
+            Damage::Node(node, _) => Some(node),
+            _ => None,
+        }
+    }
+
+    /// Whether so many servers can have it.
+    ///
+    /// # Errors
+    /// [`Unfit`], with what would do.
+    pub fn fits(self, nodes: u16) -> Result<(), Unfit> {
+        let kind = self.kind().key();
+        match self {
+            Damage::Server(_) if nodes > 1 => Err(Unfit::WhichNode { kind, nodes }),
+            Damage::Node(..) if nodes == 1 => Err(Unfit::NoNodes),
+            Damage::Node(node, _) if node == 0 || node > nodes => Err(Unfit::Beyond { nodes }),
+            Damage::Bus if nodes == 1 => Err(Unfit::NoBus),
+            Damage::Network(Between::Clients, _) if nodes > 1 => {
+                Err(Unfit::NoProxy { kind, nodes })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether it may end connections of clients, so that whoever loses one then comes back and is owed nothing meanwhile.
     pub const fn ends_connections(self) -> bool {
         match self {
-            Damage::Server(_) | Damage::Network(Between::Clients, _) => true,
-            Damage::Store(_) | Damage::Network(Between::Store, _) | Damage::Clients(..) => false,
+            Damage::Server(_) | Damage::Node(..) | Damage::Network(Between::Clients, _) => true,
+            Damage::Store(_)
+            | Damage::Network(Between::Store, _)
+            | Damage::Clients(..)
+            | Damage::Bus => false,
         }
     }
 }
@@ -299,7 +382,8 @@ impl fmt::Display for Damage {
                 })
             }
             Damage::Clients(_, share) => write!(f, " {}", percent(share)),
-            Damage::Server(_) => Ok(()),
+            Damage::Node(node, _) => write!(f, " of server {node}"),
+            Damage::Server(_) | Damage::Bus => Ok(()),
         }
     }
 }

@@ -429,6 +429,8 @@ pub(super) struct FileFault {
     pub refuse: Option<Placed<bool>>,
     /// Between the "clients" and the server (the default), or the server and its "store" (network-…).
     pub between: Option<Placed<Between>>,
+    /// Which of several servers, by its number from 1 (server-…): needed where `nodes` is more than 1.
+    pub node: Option<Placed<u16>>,
 }
 
 /// Conditions on numbers of the result, as in `"delivery.p99" = "< 5ms"`.

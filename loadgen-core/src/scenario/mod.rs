@@ -51,7 +51,7 @@ pub use self::{
     error::{Located, Mistakes, ScenarioError},
     fault::{
         Between, ClientDamage, Damage, Distribution, Fault, FaultKind, NetworkDamage, ServerDamage,
-        StoreDamage,
+        StoreDamage, Unfit,
     },
     kept::SourceFile,
     message::{Messages, Sizes},

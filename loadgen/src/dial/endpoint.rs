@@ -5,7 +5,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicU16, AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -42,6 +42,8 @@ struct Resolved {
     good: AtomicUsize,
     /// Which address is a user's own, where each is a server of several.
     nodes: Nodes,
+    /// By user, the address that it connected to last; of one server nothing.
+    last: Box<[AtomicU16]>,
 }
 
 impl Endpoint {
@@ -70,6 +72,7 @@ impl Endpoint {
             addresses,
             good: AtomicUsize::new(0),
             nodes: Nodes::ONE,
+            last: Box::default(),
         })))
     }
 
@@ -83,20 +86,26 @@ impl Endpoint {
             addresses: vec![proxy],
             good: AtomicUsize::new(0),
             nodes: Nodes::ONE,
+            last: Box::default(),
         }))
     }
 
-    /// The same target as several servers, one at each address: each user connects to its own, and to the next one where
-    /// nobody is there. What is not of any user is asked of the first.
+    /// The same target as several servers for so many users, one at each address: each user connects to its own. Where nobody
+    /// is there it connects to another one, as what balances the load before them would have it, and stays with that. What is
+    /// not of any user is asked of the first that is there.
     #[must_use]
-    pub fn among(&self, servers: Vec<SocketAddr>, nodes: Nodes) -> Self {
+    pub fn among(&self, servers: Vec<SocketAddr>, nodes: Nodes, users: usize) -> Self {
         let resolved = &self.0;
+        let users = 0..users as u32;
         Self(Arc::new(Resolved {
             target: resolved.target.clone(),
             asker: resolved.asker.clone(),
             addresses: servers,
             good: AtomicUsize::new(0),
             nodes,
+            last: users
+                .map(|user| AtomicU16::new(nodes.of_user(user)))
+                .collect(),
         }))
     }
 
@@ -121,12 +130,50 @@ impl Endpoint {
         self.0.target.shown()
     }
 
-    /// Connects, with TLS where the target has it.
+    /// Which of several servers a user connected to last, or will first.
+    pub fn server_of(&self, user: u32) -> u16 {
+        let last = self.0.last.get(user as usize);
+        last.map_or_else(|| self.0.nodes.of_user(user), |server| server.load(Relaxed))
+    }
+
+    /// Connects a user, with TLS where the target has it.
     ///
     /// # Errors
     /// [`DialError`]: no address answers, or no TLS with the one that does.
     pub async fn connect(&self, user: u32) -> Result<Stream, DialError> {
-        let tcp = self.connect_tcp(user).await?;
+        let was = self.server_of(user);
+        let (nodes, good) = (self.0.nodes, self.0.good.load(Relaxed));
+        let in_turn = |turn: usize| match (nodes.count(), turn) {
+            (1, _) => (good + turn) % self.0.addresses.len(),
+            (_, 0) => usize::from(was),
+            _ => usize::from(nodes.elsewhere(user, was, turn as u16 - 1)),
+        };
+        let (tcp, index) = self.connect_tcp(user, in_turn).await?;
+        match self.0.last.get(user as usize) {
+            Some(last) => last.store(index as u16, Relaxed),
+            None => self.0.good.store(index, Relaxed),
+        }
+        self.with_tls(tcp).await
+    }
+
+    /// Connects for what is not of any user: to the address that answered last, or of several servers the first that is there.
+    ///
+    /// # Errors
+    /// As [`Endpoint::connect`].
+    pub async fn connect_to_any(&self) -> Result<Stream, DialError> {
+        let good = match self.0.nodes.count() {
+            1 => self.0.good.load(Relaxed),
+            _ => 0,
+        };
+        let in_turn = |turn: usize| (good + turn) % self.0.addresses.len();
+        let (tcp, index) = self.connect_tcp(self.0.asker.user, in_turn).await?;
+        if self.0.nodes.count() == 1 {
+            self.0.good.store(index, Relaxed);
+        }
+        self.with_tls(tcp).await
+    }
+
+    async fn with_tls(&self, tcp: TcpStream) -> Result<Stream, DialError> {
         // Nagle's algorithm holds small frames back until the last one is acknowledged.
         tcp.set_nodelay(true)
             .map_err(|error| DialError::Unreachable(error.to_string()))?;
@@ -141,26 +188,23 @@ impl Endpoint {
         }
     }
 
-    async fn connect_tcp(&self, user: u32) -> Result<TcpStream, DialError> {
+    /// To the first address that answers, in that order; and its place.
+    async fn connect_tcp(
+        &self,
+        user: u32,
+        in_turn: impl Fn(usize) -> usize,
+    ) -> Result<(TcpStream, usize), DialError> {
         let addresses = &self.0.addresses;
-        let own = usize::from(self.0.nodes.of_user(user));
-        let good = self.0.good.load(Relaxed) + own;
-        let several = self.0.nodes.count() > 1;
         let mut failed: Option<DialError> = None;
         for turn in 0..addresses.len() {
-            let index = (good + turn) % addresses.len();
+            let index = in_turn(turn);
             let patience = match turn + 1 == addresses.len() {
                 true => PATIENCE,
                 false => NEXT_PATIENCE,
             };
             let address = addresses[index];
             let error = match timeout(patience, connect(address, user)).await {
-                Ok(Ok(tcp)) => {
-                    if !several {
-                        self.0.good.store(index, Relaxed);
-                    }
-                    return Ok(tcp);
-                }
+                Ok(Ok(tcp)) => return Ok((tcp, index)),
                 Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
                     DialError::Refused
                 }

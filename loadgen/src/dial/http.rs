@@ -81,7 +81,7 @@ pub async fn ask(
     body: &'static str,
 ) -> Result<Response<Incoming>, DialError> {
     let caller = endpoint.asker();
-    let stream = endpoint.connect(caller.user).await?;
+    let stream = endpoint.connect_to_any().await?;
     let (mut line, connection) = Line::over(TokioIo::new(stream)).await?;
     // Ends by itself when the answer has been read or dropped.
     tokio::spawn(connection);

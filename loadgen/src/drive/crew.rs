@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use super::{
     client::Driver,
     token::Tokens,
-    worker::{Command, Heard, Job, Milestone, Progress, Worker},
+    worker::{Command, Excuse, Heard, Job, Milestone, Progress, Whereabouts, Worker},
 };
 use crate::{
     dial::Endpoint,
@@ -83,6 +83,7 @@ impl Crew {
             struck: std::iter::repeat_with(Default::default)
                 .take(task.plan.faults.len())
                 .collect(),
+            excuse: Excuse::of(task.plan.nodes.count()),
             ..Progress::default()
         });
         let connections = &task.scenario.connections;
@@ -99,6 +100,7 @@ impl Crew {
             driver: task.driver,
             transport: connections.transport,
             endpoint: task.endpoint.clone(),
+            whereabouts: Arc::new(Whereabouts::new(task.plan.nodes, users)),
             vocabulary: Arc::new(task.vocabulary.clone()),
             promises: task.promises,
             tokens: Arc::new(Tokens::new(connections)),

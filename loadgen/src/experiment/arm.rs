@@ -9,9 +9,9 @@ use crate::{
     judge::{Promises, Purpose, Turn},
     model::{Delivery, Dialect, Metric, RunId, Vocabulary},
     observed::PROMISE,
-    plan::{Nodes, Plan},
+    plan::Plan,
     result,
-    rig::{Commanded, OwnServer, Peer, Running, RunningStore, SeveralServers, System},
+    rig::{Chat, Commanded, OwnServer, Peer, Running, RunningStore, SeveralServers, System},
     scenario::{Documents, Range, Scenario, Span, Token},
 };
 
@@ -249,7 +249,7 @@ fn own<'a>(
                 store,
                 description.clone(),
                 scenario,
-                plan.nodes,
+                plan,
             ),
             scenario: Arc::clone(scenario),
             plan: Arc::clone(plan),
@@ -274,42 +274,43 @@ fn one_or_several<'a>(
     store: &'a RunningStore,
     description: String,
     scenario: &Scenario,
-    nodes: Nodes,
+    plan: &Plan,
 ) -> Box<dyn System + 'a> {
     let connections = &scenario.connections;
-    if nodes.count() == 1 {
+    if plan.nodes.count() == 1 {
         let own = OwnServer::new(program, arguments, store, description, connections);
         return Box::new(own);
     }
     Box::new(SeveralServers::new(
-        program.map(Path::to_owned),
+        program,
         arguments,
         store,
         description,
         connections,
-        nodes,
-        scenario.bus_mode,
+        Chat {
+            nodes: plan.nodes,
+            users: plan.users.len(),
+            mode: scenario.bus_mode,
+        },
     ))
 }
 
-/// Whether several servers can be had where a scenario wants them.
+/// Whether as many servers can be had as a scenario wants, and its faults with them.
 ///
 /// # Errors
 /// [`RunError::Asked`] says why not.
 pub(super) fn several(scenario: &Scenario, are_own: bool) -> Result<(), RunError> {
-    if scenario.nodes == 1 {
-        return Ok(());
+    if scenario.nodes > 1 && !are_own {
+        let why = "`nodes` are servers of this program's own: leave --target, --command or --system out, or `nodes`";
+        return Err(RunError::Asked(why.to_owned()));
     }
-    let why = match (are_own, scenario.faults.is_empty()) {
-        (true, true) => return Ok(()),
-        (false, _) => {
-            "`nodes` are servers of this program's own: leave --target, --command or --system out, or `nodes`"
-        }
-        (true, false) => {
-            "faults can't be brought about where several servers are one chat: leave [[faults]] out, or `nodes`"
-        }
-    };
-    Err(RunError::Asked(why.to_owned()))
+    // The file was checked; the command line may ask for more servers, or fewer.
+    for fault in &scenario.faults {
+        let fits = fault.damage.fits(scenario.nodes);
+        let (path, name) = (scenario.path.display(), &fault.name);
+        fits.map_err(|unfit| RunError::Asked(format!("{path}: the fault {name:?}: {unfit}")))?;
+    }
+    Ok(())
 }
 
 /// What `serve` is told.

@@ -18,7 +18,7 @@ use crate::{
         fault::{self, Fault, FaultError},
         proxy::Proxy,
     },
-    scenario::Scenario,
+    scenario::{Damage, Scenario},
 };
 
 /// What a fault began shows so long after it at most: a server that goes on finds its clients silent, and they come back.
@@ -144,25 +144,28 @@ impl Conductor {
             let damage = part.planned.damage;
             if damage.ends_connections() {
                 let now = self.clock.now();
-                self.progress.excuse.begin(now, damage.swallows());
+                let excuse = &self.progress.excuse;
+                excuse.begin(server(damage), now, damage.swallows());
             }
             part.apply(system, began).await;
             return Ok(());
         }
         let mended = part.mend(system, began).await;
-        self.excuse_no_more();
+        self.excuse_no_more(place);
         mended
     }
 
-    /// When the last fault that ends connections is over.
-    fn excuse_no_more(&self) {
+    /// When the last fault is over that ends connections to a server.
+    fn excuse_no_more(&self, mended: usize) {
+        let over = self.parts[mended].planned.damage;
         let mut on = self.parts.iter().filter(|part| part.stage == Stage::On);
-        let was = self
-            .parts
-            .iter()
-            .any(|part| part.stage == Stage::Over && part.planned.damage.ends_connections());
-        if was && !on.any(|part| part.planned.damage.ends_connections()) {
-            self.progress.excuse.end(self.clock.now() + AFTERMATH);
+        let other = on.any(|part| {
+            let damage = part.planned.damage;
+            damage.ends_connections() && damage.node() == over.node()
+        });
+        if over.ends_connections() && !other {
+            let until = self.clock.now() + AFTERMATH;
+            self.progress.excuse.end(server(over), until);
         }
     }
 
@@ -175,12 +178,13 @@ impl Conductor {
         let Some(began) = self.began else {
             return mended;
         };
-        for part in self.parts.iter_mut().rev() {
+        for place in (0..self.parts.len()).rev() {
+            let part = &mut self.parts[place];
             if part.stage == Stage::On {
                 mended = mended.and(part.mend(system, began).await);
+                self.excuse_no_more(place);
             }
         }
-        self.excuse_no_more();
         mended
     }
 
@@ -250,6 +254,11 @@ impl Part {
             }
         }
     }
+}
+
+/// The place of the server among several whose connections a fault ends; `None`: of all that there are.
+fn server(damage: Damage) -> Option<u16> {
+    damage.node().map(|number| number - 1)
 }
 
 fn since(began: Instant) -> Nanos {

@@ -356,7 +356,7 @@ impl Lookout<'_> {
     /// If nobody is connected any more.
     fn everybody_gone(&self, crew: &Crew) -> Option<Death> {
         // They come back when it is over.
-        if self.conductor.is_on() || crew.progress.excuse.covers(crew.clock.now()) {
+        if self.conductor.is_on() || crew.progress.excuse.covers(None, crew.clock.now()) {
             return None;
         }
         let closed = crew.progress.closed.load(Relaxed);

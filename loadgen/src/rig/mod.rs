@@ -32,6 +32,7 @@ mod system;
 mod vigil;
 
 pub use audit::{Audit, StoredMessage};
+pub use bus::{Bus, BusKind};
 pub use error::{TargetError, UnknownStore};
 pub use exit::ServerExit;
 pub use greeting::{Greeting, greeting};
@@ -44,5 +45,5 @@ pub use resources::{Processes, ResourceSample, ResourceSampler, Usage, usage_of}
 pub use status::{Present, ServerTimes, durability, lists_messages, present, server_times};
 pub use store::{RunningStore, StoreChoice, StoreNeeds};
 pub use system::{
-    Breakable, Commanded, Death, End, Ending, OwnServer, Running, SeveralServers, System,
+    Breakable, Chat, Commanded, Death, End, Ending, OwnServer, Running, SeveralServers, System,
 };

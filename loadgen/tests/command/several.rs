@@ -4,6 +4,7 @@ use std::{env, fs, path::Path, process::Command};
 
 use serde_json::Value;
 
+use super::bad_store::mongo_is_there;
 use crate::{Bench, Ended, SMALL, finish};
 
 /// Pairs and one group, so that all servers deliver to each other.
@@ -101,7 +102,7 @@ fn what_several_servers_can_not_have_is_refused_before_anything_is_started() {
         (
             &with_fault,
             &["--nodes", "2", "--store", "memory"],
-            "[[faults]]",
+            "name it by its number",
         ),
         (
             &in_file,
@@ -120,4 +121,144 @@ fn what_several_servers_can_not_have_is_refused_before_anything_is_started() {
         assert_eq!(ended.code, Some(2), "{flags:?}: {}", ended.stderr);
         assert!(ended.stderr.contains(word), "{flags:?}: {}", ended.stderr);
     }
+}
+
+/// Twelve seconds of three servers, in which something breaks.
+fn broken(fault: &str, thresholds: &str) -> String {
+    format!(
+        "version = 1\nname = \"broken\"\nquestion = \"Does it hold?\"\nseed = 7\ndrain = \"10s\"\n\
+         [server]\nnodes = 3\nsave_time = \"1ms-5ms\"\nread_time = \"1ms\"\n\
+         [population]\nusers = 24\nrooms = 10\nchannels = [{{ count = 1, members = 9 }}]\n\
+         [[phases]]\nname = \"steady\"\nduration = \"12s\"\nrate = \"60/s\"\n\
+         [[faults]]\nname = \"f\"\nat = \"4s\"\nfor = \"1500ms\"\n{fault}\n\
+         [thresholds]\n\"lost\" = \"== 0\"\n{thresholds}"
+    )
+}
+
+fn part(run: &Value, metric: &str, kind: &str) -> Value {
+    let parts = run["parts"].as_array().unwrap().iter();
+    let mut parts = parts.filter(|part| part["metric"] == metric && part["part"] == kind);
+    parts.next().cloned().unwrap_or_default()
+}
+
+/// Nothing was lost or broken, whatever became of single messages.
+fn nothing_is_lost(ended: &Ended, run: &Value, proof: &str) {
+    assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
+    let said = run["faults"][0]["proof"].as_str().unwrap();
+    assert!(said.contains(proof), "{said}");
+    let totals = &run["totals"];
+    assert_eq!(totals["lost"], 0, "{totals}");
+    assert_eq!(totals["stored"], totals["confirmed"], "{totals}");
+    assert_eq!(run["findings"], Value::Array(Vec::new()));
+    for metric in ["delivery_same_node", "delivery_cross_node"] {
+        for kind in ["inside", "outside"] {
+            let n = part(run, metric, kind)["n"].as_u64();
+            assert!(n.is_some_and(|n| n > 0), "{metric} {kind}: {n:?}");
+        }
+    }
+}
+
+#[test]
+fn a_redis_that_is_killed_holds_up_members_elsewhere_and_loses_nothing() {
+    if !has_redis() {
+        return;
+    }
+    let bench = Bench::new();
+    let text = broken(
+        "kind = \"bus-restart\"",
+        "\"delivery_cross_node.max@f\" = \"> 500ms\"\n",
+    );
+    // What is asked is whether it was slow enough, which a busy machine must not leave open.
+    let flags = ["--store", "memory", "--no-machine-check"];
+    let ended = bench.run(&bench.scenario(&text), &flags);
+    let report = bench.report("broken");
+    nothing_is_lost(
+        &ended,
+        &report["runs"][0],
+        "the Redis was killed: killed by signal 9",
+    );
+    assert!(
+        ended.said().contains("fault f: bus-restart"),
+        "{}",
+        ended.stdout
+    );
+}
+
+#[test]
+fn one_of_three_servers_that_stands_still_is_shown_to_do_so_and_the_others_go_on() {
+    if !has_redis() {
+        return;
+    }
+    let bench = Bench::new();
+    let text = broken(
+        "kind = \"server-freeze\"\nnode = 2",
+        "\"delivery_same_node.max@f\" = \"> 500ms\"\n",
+    );
+    let flags = ["--store", "memory", "--no-machine-check"];
+    let ended = bench.run(&bench.scenario(&text), &flags);
+    let report = bench.report("broken");
+    nothing_is_lost(&ended, &report["runs"][0], "stood still");
+}
+
+#[test]
+fn who_was_on_a_killed_server_is_back_on_another_one_and_nothing_confirmed_is_lost() {
+    if !has_redis() || !mongo_is_there() {
+        return;
+    }
+    let image = env::var("MONGO_IMAGE").unwrap_or_else(|_| "mongo:8.0".to_owned());
+    let bench = Bench::new();
+    // It stays down for longer than its users wait before they come back.
+    let text = broken(
+        "kind = \"server-kill\"\nnode = 2",
+        "\"delivery.recovery@f\" = \"< 60s\"\n",
+    );
+    let text = text
+        .replace("\"12s\"", "\"25s\"")
+        .replace("\"1500ms\"", "\"4s\"");
+    let flags = ["--store", "docker", "--mongo-image", &image];
+    let ended = bench.run(&bench.scenario(&text), &flags);
+    let report = bench.report("broken");
+    let run = &report["runs"][0];
+    nothing_is_lost(&ended, run, "server 2 ended: killed by signal 9");
+    assert_eq!(run["audited"], true);
+    let thrown_off = run["thrown_off"].as_u64().unwrap();
+    assert!((1..24).contains(&thrown_off), "{thrown_off}");
+    let fates = run["fates"].as_array().unwrap();
+    assert!(fates.iter().all(|met| met["broken"] == 0), "{fates:?}");
+    // Who had moved while a message was on its way is in neither.
+    let count = |name: &str| metric(&report, name)["n"].as_u64().unwrap();
+    let apart = count("delivery_same_node") + count("delivery_cross_node");
+    assert!(apart <= count("delivery"), "{apart}");
+}
+
+#[test]
+fn what_of_several_servers_can_not_be_broken_is_told_before_the_run() {
+    let bench = Bench::new();
+    let bus = "kind = \"bus-restart\"";
+    let kill = "kind = \"server-kill\"\nnode = 2";
+    let freeze = "kind = \"server-freeze\"\nnode = 2";
+    let frozen = "kind = \"store-frozen\"";
+    let there = ("REDIS_URL", "redis://127.0.0.1:1".to_owned());
+    let no_program = ("PATH", bench.path("").display().to_string());
+    for (fault, (variable, value), said) in [
+        (bus, &there, "leave REDIS_URL out"),
+        (bus, &no_program, "in one process"),
+        (freeze, &no_program, "the servers are one process"),
+        (kill, &there, "would go with its server"),
+        (frozen, &there, "an in-memory store of its own"),
+    ] {
+        let scenario = bench.scenario(&broken(fault, ""));
+        let mut command = bench.command(&scenario, &["--store", "memory"]);
+        command.env(variable, value);
+        let ended = finish(command);
+        assert_eq!(ended.code, Some(2), "{fault}: {}", ended.stderr);
+        assert!(ended.stderr.contains(said), "{fault}: {}", ended.stderr);
+    }
+    let ended = bench.run(&bench.scenario(&broken(kill, "")), &["--nodes", "1"]);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("and there is one"),
+        "{}",
+        ended.stderr
+    );
 }

@@ -67,7 +67,10 @@ impl<'a> Audit<'a> {
         let turned_away = told.is_turned_away(evidence.promises(send));
         let first_sign = evidence.ledger().first_sign(message);
         let handled_by = presence::handled_by(sent, first_sign, told.delivered);
-        let unheard = first_sign.is_none() && evidence.presence.cut_short(send.sender, sent);
+        let died = fates::died_with_its_server(evidence, send, sent);
+        let unconfirmed = died && !told.is_confirmed(evidence.promises(send));
+        let unheard =
+            (first_sign.is_none() || unconfirmed) && evidence.presence.cut_short(send.sender, sent);
         let members = &evidence.plan.conversation_of(send).members;
         for (position, &member) in members.iter().enumerate() {
             let slot = send.slot as usize + position;
@@ -83,7 +86,11 @@ impl<'a> Audit<'a> {
             if !turned_away {
                 self.owed(slot, &seen, standing, &case);
             }
-            self.member(send, slot, &seen, standing, &case);
+            let ends = !died && standing == Standing::In { to_the_end: true };
+            self.member(slot, &seen, standing, &case);
+            if evidence.promises(send).ends {
+                self.end(&seen, ends, &case);
+            }
             self.id(&seen, &told, &case);
             if member == send.sender {
                 self.acknowledgement(member, sent, &seen, &case);
@@ -148,7 +155,7 @@ impl<'a> Audit<'a> {
     }
 
     /// What one member saw of a message.
-    fn member(&mut self, send: &Send, slot: usize, seen: &Slot, standing: Standing, case: &Case) {
+    fn member(&mut self, slot: usize, seen: &Slot, standing: Standing, case: &Case) {
         if !case.is_own() || self.evidence.promises.echo {
             self.delivery(slot, seen, standing, case);
         }
@@ -159,10 +166,6 @@ impl<'a> Audit<'a> {
             if wrong {
                 self.findings.add(check, case.clone().named());
             }
-        }
-        if self.evidence.promises(send).ends {
-            let owed = standing == Standing::In { to_the_end: true };
-            self.end(seen, owed, case);
         }
     }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Evidence, Example, answers::Answers};
 use crate::{
     model::{Nanos, named::named},
-    observed::WINDOW,
+    observed::{WINDOW, presence::END_OWED},
     plan::Send,
 };
 
@@ -173,6 +173,19 @@ pub(super) fn is_by_fault(evidence: &Evidence<'_>, send: &Send) -> bool {
         let begun = seen.start.is_some_and(|start| start <= send.at + UNDER_WAY);
         begun && send.at <= until
     })
+}
+
+/// Whether the server that had taken a message, one of several, was killed before all that it owed for it was told for
+/// certain: what it had not handed on is gone with it, also for members on the other servers.
+pub(super) fn died_with_its_server(evidence: &Evidence<'_>, send: &Send, sent: Nanos) -> bool {
+    let both = evidence.plan.faults.iter().zip(&evidence.observed.faults);
+    let mut kills = both.filter(|(planned, _)| planned.damage.kills_a_node());
+    let was_on = kills.any(|(_, seen)| {
+        let soon = seen.start.is_some_and(|start| start <= send.at + END_OWED);
+        soon && send.at <= seen.end.unwrap_or(Nanos::MAX)
+    });
+    // Who lost no connection then was on another server.
+    was_on && !evidence.presence.owes_ack(send.sender, sent)
 }
 
 /// Whether a fault explains that a message's sender had no connection.

@@ -234,14 +234,14 @@ impl<'a> Scope<'a> {
             Metric::Connect | Metric::Join => {
                 disturbed(self.connecting(metric)) + self.seconds(metric).disturbed() > 0
             }
-            _ => self.has_disturbed_seconds(),
+            _ => self.has_disturbed_seconds(metric),
         }
     }
 
     /// Whether others had the machine in any second that this scope touches.
-    fn has_disturbed_seconds(&self) -> bool {
+    fn has_disturbed_seconds(&self, metric: Metric) -> bool {
         (0..self.trial.observed.machine.len())
-            .any(|second| self.touches(second) && self.trial.observed.is_disturbed(second))
+            .any(|second| self.touches(metric, second) && self.trial.observed.is_disturbed(second))
     }
 
     /// Whether a second of the schedule lies wholly in it.
@@ -254,9 +254,14 @@ impl<'a> Scope<'a> {
             .is_none_or(|(_, phase)| phase.start <= start && start + WINDOW <= phase.end)
     }
 
-    fn touches(&self, second: usize) -> bool {
+    fn touches(&self, metric: Metric, second: usize) -> bool {
         if let Some(part) = self.part {
-            return self.trial.parts.holds(Metric::Delivery, part, second);
+            // Of a metric that is not known by second, what all deliveries say.
+            let known = match self.trial.parts.has(metric) {
+                true => metric,
+                false => Metric::Delivery,
+            };
+            return self.trial.parts.holds(known, part, second);
         }
         let start = second as Nanos * WINDOW;
         let overlaps = |phase: &JudgedPhase<'_>| phase.start < start + WINDOW && start < phase.end;

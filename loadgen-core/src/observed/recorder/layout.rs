@@ -36,7 +36,13 @@ impl Limits {
 }
 
 /// Told by second of a run with faults.
-const PARTED: [Metric; 3] = [Metric::Delivery, Metric::Confirm, Metric::Ack];
+const PARTED: [Metric; 5] = [
+    Metric::Delivery,
+    Metric::Confirm,
+    Metric::Ack,
+    Metric::DeliverySameNode,
+    Metric::DeliveryCrossNode,
+];
 
 /// What a recorder keeps apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +69,8 @@ impl Layout {
         let mut layout = Self::new(&scenario.thresholds, &scenario.phases);
         if !scenario.faults.is_empty() {
             // What became of each of them in and after a fault is told whether a threshold asks or not.
-            for metric in PARTED {
+            let told = |metric: &Metric| scenario.nodes > 1 || !metric.needs_several_servers();
+            for metric in PARTED.into_iter().filter(told) {
                 layout.windowed[metric.index()] = true;
             }
         }

@@ -1,11 +1,13 @@
 //! Samples on a few workers, by phase, size and second.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::scenario::{Churn, Load, Open, Phase, Threshold, parse_condition, parse_subject};
+use crate::scenario::{
+    Churn, Load, Open, Phase, Scenario, Threshold, parse_condition, parse_subject,
+};
 
 pub(crate) fn threshold(key: &str, condition: &str) -> Threshold {
     parse_condition(parse_subject(key).unwrap(), condition).unwrap()
@@ -133,6 +135,26 @@ fn rule_02_a_metric_is_kept_by_phase_and_by_second_where_a_threshold_names_it() 
     assert_eq!(windows(Metric::Ack), [0, 1, 1]);
     assert_eq!(windows(Metric::Echo), Vec::<u64>::new());
     assert_eq!(recorded.samples(Metric::Echo).histogram.len(), 2);
+}
+
+#[test]
+fn of_several_servers_with_faults_both_ways_are_known_by_second() {
+    let layout = |server: &str, faults: &str| {
+        let text = format!(
+            "version = 1\nname = \"t\"\nquestion = \"?\"\n{server}population = {{ users = 4, rooms = 2 }}\n\
+             [[phases]]\nname = \"steady\"\nduration = \"9s\"\nrate = \"20/s\"\n{faults}"
+        );
+        Layout::of(&Scenario::parse(Path::new("t.toml"), &text).unwrap())
+    };
+    let fault = "[[faults]]\nname = \"f\"\nat = \"1s\"\nfor = \"1s\"\nkind = \"store-frozen\"\n";
+    let three = "server = { nodes = 3 }\n";
+    let known = |layout: &Layout| {
+        [Metric::DeliverySameNode, Metric::DeliveryCrossNode]
+            .map(|metric| layout.has_windows(metric))
+    };
+    assert_eq!(known(&layout(three, fault)), [true; 2]);
+    assert_eq!(known(&layout(three, "")), [false; 2]);
+    assert_eq!(known(&layout("", fault)), [false; 2]);
 }
 
 #[test]

@@ -17,12 +17,12 @@ const STALL: Duration = Duration::from_millis(200);
 
 impl Checker<'_> {
     /// Those that are right, in the order of the file.
-    pub(super) fn faults(&self, files: Vec<FileFault>, run: Duration) -> Vec<Fault> {
+    pub(super) fn faults(&self, files: Vec<FileFault>, run: Duration, nodes: u16) -> Vec<Fault> {
         let mut faults: Vec<(Fault, ByteRange<usize>)> = Vec::new();
         for file in files {
             let span = file.name.span.clone();
             let at = file.at.span.clone();
-            let checked = self.fault(file, run).and_then(|fault| {
+            let checked = self.fault(file, run, nodes).and_then(|fault| {
                 self.fits_beside(&fault, &span, &at, &faults)?;
                 Ok(fault)
             });
@@ -31,7 +31,7 @@ impl Checker<'_> {
         faults.into_iter().map(|(fault, _)| fault).collect()
     }
 
-    fn fault(&self, file: FileFault, run: Duration) -> Result<Fault, Located> {
+    fn fault(&self, file: FileFault, run: Duration, nodes: u16) -> Result<Fault, Located> {
         let FileFault {
             name, at, lasts, ..
         } = &file;
@@ -56,11 +56,17 @@ impl Checker<'_> {
             ),
         )?;
         self.parameters_belong(&file)?;
+        let damage = self.damage(&file)?;
+        let fits = damage.fits(nodes);
+        fits.map_err(|unfit| {
+            let node = file.node.as_ref().map(|node| &node.span);
+            self.wrong(node.unwrap_or(&file.kind.span), unfit.to_string())
+        })?;
         Ok(Fault {
             name: name.value.clone(),
             at: at.value.0,
             lasts: lasts.value.0,
-            damage: self.damage(&file)?,
+            damage,
         })
     }
 
@@ -103,9 +109,10 @@ impl Checker<'_> {
             FaultKind::StoreFrozen => Damage::Store(StoreDamage::Frozen),
             FaultKind::StoreRestart => Damage::Store(StoreDamage::Restart),
             FaultKind::StoreStepdown => Damage::Store(StoreDamage::Stepdown),
-            FaultKind::ServerStop => Damage::Server(ServerDamage::Stop),
-            FaultKind::ServerKill => Damage::Server(ServerDamage::Kill),
-            FaultKind::ServerFreeze => Damage::Server(ServerDamage::Freeze),
+            FaultKind::ServerStop => of_server(file, ServerDamage::Stop),
+            FaultKind::ServerKill => of_server(file, ServerDamage::Kill),
+            FaultKind::ServerFreeze => of_server(file, ServerDamage::Freeze),
+            FaultKind::BusRestart => Damage::Bus,
             FaultKind::ClientsDisconnect => {
                 Damage::Clients(ClientDamage::Disconnect, self.needed_share(file)?)
             }
@@ -236,12 +243,22 @@ impl Checker<'_> {
 fn collide(one: &Damage, other: &Damage) -> bool {
     match (one, other) {
         (Damage::Server(_), Damage::Server(_))
+        | (Damage::Bus, Damage::Bus)
         | (Damage::Store(_), Damage::Store(_))
         | (Damage::Clients(..), Damage::Clients(..)) => true,
+        (Damage::Node(one, _), Damage::Node(other, _)) => one == other,
         (Damage::Network(here, _), Damage::Network(there, _)) => {
             here == there && one.kind() == other.kind()
         }
         _ => false,
+    }
+}
+
+/// Of the server, or of the one that is named.
+fn of_server(file: &FileFault, damage: ServerDamage) -> Damage {
+    match &file.node {
+        Some(node) => Damage::Node(node.value, damage),
+        None => Damage::Server(damage),
     }
 }
 
@@ -262,9 +279,8 @@ const fn parameters(kind: FaultKind) -> &'static [&'static str] {
         FaultKind::StoreFrozen
         | FaultKind::StoreRestart
         | FaultKind::StoreStepdown
-        | FaultKind::ServerStop
-        | FaultKind::ServerKill
-        | FaultKind::ServerFreeze => &[],
+        | FaultKind::BusRestart => &[],
+        FaultKind::ServerStop | FaultKind::ServerKill | FaultKind::ServerFreeze => &["node"],
         FaultKind::NetworkLatency => &["time", "jitter", "distribution", "between"],
         FaultKind::NetworkBandwidth | FaultKind::NetworkSlowReader => &["bandwidth", "between"],
         FaultKind::NetworkLoss => &["share", "stall", "between"],
@@ -288,6 +304,7 @@ fn given(file: &FileFault) -> Vec<(&'static str, ByteRange<usize>)> {
         ("stall", place(&file.stall)),
         ("refuse", place(&file.refuse)),
         ("between", place(&file.between)),
+        ("node", place(&file.node)),
     ]
     .into_iter()
     .filter_map(|(name, span)| Some((name, span?)))

@@ -89,7 +89,9 @@ impl Checker<'_> {
         let run = phases.iter().flatten().map(|phase| phase.duration).sum();
         // Without phases nobody knows when a run ends.
         let written = file.faults.len();
-        let faults = phases.as_ref().map(|_| self.faults(file.faults, run));
+        let faults = phases
+            .as_ref()
+            .map(|_| self.faults(file.faults, run, server.nodes));
         // A threshold may name one that is wrong.
         let named = faults.as_deref().filter(|right| right.len() == written);
         let thresholds = self.thresholds(file.thresholds, &vocabulary, named);

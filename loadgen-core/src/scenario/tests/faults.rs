@@ -163,7 +163,22 @@ fn each_mistake_is_told_in_its_place() {
         (
             "kind = \"server-kill\"\nshare = \"50%\"",
             "share",
-            "`share` is no parameter of server-kill, which has none",
+            "`share` is no parameter of server-kill, which has `node`",
+        ),
+        (
+            "kind = \"server-kill\"\nnode = 2",
+            "node",
+            "`node` names one of several servers, and there is one",
+        ),
+        (
+            "kind = \"store-frozen\"\nnode = 1",
+            "node",
+            "no parameter of store-frozen, which has none",
+        ),
+        (
+            "kind = \"bus-restart\"",
+            "kind",
+            "there is one: write `nodes` in [server]",
         ),
         (
             "kind = \"store-failing\"\ntime = \"5s\"",
@@ -281,4 +296,81 @@ fn thresholds_name_a_fault_behind_an_at() {
 fn what_happens_at_once_needs_no_time() {
     let text = one("kind = \"network-cut\"").replace("\"3s\"", "\"0s\"");
     assert!(parse(&text).faults[0].lasts.is_zero());
+}
+
+/// The same with three servers.
+fn of_three(lines: &str) -> String {
+    one(lines).replace("[population]", "[server]\nnodes = 3\n[population]")
+}
+
+#[test]
+fn of_several_servers_one_is_named() {
+    for (lines, damage, shown) in [
+        (
+            "kind = \"server-kill\"\nnode = 3",
+            Damage::Node(3, ServerDamage::Kill),
+            "server-kill of server 3",
+        ),
+        (
+            "kind = \"server-freeze\"\nnode = 1",
+            Damage::Node(1, ServerDamage::Freeze),
+            "server-freeze of server 1",
+        ),
+        ("kind = \"bus-restart\"", Damage::Bus, "bus-restart"),
+        (
+            "kind = \"network-half-open\"\nbetween = \"store\"",
+            Damage::Network(Between::Store, NetworkDamage::HalfOpen),
+            "network-half-open between server and store",
+        ),
+    ] {
+        let faults = parse(&of_three(lines)).faults;
+        assert_eq!(faults[0].damage, damage, "{lines}");
+        assert_eq!(faults[0].damage.to_string(), shown);
+    }
+    for (lines, excerpt, message) in [
+        (
+            "kind = \"server-stop\"",
+            "kind",
+            "breaks one of 3 servers: name it by its number, as in node = 2",
+        ),
+        (
+            "kind = \"server-stop\"\nnode = 4",
+            "node",
+            "numbered from 1 to 3",
+        ),
+        (
+            "kind = \"server-stop\"\nnode = 0",
+            "node",
+            "numbered from 1 to 3",
+        ),
+        (
+            "kind = \"network-cut\"",
+            "kind",
+            "a proxy before one server, and there are 3",
+        ),
+    ] {
+        let error = error(&of_three(lines));
+        assert!(error.message.contains(message), "{lines}: {error}");
+        assert!(error.excerpt.starts_with(excerpt), "{lines}: {error}");
+    }
+}
+
+#[test]
+fn two_servers_can_be_down_at_once_and_one_of_them_not_twice() {
+    let fault = |name: &str, at: &str, node: u8| {
+        format!(
+            "[[faults]]\nname = \"{name}\"\nat = \"{at}\"\nfor = \"3s\"\nkind = \"server-kill\"\nnode = {node}\n"
+        )
+    };
+    let both = |node| {
+        let text = with(&format!(
+            "{}{}",
+            fault("a", "1s", 1),
+            fault("b", "2s", node)
+        ));
+        text.replace("[population]", "[server]\nnodes = 3\n[population]")
+    };
+    assert_eq!(parse(&both(2)).faults.len(), 2);
+    let error = error(&both(1));
+    assert!(error.message.starts_with("\"a\" is not over"), "{error}");
 }

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-use super::{heard::Heard, request::JoinError};
+use super::{heard::Heard, request::JoinError, whereabouts::Whereabouts};
 use crate::{
     dial::Endpoint,
     drive::{ConnectError, Driver, token::Tokens},
@@ -41,6 +41,8 @@ pub struct Job {
     pub transport: Transport,
     /// Where the server is.
     pub endpoint: Endpoint,
+    /// Which of several servers each user is on.
+    pub whereabouts: Arc<Whereabouts>,
     /// The names that it speaks.
     pub vocabulary: Arc<Vocabulary>,
     /// What the server owes for each message.
@@ -55,9 +57,12 @@ pub struct Job {
     pub connect_rate: Option<f64>,
 }
 
-/// Whether ends of connections are what the plan's faults make of them, and not the server's fault.
+/// Whether ends of connections are what the plan's faults make of them, and not the server's fault; of each of several servers by
+/// itself, since who is on another one has nothing to be excused.
+pub struct Excuse(Box<[OfServer]>);
+
 #[derive(Default)]
-pub struct Excuse {
+struct OfServer {
     /// On the run's clock; [`Nanos::MAX`] as long as a fault lasts, 0 before the first.
     until: AtomicU64,
     /// Since when nothing may have come through that was sent, on the run's clock; [`Nanos::MAX`]: all of it did.
@@ -65,27 +70,50 @@ pub struct Excuse {
 }
 
 impl Excuse {
-    /// A fault begins that ends connections, or makes others end them; before that, it may let nothing through.
-    pub fn begin(&self, now: Nanos, deaf: bool) {
+    /// Of so many servers, none of which is broken yet.
+    pub fn of(servers: u16) -> Self {
+        Self((0..servers).map(|_| OfServer::default()).collect())
+    }
+
+    /// A fault begins that ends connections to these servers, or makes others end them; before that, it may let nothing through.
+    pub fn begin(&self, server: Option<u16>, now: Nanos, deaf: bool) {
         let since = if deaf { now } else { Nanos::MAX };
-        self.deaf_since.store(since, Relaxed);
-        self.until.store(Nanos::MAX, Relaxed);
+        for one in self.hit(server) {
+            one.deaf_since.store(since, Relaxed);
+            one.until.store(Nanos::MAX, Relaxed);
+        }
     }
 
-    /// All such faults are over; what they began shows until then.
-    pub fn end(&self, until: Nanos) {
-        self.until.store(until, Relaxed);
+    /// All such faults of these servers are over; what they began shows until then.
+    pub fn end(&self, server: Option<u16>, until: Nanos) {
+        for one in self.hit(server) {
+            one.until.store(until, Relaxed);
+        }
     }
 
-    /// Whether it excuses what happens then.
-    pub fn covers(&self, at: Nanos) -> bool {
-        at < self.until.load(Relaxed)
+    /// Whether it excuses what happens then to who is on that server; `None`: on any.
+    pub fn covers(&self, server: Option<u16>, at: Nanos) -> bool {
+        self.hit(server).any(|one| at < one.until.load(Relaxed))
     }
 
-    /// Since when a connection that ends now may have let nothing through.
-    pub fn deaf_since(&self) -> Option<Nanos> {
-        let since = self.deaf_since.load(Relaxed);
+    /// Since when a connection to that server that ends now may have let nothing through.
+    pub fn deaf_since(&self, server: u16) -> Option<Nanos> {
+        let since = self.hit(Some(server)).next()?.deaf_since.load(Relaxed);
         (since != Nanos::MAX).then_some(since)
+    }
+
+    /// One, or all of them.
+    fn hit(&self, server: Option<u16>) -> impl Iterator<Item = &OfServer> {
+        let servers = (0_u16..).zip(&self.0);
+        servers
+            .filter(move |(number, _)| server.is_none_or(|server| server == *number))
+            .map(|(_, one)| one)
+    }
+}
+
+impl Default for Excuse {
+    fn default() -> Self {
+        Self::of(1)
     }
 }
 

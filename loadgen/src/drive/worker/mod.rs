@@ -13,6 +13,7 @@ mod returning;
 mod schedule;
 mod timer;
 mod users;
+mod whereabouts;
 
 use std::{io, rc::Rc, thread};
 
@@ -26,6 +27,7 @@ pub use self::{
     membership::SETTLING,
     receipt::hash,
     request::JoinError,
+    whereabouts::Whereabouts,
 };
 use crate::observed::Observed;
 

@@ -333,7 +333,8 @@ impl Receipts {
                 phase: send.phase,
                 members: self.job.plan.conversation_of(send).members.len(),
             });
-            if let Some(metric) = self.job.plan.nodes.metric(send.sender, user) {
+            let way = self.job.whereabouts.metric(send.sender, sent, user);
+            if let Some(metric) = way {
                 recorder.record_in(send.phase, metric, intended, stamp);
             }
             let kept = self

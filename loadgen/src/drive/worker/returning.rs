@@ -12,14 +12,17 @@ use crate::{
 };
 
 impl Users {
-    /// Whether the end of a connection is what the plan's faults make of it.
-    pub(super) fn is_excused(&self) -> bool {
-        self.job.progress.excuse.covers(self.job.clock.now())
+    /// Whether the end of a user's connection is what the plan's faults make of it.
+    pub(super) fn is_excused(&self, user: u32) -> bool {
+        let server = Some(self.job.whereabouts.server(user));
+        let excuse = &self.job.progress.excuse;
+        excuse.covers(server, self.job.clock.now())
     }
 
     /// A connection ended by a fault of the plan: its user comes back.
     pub(super) fn thrown_off(self: &Rc<Self>, user: u32, stamp: Nanos, why: Closed) {
-        if let Some(since) = self.job.progress.excuse.deaf_since() {
+        let server = self.job.whereabouts.server(user);
+        if let Some(since) = self.job.progress.excuse.deaf_since(server) {
             // Nothing is noted before what was noted already.
             let since = since.max(self.connected_at(user)).min(stamp);
             self.note(user, since, Step::Deaf);
@@ -41,7 +44,7 @@ impl Users {
             match Rc::clone(&self).come(user).await {
                 // Where its connection ended meanwhile, that end had it come back again.
                 Ok(()) | Err(NotThere::Join(JoinError::Gone(_))) => return,
-                Err(error) if !self.is_excused() => return self.not_there(user, error),
+                Err(error) if !self.is_excused(user) => return self.not_there(user, error),
                 Err(NotThere::Connect(_)) => {}
                 Err(NotThere::Join(_)) => self.go(user, true),
             }

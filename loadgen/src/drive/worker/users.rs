@@ -208,6 +208,8 @@ impl Users {
         )
         .await?;
         self.record(Metric::Connect, asked);
+        let server = self.job.endpoint.server_of(user);
+        self.job.whereabouts.connected(user, server, asked);
         state.stalled.set(Stalled::Never);
         state.connected_at.set(self.job.clock.now());
         state.connection.replace(Some(connection.clone()));
@@ -291,7 +293,7 @@ impl Users {
         };
         match done {
             Ok(()) => {}
-            Err(NotThere::Connect(_)) if me.is_excused() => {
+            Err(NotThere::Connect(_)) if me.is_excused(user) => {
                 tokio::task::spawn_local(Rc::clone(&me).come_back(user));
             }
             Err(error) => me.not_there(user, error),

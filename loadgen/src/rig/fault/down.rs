@@ -9,6 +9,8 @@ use crate::rig::{
 };
 
 pub(super) struct Down {
+    /// Of several servers the one of that number, from 1.
+    node: Option<u16>,
     how: End,
     /// Its end, which a server that drains takes its time for.
     ending: Option<Ending>,
@@ -17,16 +19,17 @@ pub(super) struct Down {
 }
 
 impl Down {
-    pub(super) const fn asked() -> Self {
-        Self::by(End::Asked)
+    pub(super) const fn asked(node: Option<u16>) -> Self {
+        Self::by(End::Asked, node)
     }
 
-    pub(super) const fn killed() -> Self {
-        Self::by(End::Killed)
+    pub(super) const fn killed(node: Option<u16>) -> Self {
+        Self::by(End::Killed, node)
     }
 
-    const fn by(how: End) -> Self {
+    const fn by(how: End, node: Option<u16>) -> Self {
         Self {
+            node,
             how,
             ending: None,
             ended: None,
@@ -37,7 +40,7 @@ impl Down {
 #[async_trait(?Send)]
 impl Fault for Down {
     async fn apply(&mut self, system: &mut dyn System) -> Result<(), FaultError> {
-        if let Some(server) = system.breakable() {
+        if let Some(server) = system.breakable(self.node) {
             self.ending = server.take_down(self.how);
         }
         Ok(())
@@ -58,8 +61,11 @@ impl Fault for Down {
             stderr: Vec::new(),
             ..exit
         };
-        self.ended = Some(format!("the server ended: {exit}"));
-        if let Some(server) = system.breakable() {
+        self.ended = Some(match self.node {
+            Some(node) => format!("server {node} ended: {exit}"),
+            None => format!("the server ended: {exit}"),
+        });
+        if let Some(server) = system.breakable(self.node) {
             server.start_again().await?;
         }
         Ok(())

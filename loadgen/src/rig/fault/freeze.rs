@@ -5,23 +5,24 @@ use async_trait::async_trait;
 use super::{Fault, FaultError};
 use crate::rig::system::System;
 
-pub(super) struct Freeze;
+/// Of one of several servers by its number from 1, or of the one that there is.
+pub(super) struct Freeze(pub(super) Option<u16>);
 
 #[async_trait(?Send)]
 impl Fault for Freeze {
     async fn apply(&mut self, system: &mut dyn System) -> Result<(), FaultError> {
-        let server = system.breakable();
+        let server = system.breakable(self.0);
         Ok(server.map_or(Ok(()), |server| server.stand_still(true))?)
     }
 
     async fn prove(&mut self, system: &mut dyn System) -> Result<Option<String>, FaultError> {
-        let processes = system.processes();
-        let stand = processes.is_some_and(|processes| processes.stand_still());
+        let server = system.breakable(self.0);
+        let stand = server.is_some_and(|server| server.stands_still());
         Ok(stand.then(|| "the kernel says that all its processes stood still".to_owned()))
     }
 
     async fn heal(&mut self, system: &mut dyn System) -> Result<(), FaultError> {
-        let server = system.breakable();
+        let server = system.breakable(self.0);
         Ok(server.map_or(Ok(()), |server| server.stand_still(false))?)
     }
 }

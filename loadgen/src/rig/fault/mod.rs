@@ -1,6 +1,7 @@
 //! What is broken on purpose: one file a kind, each with four steps, *apply*, *prove*, *heal* and what is reported of it. When
 //! they are taken the experiment decides.
 
+mod bus;
 mod database;
 mod down;
 mod freeze;
@@ -12,9 +13,11 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 
 use self::{
-    database::Database, down::Down, freeze::Freeze, network::Network, simulated::Simulated,
+    bus::BusRestart, database::Database, down::Down, freeze::Freeze, network::Network,
+    simulated::Simulated,
 };
 use super::{
+    bus::BusKind,
     error::TargetError,
     proxy::Proxy,
     store::{RunningStore, StoreNeeds},
@@ -77,6 +80,11 @@ pub enum FaultError {
 }
 
 const STARTED_HERE: &str = "nobody may stop a server that this program did not start; leave --target out, or start it with --command";
+const NO_BUS: &str = "nobody may break the bus of servers that this program did not start, and one server has none; have several started, by `nodes` in [server]";
+const NAMED_BUS: &str = "nobody may break a Redis that this program did not start; leave REDIS_URL out, and have a redis-server on the PATH";
+const MEMORY_BUS: &str = "there is no Redis: the servers share their memory in one process; have a redis-server on the PATH";
+const ONE_PROCESS: &str = "the servers are one process, since there is no Redis between them; have a redis-server on the PATH, or name one by REDIS_URL";
+const OF_EACH: &str = "each of several servers has an in-memory store of its own; choose a MongoDB that this program starts: --store docker or mongod";
 const FORGETS: &str = "the in-memory store would go with its server, and with it what was confirmed; choose a store that stays: --store docker, mongod or mongodb://…";
 const THEIR_STORE: &str = "nobody may break the store of a server that this program did not start, nor what such a server simulates; leave --target out, and let a peer save into a MongoDB: --store docker or mongod";
 const NAMED_STORE: &str = "nobody may break a MongoDB that this program did not start; choose one that it starts: --store docker or mongod";
@@ -118,19 +126,17 @@ pub fn prepare(
     };
     match planned.damage {
         Damage::Clients(..) => Ok(None),
-        Damage::Server(_) if system.breakable().is_none() => Err(unable(STARTED_HERE)),
-        Damage::Server(ServerDamage::Freeze) => Ok(Some(Box::new(Freeze))),
-        Damage::Server(_)
-            if system
-                .own_store()
-                .is_some_and(|store| store.is_simulation()) =>
-        {
-            Err(unable(FORGETS))
-        }
-        Damage::Server(ServerDamage::Stop) => Ok(Some(Box::new(Down::asked()))),
-        Damage::Server(ServerDamage::Kill) => Ok(Some(Box::new(Down::killed()))),
+        Damage::Server(damage) => of_server(damage, None, system).map_err(unable),
+        Damage::Node(node, damage) => of_server(damage, Some(node), system).map_err(unable),
+        Damage::Bus => of_bus(system).map_err(unable),
         Damage::Store(damage) => {
+            let is_of_each = system
+                .bus()
+                .is_some_and(|bus| bus.kind() != BusKind::Memory);
             let store = system.own_store().ok_or_else(|| unable(THEIR_STORE))?;
+            if store.is_simulation() && is_of_each {
+                return Err(unable(OF_EACH));
+            }
             let seconds = Duration::from_nanos(planned.end - planned.start).as_secs();
             of_store(&planned.name, damage, seconds, store)
                 .map(Some)
@@ -145,6 +151,40 @@ pub fn prepare(
             is_proxied(store).map_err(unable)?;
             Ok(Some(Box::new(Network::before_the_store(damage))))
         }
+    }
+}
+
+/// A fault of the server, or of one of several, or why that can't have it.
+fn of_server(
+    damage: ServerDamage,
+    node: Option<u16>,
+    system: &mut dyn System,
+) -> Result<Option<Box<dyn Fault>>, &'static str> {
+    if system
+        .bus()
+        .is_some_and(|bus| bus.kind() == BusKind::Memory)
+    {
+        return Err(ONE_PROCESS);
+    }
+    if system.breakable(node).is_none() {
+        return Err(STARTED_HERE);
+    }
+    let forgets = system.own_store().is_some_and(RunningStore::is_simulation);
+    Ok(Some(match damage {
+        ServerDamage::Freeze => Box::new(Freeze(node)),
+        ServerDamage::Stop | ServerDamage::Kill if forgets => return Err(FORGETS),
+        ServerDamage::Stop => Box::new(Down::asked(node)),
+        ServerDamage::Kill => Box::new(Down::killed(node)),
+    }))
+}
+
+/// A fault of what joins several servers, or why that can't have it.
+fn of_bus(system: &mut dyn System) -> Result<Option<Box<dyn Fault>>, &'static str> {
+    match system.bus().map(|bus| bus.kind()) {
+        None => Err(NO_BUS),
+        Some(BusKind::Named) => Err(NAMED_BUS),
+        Some(BusKind::Memory) => Err(MEMORY_BUS),
+        Some(BusKind::Started) => Ok(Some(Box::new(BusRestart::new()))),
     }
 }
 

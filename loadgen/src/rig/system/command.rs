@@ -91,6 +91,11 @@ impl Breakable for Commanded<'_> {
         group.map_or(Ok(()), |group| group.stand_still(still))
     }
 
+    fn stands_still(&self) -> bool {
+        let group = self.group.as_ref();
+        group.is_some_and(|group| Processes::Group(group.id()).stand_still())
+    }
+
     fn take_down(&mut self, how: End) -> Option<Ending> {
         let group = self.group.take()?;
         Some(match how {
@@ -126,7 +131,7 @@ impl System for Commanded<'_> {
         self.server.store()
     }
 
-    fn breakable(&mut self) -> Option<&mut dyn Breakable> {
+    fn breakable(&mut self, _: Option<u16>) -> Option<&mut dyn Breakable> {
         Some(self)
     }
 

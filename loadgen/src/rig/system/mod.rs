@@ -1,6 +1,7 @@
 //! What is measured: a server of our own or several as one chat, a command, one that runs already, a bare relay. To the run they are one and the same.
 
 mod command;
+mod launched;
 mod own;
 mod several;
 mod url;
@@ -10,9 +11,15 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use tokio::task::JoinHandle;
 
-pub use self::{command::Commanded, own::OwnServer, several::SeveralServers, url::Running};
+pub use self::{
+    command::Commanded,
+    own::OwnServer,
+    several::{Chat, SeveralServers},
+    url::Running,
+};
 use super::{
     audit::Audit,
+    bus::Bus,
     error::TargetError,
     exit::ServerExit,
     resources::Processes,
@@ -76,6 +83,9 @@ pub trait Breakable {
     /// [`TargetError::ServerProcess`] if they can't be signalled.
     fn stand_still(&self, still: bool) -> Result<(), TargetError>;
 
+    /// Whether the kernel says that they do.
+    fn stands_still(&self) -> bool;
+
     /// Ends it; `None` where it is down already. That it is gone is no death of the system then.
     fn take_down(&mut self, how: End) -> Option<Ending>;
 
@@ -104,8 +114,14 @@ pub trait System {
     /// Which store it saves into, for people.
     fn store(&self) -> String;
 
-    /// The server as something that can be broken; `None` of one that this program did not start.
-    fn breakable(&mut self) -> Option<&mut dyn Breakable> {
+    /// The server as something that can be broken, or of several the one of that number from 1; `None` of one that this
+    /// program did not start.
+    fn breakable(&mut self, _node: Option<u16>) -> Option<&mut dyn Breakable> {
+        None
+    }
+
+    /// What joins several servers; `None` of one, or where this program knows nothing of it.
+    fn bus(&mut self) -> Option<&mut Bus> {
         None
     }
 

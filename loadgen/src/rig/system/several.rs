@@ -1,20 +1,19 @@
 //! Several servers of our own as one chat: as many processes and a Redis, or one process where there is none.
 
-use std::{future::Future, path::PathBuf, pin::Pin, time::Instant};
+use std::{future::Future, path::Path, pin::Pin, time::Instant};
 
 use async_trait::async_trait;
 
-use super::{Death, PATIENCE, System};
+use super::{Breakable, Death, System, launched::Launched};
 use crate::{
     dial::{Caller, Endpoint, Target},
     model::BusMode,
     plan::Nodes,
     rig::{
         audit::Audit,
-        bus::{RunningBus, free_port},
+        bus::{Bus, BusKind, free_port},
         error::TargetError,
         exit::ServerExit,
-        process::RunningServer,
         resources::Processes,
         status::{self, Present, ServerTimes},
         store::RunningStore,
@@ -25,17 +24,17 @@ use crate::{
 
 /// Several servers of this program, or of another build of it, on a store that is there already.
 pub struct SeveralServers<'a> {
-    /// Another build of the `server` program; `None`: this one.
-    program: Option<PathBuf>,
-    arguments: Vec<String>,
     store: &'a RunningStore,
     connections: Connections,
     nodes: Nodes,
+    /// How many users are spread over them.
+    users: usize,
     mode: BusMode,
     /// Of the store; with the servers and their bus once they are started.
     description: String,
-    bus: Option<RunningBus>,
-    processes: Vec<RunningServer>,
+    bus: Bus,
+    /// A process for each server; where they share their memory, one for all.
+    processes: Vec<Launched>,
     url: String,
     /// Each server by itself.
     servers: Vec<Endpoint>,
@@ -44,28 +43,45 @@ pub struct SeveralServers<'a> {
     vigil: Option<Vigil>,
 }
 
+/// How several servers are one chat.
+#[derive(Debug, Clone, Copy)]
+pub struct Chat {
+    /// Over which users are spread.
+    pub nodes: Nodes,
+    /// How many users.
+    pub users: usize,
+    /// Which order they promise.
+    pub mode: BusMode,
+}
+
 impl<'a> SeveralServers<'a> {
-    /// As many as the plan spreads its users over, with these arguments of `serve` each, beside those for their store and for
-    /// each other.
+    /// With these arguments of `serve` each, beside those for their store and for each other.
     pub fn new(
-        program: Option<PathBuf>,
+        program: Option<&Path>,
         arguments: Vec<String>,
         store: &'a RunningStore,
         description: String,
         connections: &Connections,
-        nodes: Nodes,
-        mode: BusMode,
+        chat: Chat,
     ) -> Self {
+        let bus = Bus::find();
+        let serve = program.is_none().then(|| "serve".to_owned());
+        let serve = serve.into_iter().chain(arguments);
+        let arguments: Vec<String> = serve.chain(store.server_args()).collect();
+        let processes = match bus.kind() {
+            BusKind::Memory => 1,
+            BusKind::Named | BusKind::Started => chat.nodes.count(),
+        };
+        let launched = |_| Launched::new(program.map(Path::to_owned), arguments.clone());
         Self {
-            program,
-            arguments,
             store,
             connections: connections.clone(),
-            nodes,
-            mode,
+            nodes: chat.nodes,
+            users: chat.users,
+            mode: chat.mode,
             description,
-            bus: None,
-            processes: Vec::new(),
+            bus,
+            processes: (0..processes).map(launched).collect(),
             url: String::new(),
             servers: Vec::new(),
             all: None,
@@ -73,32 +89,15 @@ impl<'a> SeveralServers<'a> {
         }
     }
 
-    async fn run(&self, more: &[&str]) -> Result<RunningServer, TargetError> {
-        let more = more.iter().map(|argument| (*argument).to_owned());
-        let own = self.arguments.iter().cloned();
-        let arguments = own.chain(self.store.server_args()).chain(more);
-        match &self.program {
-            Some(program) => {
-                let arguments: Vec<_> = arguments.collect();
-                RunningServer::start_program(program, &arguments, PATIENCE).await
-            }
-            None => {
-                let serve = std::iter::once("serve".to_owned());
-                let arguments: Vec<_> = serve.chain(arguments).collect();
-                RunningServer::start(&arguments, PATIENCE).await
-            }
-        }
-    }
-
     /// Starts them and says where each listens.
-    async fn start_all(&mut self, bus: &RunningBus) -> Result<Vec<String>, TargetError> {
-        let Some(redis) = bus.url() else {
+    async fn start_all(&mut self) -> Result<Vec<String>, TargetError> {
+        let Some(redis) = self.bus.url() else {
             return self.start_in_one().await;
         };
         // Whatever else is in that Redis is somebody else's.
         let chat = format!("loadgen-{:08x}", rand::random::<u32>());
         let mut urls = Vec::new();
-        for number in 1..=self.nodes.count() {
+        for (number, server) in (1..).zip(&mut self.processes) {
             let name = format!("node{number}");
             let of_bus = [
                 "--bus",
@@ -110,9 +109,8 @@ impl<'a> SeveralServers<'a> {
                 "--bus-mode",
                 self.mode.name(),
             ];
-            let running = self.run(&of_bus).await?;
-            urls.push(running.url().to_owned());
-            self.processes.push(running);
+            server.start(&of_bus).await?;
+            urls.push(server.url().to_owned());
         }
         Ok(urls)
     }
@@ -127,10 +125,10 @@ impl<'a> SeveralServers<'a> {
             ports.push(port.to_string());
         }
         let listed = ports.join(",");
-        let running = self
-            .run(&["--twin-ports", &listed, "--bus-mode", self.mode.name()])
-            .await?;
-        self.processes.push(running);
+        for process in &mut self.processes {
+            let twins = ["--twin-ports", &listed, "--bus-mode", self.mode.name()];
+            process.start(&twins).await?;
+        }
         let url = |port| format!("http://127.0.0.1:{port}");
         Ok(ports.iter().map(url).collect())
     }
@@ -146,24 +144,25 @@ impl<'a> SeveralServers<'a> {
 #[async_trait(?Send)]
 impl System for SeveralServers<'_> {
     async fn start(&mut self) -> Result<Endpoint, TargetError> {
-        let bus = RunningBus::find().await?;
-        let urls = self.start_all(&bus).await?;
+        self.bus.start().await?;
+        let urls = self.start_all().await?;
         for url in &urls {
             let server = self.endpoint_of(url).await?;
             self.servers.push(server);
         }
         self.description = format!(
-            "{}; {} servers as one chat by {bus}, {}",
+            "{}; {} servers as one chat by {}, {}",
             self.description,
             self.nodes.count(),
+            self.bus,
             self.mode.name()
         );
-        self.bus = Some(bus);
         self.vigil = self.store.vigil().await?;
         let addresses = self.servers.iter().map(Endpoint::address).collect();
         let first = self.endpoint_of(&urls[0]).await?;
         self.url.clone_from(&urls[0]);
-        Ok(self.all.insert(first.among(addresses, self.nodes)).clone())
+        let all = first.among(addresses, self.nodes, self.users);
+        Ok(self.all.insert(all).clone())
     }
 
     fn endpoint(&self) -> Option<&Endpoint> {
@@ -176,6 +175,20 @@ impl System for SeveralServers<'_> {
 
     fn store(&self) -> String {
         self.description.clone()
+    }
+
+    /// Where all are one process, none can be broken by itself.
+    fn breakable(&mut self, node: Option<u16>) -> Option<&mut dyn Breakable> {
+        if self.bus.kind() == BusKind::Memory {
+            return None;
+        }
+        let place = usize::from(node?).checked_sub(1)?;
+        let server = self.processes.get_mut(place)?;
+        Some(server)
+    }
+
+    fn bus(&mut self) -> Option<&mut Bus> {
+        Some(&mut self.bus)
     }
 
     fn own_store(&self) -> Option<&RunningStore> {
@@ -205,6 +218,10 @@ impl System for SeveralServers<'_> {
     }
 
     async fn times(&self) -> Option<ServerTimes> {
+        // Of one that was started again, the first part of the run is missing.
+        if self.processes.iter().any(Launched::began_anew) {
+            return None;
+        }
         let mut all: Option<ServerTimes> = None;
         for server in &self.servers {
             let here = status::server_times(server).await?;
@@ -235,7 +252,7 @@ impl System for SeveralServers<'_> {
                 return std::future::pending().await;
             }
             let ended = self.processes.iter_mut();
-            let ended = ended.map(|running| -> Ended<'_> { Box::pin(running.exited()) });
+            let ended = ended.map(|server| -> Ended<'_> { Box::pin(server.exited()) });
             let (exit, nth, _) = futures::future::select_all(ended).await;
             (exit, nth)
         };
@@ -255,15 +272,13 @@ impl System for SeveralServers<'_> {
     async fn stop(&mut self) -> Result<Option<String>, TargetError> {
         self.vigil = None;
         let mut wrong = Vec::new();
-        for (nth, running) in (1..).zip(std::mem::take(&mut self.processes)) {
-            let exit = running.stop(PATIENCE).await?;
-            if !exit.is_clean() {
+        for (nth, server) in (1..).zip(&mut self.processes) {
+            let exit = server.stop().await?;
+            if let Some(exit) = exit.filter(|exit| !exit.is_clean()) {
                 wrong.push(format!("server {nth} did not end in order: {exit}"));
             }
         }
-        if let Some(bus) = self.bus.take() {
-            bus.stop().await?;
-        }
+        self.bus.stop().await?;
         Ok((!wrong.is_empty()).then(|| wrong.join("; ")))
     }
 }

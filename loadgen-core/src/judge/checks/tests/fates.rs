@@ -8,7 +8,12 @@ const FAULT: &str =
 
 /// A run with a fault in its first half second, whose message 5 (due at 250 ms) went as `tell` says.
 fn with(tell: impl FnOnce(&mut Run)) -> Account {
-    let mut run = Run::healthy_with(FAULT);
+    of(FAULT, tell)
+}
+
+/// The same with another fault.
+fn of(fault: &str, tell: impl FnOnce(&mut Run)) -> Account {
+    let mut run = Run::healthy_with(fault);
     let ledger = Ledger::new(run.plan.sends.len(), run.plan.slots).with_confirmations();
     run.ledger = Arc::new(ledger);
     run.others_well();
@@ -153,4 +158,72 @@ fn of_a_bad_fate_the_first_ten_are_kept_and_those_that_break_a_promise_before_th
     assert_eq!((gone.count, gone.broken), (30, 6));
     let first: Vec<u32> = gone.first.iter().filter_map(|one| one.message).collect();
     assert_eq!(first, [4, 9, 14, 19, 24, 29, 0, 1, 2, 3]);
+}
+
+/// One of three servers is killed.
+fn of_three(kind: &str, tell: impl FnOnce(&mut Run)) -> Account {
+    let fault = FAULT.replace("server-kill\"", &format!("{kind}\"\nnode = 2"));
+    of(&format!("{fault}[server]\nnodes = 3\n"), tell)
+}
+
+/// The sender's server took message 5, handed it on as `tell` says, and was killed; its sender is back later.
+fn died_with_its_server(run: &mut Run, tell: impl FnOnce(&mut Run)) {
+    let sender = run.plan.sends[5].sender;
+    run.ledger.sent(5, sent_at(5));
+    tell(run);
+    let at = sent_at(5) + 50_000_000;
+    for (at, step) in [
+        (at, Step::Gone),
+        (at + 1, Step::Joining(0)),
+        (at + 2, Step::Joined(0)),
+    ] {
+        let user = sender;
+        run.log.push(Entry { user, at, step });
+    }
+}
+
+#[test]
+fn what_a_killed_server_had_not_handed_on_is_gone_with_it_on_the_others_too() {
+    // One member got it, and nobody was told its end.
+    let tell = |run: &mut Run| {
+        let got = run.recipient();
+        died_with_its_server(run, |run| run.deliver(5, got, 51));
+    };
+    let account = of_three("server-kill", tell);
+    assert_eq!(account.findings, []);
+    assert_eq!(met(&account, Fate::UnknownGone).count, 1);
+    // A server that drains hands on what it has taken.
+    let stopped = of_three("server-stop", tell);
+    let found: Vec<Check> = stopped.findings.iter().map(|one| one.check).collect();
+    assert_eq!(found, [Check::Lost, Check::EndMissing]);
+}
+
+#[test]
+fn what_a_killed_server_had_confirmed_is_owed_to_all() {
+    let account = of_three("server-kill", |run| {
+        let got = run.recipient();
+        died_with_its_server(run, |run| {
+            run.deliver(5, got, 51);
+            run.confirm(5, got);
+        });
+        run.stored.add(5, id(5));
+    });
+    let found: Vec<(Check, u64)> = account
+        .findings
+        .iter()
+        .map(|one| (one.check, one.count))
+        .collect();
+    assert_eq!(found, [(Check::Lost, 1)]);
+}
+
+#[test]
+fn who_lost_no_connection_is_excused_by_no_other_server() {
+    let account = of_three("server-kill", |run| {
+        run.ledger.sent(5, sent_at(5));
+        let got = run.recipient();
+        run.deliver(5, got, 51);
+    });
+    let found: Vec<Check> = account.findings.iter().map(|one| one.check).collect();
+    assert!(found.contains(&Check::Lost), "{found:?}");
+    assert!(found.contains(&Check::EndMissing), "{found:?}");
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     dial::{Caller, Endpoint, Target},
-    drive::{Driver, client::native, token::Tokens},
+    drive::{Driver, client::native, token::Tokens, worker::Whereabouts},
     judge::Promises,
     model::{Clock, Delivery, Dialect, RunId, Vocabulary},
     observed::{Layout, Ledger},
@@ -40,6 +40,7 @@ pub(super) fn job() -> Job {
         share: Share::WHOLE,
         cpu: None,
         ledger: Arc::new(Ledger::new(plan.sends.len(), plan.slots)),
+        whereabouts: Arc::new(Whereabouts::new(plan.nodes, plan.users.len())),
         plan,
         progress: Arc::default(),
         clock: Clock::start(),

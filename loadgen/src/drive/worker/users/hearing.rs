@@ -69,7 +69,7 @@ impl Observer for Rc<Users> {
                 state.stalled.set(Stalled::Never);
                 tokio::task::spawn_local(Rc::clone(self).act(user, Deed::Connect));
             }
-            None if !matches!(why, Closed::Protocol(_)) && self.is_excused() => {
+            None if !matches!(why, Closed::Protocol(_)) && self.is_excused(user) => {
                 self.thrown_off(user, stamp, why);
             }
             // What would have come to a connection that was closed here is not the server's to lose.
