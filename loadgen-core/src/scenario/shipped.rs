@@ -18,6 +18,7 @@ macro_rules! carried {
 /// All that lies in `scenarios/`, but for its README and the schema that `loadgen schema` prints.
 const FILES: Carried = carried![
     "before-and-after.toml",
+    "bus-outage.toml",
     "capacity/1000.toml",
     "capacity/2000.toml",
     "capacity/5000.toml",
@@ -35,6 +36,7 @@ const FILES: Carried = carried![
     "join-storm.toml",
     "many-rooms.toml",
     "network-jitter.toml",
+    "node-kill.toml",
     "one-to-one.toml",
     "quickstart.toml",
     "reconnect-churn.toml",
