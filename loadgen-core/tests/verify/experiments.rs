@@ -207,8 +207,8 @@ fn what_a_gate_says_follows_from_its_blocks() {
     all_are_found(&same, &[], |text| verify::ab(text).unwrap());
 }
 
-fn hold(ask: loadgen_core::search::Ask) -> Hold {
-    let outcome = match ask.rate < 430.0 {
+fn hold(ask: loadgen_core::search::Ask, capacity: f64) -> Hold {
+    let outcome = match ask.rate < capacity {
         true => Outcome::Kept,
         false => Outcome::BacklogGrew,
     };
@@ -243,6 +243,10 @@ fn hold(ask: loadgen_core::search::Ask) -> Hold {
 }
 
 fn searched() -> Found {
+    searched_to(1_000.0)
+}
+
+fn searched_to(capacity: f64) -> Found {
     let scenario = scenario();
     let rate = scenario.measured_rate().unwrap();
     let lengths = Lengths {
@@ -258,7 +262,7 @@ fn searched() -> Found {
         match controller.next() {
             Next::Done(answer) => break answer,
             Next::Hold(ask) => {
-                let hold = hold(ask);
+                let hold = hold(ask, capacity);
                 let held = hold.held(ask);
                 controller.tell(ask, held.outcome, held.took);
                 holds.push(hold);
@@ -289,6 +293,31 @@ fn searched() -> Found {
         },
         systems: vec![system],
     }
+}
+
+#[test]
+fn no_rate_is_too_long_a_number_to_be_written_and_read() {
+    for nth in 0..60 {
+        let found = searched_to(97.0 + 13.7 * f64::from(nth));
+        let text = serde_json::to_string_pretty(&found).unwrap();
+        let verified = verify::search(&text).unwrap();
+        assert_eq!(verified.wrong, [], "{nth}");
+    }
+}
+
+#[test]
+fn what_is_kept_over_all_seconds_may_be_less_than_what_was_missed_in_the_undisturbed_ones() {
+    let mut found = searched();
+    let limits = &mut found.systems[0].holds[1].limits;
+    (limits[0].outcome, limits[0].within) = (Outcome::Missed, Some(0.999));
+    let text = serde_json::to_string(&found).unwrap();
+    let wrong = verify::search(&text).unwrap().wrong;
+    assert!(
+        wrong
+            .iter()
+            .all(|one| !one.place.contains("holds[1].limits")),
+        "{wrong:?}"
+    );
 }
 
 #[test]
