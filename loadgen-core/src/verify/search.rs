@@ -1,6 +1,8 @@
 //! A result of `loadgen search`: the way that its holds went, and what all of them say.
 
 use super::{Verification, again as recorded, differences::shown};
+use hdrhistogram::Histogram;
+
 use crate::{
     judge::share_needed,
     model::{HistogramError, histogram, percentile},
@@ -12,6 +14,9 @@ use crate::{
         Settings, SystemFound, ladder::Ladder, settings,
     },
 };
+
+/// A share that is counted exactly and one that is read off a histogram differ by no more.
+const HISTOGRAM: f64 = 0.001;
 
 /// Works out again what a search says.
 ///
@@ -98,21 +103,23 @@ fn planned(said: &Found) -> Result<(ScenarioInfo, f64, Settings), String> {
     Ok((info, rate, settings))
 }
 
-/// Each limit once, of a longer time no smaller share, and none kept with less than it asks for. A share that keeps its limit is of
-/// all seconds, and one that does not of those that nothing disturbed: these are not held against each other.
+/// Each limit once, of a longer time no smaller share, and none kept with less than it asks for. A share that keeps its limit over all
+/// seconds is of these, and another one of those that nothing disturbed: it may be the larger one.
 fn limits(hold: &Hold, place: &str, found: &mut Verification) {
     let told: Vec<u64> = hold.limits.iter().map(|one| one.limit).collect();
     if told != LIMITS {
         found.wrong(place, format!("{told:?}"), format!("{LIMITS:?}"));
     }
-    for were_kept in [true, false] {
-        let alike = hold.limits.iter();
-        let shares = alike
-            .filter(|one| (one.outcome == Outcome::Kept) == were_kept)
-            .filter_map(|one| one.within);
-        if !shares.is_sorted() {
-            found.wrong(place, "a smaller share within a longer time", "none");
-        }
+    let all = histogram::decode(&hold.delivery).ok();
+    let shares: Vec<(u64, f64)> = hold
+        .limits
+        .iter()
+        .filter_map(|one| Some((one.limit, one.within?)))
+        .collect();
+    let falls = |pair: &[(u64, f64)]| pair[1].1 < pair[0].1;
+    let mut pairs = shares.windows(2).filter(|pair| falls(pair));
+    if pairs.any(|pair| !is_of_all_seconds(all.as_ref(), pair[1])) {
+        found.wrong(place, "a smaller share within a longer time", "none");
     }
     for (nth, one) in hold.limits.iter().enumerate() {
         let kept = one.outcome == Outcome::Kept;
@@ -121,6 +128,12 @@ fn limits(hold: &Hold, place: &str, found: &mut Verification) {
             found.wrong(format!("{place}[{nth}].within"), within, follows);
         }
     }
+}
+
+/// Whether that is the share within a limit of all deliveries, as near as their histogram tells.
+fn is_of_all_seconds(all: Option<&Histogram<u64>>, (limit, within): (u64, f64)) -> bool {
+    let share = |all: &Histogram<u64>| all.count_between(0, limit) as f64 / all.len().max(1) as f64;
+    all.is_some_and(|all| (share(all) - within).abs() <= HISTOGRAM)
 }
 
 /// Its times as its histogram has them; an older one has none.
