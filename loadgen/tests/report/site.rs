@@ -86,6 +86,21 @@ fn what_faults_cost_is_on_one_page_that_the_index_leads_to() {
     assert_eq!(page.matches("<h3>").count(), 2);
     assert_eq!(page.matches("data-of=\"server\">peer:node<").count(), 1);
     assert_eq!(page.matches("; 7 were lost;").count(), 1, "{page}");
+    // Each case counts, and not each promise that was broken.
+    let cases = |report: &Report| {
+        let findings = report.runs.last().unwrap().findings.iter();
+        findings.map(|finding| finding.count).sum::<u64>()
+    };
+    let mut failed = fixtures::named("fail").report().clone();
+    failed.runs.last_mut().unwrap().faults = broken.runs.last().unwrap().faults.clone();
+    let expected = cases(&failed);
+    assert!(expected > failed.runs.last().unwrap().findings.len() as u64);
+    let site = publish::site(&[Document::of(&failed).unwrap()], &[]).unwrap();
+    let page = site
+        .iter()
+        .find(|file| file.path == Path::new("faults.html"));
+    let told = format!("{} cases of a broken promise", expected);
+    assert!(page.unwrap().text.contains(&told), "{told}");
 
     let without = publish::site(&documents[1..], &[]).unwrap();
     assert!(

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     model::{
         Metric, Nanos,
-        numbers::{count, duration},
+        numbers::{count, counted, duration},
     },
     report::{RenderError, answer::headline, limits::limits, setting::date},
     result::{FaultResult, PartKind, PartResult, Report, Run},
@@ -156,7 +156,7 @@ fn summary(latest: &[&Report]) -> String {
     let faults: usize = runs().map(|run| run.faults.len()).sum();
     let lost: u64 = runs().map(|run| run.totals.lost).sum();
     let confirmed: u64 = runs().map(|run| run.totals.confirmed).sum();
-    let cases: usize = runs().map(|run| run.findings.len()).sum();
+    let cases: u64 = runs().map(cases).sum();
     let (were, found) = (
         if lost == 1 { "was" } else { "were" },
         if cases == 1 { "was" } else { "were" },
@@ -168,8 +168,13 @@ fn summary(latest: &[&Report]) -> String {
         verdicts(latest),
         count(confirmed),
         count(lost),
-        several(cases, "case")
+        counted(cases, "case")
     )
+}
+
+/// How often any promise was broken.
+fn cases(run: &Run) -> u64 {
+    run.findings.iter().map(|finding| finding.count).sum()
 }
 
 impl Glance {
@@ -198,7 +203,7 @@ impl Glance {
             confirmed: sum(|run| run.totals.confirmed),
             failed: sum(|run| run.totals.failed),
             lost: sum(|run| run.totals.lost),
-            broken: sum(|run| run.findings.len() as u64),
+            broken: sum(cases),
         })
     }
 }
@@ -249,9 +254,9 @@ impl Broken {
                 ("lost", count(totals.lost)),
                 ("duplicated", count(totals.duplicated)),
             ],
-            broken: match run.findings.len() {
+            broken: match cases(run) {
                 0 => "none".to_owned(),
-                cases => count(cases as u64),
+                cases => count(cases),
             },
         })
     }

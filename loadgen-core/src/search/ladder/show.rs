@@ -181,11 +181,12 @@ fn drawn(found: &Found, number: impl Fn(&Hold) -> Option<f64>) -> Vec<Rival> {
         points.sort_by(|a, b| a.0.total_cmp(&b.0));
         let mut limits = system.limits.iter();
         let promised = limits.find(|one| one.limit == PROMISED);
-        let kept = promised.and_then(|one| one.last_success);
-        let kept = kept.map_or_else(
-            || "never".to_owned(),
-            |kept| format!("up to {}", rate(kept)),
-        );
+        let kept = match promised.map(|one| (one.last_success, one.first_failure)) {
+            _ if promised.is_some_and(|one| one.contradicted) => "contradicted".to_owned(),
+            Some((Some(kept), _)) => format!("up to {}", rate(kept)),
+            Some((None, Some(_))) => "never".to_owned(),
+            None | Some((None, None)) => "undecided".to_owned(),
+        };
         Rival {
             name: format!("{}: {kept}", system.system),
             points,

@@ -133,6 +133,10 @@ fn what_contradicts_itself_and_what_was_never_decided_are_told_apart() {
     let told = headline(&ladder).unwrap().markdown("reports");
     assert!(told.contains("| peer:node | undecided |"), "{told}");
     assert!(told.contains("| relay | contradicted |"), "{told}");
+    let picture = headline(&ladder).unwrap().picture.unwrap();
+    for legend in ["relay: contradicted", "peer:node: undecided"] {
+        assert!(picture.contains(legend), "{legend}");
+    }
 }
 
 #[test]
