@@ -317,6 +317,10 @@ fn no_headline_is_refuted_by_its_own_table() {
         let Ok(files) = fs::read_dir(folder.path()) else {
             continue;
         };
+        // Ladders have no headline of a run.
+        if folder.file_name() == "systems" {
+            continue;
+        }
         for path in files.map(|file| file.unwrap().path()) {
             if path.extension().is_none_or(|ending| ending != "json") {
                 continue;
@@ -330,7 +334,10 @@ fn no_headline_is_refuted_by_its_own_table() {
                 .find(|limit| limit.threshold.split(' ').next() == Some(asks));
             let first = limits.iter().find(|limit| limit.threshold.contains('.'));
             let measured = &asking.or(first).unwrap().measured;
-            let (number, _) = measured.split_once(" (").unwrap();
+            let number = match measured.strip_prefix("back ") {
+                Some(took) => took.split_once(" after").unwrap().0,
+                None => measured.split_once(" (").unwrap().0,
+            };
             assert!(
                 said(report).contains(number),
                 "{}: {number} in {}",
