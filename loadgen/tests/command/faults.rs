@@ -32,7 +32,12 @@ fn fates(run: &Value) -> Vec<(String, u64, u64)> {
 #[test]
 fn a_server_that_stood_still_is_told_in_three_parts() {
     let bench = Bench::new();
-    let text = broken("server-freeze", "\"delivery.max@f\" = \"> 500ms\"\n");
+    let text = broken(
+        "server-freeze",
+        "\"delivery.max@f\" = \"> 500ms\"\n\"delivery.recovery@f\" = \"< 30s\"\n",
+    );
+    // On a busy machine five calm seconds may be long in coming.
+    let text = text.replace("\"12s\"", "\"25s\"");
     // What is asked is whether it was slow enough, which a busy machine must not leave open.
     let flags = ["--store", "memory", "--no-machine-check"];
     let ended = bench.run(&bench.scenario(&text), &flags);
@@ -54,7 +59,6 @@ fn a_server_that_stood_still_is_told_in_three_parts() {
     let longest = part("inside")["max"].as_u64().unwrap();
     assert!(longest > 500_000_000, "{longest}");
     assert!(part("outside")["n"].as_u64().unwrap() > 0);
-    // How long it took is the machine's to say; that it is told is not.
     assert_eq!(part("recovery")["fault"], "f");
     let fates = fates(run);
     assert!(fates.iter().all(|(_, _, broken)| *broken == 0), "{fates:?}");
@@ -133,7 +137,7 @@ fn after_a_kill_everybody_is_back_and_all_that_was_confirmed_is_stored() {
         ("server-stop", "exit status 0"),
     ] {
         let bench = Bench::new();
-        let text = broken(kind, "");
+        let text = broken(kind, "\"confirm.recovery@f\" = \"< 60s\"\n");
         let text = text.replace("\"12s\"", "\"25s\"");
         let flags = ["--store", "docker", "--mongo-image", &image];
         let ended = bench.run(&bench.scenario(&text), &flags);

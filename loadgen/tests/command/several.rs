@@ -208,7 +208,10 @@ fn who_was_on_a_killed_server_is_back_on_another_one_and_nothing_confirmed_is_lo
     let image = env::var("MONGO_IMAGE").unwrap_or_else(|_| "mongo:8.0".to_owned());
     let bench = Bench::new();
     // It stays down for longer than its users wait before they come back.
-    let text = broken("kind = \"server-kill\"\nnode = 2", "");
+    let text = broken(
+        "kind = \"server-kill\"\nnode = 2",
+        "\"delivery.recovery@f\" = \"< 60s\"\n",
+    );
     let text = text
         .replace("\"12s\"", "\"25s\"")
         .replace("\"1500ms\"", "\"4s\"");
