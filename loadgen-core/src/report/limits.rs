@@ -30,7 +30,8 @@ pub(crate) struct Held<'a> {
 /// What stands behind a limit that is judged outside of all faults.
 const BEHIND: &str = " (outside the faults)";
 
-/// In the words of a limit that too few undisturbed seconds were left for: these are of all seconds.
+/// In the words of a limit that too few undisturbed seconds were left for: these are of all seconds. Older results have the
+/// number of those that were left beside them.
 const OF_ALL: &str = "too few are left to judge by";
 
 /// The number on a limit's left side.
@@ -61,7 +62,8 @@ impl<'a> Held<'a> {
             return Ok(None);
         };
         let recorded = judged.numbers.as_ref().and_then(|numbers| numbers.value);
-        let (recorded, left_out) = match judged.measured.contains(OF_ALL) {
+        let is_of_others = judged.left_out != Some(0) && judged.measured.contains(OF_ALL);
+        let (recorded, left_out) = match is_of_others {
             true => (None, Some(0)),
             false => (recorded, judged.left_out),
         };
@@ -218,8 +220,9 @@ impl<'a> Held<'a> {
     /// How many were due of what its number is of, where that is known.
     pub(crate) fn due(&self) -> Option<u64> {
         let metric = self.threshold.subject.metric()?;
-        if self.left_out == Some(0) {
-            return result(self.run, metric, self.phase).map(MetricResult::due);
+        let all = result(self.run, metric, self.phase).filter(|_| self.left_out == Some(0));
+        if let Some(all) = all {
+            return Some(all.due());
         }
         let recorded = self.judged.numbers.as_ref().map(|numbers| numbers.n);
         let whole = metric == Metric::Delivery && self.phase.is_none();

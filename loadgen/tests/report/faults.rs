@@ -113,6 +113,28 @@ fn a_limit_on_a_recovery_is_told_as_one() {
     assert!(unseen.contains(words), "{unseen}");
 }
 
+/// Where too few undisturbed seconds are left, the words are of all seconds, and so is the headline; of a part of a run nothing
+/// but the recorded number says it.
+#[test]
+fn a_limit_inside_of_a_disturbed_fault_is_told_over_all_its_seconds() {
+    let mut report = broken();
+    report.scenario.asks = Some("delivery.p50@restart".to_owned());
+    let words = "56.2 ms (n = 1,234, over all 5 seconds, 4 of them disturbed); 4 of 5 seconds were disturbed, and too few are \
+                 left to judge by";
+    let mut limit = judged("delivery.p50@restart < 5ms", Verdict::Invalid, words);
+    let numbers = serde_json::json!({ "value": 56.2e6, "n": 1_234 });
+    limit.numbers = Some(serde_json::from_value(numbers).unwrap());
+    limit.left_out = Some(0);
+    report.runs[0].judgement.thresholds = vec![limit];
+    report.verdict = Verdict::Invalid;
+    let told = headline(&report).unwrap();
+    assert!(
+        told.contains("Measured all the same: A delivery took 56.2 ms"),
+        "{told}"
+    );
+    assert!(!told.contains("undisturbed"), "{told}");
+}
+
 #[test]
 fn the_page_marks_the_faults_over_time_and_shows_every_fate() {
     let page = rendered(Format::Html);

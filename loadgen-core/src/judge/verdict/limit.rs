@@ -107,7 +107,7 @@ pub(super) fn judge_limit(
     }
     let (n, needed) = (seconds.due(Counted::All), statistic::needed(threshold));
     let Some(place) = scope.place(threshold).filter(|_| n >= needed) else {
-        return Opinion::of(too_few(n, needed));
+        return Opinion::over_all(too_few(n, needed));
     };
     let found = |counted| {
         let misses = misses(scope, metric, limit, place, seconds.counted(counted));
@@ -130,7 +130,7 @@ pub(super) fn judge_limit(
     let all = found(Counted::All);
     if limit.over_misses && all.misses.decide(limit.allowed) == Decision::Kept {
         let (_, measured) = all.judged();
-        return Opinion::kept_over_all(measured).with(numbers(&all, Counted::All));
+        return Opinion::over_all((Verdict::Pass, measured)).with(numbers(&all, Counted::All));
     }
     too_few_left(scope, metric, needed, &all.number).unwrap_or_else(|| {
         let found = found(Counted::Undisturbed);

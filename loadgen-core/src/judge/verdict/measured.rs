@@ -78,7 +78,7 @@ impl Measured {
                 let samples = scope.samples(metric);
                 let n = samples.histogram.len() + scope.seconds(metric).lost(Counted::All);
                 let within = scope.place(threshold).and_then(|at| samples.within.get(at));
-                let within = within.filter(|_| n > 0);
+                let within = within.filter(|_| n >= statistic::needed(threshold));
                 (within.map(|within| statistic::share(*within, n)), n)
             }
             // Judged apart, with its own number.

@@ -36,21 +36,21 @@ impl Opinion {
         }
     }
 
-    /// A limit that all seconds keep.
-    pub(super) fn kept_over_all(measured: String) -> Self {
+    /// Of all seconds, disturbed or not.
+    pub(super) fn over_all((verdict, measured): (Verdict, String)) -> Self {
         Self {
             counted: Counted::All,
-            ..Self::of((Verdict::Pass, measured))
+            ..Self::of((verdict, measured))
         }
     }
 
-    /// A missed limit (`all`: by what) that can't be judged, since so much of that stage was disturbed.
+    /// A missed limit (`all`: by what, over all seconds) that can't be judged, since so much of that stage was disturbed.
     pub(super) fn too_disturbed(stage: Stage, disturbed: &str, all: &str) -> Self {
         let measured =
             format!("{all}; {disturbed} were disturbed, and too few are left to judge by");
         Self {
             too_disturbed: Some(stage),
-            ..Self::of((Verdict::Invalid, measured))
+            ..Self::over_all((Verdict::Invalid, measured))
         }
     }
 
@@ -116,10 +116,7 @@ pub(super) fn whole(
     };
     taken.unwrap_or_else(|| {
         let separable = !scope.has_disturbed_seconds_around(metric);
-        Opinion {
-            counted: Counted::All,
-            ..Opinion::of(unless_inseparable(verdict, measured, separable))
-        }
+        Opinion::over_all(unless_inseparable(verdict, measured, separable))
     })
 }
 

@@ -373,7 +373,17 @@ fn rule_10_a_limit_that_all_seconds_keep_is_kept_however_disturbed_they_were() {
         &account(2_000),
     );
     assert_eq!(judgement.verdict, Verdict::Invalid, "{judgement:?}");
-    assert_eq!(judgement.thresholds[0].left_out, Some(17));
+    // The numbers are of what the words tell, which is all seconds.
+    let judged = &judgement.thresholds[0];
+    assert_eq!(judged.left_out, Some(0));
+    assert!(
+        judged
+            .measured
+            .starts_with("95.00 % (n = 2,000, over all 20 seconds"),
+        "{judged:?}"
+    );
+    let numbers = judged.numbers.as_ref().unwrap();
+    assert_eq!((numbers.value, numbers.n), (Some(0.95), 2_000));
 }
 
 #[test]

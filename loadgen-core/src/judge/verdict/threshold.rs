@@ -22,10 +22,7 @@ const WORDS: usize = 3;
 /// What is thought of it.
 pub(super) fn judge_threshold(scope: &Scope<'_>, threshold: &Threshold) -> Opinion {
     match threshold.subject {
-        Subject::Count(count) => Opinion {
-            counted: Counted::All,
-            ..Opinion::of(judge_count(scope, threshold, count))
-        },
+        Subject::Count(count) => Opinion::over_all(judge_count(scope, threshold, count)),
         Subject::Percentile(metric, _)
         | Subject::Within(metric, _)
         | Subject::Max(metric)
@@ -89,11 +86,12 @@ fn judge_point(scope: &Scope<'_>, threshold: &Threshold, metric: Metric) -> Opin
     );
     let all = point(scope, threshold, metric, Counted::All);
     if all.0 == Verdict::Inconclusive {
-        return Opinion::of(all);
+        return Opinion::over_all(all);
     }
     if upper && all.0 == Verdict::Pass {
         let seconds = scope.seconds(metric);
-        return Opinion::kept_over_all(format!("{}{}", all.1, over_all(&seconds)));
+        let measured = format!("{}{}", all.1, over_all(&seconds));
+        return Opinion::over_all((Verdict::Pass, measured));
     }
     too_few_left(scope, metric, 1, &all.1).unwrap_or_else(|| {
         let undisturbed = point(scope, threshold, metric, Counted::Undisturbed);

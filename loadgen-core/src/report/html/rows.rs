@@ -43,7 +43,11 @@ pub(super) fn left_out(run: &Run) -> Option<String> {
     if disturbed == 0 {
         return None;
     }
+    let mut limits = run.judgement.thresholds.iter();
     let what = match statements::left_out(run) {
+        0 if limits.any(|judged| judged.verdict == Verdict::Invalid) => {
+            "Too few are left to judge by, and all numbers are of all of them"
+        }
         0 => "The limits were kept with them, so that nothing is left out",
         _ if disturbed == all => "None is left to judge by, and the times above are of all of them",
         _ => "The verdict and the times above leave them out; charts and tables show all seconds",

@@ -106,6 +106,66 @@ fn rule_10_what_disturbed_seconds_hide_of_a_recovery_is_no_failure() {
 }
 
 #[test]
+fn rule_10_what_is_told_of_a_disturbed_fault_and_its_numbers_are_of_the_same_seconds() {
+    let limits = [
+        threshold("delivery.p50", Some("slow"), "< 5ms"),
+        threshold("delivery.mean", Some("slow"), "< 5ms"),
+        threshold("delivery.within_5ms", Some("slow"), ">= 90%"),
+        threshold("delivery.within_5ms", Some("slow"), ">= 99%"),
+        threshold("delivery.p99.9", Some("slow"), "< 5ms"),
+    ];
+    let mut recorder = Recorder::new(Arc::new(Layout::new(&limits, &[])));
+    recorder.begin(0);
+    // Inside of it 100 ms in the disturbed second, and 500 ms in the one that is left.
+    for message in 0..2_000 {
+        let took = match message / 100 {
+            8 => 100 * MS,
+            9 => 500 * MS,
+            _ => MS,
+        };
+        let intended = message * 10 * MS;
+        recorder.record_delivery(DeliverySample {
+            intended,
+            received: intended + took,
+            phase: 0,
+            members: 2,
+        });
+    }
+    let (recorded, account) = (recorder.finish(), account(2_000));
+    let judgement = judge(&Measured {
+        thresholds: &limits,
+        faults: &[bitten()],
+        machine: &machine(&[8]),
+        ..measured(&recorded, &account)
+    });
+    let told = |at: usize| {
+        let one = &judgement.thresholds[at];
+        let numbers = one.numbers.as_ref().unwrap();
+        let expected = [Verdict::Invalid, Verdict::Inconclusive][at / 3];
+        assert_eq!(one.verdict, expected, "{one:?}");
+        assert_eq!((one.left_out, numbers.n), (Some(0), 200), "{one:?}");
+        (one.measured.clone(), numbers.value)
+    };
+    let (words, median) = told(0);
+    assert!(words.starts_with("100 ms (n = 200"), "{words}");
+    assert!(
+        median.is_some_and(|median| (99e6..101e6).contains(&median)),
+        "{median:?}"
+    );
+    let (words, mean) = told(1);
+    assert!(words.starts_with("300 ms (n = 200"), "{words}");
+    assert!(
+        mean.is_some_and(|mean| (299e6..301e6).contains(&mean)),
+        "{mean:?}"
+    );
+    let (words, share) = told(2);
+    assert!(words.starts_with("0.00 % (n = 200"), "{words}");
+    assert_eq!(share, Some(0.0));
+    assert_eq!(told(3), ("200 samples, needs 1,000".to_owned(), None));
+    assert_eq!(told(4), ("200 samples, needs 10,000".to_owned(), None));
+}
+
+#[test]
 fn a_fault_that_did_not_bite_makes_the_run_invalid() {
     let thresholds = [threshold("delivery.max", None, "< 5ms")];
     for (fault, why) in [
