@@ -11,6 +11,7 @@ mod measured;
 mod misses;
 mod opinion;
 mod outlook;
+mod overran;
 mod reason;
 mod recovery;
 mod resample;
@@ -26,6 +27,7 @@ use self::{
     floor::FloorSecond,
     implied::{Implied, tells},
     opinion::Opinion,
+    overran::Overran,
     scope::{Scope, Stage},
     threshold::judge_threshold,
 };
@@ -135,6 +137,8 @@ struct Trial<'a> {
     floor: Vec<FloorSecond>,
     /// Its seconds inside, after and outside of its faults; empty where there were none.
     parts: Parts,
+    /// Faults behind the server that lasted longer than planned.
+    overran: Vec<Overran>,
 }
 
 impl<'a> Trial<'a> {
@@ -209,6 +213,7 @@ pub fn judge(
         account,
         floor: beside.iter().copied().flat_map(floor::seconds).collect(),
         parts: Parts::of(observed, &account.missing, plan.end()),
+        overran: Overran::among(&plan.faults, &observed.faults),
     })
 }
 

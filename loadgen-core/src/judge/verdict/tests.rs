@@ -14,8 +14,8 @@ use crate::{
     observed::{
         Cause, DeliverySample, FaultSeen, Layout, Ledger, MachineSecond, Recorded, Recorder, WINDOW,
     },
-    plan::Share,
-    scenario::{parse_condition, parse_subject},
+    plan::{PlannedFault, Share},
+    scenario::{Damage, ServerDamage, StoreDamage, parse_condition, parse_subject},
 };
 
 /// A hundred deliveries in a second.
@@ -65,6 +65,8 @@ struct Measured<'a> {
     worker_cpu: &'a [Vec<f64>],
     audit_failed: bool,
     faults: &'a [FaultSeen],
+    /// The same as they were planned.
+    planned: &'a [PlannedFault],
     /// Whether the server says what it could not save.
     tells: bool,
 }
@@ -97,6 +99,7 @@ fn judge(measured: &Measured<'_>) -> Judgement {
         account: measured.account,
         floor: measured.floor.to_vec(),
         parts: Parts::of(&observed, &measured.account.missing, 20 * WINDOW),
+        overran: Overran::among(measured.planned, measured.faults),
     })
 }
 
@@ -115,6 +118,7 @@ fn measured<'a>(recorded: &'a Recorded, account: &'a Account) -> Measured<'a> {
         worker_cpu: &[],
         audit_failed: false,
         faults: &[],
+        planned: &[],
         tells: false,
     }
 }

@@ -22,7 +22,8 @@ const WORDS: usize = 3;
 /// What is thought of it.
 pub(super) fn judge_threshold(scope: &Scope<'_>, threshold: &Threshold) -> Opinion {
     match threshold.subject {
-        Subject::Count(count) => Opinion::over_all(judge_count(scope, threshold, count)),
+        Subject::Count(count) => Opinion::over_all(judge_count(scope, threshold, count))
+            .unless(overran(scope, threshold, count)),
         Subject::Percentile(metric, _)
         | Subject::Within(metric, _)
         | Subject::Max(metric)
@@ -55,6 +56,17 @@ fn judge_count(scope: &Scope<'_>, threshold: &Threshold, count: Count) -> (Verdi
     };
     let verdict = kept(threshold, counted as f64);
     (verdict, format!("{}{refused}", numbers::count(counted)))
+}
+
+/// That too many failed, since a fault behind the server lasted longer than planned: what else failed keeps the limit.
+fn overran(scope: &Scope<'_>, threshold: &Threshold, count: Count) -> Option<String> {
+    let first = scope.trial.overran.first()?;
+    let totals = scope.totals().filter(|_| count == Count::Failed)?;
+    let is_missed = |failed: u64| kept(threshold, failed as f64) == Verdict::Fail;
+    let else_failed = totals
+        .failed
+        .saturating_sub(scope.trial.account.failed_by_fault);
+    (is_missed(totals.failed) && !is_missed(else_failed)).then(|| first.told())
 }
 
 /// How many of the failed messages were refused, and in which words: `; 1,100 refused: "You are blocked" × 1,100`.

@@ -119,7 +119,8 @@ impl Fault for Database {
             }
             How::Freeze => store.stand_still(false).await?,
             How::Restart => store.start_again().await?,
-            How::Depose(_) => {}
+            // It is over only when somebody takes saves again.
+            How::Depose(_) => store.until_it_answers().await?,
         }
         system.excuse_store(false);
         Ok(())

@@ -164,7 +164,11 @@ impl RunningStore {
         Ok(primary.to_owned())
     }
 
-    async fn until_it_answers(&self) -> Result<(), TargetError> {
+    /// Waits until it can be written to, which of a set needs a primary.
+    ///
+    /// # Errors
+    /// [`TargetError::Store`] if that takes too long.
+    pub async fn until_it_answers(&self) -> Result<(), TargetError> {
         match self.uri() {
             Some(uri) => mongo::until_it_answers(uri).await,
             None => Ok(()),

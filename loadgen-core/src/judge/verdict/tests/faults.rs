@@ -194,3 +194,43 @@ fn a_fault_that_did_not_bite_makes_the_run_invalid() {
         );
     }
 }
+
+/// Of two thousand messages some failed, `by_fault` of them for a fault that was planned from 8 s to 9 s.
+fn failing(failed: u64, by_fault: u64, damage: Damage, end: Nanos) -> Judgement {
+    let (recorded, mut account) = (run(), account(2_000));
+    account.totals.failed = failed;
+    account.failed_by_fault = by_fault;
+    judge(&Measured {
+        thresholds: &[threshold("failed", None, "== 0")],
+        faults: &[FaultSeen {
+            end: Some(end),
+            ..bitten()
+        }],
+        planned: &[PlannedFault {
+            name: "slow".to_owned(),
+            start: 8 * WINDOW,
+            end: 9 * WINDOW,
+            damage,
+        }],
+        ..measured(&recorded, &account)
+    })
+}
+
+#[test]
+fn what_failed_for_a_fault_of_the_store_that_overran_its_plan_is_not_held_against_the_server() {
+    let store = Damage::Store(StoreDamage::Stepdown);
+    let judgement = failing(5, 5, store, 11 * WINDOW);
+    assert_eq!(judgement.verdict, Verdict::Invalid, "{judgement:?}");
+    assert_eq!(
+        judgement.thresholds[0].measured,
+        "5; the fault slow lasted 3.00 s, and 1.00 s were planned"
+    );
+    let fail = |failed, by_fault, damage, end| {
+        let judgement = failing(failed, by_fault, damage, end);
+        assert_eq!(judgement.verdict, Verdict::Fail, "{judgement:?}");
+    };
+    // Some that failed without it; a fault that went as planned; a server that took so long to come back.
+    fail(5, 4, store, 11 * WINDOW);
+    fail(5, 5, store, 9 * WINDOW + WINDOW / 2);
+    fail(5, 5, Damage::Server(ServerDamage::Kill), 11 * WINDOW);
+}
