@@ -23,6 +23,33 @@ pub fn time(subject: Subject, latencies: &Histogram<u64>) -> Result<f64, u64> {
     }
 }
 
+/// What a time of samples comes to, of which some never came.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Time {
+    /// Nanoseconds.
+    Known(f64),
+    /// It is the time of one that never came.
+    Never,
+    /// It needs so many samples, and there are fewer.
+    TooFew(u64),
+}
+
+/// The same of samples of which so many never came: these took longer than any other. The mean is of those that came.
+pub fn time_of_due(subject: Subject, latencies: &Histogram<u64>, lost: u64) -> Time {
+    match subject {
+        Subject::Percentile(_, p) => match percentile::of_due(latencies, lost, p) {
+            Ok(Some(value)) => Time::Known(value as f64),
+            Ok(None) => Time::Never,
+            Err(needed) => Time::TooFew(needed),
+        },
+        Subject::Max(_) if lost > 0 => Time::Never,
+        _ => match time(subject, latencies) {
+            Ok(value) => Time::Known(value),
+            Err(needed) => Time::TooFew(needed),
+        },
+    }
+}
+
 /// The share of so many samples that were within a limit.
 pub fn share(within: u64, n: u64) -> f64 {
     within as f64 / n as f64

@@ -4,11 +4,13 @@ use hdrhistogram::Histogram;
 
 use super::statements;
 use crate::{
-    judge::{Judged, OUTSIDE, Verdict, statistic},
+    judge::{
+        Judged, Measured, OUTSIDE, Verdict,
+        statistic::{self, Time},
+    },
     model::{
         HistogramError, Metric, Nanos, histogram, nanos,
         numbers::{count, duration, limit, share},
-        percentile,
     },
     observed::PROMISE,
     result::{MetricResult, Run},
@@ -61,7 +63,7 @@ impl<'a> Held<'a> {
         let Some((threshold, phase)) = read(&judged.threshold) else {
             return Ok(None);
         };
-        let recorded = judged.numbers.as_ref().and_then(|numbers| numbers.value);
+        let recorded = judged.numbers.as_ref();
         let is_of_others = judged.left_out != Some(0) && judged.measured.contains(OF_ALL);
         let (recorded, left_out) = match is_of_others {
             true => (None, Some(0)),
@@ -262,7 +264,7 @@ fn read(text: &str) -> Option<(Threshold, Option<&str>)> {
 fn value(
     (run, phase): (&Run, Option<&str>),
     threshold: &Threshold,
-    recorded: Option<f64>,
+    recorded: Option<&Measured>,
     left_out: Option<usize>,
 ) -> Result<Value, HistogramError> {
     let subject = threshold.subject;
@@ -273,25 +275,33 @@ fn value(
         let of = run.phases.iter().find(|of| Some(&*of.name) == phase);
         let totals = of.map_or(&run.totals, |of| &of.totals);
         let plain = statistic::count(what, totals) as f64;
-        return Ok(Value::Known(recorded.unwrap_or(plain)));
+        let counted = recorded.and_then(|recorded| recorded.value);
+        return Ok(Value::Known(counted.unwrap_or(plain)));
     };
     let is_share = matches!(subject, Subject::Within(..));
     let lost = result(run, metric, phase).map_or(0, |all| all.lost);
-    if let Some(value) = recorded.filter(|_| is_share || lost == 0) {
+    let known = recorded.and_then(|recorded| recorded.value);
+    if let Some(value) = known.filter(|_| is_share || lost == 0) {
         return Ok(Value::Known(value));
     }
     let Some((samples, lost)) = samples(run, metric, phase, left_out)? else {
-        return Ok(recorded.map_or(Value::TooFew, Value::Known));
+        // Of a part of a run nothing but the record tells.
+        let due = recorded.map_or(0, |recorded| recorded.n);
+        let never = matches!(subject, Subject::Percentile(..) | Subject::Max(_))
+            && due >= statistic::needed(threshold);
+        return Ok(match known {
+            Some(value) => Value::Known(value),
+            None if never => Value::Never,
+            None => Value::TooFew,
+        });
     };
     Ok(match subject {
-        Subject::Percentile(_, p) => match percentile::of_due(&samples, lost, p) {
-            Ok(Some(value)) => Value::Known(value as f64),
-            Ok(None) => Value::Never,
-            Err(_) => Value::TooFew,
-        },
         Subject::Within(..) => within(run, (metric, phase), threshold, left_out),
-        Subject::Max(_) if lost > 0 => Value::Never,
-        _ => statistic::time(subject, &samples).map_or(Value::TooFew, Value::Known),
+        _ => match statistic::time_of_due(subject, &samples, lost) {
+            Time::Known(value) => Value::Known(value),
+            Time::Never => Value::Never,
+            Time::TooFew(_) => Value::TooFew,
+        },
     })
 }
 

@@ -135,6 +135,27 @@ fn a_limit_inside_of_a_disturbed_fault_is_told_over_all_its_seconds() {
     assert!(!told.contains("undisturbed"), "{told}");
 }
 
+/// Of a part of a run nothing but the recorded number says that its percentile is one of what never came.
+#[test]
+fn a_percentile_inside_of_a_fault_that_is_one_of_what_never_came_is_told_as_that() {
+    let mut report = broken();
+    report.scenario.asks = Some("delivery.p50@restart".to_owned());
+    let mut told = |n: u64| {
+        let words = "never (n = 100, 60 of them lost), 40.00 % under 5 ms";
+        let mut limit = judged("delivery.p50@restart < 5ms", Verdict::Fail, words);
+        limit.numbers =
+            Some(serde_json::from_value(serde_json::json!({ "value": null, "n": n })).unwrap());
+        limit.left_out = Some(0);
+        report.runs[0].judgement.thresholds = vec![limit];
+        report.verdict = Verdict::Fail;
+        headline(&report).unwrap()
+    };
+    let never = told(100);
+    assert!(never.contains("never"), "{never}");
+    let too_few = told(10);
+    assert!(!too_few.contains("never"), "{too_few}");
+}
+
 #[test]
 fn the_page_marks_the_faults_over_time_and_shows_every_fate() {
     let page = rendered(Format::Html);

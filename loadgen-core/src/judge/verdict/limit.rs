@@ -11,7 +11,10 @@ use super::{
     when::When,
 };
 use crate::{
-    judge::{Verdict, statistic},
+    judge::{
+        Verdict,
+        statistic::{self, Time},
+    },
     model::{Metric, Nanos, numbers},
     scenario::{Comparison, Subject, Threshold},
 };
@@ -122,7 +125,9 @@ pub(super) fn judge_limit(
     };
     let numbers = |found: &Found, counted| {
         let value = match threshold.subject {
-            Subject::Percentile(..) => measured::time(scope, metric, threshold.subject, counted),
+            Subject::Percentile(..) => {
+                measured::known(measured::time(scope, metric, threshold.subject, counted))
+            }
             _ => Some(limit.within(found.misses.share)),
         };
         Measured::of_limit(found, value, seconds.due(counted))
@@ -184,16 +189,11 @@ fn number(
         let (all, some) = (" of service times", ", partly of service times");
         return format!("{share}{} ({n})", service(scope, metric, all, some));
     };
-    let latencies = scope.latencies(metric, counted);
-    let histogram = latencies
-        .as_deref()
-        .unwrap_or(&scope.samples(metric).histogram);
-    // What was lost has no time: the percentile is of what came, and the share of all.
-    let value = statistic::time(threshold.subject, histogram);
-    let value = value.map_or_else(
-        |_| "-".to_owned(),
-        |value| numbers::duration(value as Nanos),
-    );
+    let value = match measured::time(scope, metric, threshold.subject, counted) {
+        Time::Known(value) => numbers::duration(value as Nanos),
+        Time::Never => "never".to_owned(),
+        Time::TooFew(_) => "-".to_owned(),
+    };
     let (all, some) = (" service time", ", partly service times");
     let side = match threshold.comparison {
         Comparison::Less | Comparison::GreaterOrEqual => "under",

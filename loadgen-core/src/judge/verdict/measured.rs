@@ -8,7 +8,7 @@ use super::{
     scope::{Counted, Scope},
 };
 use crate::{
-    judge::statistic,
+    judge::statistic::{self, Time},
     model::Metric,
     scenario::{Subject, Threshold},
 };
@@ -16,7 +16,8 @@ use crate::{
 /// The number on a threshold's left side, and, of a percentile or a share of samples that have seconds, how sure it is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Measured {
-    /// In the threshold's own unit: nanoseconds, a fraction of one, or a count; `None` where too few samples came.
+    /// In the threshold's own unit: nanoseconds, a fraction of one, or a count; `None` where too few samples came, and
+    /// where it is the time of one that never came.
     pub value: Option<f64>,
     /// Samples that were due, lost ones among them; of a count, messages that were sent.
     pub n: u64,
@@ -86,7 +87,7 @@ impl Measured {
             subject @ (Subject::Percentile(metric, _)
             | Subject::Max(metric)
             | Subject::Mean(metric)) => (
-                time(scope, metric, subject, counted),
+                known(time(scope, metric, subject, counted)),
                 due(scope, metric, counted),
             ),
         };
@@ -100,17 +101,20 @@ impl Measured {
     }
 }
 
-/// A percentile, the largest or the mean of the samples that came.
-pub(super) fn time(
-    scope: &Scope<'_>,
-    metric: Metric,
-    subject: Subject,
-    counted: Counted,
-) -> Option<f64> {
+/// A percentile, the largest or the mean of the samples that were due.
+pub(super) fn time(scope: &Scope<'_>, metric: Metric, subject: Subject, counted: Counted) -> Time {
     let latencies = scope.latencies(metric, counted);
     let latencies = latencies.as_deref();
     let histogram = latencies.unwrap_or(&scope.samples(metric).histogram);
-    statistic::time(subject, histogram).ok()
+    statistic::time_of_due(subject, histogram, scope.seconds(metric).lost(counted))
+}
+
+/// The number of a time, as a result records it.
+pub(super) fn known(time: Time) -> Option<f64> {
+    match time {
+        Time::Known(value) => Some(value),
+        Time::Never | Time::TooFew(_) => None,
+    }
 }
 
 fn due(scope: &Scope<'_>, metric: Metric, counted: Counted) -> u64 {

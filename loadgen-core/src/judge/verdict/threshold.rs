@@ -11,7 +11,10 @@ use super::{
     scope::{Counted, Scope},
 };
 use crate::{
-    judge::{Verdict, statistic},
+    judge::{
+        Verdict,
+        statistic::{self, Time},
+    },
     model::{Count, Metric, Nanos, numbers},
     scenario::{Comparison, Subject, Threshold},
 };
@@ -129,21 +132,24 @@ fn point(
     let histogram = latencies
         .as_deref()
         .unwrap_or(&scope.samples(metric).histogram);
-    let n = histogram.len();
-    match statistic::time(threshold.subject, histogram) {
-        Err(needed) => too_few(n, needed),
-        Ok(number) => {
-            let text = format!(
-                "{}{} (n = {})",
-                numbers::duration(number as Nanos),
-                service(scope, metric, " service time", ", partly service times"),
-                numbers::count(n),
-            );
-            let verdict = largest(scope, threshold, metric, counted);
-            let verdict = verdict.unwrap_or_else(|| kept(threshold, number));
-            unless_inseparable(verdict, text, latencies.is_some())
-        }
-    }
+    let lost = scope.seconds(metric).lost(counted);
+    let (number, shown) = match statistic::time_of_due(threshold.subject, histogram, lost) {
+        Time::TooFew(needed) => return too_few(histogram.len() + lost, needed),
+        Time::Known(number) => (number, numbers::duration(number as Nanos)),
+        Time::Never => (f64::INFINITY, "never".to_owned()),
+    };
+    let of_them = match lost {
+        0 => String::new(),
+        lost => format!(", {} of them lost", numbers::count(lost)),
+    };
+    let text = format!(
+        "{shown}{} (n = {}{of_them})",
+        service(scope, metric, " service time", ", partly service times"),
+        numbers::count(histogram.len() + lost),
+    );
+    let verdict = largest(scope, threshold, metric, counted);
+    let verdict = verdict.unwrap_or_else(|| kept(threshold, number));
+    unless_inseparable(verdict, text, latencies.is_some())
 }
 
 /// Whether the largest keeps its limit, by the exact count at it.

@@ -12,6 +12,22 @@ fn run() -> Recorded {
     }))
 }
 
+/// The same for these limits, each second as slow as that.
+fn run_for(limits: &[Threshold], took: impl Fn(u64) -> Nanos) -> Recorded {
+    let mut recorder = Recorder::new(Arc::new(Layout::new(limits, &[])));
+    recorder.begin(0);
+    for message in 0..2_000 {
+        let intended = message * 10 * MS;
+        recorder.record_delivery(DeliverySample {
+            intended,
+            received: intended + took(message / 100),
+            phase: 0,
+            members: 2,
+        });
+    }
+    recorder.finish()
+}
+
 /// On from 8 s to 9.5 s.
 fn bitten() -> FaultSeen {
     FaultSeen {
@@ -114,24 +130,13 @@ fn rule_10_what_is_told_of_a_disturbed_fault_and_its_numbers_are_of_the_same_sec
         threshold("delivery.within_5ms", Some("slow"), ">= 99%"),
         threshold("delivery.p99.9", Some("slow"), "< 5ms"),
     ];
-    let mut recorder = Recorder::new(Arc::new(Layout::new(&limits, &[])));
-    recorder.begin(0);
     // Inside of it 100 ms in the disturbed second, and 500 ms in the one that is left.
-    for message in 0..2_000 {
-        let took = match message / 100 {
-            8 => 100 * MS,
-            9 => 500 * MS,
-            _ => MS,
-        };
-        let intended = message * 10 * MS;
-        recorder.record_delivery(DeliverySample {
-            intended,
-            received: intended + took,
-            phase: 0,
-            members: 2,
-        });
-    }
-    let (recorded, account) = (recorder.finish(), account(2_000));
+    let recorded = run_for(&limits, |second| match second {
+        8 => 100 * MS,
+        9 => 500 * MS,
+        _ => MS,
+    });
+    let account = account(2_000);
     let judgement = judge(&Measured {
         thresholds: &limits,
         faults: &[bitten()],
@@ -163,6 +168,50 @@ fn rule_10_what_is_told_of_a_disturbed_fault_and_its_numbers_are_of_the_same_sec
     assert_eq!(share, Some(0.0));
     assert_eq!(told(3), ("200 samples, needs 1,000".to_owned(), None));
     assert_eq!(told(4), ("200 samples, needs 10,000".to_owned(), None));
+}
+
+#[test]
+fn rule_13_a_percentile_inside_of_a_fault_counts_what_never_came() {
+    let limits = [
+        threshold("delivery.p50", Some("slow"), "< 5s"),
+        threshold("delivery.max", Some("slow"), "< 5s"),
+    ];
+    let recorded = run_for(&limits, |second| match second {
+        8..=10 => 500 * MS,
+        _ => MS,
+    });
+    let mut account = account(2_000);
+    // Of the 200 that came inside, none took over 500 ms.
+    let lost = |seconds: [u64; 2], account: &mut Account| {
+        let mut deliveries = vec![0; 20];
+        deliveries[8..10].copy_from_slice(&seconds);
+        account.missing.deliveries_in = deliveries;
+    };
+    let mut told = |seconds| {
+        lost(seconds, &mut account);
+        let judgement = judge(&Measured {
+            thresholds: &limits,
+            faults: &[bitten()],
+            ..measured(&recorded, &account)
+        });
+        judgement.thresholds[..2]
+            .iter()
+            .map(|one| (one.measured.clone(), one.numbers.clone().unwrap()))
+            .collect::<Vec<_>>()
+    };
+    let all_came = told([0, 0]);
+    assert!(all_came[1].1.value.is_some(), "{all_came:?}");
+    let some = told([30, 70]);
+    assert!(some[0].1.value.is_some(), "{some:?}");
+    let (words, numbers) = &some[1];
+    assert_eq!(words, "never (n = 300, 100 of them lost)");
+    assert_eq!((numbers.value, numbers.n), (None, 300));
+    let (words, numbers) = &told([200, 100])[0];
+    assert!(
+        words.starts_with("never (n = 500, 300 of them lost"),
+        "{words}"
+    );
+    assert_eq!((numbers.value, numbers.n), (None, 500));
 }
 
 #[test]
