@@ -23,6 +23,7 @@ pub mod outbox;
 pub mod outgoing;
 pub mod pace;
 pub mod packet;
+pub mod portions;
 pub mod process;
 pub mod protocol;
 pub mod provenance;

@@ -15,6 +15,7 @@ use crate::{
     handlers::connection,
     message::Conversation,
     packet::Shared,
+    portions::in_portions,
     protocol::MISSED,
     socket_manager::SocketId,
 };
@@ -142,7 +143,7 @@ impl Cluster {
         loop {
             let from = self.following.lock().from(&self.node);
             match self.bus.read(&life, &from, WAIT).await {
-                Ok(entries) => self.take(&chat, &entries),
+                Ok(entries) => self.take(&chat, &entries).await,
                 Err(BusError::Reborn(now)) => {
                     let streams: Vec<_> = from.into_iter().map(|(stream, _)| stream).collect();
                     if let Ok(ends) = self.bus.ends(&streams).await {
@@ -158,7 +159,7 @@ impl Cluster {
     }
 
     /// Carries out what was read together.
-    fn take(&self, chat: &Arc<Chat>, entries: &[Entry]) {
+    async fn take(&self, chat: &Arc<Chat>, entries: &[Entry]) {
         let mut came = Vec::new();
         for entry in entries {
             if !self.following.lock().advance(entry) {
@@ -173,23 +174,26 @@ impl Cluster {
                 Stream::Partition(partition) => came.extend(self.note(partition, letter)),
             }
         }
-        for Came {
+        // After an outage there are thousands, and members of this server wait for each other's messages meanwhile.
+        in_portions(in_order(came), |came| self.carry_out(chat, &came)).await;
+    }
+
+    fn carry_out(&self, chat: &Arc<Chat>, came: &Came<'_>) {
+        let Came {
             partition,
             missing,
             letter,
-        } in in_order(came)
-        {
-            let is_own = letter.node == self.node;
-            if missing > 0 && !is_own {
-                self.tell_of_gap(chat, partition, missing);
-            }
-            // In the other mode members here have had it before anybody else.
-            if !is_own || self.post.is_ordered() {
-                self.act(chat, &letter);
-            }
-            if is_own {
-                self.post.has_told((partition, letter.number));
-            }
+        } = came;
+        let is_own = letter.node == self.node;
+        if *missing > 0 && !is_own {
+            self.tell_of_gap(chat, *partition, *missing);
+        }
+        // In the other mode members here have had it before anybody else.
+        if !is_own || self.post.is_ordered() {
+            self.act(chat, letter);
+        }
+        if is_own {
+            self.post.has_told((*partition, letter.number));
         }
     }
 

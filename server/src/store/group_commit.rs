@@ -23,17 +23,14 @@ use super::{
     settle::Settler,
     writer::WriterConfig,
 };
-use crate::message::Kind;
 #[cfg(test)]
 use crate::simulation::planted;
+use crate::{message::Kind, portions::in_portions};
 
 mod dispatch;
 
 /// Tickets taken from the queue at once.
 const INTAKE: usize = 1_024;
-/// Outcomes told at once. Each one wakes a task that confirms to a whole conversation; then others may run, so that a
-/// message that comes in waits for some of these, and not for a batch of hundreds.
-const TOLD_AT_ONCE: usize = 32;
 /// The wake-up when nothing is due; any event comes before it.
 const IDLE: Duration = Duration::from_secs(3_600);
 /// How long a failure may wait for the journal. A disk that hangs must not keep it from being told.
@@ -263,12 +260,8 @@ impl GroupCommit {
             .into_iter()
             .zip(results)
             .partition(|(_, result)| result.is_ok());
-        for (told, (id, result)) in saved.into_iter().chain(others).enumerate() {
-            if told > 0 && told % TOLD_AT_ONCE == 0 {
-                task::yield_now().await;
-            }
-            self.take_result(id, result);
-        }
+        let results = saved.into_iter().chain(others);
+        in_portions(results, |(id, result)| self.take_result(id, result)).await;
     }
 
     fn aboard(&self, flight: task::Id) -> usize {

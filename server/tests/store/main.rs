@@ -13,6 +13,7 @@ mod messages;
 mod mongodb_server;
 
 mod conformance;
+mod drain;
 mod faults;
 mod faulty;
 mod history;
