@@ -6,6 +6,7 @@
     reason = "clippy knows test functions, but not the functions that they call"
 )]
 
+mod joins;
 mod mistakes;
 mod probe;
 mod server;

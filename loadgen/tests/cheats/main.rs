@@ -5,7 +5,9 @@
     reason = "clippy knows test functions, but not the functions that they call"
 )]
 
+mod another;
 mod carries;
+mod churn;
 mod fault;
 mod other;
 mod server;
@@ -20,14 +22,11 @@ use loadgen::{
     dial::Target,
     experiment::{self, Event, Interrupt, Options, SystemChoice, Watcher},
     judge::{Check, Verdict},
-    model::Metric,
-    plan::Plan,
     report::{Choice, Format},
     result::{Document, Report},
     rig::StoreChoice,
     scenario::Scenario,
 };
-use other::Naming;
 use server::Cheat;
 use speech::Speech;
 
@@ -42,40 +41,6 @@ population = { users = 12, rooms = 6 }
 name = "steady"
 duration = "3s"
 rate = "400/s"
-"#;
-
-/// The same with people who come and go.
-const CHURN: &str = r#"version = 1
-name = "churn"
-question = "Is it found out among comings and goings?"
-seed = 5
-drain = "5s"
-population = { users = 16, rooms = 24, connected = "75%", joined = "80%" }
-behaviour = { away = "300ms-900ms", stall = "500ms-1s" }
-
-[[phases]]
-name = "come"
-duration = "3s"
-rate = "150/s"
-connects = "2/s"
-joins = "5/s"
-
-[[phases]]
-name = "churn"
-duration = "4s"
-rate = "150/s"
-leaves = "1/s"
-joins = "1/s"
-rejoins = "4/s"
-reconnects = "1/s"
-cuts = "1/s"
-stalls = "1/s"
-
-[[phases]]
-name = "talk"
-duration = "2s"
-think_time = "100ms-400ms"
-rejoins = "4/s"
 "#;
 
 struct Silent;
@@ -308,66 +273,6 @@ async fn what_is_refused_is_told_in_the_servers_own_words() {
     }
 }
 
-/// `CHURN_RUNS` runs, each with another seed; three where it does not say.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rule_13_a_correct_server_passes_while_people_come_and_go() {
-    let runs = std::env::var("CHURN_RUNS").map_or(3, |runs| runs.parse().unwrap());
-    let speeches = [READMES, REFERENCES, SAVES_FIRST].into_iter().cycle();
-    let scenarios = (0_u64..).zip(speeches).filter_map(|(seed, speech)| {
-        let scenario = CHURN.replace("seed = 5", &format!("seed = {seed}"));
-        let scenario = speaking(&scenario, speech, false);
-        let plan = Scenario::parse(Path::new("churn.toml"), &scenario).unwrap();
-        // With some seeds everybody is away at some time.
-        Plan::new(&plan).is_ok().then_some((seed, scenario, speech))
-    });
-    for (seed, scenario, speech) in scenarios.take(runs) {
-        let (checks, report) = caught_speaking(&scenario, Fault::None, speech).await;
-        assert_eq!(checks, [], "seed {seed}: {:?}", report.runs[0].findings);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rule_13_who_has_left_and_still_gets_messages_is_cross_talk_and_no_sample() {
-    let (checks, report) = caught_speaking(CHURN, Fault::KeepsWhoLeft, READMES).await;
-    assert_eq!(checks, [Check::CrossDelivered]);
-    let run = &report.runs[0];
-    let strays = run.findings[0].count;
-    // Whoever is in the grey zone may have got it, and then it is a sample.
-    assert!(strays > run.grey, "{strays} beside {} grey", run.grey);
-    let samples = run.metrics[0].n + run.unread;
-    assert!(samples <= run.totals.delivered + run.grey, "{samples}");
-}
-
-/// An acknowledgement, however late, and an end prove that the server has handled a message: only who went just then is
-/// not owed it.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rule_13_what_is_swallowed_among_comings_and_goings_is_counted_fully() {
-    for fault in [
-        Fault::Swallows,
-        Fault::SwallowsAndConfirms,
-        Fault::SwallowsAndAcksLate,
-    ] {
-        let cheat = Cheat::start(fault, READMES).await;
-        let report = report_on(cheat.url.clone(), CHURN, "\"failed\" = \"== 0\"").await;
-        let run = &report.runs[0];
-        assert_eq!(report.verdict, Verdict::Fail, "{:?}", report.reasons);
-        let checks: Vec<Check> = run.findings.iter().map(|finding| finding.check).collect();
-        assert_eq!(checks, [Check::Lost, Check::EchoMissing], "{fault:?}");
-        let (lost, swallowed) = (run.totals.lost, cheat.swallowed());
-        assert!(swallowed > 10, "{swallowed}");
-        assert!(lost <= swallowed, "{lost} of {swallowed}");
-        assert!(
-            lost * 10 >= swallowed * 8,
-            "{fault:?}: {lost} of {swallowed}"
-        );
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rule_13_a_lost_delivery_is_found_among_comings_and_goings() {
-    assert_eq!(caught_in(CHURN, Fault::Drops).await, [Check::Lost]);
-}
-
 /// Where one order for all is not promised, two members who disagree blame nobody; what one sender sends stays in order.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_order_is_checked_where_it_is_promised_and_the_report_says_where_not() {
@@ -387,82 +292,6 @@ async fn one_order_is_checked_where_it_is_promised_and_the_report_says_where_not
         caught_in(&apart, Fault::SwapsOfOneSender).await,
         [Check::Reordered]
     );
-}
-
-/// A run of somebody else's server, by a map of its events with these paths more.
-async fn of_another(naming: Naming, fields: &str) -> Report {
-    let url = other::start("member-of-7", naming).await;
-    let token = "connections = { token = { template = \"member-of-7/{id}\" } }\npopulation =";
-    let scenario = format!(
-        "{}{}{fields}\n",
-        SCENARIO.replace("population =", token),
-        r#"
-[server.events]
-acknowledges_joins = false
-acknowledges_messages = false
-echoes = false
-
-[server.events.room]
-join = "enter"
-send = "say"
-received = "said"
-id_field = "lobby"
-
-[server.events.fields]
-id = "msg.n"
-body = "msg.text"
-sender = ""
-"#
-    );
-    report_on(url, &scenario, "\"lost\" = \"== 0\"").await
-}
-
-/// The sender is compared where the map has it, and nowhere else.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn another_sender_is_found_where_the_map_names_it() {
-    let from = "from = \"msg.by.id\"";
-    for naming in [Naming::Another, Naming::Nobody, Naming::AlwaysAnother] {
-        let report = of_another(naming, from).await;
-        let findings = &report.runs[0].findings;
-        let checks: Vec<Check> = findings.iter().map(|finding| finding.check).collect();
-        assert_eq!(checks, [Check::WrongSender], "{naming:?}");
-        assert_eq!(report.verdict, Verdict::Fail);
-        let all = findings[0].count == report.runs[0].totals.delivered;
-        assert_eq!(all, naming == Naming::AlwaysAnother);
-    }
-    let report = of_another(Naming::Right, from).await;
-    assert_eq!(report.verdict, Verdict::Pass, "{:?}", report.reasons);
-    let report = of_another(Naming::AlwaysAnother, "").await;
-    assert_eq!(report.verdict, Verdict::Pass, "{:?}", report.reasons);
-}
-
-/// Whoever says `dropped == 0` is never inconclusive for want of samples.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn another_servers_events_are_measured_by_a_map_of_them() {
-    let report = of_another(Naming::Right, "").await;
-    let run = &report.runs[0];
-    assert_eq!(report.verdict, Verdict::Pass, "{:?}", report.reasons);
-    assert!(run.totals.delivered > 1_000, "{:?}", run.totals);
-    assert_eq!(run.totals.delivered, run.totals.expected);
-    // What this server never says is neither a sample nor a statement.
-    let joins = run
-        .metrics
-        .iter()
-        .find(|result| result.metric == Metric::Join);
-    assert!(joins.is_none_or(|joins| joins.n == 0), "{joins:?}");
-    assert_eq!((run.totals.confirmed, run.totals.acknowledged), (0, 0));
-    let document = Document::of(&report).unwrap();
-    for format in [
-        Format::Terminal,
-        Format::Markdown,
-        Format::Html,
-        Format::Csv,
-    ] {
-        let text = format.render(&document, Choice::default()).unwrap();
-        for never_said in ["optimistic", "0 confirmed", "connected and joined"] {
-            assert!(!text.contains(never_said), "{format:?}: {never_said}");
-        }
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,0 +1,108 @@
+//! Cheats among comings and goings: what is nobody's to miss then, and what is found all the same.
+
+use std::path::Path;
+
+use loadgen::{
+    judge::{Check, Verdict},
+    plan::Plan,
+    scenario::Scenario,
+};
+
+use crate::{
+    READMES, REFERENCES, SAVES_FIRST, caught_in, caught_speaking, fault::Fault, report_on,
+    server::Cheat, speaking,
+};
+
+/// A run of people who come and go.
+const CHURN: &str = r#"version = 1
+name = "churn"
+question = "Is it found out among comings and goings?"
+seed = 5
+drain = "5s"
+population = { users = 16, rooms = 24, connected = "75%", joined = "80%" }
+behaviour = { away = "300ms-900ms", stall = "500ms-1s" }
+
+[[phases]]
+name = "come"
+duration = "3s"
+rate = "150/s"
+connects = "2/s"
+joins = "5/s"
+
+[[phases]]
+name = "churn"
+duration = "4s"
+rate = "150/s"
+leaves = "1/s"
+joins = "1/s"
+rejoins = "4/s"
+reconnects = "1/s"
+cuts = "1/s"
+stalls = "1/s"
+
+[[phases]]
+name = "talk"
+duration = "2s"
+think_time = "100ms-400ms"
+rejoins = "4/s"
+"#;
+
+/// `CHURN_RUNS` runs, each with another seed; three where it does not say.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rule_13_a_correct_server_passes_while_people_come_and_go() {
+    let runs = std::env::var("CHURN_RUNS").map_or(3, |runs| runs.parse().unwrap());
+    let speeches = [READMES, REFERENCES, SAVES_FIRST].into_iter().cycle();
+    let scenarios = (0_u64..).zip(speeches).filter_map(|(seed, speech)| {
+        let scenario = CHURN.replace("seed = 5", &format!("seed = {seed}"));
+        let scenario = speaking(&scenario, speech, false);
+        let plan = Scenario::parse(Path::new("churn.toml"), &scenario).unwrap();
+        // With some seeds everybody is away at some time.
+        Plan::new(&plan).is_ok().then_some((seed, scenario, speech))
+    });
+    for (seed, scenario, speech) in scenarios.take(runs) {
+        let (checks, report) = caught_speaking(&scenario, Fault::None, speech).await;
+        assert_eq!(checks, [], "seed {seed}: {:?}", report.runs[0].findings);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rule_13_who_has_left_and_still_gets_messages_is_cross_talk_and_no_sample() {
+    let (checks, report) = caught_speaking(CHURN, Fault::KeepsWhoLeft, READMES).await;
+    assert_eq!(checks, [Check::CrossDelivered]);
+    let run = &report.runs[0];
+    let strays = run.findings[0].count;
+    // Whoever is in the grey zone may have got it, and then it is a sample.
+    assert!(strays > run.grey, "{strays} beside {} grey", run.grey);
+    let samples = run.metrics[0].n + run.unread;
+    assert!(samples <= run.totals.delivered + run.grey, "{samples}");
+}
+
+/// An acknowledgement, however late, and an end prove that the server has handled a message: only who went just then is
+/// not owed it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rule_13_what_is_swallowed_among_comings_and_goings_is_counted_fully() {
+    for fault in [
+        Fault::Swallows,
+        Fault::SwallowsAndConfirms,
+        Fault::SwallowsAndAcksLate,
+    ] {
+        let cheat = Cheat::start(fault, READMES).await;
+        let report = report_on(cheat.url.clone(), CHURN, "\"failed\" = \"== 0\"").await;
+        let run = &report.runs[0];
+        assert_eq!(report.verdict, Verdict::Fail, "{:?}", report.reasons);
+        let checks: Vec<Check> = run.findings.iter().map(|finding| finding.check).collect();
+        assert_eq!(checks, [Check::Lost, Check::EchoMissing], "{fault:?}");
+        let (lost, swallowed) = (run.totals.lost, cheat.swallowed());
+        assert!(swallowed > 10, "{swallowed}");
+        assert!(lost <= swallowed, "{lost} of {swallowed}");
+        assert!(
+            lost * 10 >= swallowed * 8,
+            "{fault:?}: {lost} of {swallowed}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rule_13_a_lost_delivery_is_found_among_comings_and_goings() {
+    assert_eq!(caught_in(CHURN, Fault::Drops).await, [Check::Lost]);
+}
