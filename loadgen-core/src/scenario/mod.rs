@@ -1,5 +1,6 @@
 //! What a scenario file says, checked: the question, the population, the phases and the thresholds.
 
+mod alike;
 mod block;
 mod check;
 mod connections;

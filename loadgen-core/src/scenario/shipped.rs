@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{
     ScenarioError,
-    reading::alike,
+    alike::alike,
     shelf::{Carried, Shelf},
 };
 

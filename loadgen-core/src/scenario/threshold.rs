@@ -2,7 +2,10 @@
 
 use std::{fmt, time::Duration};
 
-use super::units::{Share, Span};
+use super::{
+    alike::alike,
+    units::{Share, Span},
+};
 use crate::model::{Count, Metric, Nanos, nanos};
 
 /// A condition on one number of the result.
@@ -164,15 +167,19 @@ pub fn parse_subject(key: &str) -> Result<Subject, String> {
         return Ok(Subject::Count(count));
     }
     let Some((metric, statistic)) = key.split_once('.') else {
+        let counts = Count::ALL.map(Count::key);
         return Err(format!(
-            "unknown count {key:?}; there are {}, and metrics with a statistic, as in \"delivery.p99\"",
-            Count::ALL.map(Count::key).join(", "),
+            "unknown count {key:?}; there are {}, and metrics with a statistic, as in \"delivery.p99\"{}",
+            counts.join(", "),
+            meant(key, &counts),
         ));
     };
     let metric = Metric::from_key(metric).ok_or_else(|| {
+        let metrics = Metric::ALL.map(|metric| metric.definition().key);
         format!(
-            "unknown metric {metric:?}; there are {}",
-            Metric::ALL.map(|m| m.definition().key).join(", "),
+            "unknown metric {metric:?}; there are {}{}",
+            metrics.join(", "),
+            meant(metric, &metrics),
         )
     })?;
     parse_statistic(metric, statistic).ok_or_else(|| {
@@ -180,6 +187,12 @@ pub fn parse_subject(key: &str) -> Result<Subject, String> {
             "unknown statistic {statistic:?}; write a percentile (\"p99.9\"), \"max\", \"mean\" or a share (\"within_5ms\")"
         )
     })
+}
+
+/// The one of some names that is like what was written, as a question.
+fn meant(given: &str, known: &[&str]) -> String {
+    let alike = alike(given, known.iter().copied());
+    alike.map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
 }
 
 fn parse_statistic(metric: Metric, statistic: &str) -> Option<Subject> {
@@ -264,9 +277,13 @@ mod tests {
         assert!(
             threshold("delivry.p99", "< 5ms")
                 .unwrap_err()
-                .contains("delivery, ")
+                .ends_with("; did you mean `delivery`?")
         );
-        assert!(threshold("loss", "== 0").unwrap_err().contains("lost"));
+        assert!(
+            threshold("loss", "== 0")
+                .unwrap_err()
+                .ends_with("did you mean `lost`?")
+        );
         assert!(
             threshold("delivery.q99", "< 5ms")
                 .unwrap_err()

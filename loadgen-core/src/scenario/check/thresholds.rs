@@ -7,9 +7,9 @@ use crate::{
     model::{Count, Kind, Metric, Vocabulary},
     scenario::{
         Fault, Located, Phase, Subject, Threshold,
+        alike::alike,
         file::Thresholds,
         parse_condition, parse_subject_at,
-        reading::alike,
         written::{Condition, Placed},
     },
 };
