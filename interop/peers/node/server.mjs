@@ -2,13 +2,14 @@
 // each message. It is there to be measured beside the server of this project (`loadgen ladder`), and nothing is tuned.
 //
 // PORT: where it listens. DELIVERY: `optimistic` (delivered at once, then confirmed) or `persist-first` (saved, then
-// delivered). The store is named in store.mjs.
+// delivered). The store is named in store.mjs, and what joins several of these servers in adapter.mjs.
 
 import { createServer } from 'node:http';
 
 import { Server } from 'socket.io';
 
 import { dialects } from '../../support/vocabulary.mjs';
+import { adapterOf } from './adapter.mjs';
 import { openStore } from './store.mjs';
 import { versions } from './versions.mjs';
 
@@ -20,7 +21,7 @@ if (!['optimistic', 'persist-first'].includes(DELIVERY)) {
 const kinds = [dialects.readme.room, dialects.readme.channel];
 const store = await openStore(process.env);
 const http = createServer(pages);
-const io = new Server(http);
+const io = new Server(http, { adapter: adapterOf(process.env) });
 
 io.use((socket, next) => {
   const token = socket.handshake.auth.token ?? socket.handshake.headers['access-token'];

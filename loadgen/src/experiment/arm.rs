@@ -105,7 +105,7 @@ pub(super) fn of<'a>(
     store: Option<&'a RunningStore>,
     run_id: &RunId,
 ) -> Result<Vec<Arm<'a>>, RunError> {
-    several(scenario, matches!(system, SystemChoice::Own(_)))?;
+    several(scenario, system.meets_others())?;
     if let Some((url, command)) = system.foreign()? {
         let target = Target::new(&url, &scenario.connections, None, &Trust::default());
         let target = target.map_err(|mistake| RunError::Asked(mistake.to_string()))?;
@@ -157,6 +157,52 @@ fn peer_on<'a>(
     run_id: &RunId,
 ) -> Result<Arm<'a>, RunError> {
     let command = peer.command(folder)?;
+    let description = describe(scenario, store);
+    let mut servers = Vec::new();
+    for _ in 0..plan.nodes.count() {
+        let server = commanded(peer, &command, &description, scenario, plan, store)?;
+        servers.push(server);
+    }
+    let system: Box<dyn System + 'a> = match (plan.nodes.count(), servers.pop()) {
+        (1, Some(alone)) => Box::new(alone),
+        (_, last) => {
+            servers.extend(last);
+            let chat = Chat {
+                nodes: plan.nodes,
+                users: plan.users.len(),
+                mode: None,
+            };
+            let connections = &scenario.connections;
+            Box::new(SeveralServers::foreign(
+                servers,
+                store,
+                description,
+                connections,
+                chat,
+            ))
+        }
+    };
+    Ok(Arm {
+        name: SystemChoice::Peer(peer).to_string(),
+        system,
+        scenario: Arc::clone(scenario),
+        plan: Arc::clone(plan),
+        delivery: peer.delivery(),
+        part: Part::Subject,
+        is_foreign: true,
+        run_id: run_id.clone(),
+    })
+}
+
+/// Such a chat at a port of its own.
+fn commanded<'a>(
+    peer: Peer,
+    command: &str,
+    description: &str,
+    scenario: &Scenario,
+    plan: &Arc<Plan>,
+    store: &'a RunningStore,
+) -> Result<Commanded<'a>, RunError> {
     let port = free_port()?;
     let connections = &scenario.connections;
     let target = Target::started_here(&format!("http://127.0.0.1:{port}"), connections);
@@ -176,22 +222,14 @@ fn peer_on<'a>(
         // Empty and not left out: this program may have been told of another.
         ("MONGODB_URI", uri),
         ("MONGODB_DATABASE", name.to_owned()),
+        ("REDIS_URL", String::new()),
         ("SAVE_TIME", milliseconds(scenario.save_time)),
         ("READ_TIME", milliseconds(scenario.read_time)),
     ];
     let documents = Documents::default();
     let running = Running::new(target, asker, connections.transport, audit, documents);
-    let running = running.told(describe(scenario, store));
-    Ok(Arm {
-        name: SystemChoice::Peer(peer).to_string(),
-        system: Box::new(Commanded::new(&command, running).told(variables).on(store)),
-        scenario: Arc::clone(scenario),
-        plan: Arc::clone(plan),
-        delivery: peer.delivery(),
-        part: Part::Subject,
-        is_foreign: true,
-        run_id: run_id.clone(),
-    })
+    let running = running.told(description.to_owned());
+    Ok(Commanded::new(command, running).told(variables).on(store))
 }
 
 /// One arm, a server that somebody else wrote: its delivery mode is its own.
@@ -281,7 +319,7 @@ fn one_or_several<'a>(
         let own = OwnServer::new(program, arguments, store, description, connections);
         return Box::new(own);
     }
-    Box::new(SeveralServers::new(
+    Box::new(SeveralServers::own(
         program,
         arguments,
         store,
@@ -290,7 +328,7 @@ fn one_or_several<'a>(
         Chat {
             nodes: plan.nodes,
             users: plan.users.len(),
-            mode: scenario.bus_mode,
+            mode: Some(scenario.bus_mode),
         },
     ))
 }
@@ -299,9 +337,9 @@ fn one_or_several<'a>(
 ///
 /// # Errors
 /// [`RunError::Asked`] says why not.
-pub(super) fn several(scenario: &Scenario, are_own: bool) -> Result<(), RunError> {
-    if scenario.nodes > 1 && !are_own {
-        let why = "`nodes` are servers of this program's own: leave --target, --command or --system out, or `nodes`";
+pub(super) fn several(scenario: &Scenario, can_be: bool) -> Result<(), RunError> {
+    if scenario.nodes > 1 && !can_be {
+        let why = "`nodes` are servers that this program starts, its own or those of a peer like peer:node: leave --target, --command or another --system out, or `nodes`";
         return Err(RunError::Asked(why.to_owned()));
     }
     // The file was checked; the command line may ask for more servers, or fewer.

@@ -105,8 +105,8 @@ pub async fn run(
     if scenario.events.is_some() && options.target.is_none() && options.system.saves_here() {
         return Err(RunError::NeedsTarget);
     }
-    let are_own = options.target.is_none() && matches!(options.system, SystemChoice::Own(_));
-    arm::several(scenario, are_own)?;
+    let can_be = options.target.is_none() && options.system.meets_others();
+    arm::several(scenario, can_be)?;
     let scenario = Arc::new(scenario.clone());
     let plan = Arc::new(Plan::new(&scenario)?);
     let driver = Driver::choose(options.client, &scenario, &plan, options.target.as_ref())?;

@@ -9,7 +9,7 @@ use std::{
 
 use super::RunError;
 use crate::{
-    model::{Delivery, Dialect},
+    model::{BusMode, Delivery, Dialect},
     rig::Peer,
     scenario::{Scenario, Token},
 };
@@ -43,6 +43,15 @@ impl SystemChoice {
         matches!(self, SystemChoice::Own(_) | SystemChoice::Peer(_))
     }
 
+    /// Whether several of them can be started as one chat.
+    pub(super) fn meets_others(&self) -> bool {
+        match self {
+            SystemChoice::Own(_) => true,
+            SystemChoice::Peer(peer) => peer.meets_others(),
+            SystemChoice::Url(_) | SystemChoice::Command(_) | SystemChoice::Relay => false,
+        }
+    }
+
     /// Whether it can be asked this.
     ///
     /// # Errors
@@ -55,9 +64,9 @@ impl SystemChoice {
                     .to_owned(),
             );
         }
-        if scenario.nodes > 1 && !matches!(self, SystemChoice::Own(_)) {
+        if scenario.nodes > 1 && !self.meets_others() {
             return Err(
-                "this scenario's `nodes` are servers of this program's own: leave them out"
+                "this scenario's `nodes` are servers of this program's own, or of peer:node: leave them out"
                     .to_owned(),
             );
         }
@@ -70,6 +79,12 @@ impl SystemChoice {
                 Dialect::Readme.name(),
                 Dialect::Readme.name()
             ));
+        }
+        if scenario.nodes > 1 && scenario.bus_mode != BusMode::default() {
+            return Err(
+                "one order on several servers is promised by this program's own alone: leave `bus_mode` out"
+                    .to_owned(),
+            );
         }
         match scenario.connections.token {
             Token::Signed(_) => Err(
@@ -308,8 +323,13 @@ mod tests {
             peer.can_be_asked(&scenario)
         };
         assert_eq!(asked(""), Ok(()));
+        assert_eq!(asked("server = { nodes = 3 }"), Ok(()));
         for (more, word) in [
             ("server = { dialect = \"reference\" }", "--dialect readme"),
+            (
+                "server = { nodes = 3, bus_mode = \"ordered\" }",
+                "`bus_mode`",
+            ),
             ("connections = { token = { secret = \"hush\" } }", "`token`"),
         ] {
             let error = asked(more).unwrap_err();

@@ -12,7 +12,12 @@ use crate::model::Delivery;
 /// Where they are in a checkout of this project.
 const IN_CHECKOUT: &str = "interop/peers";
 /// What Node.js finds in the first of these folders that is in or above a program's own.
-const NODE_PACKAGES: [&str; 2] = ["node_modules/socket.io", "node_modules/mongodb"];
+const NODE_PACKAGES: [&str; 4] = [
+    "node_modules/socket.io",
+    "node_modules/mongodb",
+    "node_modules/@socket.io/redis-streams-adapter",
+    "node_modules/ioredis",
+];
 /// The Python that has what the Python chat needs, in the folder of the peers.
 const PYTHON: &str = ".venv/bin/python";
 
@@ -45,6 +50,14 @@ impl Peer {
         match self {
             Peer::Node | Peer::Python => Delivery::Optimistic,
             Peer::NodePersistFirst => Delivery::PersistFirst,
+        }
+    }
+
+    /// Whether several of them can be one chat.
+    pub const fn meets_others(self) -> bool {
+        match self {
+            Peer::Node | Peer::NodePersistFirst => true,
+            Peer::Python => false,
         }
     }
 

@@ -59,6 +59,23 @@ fn what_a_peer_does_not_speak_is_refused_before_anything_is_started() {
             &["--system", "peer:node", "--dialect", "reference"],
             "--dialect readme",
         ),
+        (
+            SMALL,
+            &["--system", "peer:python", "--nodes", "2"],
+            "peer:node",
+        ),
+        (
+            SMALL,
+            &[
+                "--system",
+                "peer:node",
+                "--nodes",
+                "2",
+                "--bus-mode",
+                "ordered",
+            ],
+            "`bus_mode`",
+        ),
         (SMALL, &["--system", "peer:deno"], "peer:python"),
         (SMALL, &["--system", "relay"], "--floor"),
         (SMALL, &["--system", "http://h"], "--target"),
@@ -260,4 +277,36 @@ fn what_a_system_can_not_obey_is_one_error_before_anything_is_started() {
         assert_eq!(ended.stderr.matches("error: ").count(), 1, "{flags:?}");
         assert!(!bench.path("out").exists(), "{flags:?}");
     }
+}
+
+/// What it had confirmed would be gone with it, and would be held against it.
+#[test]
+fn a_peer_that_simulates_its_store_is_not_killed() {
+    let bench = Bench::new();
+    let peers = bench.path("peers");
+    for package in [
+        "socket.io",
+        "mongodb",
+        "ioredis",
+        "@socket.io/redis-streams-adapter",
+    ] {
+        fs::create_dir_all(peers.join("node_modules").join(package)).unwrap();
+    }
+    fs::write(peers.join("install"), "exit 9").unwrap();
+    let fault =
+        "[[faults]]\nkind = \"server-kill\"\nname = \"f\"\nat = \"600ms\"\nfor = \"500ms\"\n";
+    let scenario = bench.scenario(&format!("{SMALL}\n{fault}"));
+    let flags = ["--system", "peer:node", "--store", "memory", "--peers"];
+    let ended = bench.run(
+        &scenario,
+        &[&flags[..], &[peers.to_str().unwrap()]].concat(),
+    );
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(
+        ended
+            .stderr
+            .contains("the in-memory store would go with its server"),
+        "{}",
+        ended.stderr
+    );
 }

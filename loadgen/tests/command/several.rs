@@ -107,7 +107,7 @@ fn what_several_servers_can_not_have_is_refused_before_anything_is_started() {
         (
             &in_file,
             &["--target", "http://127.0.0.1:1"],
-            "of this program's own",
+            "that this program starts",
         ),
         (&small, &["--nodes", "17"], "1..=16"),
         (

@@ -169,7 +169,7 @@ fn of_server(
     if system.breakable(node).is_none() {
         return Err(STARTED_HERE);
     }
-    let forgets = system.own_store().is_some_and(RunningStore::is_simulation);
+    let forgets = system.forgets();
     Ok(Some(match damage {
         ServerDamage::Freeze => Box::new(Freeze(node)),
         ServerDamage::Stop | ServerDamage::Kill if forgets => return Err(FORGETS),

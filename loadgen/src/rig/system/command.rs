@@ -28,6 +28,8 @@ pub struct Commanded<'a> {
     group: Option<Group>,
     /// A MongoDB of this program's, where it was told to save into one.
     store: Option<&'a RunningStore>,
+    /// It was told to simulate a store in its own memory.
+    forgets: bool,
     /// It was started again in mid-run: what it says of itself is said of the rest of the run only.
     began_anew: bool,
 }
@@ -41,6 +43,7 @@ impl<'a> Commanded<'a> {
             server,
             group: None,
             store: None,
+            forgets: false,
             began_anew: false,
         }
     }
@@ -56,7 +59,26 @@ impl<'a> Commanded<'a> {
     pub fn on(self, store: &'a RunningStore) -> Self {
         Self {
             store: Some(store).filter(|store| !store.is_simulation()),
+            forgets: store.is_simulation(),
             ..self
+        }
+    }
+
+    /// Tells it one thing more by its environment, also when it is started again.
+    pub(super) fn tell(&mut self, name: &'static str, value: &str) {
+        self.variables.push((name, value.to_owned()));
+    }
+
+    /// Whether it was started again since.
+    pub(super) fn began_anew(&self) -> bool {
+        self.began_anew
+    }
+
+    /// Resolves when it ends without having been asked to. May be dropped and called again.
+    pub(super) async fn exited(&mut self) -> ServerExit {
+        match &mut self.group {
+            Some(group) => group.exited().await,
+            None => std::future::pending().await,
         }
     }
 
@@ -137,6 +159,10 @@ impl System for Commanded<'_> {
 
     fn own_store(&self) -> Option<&RunningStore> {
         self.store
+    }
+
+    fn forgets(&self) -> bool {
+        self.forgets
     }
 
     fn excuse_store(&self, excused: bool) {

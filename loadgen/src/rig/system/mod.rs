@@ -1,7 +1,8 @@
-//! What is measured: a server of our own or several as one chat, a command, one that runs already, a bare relay. To the run they are one and the same.
+//! What is measured: a server of our own or of others, several as one chat, one that runs already, a bare relay. To the run they are one and the same.
 
 mod command;
 mod launched;
+mod node;
 mod own;
 mod several;
 mod url;
@@ -128,6 +129,11 @@ pub trait System {
     /// The store that it saves into, where this program picked it.
     fn own_store(&self) -> Option<&RunningStore> {
         None
+    }
+
+    /// Whether what was confirmed is gone with its process, since it simulates its store.
+    fn forgets(&self) -> bool {
+        self.own_store().is_some_and(RunningStore::is_simulation)
     }
 
     /// That its store does not answer is no death for now, or is one again: somebody breaks it on purpose.

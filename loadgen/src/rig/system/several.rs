@@ -1,10 +1,14 @@
-//! Several servers of our own as one chat: as many processes and a Redis, or one process where there is none.
+//! Several servers as one chat: as many processes and a Redis, or, of our own, one process where there is none.
 
 use std::{future::Future, path::Path, pin::Pin, time::Instant};
 
 use async_trait::async_trait;
 
-use super::{Breakable, Death, System, launched::Launched};
+use super::{
+    Breakable, Commanded, Death, System,
+    launched::Launched,
+    node::{Node, Place},
+};
 use crate::{
     dial::{Caller, Endpoint, Target},
     model::BusMode,
@@ -22,19 +26,20 @@ use crate::{
     scenario::Connections,
 };
 
-/// Several servers of this program, or of another build of it, on a store that is there already.
+/// Several servers on a store that is there already.
 pub struct SeveralServers<'a> {
     store: &'a RunningStore,
     connections: Connections,
     nodes: Nodes,
     /// How many users are spread over them.
     users: usize,
-    mode: BusMode,
+    /// Which order they promise, of servers of our own.
+    mode: Option<BusMode>,
     /// Of the store; with the servers and their bus once they are started.
     description: String,
     bus: Bus,
     /// A process for each server; where they share their memory, one for all.
-    processes: Vec<Launched>,
+    processes: Vec<Box<dyn Node + 'a>>,
     url: String,
     /// Each server by itself.
     servers: Vec<Endpoint>,
@@ -50,13 +55,14 @@ pub struct Chat {
     pub nodes: Nodes,
     /// How many users.
     pub users: usize,
-    /// Which order they promise.
-    pub mode: BusMode,
+    /// Which order they promise; what somebody else wrote is told nothing of that.
+    pub mode: Option<BusMode>,
 }
 
 impl<'a> SeveralServers<'a> {
-    /// With these arguments of `serve` each, beside those for their store and for each other.
-    pub fn new(
+    /// Of this program, or another build of the server, with these arguments of `serve` each, beside those for their store and for
+    /// each other.
+    pub fn own(
         program: Option<&Path>,
         arguments: Vec<String>,
         store: &'a RunningStore,
@@ -72,7 +78,44 @@ impl<'a> SeveralServers<'a> {
             BusKind::Memory => 1,
             BusKind::Named | BusKind::Started => chat.nodes.count(),
         };
-        let launched = |_| Launched::new(program.map(Path::to_owned), arguments.clone());
+        let launched = |_| -> Box<dyn Node + 'a> {
+            Box::new(Launched::new(
+                program.map(Path::to_owned),
+                arguments.clone(),
+            ))
+        };
+        let processes = (0..processes).map(launched).collect();
+        Self::of(processes, bus, store, description, connections, chat)
+    }
+
+    /// Servers that somebody else wrote, each with a command of its own; they are told where the Redis is.
+    pub fn foreign(
+        servers: Vec<Commanded<'a>>,
+        store: &'a RunningStore,
+        description: String,
+        connections: &Connections,
+        chat: Chat,
+    ) -> Self {
+        let boxed = |server| -> Box<dyn Node + 'a> { Box::new(server) };
+        let processes = servers.into_iter().map(boxed).collect();
+        Self::of(
+            processes,
+            Bus::find(),
+            store,
+            description,
+            connections,
+            chat,
+        )
+    }
+
+    fn of(
+        processes: Vec<Box<dyn Node + 'a>>,
+        bus: Bus,
+        store: &'a RunningStore,
+        description: String,
+        connections: &Connections,
+        chat: Chat,
+    ) -> Self {
         Self {
             store,
             connections: connections.clone(),
@@ -81,7 +124,7 @@ impl<'a> SeveralServers<'a> {
             mode: chat.mode,
             description,
             bus,
-            processes: (0..processes).map(launched).collect(),
+            processes,
             url: String::new(),
             servers: Vec::new(),
             all: None,
@@ -98,19 +141,13 @@ impl<'a> SeveralServers<'a> {
         let chat = format!("loadgen-{:08x}", rand::random::<u32>());
         let mut urls = Vec::new();
         for (number, server) in (1..).zip(&mut self.processes) {
-            let name = format!("node{number}");
-            let of_bus = [
-                "--bus",
-                redis,
-                "--bus-chat",
-                &chat,
-                "--node-id",
-                &name,
-                "--bus-mode",
-                self.mode.name(),
-            ];
-            server.start(&of_bus).await?;
-            urls.push(server.url().to_owned());
+            let place = Place::Redis {
+                url: redis,
+                chat: &chat,
+                name: &format!("node{number}"),
+                mode: self.mode.unwrap_or_default(),
+            };
+            urls.push(server.start_in(&place).await?);
         }
         Ok(urls)
     }
@@ -124,10 +161,12 @@ impl<'a> SeveralServers<'a> {
             })?;
             ports.push(port.to_string());
         }
-        let listed = ports.join(",");
+        let twins = Place::Twins {
+            ports: &ports.join(","),
+            mode: self.mode.unwrap_or_default(),
+        };
         for process in &mut self.processes {
-            let twins = ["--twin-ports", &listed, "--bus-mode", self.mode.name()];
-            process.start(&twins).await?;
+            process.start_in(&twins).await?;
         }
         let url = |port| format!("http://127.0.0.1:{port}");
         Ok(ports.iter().map(url).collect())
@@ -150,12 +189,13 @@ impl System for SeveralServers<'_> {
             let server = self.endpoint_of(url).await?;
             self.servers.push(server);
         }
+        let mode = self.mode.map(|mode| format!(", {}", mode.name()));
         self.description = format!(
-            "{}; {} servers as one chat by {}, {}",
+            "{}; {} servers as one chat by {}{}",
             self.description,
             self.nodes.count(),
             self.bus,
-            self.mode.name()
+            mode.unwrap_or_default()
         );
         self.vigil = self.store.vigil().await?;
         let addresses = self.servers.iter().map(Endpoint::address).collect();
@@ -183,8 +223,7 @@ impl System for SeveralServers<'_> {
             return None;
         }
         let place = usize::from(node?).checked_sub(1)?;
-        let server = self.processes.get_mut(place)?;
-        Some(server)
+        Some(self.processes.get_mut(place)?.breakable())
     }
 
     fn bus(&mut self) -> Option<&mut Bus> {
@@ -219,7 +258,7 @@ impl System for SeveralServers<'_> {
 
     async fn times(&self) -> Option<ServerTimes> {
         // Of one that was started again, the first part of the run is missing.
-        if self.processes.iter().any(Launched::began_anew) {
+        if self.processes.iter().any(|server| server.began_anew()) {
             return None;
         }
         let mut all: Option<ServerTimes> = None;
@@ -252,7 +291,7 @@ impl System for SeveralServers<'_> {
                 return std::future::pending().await;
             }
             let ended = self.processes.iter_mut();
-            let ended = ended.map(|server| -> Ended<'_> { Box::pin(server.exited()) });
+            let ended = ended.map(|server| -> Ended<'_> { server.exited() });
             let (exit, nth, _) = futures::future::select_all(ended).await;
             (exit, nth)
         };
@@ -273,9 +312,8 @@ impl System for SeveralServers<'_> {
         self.vigil = None;
         let mut wrong = Vec::new();
         for (nth, server) in (1..).zip(&mut self.processes) {
-            let exit = server.stop().await?;
-            if let Some(exit) = exit.filter(|exit| !exit.is_clean()) {
-                wrong.push(format!("server {nth} did not end in order: {exit}"));
+            if let Some(disorder) = server.end().await? {
+                wrong.push(format!("server {nth}: {disorder}"));
             }
         }
         self.bus.stop().await?;
