@@ -18,6 +18,8 @@ use super::{Report, VERSION, upgrade};
 #[derive(Debug, Clone)]
 pub struct Document {
     text: String,
+    /// As it stands in its file, of an older version.
+    recorded: Option<String>,
     report: Report,
 }
 
@@ -113,7 +115,11 @@ impl Document {
             VERSION => {
                 let mut report = serde_json::from_str(&text).map_err(malformed)?;
                 upgrade::early_accounts(&mut report);
-                Ok(Self { text, report })
+                Ok(Self {
+                    text,
+                    recorded: None,
+                    report,
+                })
             }
             1..VERSION => {
                 let old = serde_json::from_str(&text).map_err(malformed)?;
@@ -124,8 +130,12 @@ impl Document {
                 };
                 let mut report: Report = serde_json::from_value(new).map_err(malformed)?;
                 upgrade::early_accounts(&mut report);
-                let text = serde_json::to_string_pretty(&report).map_err(malformed)? + "\n";
-                Ok(Self { text, report })
+                let brought_up = serde_json::to_string_pretty(&report).map_err(malformed)? + "\n";
+                Ok(Self {
+                    text: brought_up,
+                    recorded: Some(text),
+                    report,
+                })
             }
             _ => Err(ParseError::Newer { found: version }),
         }
@@ -146,9 +156,14 @@ impl Document {
         })
     }
 
-    /// The JSON, byte for byte as it stands in the file.
+    /// The JSON in the present version.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// The JSON, byte for byte as it stands in its file: one of an older version says less than the present one asks for.
+    pub fn recorded(&self) -> &str {
+        self.recorded.as_deref().unwrap_or(&self.text)
     }
 
     /// The result that the JSON holds, brought up to [`VERSION`].

@@ -122,6 +122,21 @@ fn publish(results: &[&Path], site: &Path) -> (Option<i32>, String) {
     (output.status.code(), stderr)
 }
 
+/// Brought up to the present version it would be one that lacks its seal and its evidence.
+#[test]
+fn a_result_of_an_older_version_is_kept_as_it_is() {
+    let old = include_str!("version-1.json");
+    let folder = tempfile::tempdir().unwrap();
+    let (result, site) = (folder.path().join("old.json"), folder.path().join("site"));
+    fs::write(&result, old).unwrap();
+    for _ in 0..2 {
+        assert_eq!(publish(&[&result], &site).0, Some(0));
+        let document = Document::parse(old.to_owned()).unwrap();
+        let kept = site.join(publish::kept(&document).path);
+        assert_eq!(fs::read_to_string(kept).unwrap(), old);
+    }
+}
+
 #[test]
 fn what_was_published_stays_and_twice_is_once() {
     let folder = tempfile::tempdir().unwrap();

@@ -21,11 +21,13 @@ pub(super) struct Claim {
     /// Of what; empty where the site has nothing else.
     pub on: String,
     pub sentence: String,
+    /// The gravest of their verdicts, as a style class.
+    pub class: &'static str,
 }
 
-/// The latest results, those of each target, store and machine in a sentence of its own.
+/// The latest results, those of each target, store and machine in a sentence of its own; the server of this program comes first.
 pub(super) fn claims(latest: &[&Report]) -> Vec<Claim> {
-    let mut apart: BTreeMap<Circumstances, Vec<&Report>> = BTreeMap::new();
+    let mut apart: BTreeMap<(bool, Circumstances), Vec<&Report>> = BTreeMap::new();
     for report in latest {
         let mut circumstances = Circumstances::of(report);
         // How long a simulation takes is a part of the scenario, and so is what its faults need of a database.
@@ -35,17 +37,20 @@ pub(super) fn claims(latest: &[&Report]) -> Vec<Claim> {
         for need in NEEDED_BY_FAULTS {
             circumstances.store = circumstances.store.replace(need, "");
         }
-        apart.entry(circumstances).or_default().push(report);
+        let is_foreign = !report.runs.last().is_some_and(|run| run.own);
+        let of = apart.entry((is_foreign, circumstances)).or_default();
+        of.push(report);
     }
     let several = apart.len() > 1;
     apart
         .iter()
-        .map(|(circumstances, reports)| Claim {
+        .map(|((_, circumstances), reports)| Claim {
             on: match several {
                 true => circumstances.to_string(),
                 false => String::new(),
             },
             sentence: claim(reports),
+            class: gravest(reports),
         })
         .collect()
 }
@@ -99,8 +104,9 @@ fn claim(latest: &[&Report]) -> String {
     )];
     if due > 0 {
         said.push(format!(
-            "In the {} that ask for it, {} of {} deliveries arrived within {} of their intended send.",
+            "In the {} that {} for it, {} of {} deliveries arrived within {} of their intended send.",
             several(judged.len(), "valid run"),
+            if judged.len() == 1 { "asks" } else { "ask" },
             share(within as f64 / due as f64),
             count(due),
             limit(PROMISE)

@@ -264,7 +264,11 @@ impl Broken {
 
 /// What people wait for: others' messages, and to hear that their own are stored.
 fn part(part: &PartResult) -> Option<PartLine> {
-    if !matches!(part.metric, Metric::Delivery | Metric::Confirm) {
+    let is_told = matches!(
+        part.metric,
+        Metric::Delivery | Metric::DeliverySameNode | Metric::DeliveryCrossNode | Metric::Confirm
+    );
+    if !is_told {
         return None;
     }
     let fault = part.fault.as_deref().unwrap_or_default();

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use askama::Template;
 
 use self::{
-    claim::{Claim, claims, gravest},
+    claim::{Claim, claims},
     series::{Series, Told},
 };
 use super::{RenderError, html};
@@ -52,7 +52,6 @@ struct Index<'a> {
     claims: Vec<Claim>,
     /// Whether there is a page of what faults cost.
     breaks: bool,
-    class: &'static str,
     scenarios: Vec<Section>,
 }
 
@@ -76,7 +75,7 @@ pub(crate) struct Way {
 pub fn kept(document: &Document) -> SiteFile {
     SiteFile {
         path: format!("{}.json", place(document.report())).into(),
-        text: document.text().to_owned(),
+        text: document.recorded().to_owned(),
     }
 }
 
@@ -117,7 +116,9 @@ pub fn site(
 /// # Errors
 /// [`RenderError`] when a histogram can't be read.
 pub fn index(reports: &[&Report], comparisons: &[Comparison]) -> Result<SiteFile, RenderError> {
-    let apart = series::apart(reports);
+    let mut apart = series::apart(reports);
+    // Of a scenario the server of this program comes first, and others are held against it.
+    apart.sort_by_key(|series| (series.scenario, !series.is_own()));
     let latest: Vec<&Report> = apart.iter().filter_map(Series::latest).collect();
     let mut scenarios: Vec<Section> = Vec::new();
     for of_scenario in apart.chunk_by(|one, other| one.scenario == other.scenario) {
@@ -134,7 +135,6 @@ pub fn index(reports: &[&Report], comparisons: &[Comparison]) -> Result<SiteFile
         comparisons,
         claims: claims(&latest),
         breaks: !faults::broken(&apart).is_empty(),
-        class: gravest(&latest),
         scenarios,
     };
     Ok(SiteFile {
