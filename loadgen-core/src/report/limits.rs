@@ -34,7 +34,7 @@ const BEHIND: &str = " (outside the faults)";
 
 /// In the words of a limit that too few undisturbed seconds were left for: these are of all seconds. Older results have the
 /// number of those that were left beside them.
-const OF_ALL: &str = "too few are left to judge by";
+pub(super) const OF_ALL: &str = "too few are left to judge by";
 
 /// The number on a limit's left side.
 #[derive(Debug, Clone, Copy, PartialEq)]

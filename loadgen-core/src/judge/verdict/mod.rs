@@ -137,7 +137,7 @@ struct Trial<'a> {
     floor: Vec<FloorSecond>,
     /// Its seconds inside, after and outside of its faults; empty where there were none.
     parts: Parts,
-    /// Faults behind the server that lasted longer than planned.
+    /// The faults, where all were behind the server and lasted longer than planned.
     overran: Vec<Overran>,
 }
 
@@ -213,7 +213,7 @@ pub fn judge(
         account,
         floor: beside.iter().copied().flat_map(floor::seconds).collect(),
         parts: Parts::of(observed, &account.missing, plan.end()),
-        overran: Overran::among(&plan.faults, &observed.faults),
+        overran: Overran::all(&plan.faults, &observed.faults),
     })
 }
 

@@ -20,11 +20,14 @@ pub(super) struct Overran {
 }
 
 impl Overran {
-    /// Those of the faults. How long a server takes to come back is its own doing, and is not among them.
-    pub(super) fn among(planned: &[PlannedFault], seen: &[FaultSeen]) -> Vec<Self> {
+    /// The faults, if all of them did: where there was another one, nobody knows for which a message failed. How long a server
+    /// takes to come back is its own doing.
+    pub(super) fn all(planned: &[PlannedFault], seen: &[FaultSeen]) -> Vec<Self> {
         let both = planned.iter().zip(seen);
-        both.filter_map(|(planned, seen)| Self::of(planned, seen))
-            .collect()
+        let all: Option<Vec<Self>> = both
+            .map(|(planned, seen)| Self::of(planned, seen))
+            .collect();
+        all.unwrap_or_default()
     }
 
     fn of(planned: &PlannedFault, seen: &FaultSeen) -> Option<Self> {

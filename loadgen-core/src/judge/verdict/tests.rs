@@ -99,7 +99,7 @@ fn judge(measured: &Measured<'_>) -> Judgement {
         account: measured.account,
         floor: measured.floor.to_vec(),
         parts: Parts::of(&observed, &measured.account.missing, 20 * WINDOW),
-        overran: Overran::among(measured.planned, measured.faults),
+        overran: Overran::all(measured.planned, measured.faults),
     })
 }
 

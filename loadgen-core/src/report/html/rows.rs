@@ -5,6 +5,7 @@ use crate::{
     model::numbers::{bytes, count},
     report::{
         floor,
+        limits::OF_ALL,
         statements::{self, Outcome},
     },
     result::{Report, Run},
@@ -45,7 +46,7 @@ pub(super) fn left_out(run: &Run) -> Option<String> {
     }
     let mut limits = run.judgement.thresholds.iter();
     let what = match statements::left_out(run) {
-        0 if limits.any(|judged| judged.verdict == Verdict::Invalid) => {
+        0 if limits.any(|judged| judged.measured.contains(OF_ALL)) => {
             "Too few are left to judge by, and all numbers are of all of them"
         }
         0 => "The limits were kept with them, so that nothing is left out",

@@ -281,5 +281,23 @@ fn what_failed_for_a_fault_of_the_store_that_overran_its_plan_is_not_held_agains
     // Some that failed without it; a fault that went as planned; a server that took so long to come back.
     fail(5, 4, store, 11 * WINDOW);
     fail(5, 5, store, 9 * WINDOW + WINDOW / 2);
-    fail(5, 5, Damage::Server(ServerDamage::Kill), 11 * WINDOW);
+    let kill = Damage::Server(ServerDamage::Kill);
+    fail(5, 5, kill, 11 * WINDOW);
+    // Beside another fault nobody knows for which of them a message failed.
+    let seen = |end| FaultSeen {
+        end: Some(end),
+        ..bitten()
+    };
+    let planned = |damage| PlannedFault {
+        name: "slow".to_owned(),
+        start: 8 * WINDOW,
+        end: 9 * WINDOW,
+        damage,
+    };
+    let all = |other, end| {
+        let seen = [seen(11 * WINDOW), seen(end)];
+        Overran::all(&[planned(store), planned(other)], &seen).len()
+    };
+    assert_eq!(all(store, 11 * WINDOW), 2);
+    assert_eq!(all(kill, 11 * WINDOW) + all(store, 9 * WINDOW), 0);
 }
