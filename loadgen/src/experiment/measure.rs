@@ -37,6 +37,8 @@ use crate::{
 
 /// How long the server may take to notice that everybody has gone.
 const LEAVING: Duration = Duration::from_secs(5);
+/// How long it may take to be done with what it told as failed.
+const SETTLED_WITHIN: Duration = Duration::from_secs(30);
 const SECOND: Duration = Duration::from_secs(1);
 
 /// What all arms are measured with.
@@ -173,6 +175,7 @@ async fn ask_after(
     }
     if let Some(audit) = audit {
         watcher.event(Event::Stage("audit"));
+        wait_until_settled(&*arm.system).await;
         observed.stored = match look_up(&audit, arm, share).await {
             Ok(stored) => Lookup::Found(stored),
             // A store that died with its server can't be asked.
@@ -369,6 +372,17 @@ async fn look_up(audit: &Audit, arm: &Arm<'_>, share: &Share) -> Result<Stored, 
         })
         .await?;
     Ok(stored)
+}
+
+/// Waits until the server has taken out of its store what it told as failed: it does so as soon as that answers, which a busy
+/// machine may keep it from. Whoever says nothing of that is not waited for, and who is never done is looked up as it is.
+async fn wait_until_settled(system: &dyn System) {
+    let until = tokio::time::Instant::now() + SETTLED_WITHIN;
+    while system.unsettled().await.is_some_and(|open| open > 0)
+        && tokio::time::Instant::now() < until
+    {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 /// Waits until the server knows nobody any more, or says who is left.

@@ -73,6 +73,11 @@ pub async fn queue_depth(endpoint: &Endpoint) -> Option<u64> {
     get(endpoint, "/health").await?["queueDepth"].as_u64()
 }
 
+/// Asks how many messages were told as failed and may still be stored, until the store answers; `None` where the server does not say.
+pub async fn unsettled(endpoint: &Endpoint) -> Option<u64> {
+    get(endpoint, "/health").await?["unsettled"].as_u64()
+}
+
 /// What the server timed itself, in nanoseconds since it started (`/debug/histograms`).
 #[derive(Debug, Clone)]
 pub struct ServerTimes {

@@ -23,6 +23,8 @@ pub enum Fault {
     ConfirmsWithoutSaving,
     /// A message is saved and said to have failed.
     SavesAndFails,
+    /// The same, and it says how many there are, and takes one out of its store each time it was asked after the run.
+    SettlesWhenAsked,
     /// A message is confirmed twice.
     ConfirmsTwice,
     /// A message is neither confirmed nor failed.

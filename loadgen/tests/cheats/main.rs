@@ -182,6 +182,7 @@ each_is_caught_by! {
     a_delivery_to_a_stranger_is_cross_talk: DeliversToAStranger => [CrossDelivered];
     a_confirmation_without_a_save_is_found_in_the_store: ConfirmsWithoutSaving => [ConfirmedNotStored];
     a_failure_that_was_saved_is_found_in_the_store: SavesAndFails => [FailedButStored];
+    a_failure_that_is_still_to_be_taken_out_of_the_store_is_waited_for: SettlesWhenAsked => [];
     a_second_confirmation_is_a_double_end: ConfirmsTwice => [EndTwice];
     a_message_without_an_end_is_missed: NeverEnds => [EndMissing];
     a_confirmation_before_the_delivery_is_early: ConfirmsEarly => [EndEarly];

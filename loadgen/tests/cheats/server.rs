@@ -29,6 +29,8 @@ pub struct State {
     sockets: BTreeMap<u64, mpsc::UnboundedSender<String>>,
     pub conversations: BTreeMap<String, BTreeSet<u64>>,
     pub stored: Vec<(String, Value)>,
+    /// Which of them were told as failed and are to be taken out again.
+    pub unsettled: Vec<String>,
     pub messages: u64,
     /// Deliveries to others that were made to nobody.
     pub swallowed: u64,
@@ -116,6 +118,8 @@ async fn answer(mut stream: TcpStream, state: Shared, fault: Fault, speech: Spee
         stored_documents(&state)
     } else if head.starts_with("GET /debug/sockets") {
         stats(&state)
+    } else if head.starts_with("GET /health") {
+        health(&state)
     } else if head.starts_with("GET /socket.io/") {
         r#"0{"sid":"probe","upgrades":["websocket"],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}"#.to_owned()
     } else {
@@ -141,6 +145,17 @@ fn stored_documents(state: &Shared) -> String {
                 + "\n"
         })
         .collect()
+}
+
+fn health(state: &Shared) -> String {
+    let mut state = lock(state);
+    let unsettled = state.unsettled.len();
+    if state.sockets.is_empty()
+        && let Some(settled) = state.unsettled.pop()
+    {
+        state.stored.retain(|(id, _)| *id != settled);
+    }
+    json!({ "unsettled": unsettled }).to_string()
 }
 
 fn stats(state: &Shared) -> String {

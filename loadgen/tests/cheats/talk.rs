@@ -299,6 +299,9 @@ impl Message {
             let other = format!("f{}", &id[1..]);
             state.stored.push((other, self.saved.clone()));
         }
+        if self.is_hit_by(Fault::SettlesWhenAsked) {
+            state.unsettled.push(id.clone());
+        }
         state.stored.push((id, self.saved.clone()));
     }
 
@@ -319,7 +322,9 @@ impl Message {
             Fault::ConfirmsByAnotherKind => {
                 state.emit(member, self.others_names.confirmed, &self.saved);
             }
-            Fault::SavesAndFails | Fault::ConfirmsToSome => state.emit(member, failed, &this),
+            Fault::SavesAndFails | Fault::SettlesWhenAsked | Fault::ConfirmsToSome => {
+                state.emit(member, failed, &this);
+            }
             fault if fault.fails() => state.emit(member, failed, &this),
             Fault::DisagreesOnTheId if member == self.other => {
                 let mut another = self.saved.clone();
@@ -346,6 +351,7 @@ impl Message {
                 json!({ "success": false, "message": "You are \u{1b}blocked" })
             }
             Fault::SavesAndFails
+            | Fault::SettlesWhenAsked
             | Fault::FailsEverySave
             | Fault::FailsByAnotherKind
             | Fault::DeniesAndConfirms

@@ -159,6 +159,11 @@ pub trait System {
         status::present(self.endpoint()?).await
     }
 
+    /// How many messages it told as failed and has still to take out of its store, as it says.
+    async fn unsettled(&self) -> Option<u64> {
+        status::unsettled(self.endpoint()?).await
+    }
+
     /// What it timed itself, if all of that was this run's.
     async fn times(&self) -> Option<ServerTimes> {
         None

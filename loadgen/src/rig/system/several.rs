@@ -256,6 +256,14 @@ impl System for SeveralServers<'_> {
         Some(all)
     }
 
+    async fn unsettled(&self) -> Option<u64> {
+        let mut all = 0;
+        for server in &self.servers {
+            all += status::unsettled(server).await?;
+        }
+        Some(all)
+    }
+
     async fn times(&self) -> Option<ServerTimes> {
         // Of one that was started again, the first part of the run is missing.
         if self.processes.iter().any(|server| server.began_anew()) {
