@@ -112,16 +112,6 @@ pub enum Unfit {
         /// How many there are.
         nodes: u16,
     },
-    /// Clients of several servers go straight to theirs.
-    #[error(
-        "{kind} is brought about by a proxy before one server, and there are {nodes}: leave `nodes` out, or write between = \"store\""
-    )]
-    NoProxy {
-        /// Of the fault.
-        kind: &'static str,
-        /// How many there are.
-        nodes: u16,
-    },
     /// One server needs no bus.
     #[error(
         "bus-restart breaks what joins several servers, and there is one: write `nodes` in [server]"
@@ -323,9 +313,6 @@ impl Damage {
             Damage::Node(..) if nodes == 1 => Err(Unfit::NoNodes),
             Damage::Node(node, _) if node == 0 || node > nodes => Err(Unfit::Beyond { nodes }),
             Damage::Bus if nodes == 1 => Err(Unfit::NoBus),
-            Damage::Network(Between::Clients, _) if nodes > 1 => {
-                Err(Unfit::NoProxy { kind, nodes })
-            }
             _ => Ok(()),
         }
     }

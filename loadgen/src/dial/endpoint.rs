@@ -76,18 +76,19 @@ impl Endpoint {
         })))
     }
 
-    /// The same target, which is reached at another address: that of a proxy before it.
+    /// The same target, which is reached at other addresses: those of the proxies before it, one for each of several servers.
     #[must_use]
-    pub fn through(&self, proxy: SocketAddr) -> Self {
-        let resolved = &self.0;
-        Self(Arc::new(Resolved {
-            target: resolved.target.clone(),
-            asker: resolved.asker.clone(),
-            addresses: vec![proxy],
-            good: AtomicUsize::new(0),
-            nodes: Nodes::ONE,
-            last: Box::default(),
-        }))
+    pub fn through(&self, proxies: Vec<SocketAddr>) -> Self {
+        let users = self.0.last.len();
+        self.among(proxies, self.0.nodes, users)
+    }
+
+    /// Where its servers are: one address each, or of one server the one that answered last.
+    pub fn servers(&self) -> Vec<SocketAddr> {
+        match self.0.nodes.count() {
+            1 => vec![self.address()],
+            _ => self.0.addresses.clone(),
+        }
     }
 
     /// The same target as several servers for so many users, one at each address: each user connects to its own. Where nobody

@@ -54,7 +54,7 @@ enum Stage {
 /// [`RunError::Fault`] of the first that can't.
 pub(super) fn check(plan: &Plan, system: &mut dyn System) -> Result<(), RunError> {
     for planned in &plan.faults {
-        fault::prepare(planned, system, None)?;
+        fault::prepare(planned, system, &[])?;
     }
     Ok(())
 }
@@ -74,7 +74,7 @@ pub(super) fn none(scenario: &Scenario) -> Result<(), RunError> {
 }
 
 impl Conductor {
-    /// Of a plan's faults, in this system, to which clients come through a proxy where the network before it is to be bad.
+    /// Of a plan's faults, in this system, to which clients come through proxies where the network before it is to be bad.
     ///
     /// # Errors
     /// As [`check`].
@@ -83,7 +83,7 @@ impl Conductor {
         system: &mut dyn System,
         progress: &Arc<Progress>,
         clock: Clock,
-        proxy: Option<&Arc<Proxy>>,
+        proxies: &[Arc<Proxy>],
     ) -> Result<Self, RunError> {
         let mut parts = Vec::new();
         for (index, planned) in plan.faults.iter().enumerate() {
@@ -94,7 +94,7 @@ impl Conductor {
                 })
             };
             parts.push(Part {
-                fault: fault::prepare(planned, system, proxy)?.unwrap_or_else(by_clients),
+                fault: fault::prepare(planned, system, proxies)?.unwrap_or_else(by_clients),
                 stage: Stage::Ahead,
                 seen: FaultSeen::of(&planned.name),
                 planned: planned.clone(),

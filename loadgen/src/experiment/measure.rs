@@ -227,7 +227,7 @@ async fn run(
         &mut *arm.system,
         &crew.progress,
         crew.clock,
-        way.proxy(),
+        way.proxies(),
     )?;
     crew.start()?;
     let (agreed, settles) = (agreed(arm, promises), settles(arm));

@@ -16,12 +16,12 @@ use crate::{
 /// The way that clients go. What is asked of the server beside them goes straight.
 pub(super) struct Way {
     endpoint: Endpoint,
-    proxy: Option<Arc<Proxy>>,
+    proxies: Vec<Arc<Proxy>>,
     cost: Option<ProxyCost>,
 }
 
 impl Way {
-    /// To a server, as the faults of the plan need it.
+    /// To a server, as the faults of the plan need it: with a proxy before each of several.
     ///
     /// # Errors
     /// When the machine has no port or no thread for a proxy.
@@ -33,16 +33,20 @@ impl Way {
         if !is_crooked(plan) {
             return Ok(Self {
                 endpoint: endpoint.clone(),
-                proxy: None,
+                proxies: Vec::new(),
                 cost: None,
             });
         }
         let cost = spawn_blocking(Cost::measure).await;
         let cost = cost.map_err(io::Error::other)??;
-        let proxy = Proxy::start(endpoint.address(), Speech::Bytes, scenario.seed)?;
+        let mut proxies = Vec::new();
+        for (server, nth) in endpoint.servers().into_iter().zip(0..) {
+            let seed = scenario.seed.wrapping_add(nth);
+            proxies.push(Arc::new(Proxy::start(server, Speech::Bytes, seed)?));
+        }
         Ok(Self {
-            endpoint: endpoint.through(proxy.address()),
-            proxy: Some(Arc::new(proxy)),
+            endpoint: endpoint.through(proxies.iter().map(|proxy| proxy.address()).collect()),
+            proxies,
             cost: Some(ProxyCost {
                 direct: nanos(cost.direct),
                 through: nanos(cost.through),
@@ -61,8 +65,8 @@ impl Way {
     }
 
     /// What they pass through.
-    pub(super) fn proxy(&self) -> Option<&Arc<Proxy>> {
-        self.proxy.as_ref()
+    pub(super) fn proxies(&self) -> &[Arc<Proxy>] {
+        &self.proxies
     }
 }
 

@@ -200,6 +200,23 @@ fn one_of_three_servers_that_stands_still_is_shown_to_do_so_and_the_others_go_on
 }
 
 #[test]
+fn a_bad_network_before_three_servers_holds_up_all_that_they_deliver() {
+    if !has_redis() {
+        return;
+    }
+    let bench = Bench::new();
+    // There and back, so that the shortest delivery takes twice as long.
+    let text = broken(
+        "kind = \"network-latency\"\ntime = \"200ms\"",
+        "\"delivery_same_node.max@f\" = \"> 350ms\"\n\"delivery_cross_node.max@f\" = \"> 350ms\"\n",
+    );
+    let flags = ["--store", "memory", "--no-machine-check"];
+    let ended = bench.run(&bench.scenario(&text), &flags);
+    let report = bench.report("broken");
+    nothing_is_lost(&ended, &report["runs"][0], "held up by the proxy");
+}
+
+#[test]
 fn who_was_on_a_killed_server_is_back_on_another_one_and_nothing_confirmed_is_lost() {
     if !has_redis() || !mongo_is_there() {
         return;

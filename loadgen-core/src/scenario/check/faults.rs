@@ -224,6 +224,14 @@ impl Checker<'_> {
                 let twice = format!("two faults are called {:?}: name each once", fault.name);
                 return Err(self.wrong(name, twice));
             }
+            if hides(&fault.damage, &other.damage) || hides(&other.damage, &fault.damage) {
+                let hidden = format!(
+                    "clients reach each server through a proxy, for {} and {}, and don't see there that one is gone: have them in two scenarios",
+                    fault.damage.kind().key(),
+                    other.damage.kind().key()
+                );
+                return Err(self.wrong(name, hidden));
+            }
             let overlap = other.at < fault.at + fault.lasts && fault.at < other.at + other.lasts;
             if overlap && collide(&fault.damage, &other.damage) {
                 return Err(self.wrong(
@@ -237,6 +245,15 @@ impl Checker<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether by the first, which needs a proxy before each of several servers, nobody could tell that the second took one of them away.
+fn hides(network: &Damage, gone: &Damage) -> bool {
+    matches!(network, Damage::Network(Between::Clients, _))
+        && matches!(
+            gone,
+            Damage::Node(_, ServerDamage::Stop | ServerDamage::Kill)
+        )
 }
 
 /// Whether two faults can't be told apart when both are on.

@@ -322,6 +322,11 @@ fn of_several_servers_one_is_named() {
             Damage::Network(Between::Store, NetworkDamage::HalfOpen),
             "network-half-open between server and store",
         ),
+        (
+            "kind = \"network-half-open\"",
+            Damage::Network(Between::Clients, NetworkDamage::HalfOpen),
+            "network-half-open between clients and server",
+        ),
     ] {
         let faults = parse(&of_three(lines)).faults;
         assert_eq!(faults[0].damage, damage, "{lines}");
@@ -342,11 +347,6 @@ fn of_several_servers_one_is_named() {
             "kind = \"server-stop\"\nnode = 0",
             "node",
             "numbered from 1 to 3",
-        ),
-        (
-            "kind = \"network-cut\"",
-            "kind",
-            "a proxy before one server, and there are 3",
         ),
     ] {
         let error = error(&of_three(lines));
@@ -373,4 +373,23 @@ fn two_servers_can_be_down_at_once_and_one_of_them_not_twice() {
     assert_eq!(parse(&both(2)).faults.len(), 2);
     let error = error(&both(1));
     assert!(error.message.starts_with("\"a\" is not over"), "{error}");
+}
+
+#[test]
+fn behind_proxies_nobody_sees_that_one_of_several_servers_is_gone() {
+    let cut = "[[faults]]\nname = \"cut\"\nat = \"1s\"\nfor = \"1s\"\nkind = \"network-cut\"\n";
+    let of = |kind: &str| {
+        let server = format!(
+            "[[faults]]\nname = \"server\"\nat = \"3s\"\nfor = \"1s\"\nkind = \"{kind}\"\nnode = 1\n"
+        );
+        [format!("{cut}{server}"), format!("{server}{cut}")]
+            .map(|text| with(&text).replace("[population]", "[server]\nnodes = 3\n[population]"))
+    };
+    for text in of("server-freeze") {
+        assert_eq!(parse(&text).faults.len(), 2);
+    }
+    for text in ["server-kill", "server-stop"].into_iter().flat_map(of) {
+        let error = error(&text);
+        assert!(error.message.contains("in two scenarios"), "{error}");
+    }
 }

@@ -109,15 +109,15 @@ pub fn needs(planned: &[PlannedFault], seed: u64) -> StoreNeeds {
     }
 }
 
-/// The fault of a plan in this system; `None`: clients do it themselves. `clients` is the proxy between them and the server, where
-/// one runs already.
+/// The fault of a plan in this system; `None`: clients do it themselves. `clients` are the proxies between them and the servers,
+/// where these run already.
 ///
 /// # Errors
 /// [`FaultError::Unable`], with what would do.
 pub fn prepare(
     planned: &PlannedFault,
     system: &mut dyn System,
-    clients: Option<&Arc<Proxy>>,
+    clients: &[Arc<Proxy>],
 ) -> Result<Option<Box<dyn Fault>>, FaultError> {
     let unable = |reason| FaultError::Unable {
         name: planned.name.clone(),
@@ -143,8 +143,8 @@ pub fn prepare(
                 .map_err(unable)
         }
         Damage::Network(Between::Clients, damage) => {
-            let proxy = clients.map(Arc::clone);
-            Ok(Some(Box::new(Network::before_the_server(damage, proxy))))
+            let proxies = clients.to_vec();
+            Ok(Some(Box::new(Network::before_the_server(damage, proxies))))
         }
         Damage::Network(Between::Store, damage) => {
             let store = system.own_store().ok_or_else(|| unable(THEIR_STORE))?;

@@ -8,7 +8,7 @@ use super::{Fault, FaultError};
 use crate::{
     model::Delay,
     rig::{
-        proxy::{Effect, Hold, Proxy},
+        proxy::{Effect, Hold, Proxy, Toll},
         system::System,
     },
     scenario::{Distribution, NetworkDamage},
@@ -17,20 +17,21 @@ use crate::{
 pub(super) struct Network {
     place: Place,
     effect: Effect,
-    hold: Option<Hold>,
+    /// One for each of the proxies, once it is bad.
+    holds: Vec<Hold>,
 }
 
-/// Where the proxy is.
+/// Where the proxies are.
 enum Place {
-    /// Before the server, where one runs already.
-    Server(Option<Arc<Proxy>>),
+    /// Before the server, or each of several, where they run already.
+    Server(Vec<Arc<Proxy>>),
     /// Before the store that was started for the run.
     Store,
 }
 
 impl Network {
-    /// Between the clients and the server; the proxy is there once the server runs.
-    pub(super) fn before_the_server(damage: NetworkDamage, clients: Option<Arc<Proxy>>) -> Self {
+    /// Between the clients and the server, or several; the proxies are there once these run.
+    pub(super) fn before_the_server(damage: NetworkDamage, clients: Vec<Arc<Proxy>>) -> Self {
         Self {
             place: Place::Server(clients),
             ..Self::before_the_store(damage)
@@ -42,7 +43,7 @@ impl Network {
         Self {
             place: Place::Store,
             effect: effect(damage),
-            hold: None,
+            holds: Vec::new(),
         }
     }
 
@@ -51,14 +52,17 @@ impl Network {
         Self {
             place: Place::Store,
             effect: Effect::ReplyLost { share },
-            hold: None,
+            holds: Vec::new(),
         }
     }
 
-    fn proxy<'s>(&'s self, system: &'s dyn System) -> Option<&'s Proxy> {
+    fn proxies<'s>(&'s self, system: &'s dyn System) -> Vec<&'s Proxy> {
         match &self.place {
-            Place::Server(proxy) => proxy.as_deref(),
-            Place::Store => system.own_store()?.proxy(),
+            Place::Server(proxies) => proxies.iter().map(Arc::as_ref).collect(),
+            Place::Store => {
+                let proxy = system.own_store().and_then(|store| store.proxy());
+                proxy.into_iter().collect()
+            }
         }
     }
 }
@@ -66,13 +70,16 @@ impl Network {
 #[async_trait(?Send)]
 impl Fault for Network {
     async fn apply(&mut self, system: &mut dyn System) -> Result<(), FaultError> {
-        let proxy = self.proxy(system).ok_or(FaultError::NothingThere)?;
-        self.hold = Some(proxy.impose(self.effect));
-        Ok(())
+        let proxies = self.proxies(system).into_iter();
+        self.holds = proxies.map(|proxy| proxy.impose(self.effect)).collect();
+        match self.holds.is_empty() {
+            true => Err(FaultError::NothingThere),
+            false => Ok(()),
+        }
     }
 
     async fn prove(&mut self, _: &mut dyn System) -> Result<Option<String>, FaultError> {
-        let toll = self.hold.as_ref().map(Hold::toll).unwrap_or_default();
+        let toll: Toll = self.holds.iter().map(Hold::toll).sum();
         let done = match self.effect {
             Effect::Cut { .. } => "reset",
             Effect::HalfOpen => "swallowed",
@@ -86,7 +93,7 @@ impl Fault for Network {
     }
 
     async fn heal(&mut self, system: &mut dyn System) -> Result<(), FaultError> {
-        if let (Some(hold), Some(proxy)) = (&self.hold, self.proxy(system)) {
+        for (hold, proxy) in self.holds.iter().zip(self.proxies(system)) {
             proxy.lift(hold);
         }
         Ok(())

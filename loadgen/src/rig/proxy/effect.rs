@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    iter::Sum,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -148,6 +149,18 @@ impl Toll {
     #[must_use]
     pub fn bit(&self) -> bool {
         self.connections > 0
+    }
+}
+
+/// Of several proxies together.
+impl Sum for Toll {
+    fn sum<I: Iterator<Item = Self>>(tolls: I) -> Self {
+        tolls.fold(Self::default(), |all, one| Self {
+            pieces: all.pieces + one.pieces,
+            bytes: all.bytes + one.bytes,
+            connections: all.connections + one.connections,
+            held_up: all.held_up + one.held_up,
+        })
     }
 }
 
