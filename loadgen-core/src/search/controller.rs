@@ -18,8 +18,6 @@ const STEP: f64 = 2.0;
 const BEYOND: f64 = 2.0;
 /// A failure so far above the first one is as good as having looked beyond it.
 const LOOKED: f64 = 1.2;
-/// Holds at a rate of which a contradiction is believed.
-const BELIEVED: usize = 2;
 /// Holds in a row to drain after a failure, each at half the rate of the one before; after so many it is not overcome.
 const DRAINS: usize = 12;
 
@@ -231,8 +229,22 @@ impl Controller {
         }
         match self.confirmation() {
             Some(confirm) if self.fits(self.takes(Length::Full)) => Next::Hold(confirm),
+            // Only the failure was to be seen once more.
+            None if self.has_ends() => Next::Done(self.answer(Ended::Found)),
             _ => Next::Done(self.answer(Ended::OutOfBudget)),
         }
+    }
+
+    /// Whether a rate that is kept and one that is not are as near to each other as is asked.
+    fn has_ends(&self) -> bool {
+        let bounds = self.evidence.bounds();
+        let ends = bounds.last_success.zip(bounds.not_kept);
+        bounds.contradiction.is_none()
+            && ends.is_some_and(|(kept, (not_kept, _))| self.is_near(kept, not_kept))
+    }
+
+    fn is_near(&self, kept: f64, not_kept: f64) -> bool {
+        not_kept <= kept * (1.0 + self.settings.precision)
     }
 
     /// What would be done if there was time for everything.
@@ -241,11 +253,7 @@ impl Controller {
             return drain;
         }
         let Settings {
-            start,
-            most,
-            least,
-            precision,
-            ..
+            start, most, least, ..
         } = self.settings;
         let Some(first) = self.holds.first() else {
             return Ok(short(start / STEP, Purpose::Settle));
@@ -254,32 +262,45 @@ impl Controller {
             return Ok(self.again(rate));
         }
         let bounds = self.evidence.bounds();
-        if let Some((missed, kept)) = bounds.contradiction {
-            let mut doubted = [missed, kept].into_iter();
-            let doubted = doubted.find(|&rate| self.evidence.holds(rate) < BELIEVED);
+        if let Some(contradiction) = bounds.contradiction {
+            let doubted = self.evidence.doubted(contradiction);
             return doubted.map_or(Err(Ended::NonMonotonic), |rate| {
                 Ok(full(rate, Purpose::Bisect))
             });
         }
+        let highest = self.evidence.highest().unwrap_or_default();
         match (bounds.last_success, bounds.not_kept) {
             // Whoever fails while warming up fails there again, or was only cold.
             (None, None) if first.outcome.is_failure() => {
                 Ok(short(first.ask.rate.max(least), Purpose::Bracket))
             }
             (None, None) => Ok(short(start.min(most), Purpose::Bracket)),
-            (None, Some((rate, _))) if rate <= least => self.beyond(rate, Ended::NothingKept),
+            // Fewer messages would decide even less.
+            (None, Some((_, Outcome::Undecided))) if bounds.first_failure.is_none() => {
+                match highest < most {
+                    true => Ok(short((highest * STEP).min(most), Purpose::Bracket)),
+                    false => Err(Ended::NothingKept),
+                }
+            }
+            (None, Some((rate, outcome))) if rate <= least => match self.unsure(rate, outcome) {
+                Some(again) => Ok(again),
+                None => self.beyond(rate, Ended::NothingKept),
+            },
             (None, Some((rate, _))) => Ok(short((rate / STEP).max(least), Purpose::Bracket)),
             (Some(kept), None) if kept < most => {
                 Ok(short((kept * STEP).min(most), Purpose::Bracket))
             }
-            (Some(kept), Some((not_kept, _))) if not_kept > kept * (1.0 + precision) => {
+            (Some(kept), Some((not_kept, _))) if !self.is_near(kept, not_kept) => {
                 Ok(full((kept * not_kept).sqrt(), Purpose::Bisect))
             }
-            (Some(_), not_kept) => match (self.confirmation(), not_kept) {
-                (Some(confirm), _) => Ok(confirm),
-                (None, Some((rate, _))) => self.beyond(rate, Ended::Found),
-                (None, None) => Err(Ended::AtMost),
-            },
+            (Some(_), not_kept) => {
+                let unsure = not_kept.and_then(|(rate, outcome)| self.unsure(rate, outcome));
+                match (unsure.or_else(|| self.confirmation()), not_kept) {
+                    (Some(ask), _) => Ok(ask),
+                    (None, Some((rate, _))) => self.beyond(rate, Ended::Found),
+                    (None, None) => Err(Ended::AtMost),
+                }
+            }
         }
     }
 
@@ -305,11 +326,24 @@ impl Controller {
         })
     }
 
-    /// The last hold at a rate once more.
+    /// The last hold at a rate once more; longer, where it was too short to decide.
     fn again(&self, rate: f64) -> Ask {
         let mut before = self.holds.iter().rev();
         let before = before.find(|held| held.ask.purpose.counts() && held.ask.rate == rate);
-        before.map_or_else(|| full(rate, Purpose::Bisect), |held| held.ask)
+        before.map_or_else(
+            || full(rate, Purpose::Bisect),
+            |held| match held.outcome {
+                Outcome::Undecided => full(rate, held.ask.purpose),
+                _ => held.ask,
+            },
+        )
+    }
+
+    /// The failure at which a search would end, once more where it was seen only once: a machine has bad seconds that nothing
+    /// betrays, and an end is confirmed from both sides.
+    fn unsure(&self, rate: f64, outcome: Outcome) -> Option<Ask> {
+        let is_unsure = outcome.is_failure() && !self.evidence.believes(rate);
+        is_unsure.then(|| full(rate, Purpose::Bisect))
     }
 
     /// A look above all failures, where the search went down from its first rate or held nothing well above its first

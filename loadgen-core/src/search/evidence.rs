@@ -6,6 +6,8 @@ use super::Outcome;
 const ATTEMPTS: usize = 3;
 /// Holds that were undecided without having been disturbed: the rate is too near to the limit, another would say no more.
 const UNDECIDED: usize = 2;
+/// Holds at a rate of which a failure that ends a search, or a contradiction, is believed.
+const BELIEVED: usize = 2;
 
 /// The outcomes of the holds at one rate.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,11 +62,11 @@ pub struct Evidence(Vec<AtRate>);
 /// Between which rates a limit ends.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Bounds {
-    /// The highest rate that kept it with none below that did not.
+    /// The highest rate that kept it with none below that missed it. What was undecided below is outvoted by it.
     pub last_success: Option<f64>,
     /// The lowest rate that missed it for certain.
     pub first_failure: Option<f64>,
-    /// The lowest rate that was held and did not keep it, for whatever reason, and what was seen there last.
+    /// The lowest rate above the last success that was held and did not keep it, for whatever reason, and what was seen there last.
     pub not_kept: Option<(f64, Outcome)>,
     /// A rate that missed it below one that kept it: the limit ends nowhere.
     pub contradiction: Option<(f64, f64)>,
@@ -89,26 +91,37 @@ impl Evidence {
     /// What all of it says together.
     pub fn bounds(&self) -> Bounds {
         let of = |side: Side| self.0.iter().filter(move |one| one.side() == side);
-        let not_kept = self.0.iter().find(|one| one.side() != Side::Kept);
         let missed = of(Side::Missed).next().map(|one| one.rate);
         let kept = of(Side::Kept).next_back().map(|one| one.rate);
-        let below = |one: &&AtRate| not_kept.is_none_or(|not_kept| one.rate < not_kept.rate);
+        let below = |one: &&AtRate| missed.is_none_or(|missed| one.rate < missed);
+        let last_success = of(Side::Kept).rfind(below).map(|one| one.rate);
+        let above = |one: &&AtRate| last_success.is_none_or(|kept| one.rate > kept);
+        let mut not_kept = self.0.iter().filter(above);
+        let not_kept = not_kept.find(|one| one.side() != Side::Kept);
         Bounds {
-            last_success: of(Side::Kept).rfind(below).map(|one| one.rate),
+            last_success,
             first_failure: missed,
             not_kept: not_kept.and_then(|one| Some((one.rate, one.last_not_kept()?))),
             contradiction: missed.zip(kept).filter(|(missed, kept)| missed < kept),
         }
     }
 
+    /// The rate of a contradiction that was held too seldom to be believed.
+    pub(super) fn doubted(&self, (missed, kept): (f64, f64)) -> Option<f64> {
+        [missed, kept]
+            .into_iter()
+            .find(|&rate| !self.believes(rate))
+    }
+
+    /// Whether a rate was held so often that chance is no excuse.
+    pub(super) fn believes(&self, rate: f64) -> bool {
+        self.at(rate)
+            .is_some_and(|known| known.outcomes.len() >= BELIEVED)
+    }
+
     /// What the holds at a rate say together.
     pub(super) fn side(&self, rate: f64) -> Option<Side> {
         self.at(rate).map(AtRate::side)
-    }
-
-    /// How many holds there were at a rate.
-    pub(super) fn holds(&self, rate: f64) -> usize {
-        self.at(rate).map_or(0, |known| known.outcomes.len())
     }
 
     /// The lowest rate at which another hold may still decide.
@@ -158,6 +171,10 @@ mod tests {
         assert_eq!(found.last_success, Some(1.0));
         assert_eq!(found.first_failure, Some(4.0));
         assert_eq!(found.not_kept, Some((2.0, Undecided)));
+        // A success above outvotes it.
+        let found = bounds(&[(1.0, Undecided), (2.0, Kept), (4.0, Missed)]);
+        assert_eq!(found.last_success, Some(2.0));
+        assert_eq!(found.not_kept, Some((4.0, Missed)));
     }
 
     #[test]
@@ -174,5 +191,21 @@ mod tests {
         let found = bounds(&[(1.0, Kept), (2.0, Missed), (3.0, Kept)]);
         assert_eq!(found.contradiction, Some((2.0, 3.0)));
         assert_eq!(found.last_success, Some(1.0));
+        assert_eq!(found.not_kept, Some((2.0, Missed)));
+    }
+
+    #[test]
+    fn a_contradiction_is_doubted_until_both_rates_were_held_twice() {
+        use Outcome::{Kept, Missed};
+        let mut evidence = Evidence::default();
+        for (rate, outcome, doubted) in [
+            (2.0, Missed, Some(2.0)),
+            (3.0, Kept, Some(2.0)),
+            (2.0, Missed, Some(3.0)),
+            (3.0, Kept, None),
+        ] {
+            evidence.add(rate, outcome);
+            assert_eq!(evidence.doubted((2.0, 3.0)), doubted, "{evidence:?}");
+        }
     }
 }

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The version of this schema.
-pub const SEARCH_VERSION: u32 = 1;
+pub const SEARCH_VERSION: u32 = 2;
 
 /// All that a search has found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -95,11 +95,11 @@ pub struct SystemFound {
 pub struct LimitFound {
     /// 99 % of the deliveries within so many nanoseconds.
     pub limit: Nanos,
-    /// The highest rate that kept it; `None` where none did, and where it is contradicted.
+    /// The highest rate that kept it with none below that missed it; `None` where none did, and where it is contradicted.
     pub last_success: Option<f64>,
     /// The lowest rate that missed it for certain.
     pub first_failure: Option<f64>,
-    /// A lower rate missed it and a higher one kept it, so that nothing is said.
+    /// A lower rate missed it and a higher one kept it, each in two holds or more, so that nothing is said.
     pub contradicted: bool,
 }
 
@@ -151,7 +151,9 @@ fn of_limit(limit: Nanos, holds: &[Hold]) -> LimitFound {
         }
     }
     let bounds = evidence.bounds();
-    let contradicted = bounds.contradiction.is_some();
+    let contradicted = bounds
+        .contradiction
+        .is_some_and(|contradiction| evidence.doubted(contradiction).is_none());
     LimitFound {
         limit,
         last_success: bounds.last_success.filter(|_| !contradicted),

@@ -10,8 +10,8 @@ use crate::{
     result::{ScenarioInfo, of_scenario},
     scenario::Scenario,
     search::{
-        About, Answer, Ask, Controller, Ended, Found, Hold, LIMITS, Lengths, Next, Outcome, SHARE,
-        Settings, SystemFound, ladder::Ladder, settings,
+        About, Answer, Ask, Controller, Ended, Found, Hold, LIMITS, Lengths, Next, Outcome,
+        SEARCH_VERSION, SHARE, Settings, SystemFound, ladder::Ladder, settings,
     },
 };
 
@@ -70,7 +70,13 @@ fn again(said: &Found, above: &str, found: &mut Verification) -> Found {
             again.scenario = scenario;
             again.settings.scenario_rate = rate;
             again.settings.precision = settings.precision;
-            systems(said, &mut again, &settings, above, found);
+            match said.search_version == SEARCH_VERSION {
+                true => systems(said, &mut again, &settings, above, found),
+                false => found.open(format!(
+                    "the way of the search, and what its holds say together: version {} went by other rules",
+                    said.search_version
+                )),
+            }
         }
         Err(why) => found.open(format!("the scenario, and the way of the search: {why}")),
     }

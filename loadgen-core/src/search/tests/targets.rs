@@ -185,13 +185,100 @@ fn one_failure_by_chance_is_outvoted() {
     };
     let (answer, controller) = search(unhurried(100.0), &mut unlucky);
     assert_eq!(controller.holds()[3].outcome, Outcome::Missed);
-    // It was believed, since nothing higher was seen; the look beyond finds that something is wrong.
+    // The search would end at it, so that it was asked again.
     let found = answer.bounds.last_success.unwrap_or_default();
     assert!(
         apart(found, 900.0) < 0.03,
         "{answer:?} {:#?}",
         controller.holds()
     );
+}
+
+#[test]
+fn a_failure_that_would_end_the_search_is_asked_twice() {
+    for unlucky in [100.0, 200.0, 800.0] {
+        let mut luck = 1;
+        let mut server = |rate: f64| {
+            let missed = rate == unlucky && luck > 0;
+            luck -= i32::from(missed);
+            match rate < 900.0 && !missed {
+                true => Outcome::Kept,
+                false => Outcome::Missed,
+            }
+        };
+        let (answer, controller) = search(unhurried(100.0), &mut server);
+        assert_eq!(answer.ended, Ended::Found, "{unlucky}: {answer:?}");
+        assert!(apart(answer.bounds.last_success.unwrap(), 900.0) < 0.03);
+        let end = answer.bounds.first_failure.unwrap();
+        let holds = controller.holds().iter();
+        assert!(holds.filter(|held| held.ask.rate == end).count() > 1);
+    }
+    let mut first = true;
+    let mut cold = |rate: f64| match rate < 900.0 && !std::mem::take(&mut first) {
+        true => Outcome::Kept,
+        false => Outcome::Missed,
+    };
+    let settings = Settings {
+        least: 100.0,
+        ..unhurried(100.0)
+    };
+    assert_eq!(search(settings, &mut cold).0.ended, Ended::Found);
+}
+
+#[test]
+fn what_is_confirmed_is_found_where_no_time_is_left_to_ask_the_failure_again() {
+    let (answer, controller) = search(unhurried(100.0), &mut step(900.0));
+    assert_eq!(answer.ended, Ended::Found);
+    let end = answer.bounds.first_failure.unwrap();
+    let holds = controller.holds();
+    let again = holds.iter().rposition(|held| held.ask.rate == end).unwrap();
+    // Time for all that was held but that, and a bit that is kept for a hold that fails.
+    let all: Duration = holds.iter().map(|held| held.took).sum();
+    let budget = all - holds[again].took + unhurried(100.0).short;
+    let settings = Settings {
+        budget,
+        ..unhurried(100.0)
+    };
+    let (answer, hurried) = search(settings, &mut step(900.0));
+    assert_eq!(answer.ended, Ended::Found, "{:#?}", hurried.holds());
+    assert_eq!(answer.bounds.first_failure, Some(end));
+    assert!(answer.confirmed.is_some() && hurried.holds().len() < holds.len());
+}
+
+#[test]
+fn where_too_few_messages_decide_more_are_asked_for() {
+    let mut quiet = |rate: f64| match rate {
+        few if few < 150.0 => Outcome::Undecided,
+        some if some < 900.0 => Outcome::Kept,
+        _ => Outcome::Missed,
+    };
+    let settings = Settings {
+        least: 100.0,
+        ..unhurried(100.0)
+    };
+    let (answer, controller) = search(settings, &mut quiet);
+    assert_eq!(answer.verdict(), Verdict::Pass);
+    assert!(apart(answer.bounds.last_success.unwrap(), 900.0) < 0.03);
+    let undecided: Vec<_> = controller
+        .holds()
+        .iter()
+        .filter(|held| held.ask.rate == 100.0)
+        .collect();
+    assert_eq!(undecided[0].ask.length, Length::Short);
+    assert_eq!(undecided[1].ask.length, Length::Full);
+
+    // What is near to its limit at the lowest rate and misses it above is not decided by going up.
+    let mut near = |rate: f64| match rate < 150.0 {
+        true => Outcome::Undecided,
+        false => Outcome::Missed,
+    };
+    let settings = Settings {
+        least: 100.0,
+        ..unhurried(100.0)
+    };
+    let (answer, _) = search(settings, &mut near);
+    assert_eq!(answer.ended, Ended::NothingKept);
+    assert_eq!(answer.verdict(), Verdict::Inconclusive);
 }
 
 #[test]
