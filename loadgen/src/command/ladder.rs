@@ -28,7 +28,7 @@ pub struct Args {
     /// What is held against each other: own, own:PATH of a build of the server, peer:NAME, relay, cmd:COMMAND with {port} in it,
     /// or a URL.
     ///
-    /// Peers are node, node-persist-first and python. The relay only passes messages on: it shows what the machine leaves.
+    /// Peers are node, node-persist-first, python and socketioxide. The relay only passes messages on: it shows what the machine leaves.
     #[arg(
         long,
         value_name = "SYSTEM[,SYSTEM]",

@@ -29,7 +29,7 @@ pub struct Args {
     /// What is searched: own, own:PATH of a build of the server, peer:NAME, relay, cmd:COMMAND with {port} in it, or a URL; can
     /// be given again.
     ///
-    /// Each is started once. The holds of several take turns. Peers are node, node-persist-first and python.
+    /// Each is started once. The holds of several take turns. Peers are node, node-persist-first, python and socketioxide.
     #[arg(long, value_name = "SYSTEM", default_value = "own")]
     pub system: Vec<SystemChoice>,
     /// How long is searched, and how far.

@@ -20,6 +20,8 @@ const NODE_PACKAGES: [&str; 4] = [
 ];
 /// The Python that has what the Python chat needs, in the folder of the peers.
 const PYTHON: &str = ".venv/bin/python";
+/// The chat on socketioxide, once it is built, likewise.
+const SOCKETIOXIDE: &str = ".bin/socketioxide-peer";
 
 /// A chat that somebody else would have written, with the same events and the same stores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,11 +32,18 @@ pub enum Peer {
     NodePersistFirst,
     /// python-socketio under uvicorn: delivered at once, then saved, then confirmed.
     Python,
+    /// socketioxide as it comes: delivered at once, then saved, then confirmed.
+    Socketioxide,
 }
 
 impl Peer {
     /// All there are.
-    pub const ALL: [Self; 3] = [Self::Node, Self::NodePersistFirst, Self::Python];
+    pub const ALL: [Self; 4] = [
+        Self::Node,
+        Self::NodePersistFirst,
+        Self::Python,
+        Self::Socketioxide,
+    ];
 
     /// Its name behind `peer:`.
     pub const fn name(self) -> &'static str {
@@ -42,13 +51,14 @@ impl Peer {
             Peer::Node => "node",
             Peer::NodePersistFirst => "node-persist-first",
             Peer::Python => "python",
+            Peer::Socketioxide => "socketioxide",
         }
     }
 
     /// When it delivers.
     pub const fn delivery(self) -> Delivery {
         match self {
-            Peer::Node | Peer::Python => Delivery::Optimistic,
+            Peer::Node | Peer::Python | Peer::Socketioxide => Delivery::Optimistic,
             Peer::NodePersistFirst => Delivery::PersistFirst,
         }
     }
@@ -56,7 +66,7 @@ impl Peer {
     /// Whether several of them can be one chat.
     pub const fn meets_others(self) -> bool {
         match self {
-            Peer::Node | Peer::NodePersistFirst => true,
+            Peer::Node | Peer::NodePersistFirst | Peer::Socketioxide => true,
             Peer::Python => false,
         }
     }
@@ -66,6 +76,7 @@ impl Peer {
         match self {
             Peer::Node | Peer::NodePersistFirst => "node",
             Peer::Python => "python",
+            Peer::Socketioxide => "rust",
         }
     }
 
@@ -76,13 +87,15 @@ impl Peer {
     /// [`TargetError`] when it is not there, or what it needs is not installed: it says which command installs it.
     pub fn command(self, named: Option<&Path>) -> Result<String, TargetError> {
         let folder = folder(named)?;
+        let absent = |needed: &&str| !folder.join(needed).exists();
         let missing = match self {
             Peer::Node | Peer::NodePersistFirst => {
                 let above =
                     |package: &&str| !folder.ancestors().any(|at| at.join(package).exists());
                 NODE_PACKAGES.iter().copied().find(above)
             }
-            Peer::Python => Some(PYTHON).filter(|python| !folder.join(python).exists()),
+            Peer::Python => Some(PYTHON).filter(absent),
+            Peer::Socketioxide => Some(SOCKETIOXIDE).filter(absent),
         };
         if let Some(missing) = missing {
             return Err(TargetError::PeerNotInstalled {
@@ -95,6 +108,7 @@ impl Peer {
         Ok(match self {
             Peer::Node | Peer::NodePersistFirst => format!("exec node {}", at("node/server.mjs")),
             Peer::Python => format!("exec {} {}", at(PYTHON), at("python/server.py")),
+            Peer::Socketioxide => format!("exec {}", at(SOCKETIOXIDE)),
         })
     }
 }

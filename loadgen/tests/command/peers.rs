@@ -25,7 +25,11 @@ fn a_peer_that_is_not_there_or_not_installed_says_how_it_would_be() {
     let peers = bench.path("peers");
     fs::create_dir(&peers).unwrap();
     fs::write(peers.join("install"), "exit 9").unwrap();
-    for (peer, language) in [("node", "node"), ("python", "python")] {
+    for (peer, language) in [
+        ("node", "node"),
+        ("python", "python"),
+        ("socketioxide", "rust"),
+    ] {
         let system = format!("peer:{peer}");
         let flags = ["--system", &system, "--store", "memory", "--peers"];
         let ended = bench.run(

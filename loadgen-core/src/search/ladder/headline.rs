@@ -86,6 +86,7 @@ fn words(system: &str) -> String {
         "peer:node" => "plain Node.js".to_owned(),
         "peer:node-persist-first" => "Node.js that saves first".to_owned(),
         "peer:python" => "python-socketio".to_owned(),
+        "peer:socketioxide" => "plain socketioxide".to_owned(),
         other => other.to_owned(),
     }
 }

@@ -44,7 +44,7 @@ pub struct Args {
     pub command: Option<String>,
     /// What is started instead of this program's own server: own:PATH of a build of the server, or peer:NAME.
     ///
-    /// Peers are node, node-persist-first and python: chats as others would have written them, on the same store.
+    /// Peers are node, node-persist-first, python and socketioxide: chats as others would have written them, on the same store.
     #[arg(
         long,
         value_name = "SYSTEM",
