@@ -5,7 +5,13 @@
     reason = "clippy knows test functions, but not the functions that they call"
 )]
 
-use std::net::TcpStream;
+use std::{
+    io::{BufRead, BufReader, Write},
+    net::{TcpListener, TcpStream},
+    sync::{Arc, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
 
 use bson::doc;
 use loadgen::rig::{RunningStore, StoreChoice};
@@ -134,4 +140,82 @@ fn nothing_is_left_of_a_container_whose_start_was_given_up() {
         let left = runtime.block_on(containers_of(run.process.id()));
         assert!(left.is_empty(), "{patience} ms: {left:?}");
     }
+}
+
+/// A Docker daemon that is busy: it takes so long to create a container, and until then it knows none.
+struct BusyDaemon {
+    address: String,
+    creation: Arc<Mutex<Creation>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Creation {
+    NotAsked,
+    Since(Instant),
+    Removed,
+}
+
+impl BusyDaemon {
+    fn start(takes: Duration) -> BusyDaemon {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let creation = Arc::new(Mutex::new(Creation::NotAsked));
+        let seen = creation.clone();
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (stream, seen) = (stream.unwrap(), seen.clone());
+                thread::spawn(move || answer(stream, takes, &seen));
+            }
+        });
+        BusyDaemon {
+            address: format!("tcp://{address}"),
+            creation,
+        }
+    }
+}
+
+/// Answers what comes over one connection, but never the order to create something.
+fn answer(mut stream: TcpStream, takes: Duration, creation: &Mutex<Creation>) {
+    let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+    while let Some(Ok(request)) = lines.next() {
+        while lines
+            .next()
+            .is_some_and(|line| line.is_ok_and(|line| !line.is_empty()))
+        {}
+        let mut creation = creation.lock().unwrap();
+        let (status, body) = match (request.split_whitespace().next(), *creation) {
+            (Some("POST"), _) => {
+                *creation = Creation::Since(Instant::now());
+                drop(creation);
+                // Whoever waits for the answer has given up long before.
+                return thread::sleep(10 * takes);
+            }
+            (Some("DELETE"), Creation::Since(begin)) if begin.elapsed() > takes => {
+                *creation = Creation::Removed;
+                ("204 No Content", "")
+            }
+            (Some("DELETE"), _) => ("404 Not Found", r#"{"message":"No such container"}"#),
+            _ => ("200 OK", "{}"),
+        };
+        drop(creation);
+        let length = body.len();
+        let answer = write!(
+            stream,
+            "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
+        if answer.is_err() {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_container_that_comes_after_its_start_was_given_up_is_removed_too() {
+    let daemon = BusyDaemon::start(Duration::from_secs(4));
+    let mut run = Measuring::start("give up after 1000", "docker", |command| {
+        command.env("DOCKER_HOST", &daemon.address);
+    });
+    assert!(run.end().success());
+    let creation = *daemon.creation.lock().unwrap();
+    assert!(matches!(creation, Creation::Removed), "{creation:?}");
 }

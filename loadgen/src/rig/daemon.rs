@@ -1,6 +1,6 @@
 //! The Docker daemon: whether it answers, and how one of its containers is killed, frozen, started again and removed.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use testcontainers::{
     bollard::{
@@ -13,14 +13,15 @@ use testcontainers::{
 };
 use tokio::time::timeout;
 
-use super::error::TargetError;
+use super::{error::TargetError, leftover::Absence};
 
 /// How long a Docker daemon may take to say that it is there.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Docker may still be creating a container whose creation we broke off, so "there is none" is asked again.
-const ABSENT_RETRIES: u32 = 3;
-const ABSENT_PAUSE: Duration = Duration::from_millis(400);
+/// How long a busy Docker daemon may take to create a container, once it was asked.
+const ARRIVAL: Duration = Duration::from_secs(10);
+/// How often a container is asked for that may still come, or is being removed.
+const REMOVAL_PAUSE: Duration = Duration::from_millis(200);
 
 /// A client of the Docker daemon that `DOCKER_HOST` names, or of the local one, which answers.
 pub(super) async fn client() -> Result<Docker, TargetError> {
@@ -36,24 +37,30 @@ pub(super) async fn client() -> Result<Docker, TargetError> {
 }
 
 /// Removes a container with its anonymous volumes; that there is none is no error.
-pub(super) async fn remove_container(name: &str) -> Result<(), String> {
+pub(super) async fn remove_container(name: &str, absence: Absence) -> Result<(), String> {
     let docker = client().await.map_err(|error| error.to_string())?;
-    for _ in 0..ABSENT_RETRIES {
+    let begin = Instant::now();
+    loop {
         // `v`: its anonymous volumes too, which hold the database of the official image.
         let options = RemoveContainerOptionsBuilder::new().force(true).v(true);
-        match docker.remove_container(name, Some(options.build())).await {
-            Ok(()) => return Ok(()),
-            // 404: there is none. 409: it is being removed.
-            Err(Error::DockerResponseServerError {
-                status_code: 404 | 409,
-                ..
-            }) => {
-                tokio::time::sleep(ABSENT_PAUSE).await;
-            }
-            Err(error) => return Err(error.to_string()),
+        let Err(error) = docker.remove_container(name, Some(options.build())).await else {
+            return Ok(());
+        };
+        let may_come = absence == Absence::MayCome && begin.elapsed() < ARRIVAL;
+        match status_of(&error) {
+            Some(404) if !may_come => return Ok(()),
+            // 409: it is being removed.
+            Some(404 | 409) => tokio::time::sleep(REMOVAL_PAUSE).await,
+            _ => return Err(in_words(error)),
         }
     }
-    Ok(())
+}
+
+fn status_of(error: &Error) -> Option<u16> {
+    match error {
+        Error::DockerResponseServerError { status_code, .. } => Some(*status_code),
+        _ => None,
+    }
 }
 
 /// How long a killed container may take to be gone, as Docker sees it.

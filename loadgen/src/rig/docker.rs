@@ -112,7 +112,7 @@ impl MongoContainer {
         };
         let name = mongo::fresh_name();
         // By its name and before it exists, because its id is known only when it has started.
-        let held = Held::new(Leftover::Container { name: name.clone() });
+        let mut held = Held::new(Leftover::Container { name: name.clone() });
         let network = network(fragile);
         let exposed = network
             .ports
@@ -131,6 +131,7 @@ impl MongoContainer {
         }
         let container = request.start().await;
         let container = container.map_err(|error| failed(reason_of(&error)))?;
+        held.has_come();
         let uri = match fragile {
             Some(Fragile { port, set, .. }) if set.is_some() => uri_of_member(port).await,
             Some(fragile) => uri_of(&container, fragile.port).await,

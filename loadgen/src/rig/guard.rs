@@ -21,7 +21,10 @@ use rustix::{
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Builder;
 
-use super::{error::TargetError, leftover::Leftover};
+use super::{
+    error::TargetError,
+    leftover::{Absence, Leftover},
+};
 
 /// The one guard of this process: none until [`arm`].
 static GUARD: OnceLock<Guard> = OnceLock::new();
@@ -93,7 +96,7 @@ pub fn serve() -> io::Result<()> {
             })
             .partition(|leftover| matches!(leftover, Leftover::Folder { .. }));
         for leftover in others.into_iter().chain(folders) {
-            if let Err(error) = leftover.remove().await {
+            if let Err(error) = leftover.remove(Absence::MayCome).await {
                 let _ = writeln!(io::stderr(), "{error}");
             }
         }

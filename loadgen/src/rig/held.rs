@@ -4,7 +4,11 @@ use std::thread;
 
 use tokio::runtime;
 
-use super::{error::TargetError, guard, leftover::Leftover};
+use super::{
+    error::TargetError,
+    guard,
+    leftover::{Absence, Leftover},
+};
 
 /// Keeps a [`Leftover`] known to the guard for as long as it exists.
 ///
@@ -13,6 +17,7 @@ use super::{error::TargetError, guard, leftover::Leftover};
 #[derive(Debug)]
 pub(super) struct Held {
     leftover: Leftover,
+    absence: Absence,
     removed: bool,
 }
 
@@ -22,14 +27,20 @@ impl Held {
         guard::add(&leftover);
         Held {
             leftover,
+            absence: Absence::MayCome,
             removed: false,
         }
+    }
+
+    /// It is there: if it is not from now on, it is gone.
+    pub(super) fn has_come(&mut self) {
+        self.absence = Absence::IsGone;
     }
 
     /// Removes it now. If that fails, it is not tried again here: the error says what to do by hand.
     pub(super) async fn remove(mut self) -> Result<(), TargetError> {
         // Only afterwards: a future that is dropped half-way leaves the removal to drop.
-        let result = self.leftover.remove().await;
+        let result = self.leftover.remove(self.absence).await;
         self.removed = true;
         result
     }
@@ -42,7 +53,7 @@ impl Drop for Held {
             Leftover::Process { .. } | Leftover::Group { .. } | Leftover::Folder { .. } => false,
         };
         if elsewhere && !self.removed {
-            remove_blocking(&self.leftover);
+            remove_blocking(&self.leftover, self.absence);
         }
         guard::forget(&self.leftover);
     }
@@ -50,7 +61,7 @@ impl Drop for Held {
 
 /// Removes in a thread with a runtime of its own, because drop may run in a runtime, outside of one, or while one is
 /// being shut down.
-fn remove_blocking(leftover: &Leftover) {
+fn remove_blocking(leftover: &Leftover, absence: Absence) {
     let not_done = |reason: String| TargetError::CleanUp {
         what: leftover.to_string(),
         reason,
@@ -58,7 +69,7 @@ fn remove_blocking(leftover: &Leftover) {
     let in_own_runtime = || {
         let runtime = runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| not_done(error.to_string()))?;
-        runtime.block_on(leftover.remove())
+        runtime.block_on(leftover.remove(absence))
     };
     let removal = thread::scope(|scope| {
         let cleanup = thread::Builder::new().name("cleanup".to_owned());

@@ -24,6 +24,15 @@ pub(super) enum Leftover {
     Folder { path: PathBuf },
 }
 
+/// What it means that a thing is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Absence {
+    /// It was there, and is gone.
+    IsGone,
+    /// It was asked for, and nobody waited for the answer: it may still come.
+    MayCome,
+}
+
 impl fmt::Display for Leftover {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -40,12 +49,12 @@ impl fmt::Display for Leftover {
 
 impl Leftover {
     /// Removes it; that it is gone already is no error.
-    pub(super) async fn remove(&self) -> Result<(), TargetError> {
+    pub(super) async fn remove(&self, absence: Absence) -> Result<(), TargetError> {
         let removal = async {
             match self {
                 // Never by its id, which may be somebody else's by now: see `Held` and the guard.
                 Leftover::Process { .. } | Leftover::Group { .. } => Ok(()),
-                Leftover::Container { name } => daemon::remove_container(name).await,
+                Leftover::Container { name } => daemon::remove_container(name, absence).await,
                 Leftover::Database { uri, name } => mongo::drop_database(uri, name).await,
                 Leftover::Folder { path } => match fs::remove_dir_all(path) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.to_string()),
