@@ -63,6 +63,10 @@ pub struct Hold {
     /// known.
     #[serde(default)]
     pub server_memory: Option<u64>,
+    /// Resident bytes of the server with everybody connected, before the first message of the hold. The first hold of all tells
+    /// what users take by themselves: later ones find what earlier ones have left. `None` in results of before.
+    #[serde(default)]
+    pub server_memory_before: Option<u64>,
     /// CPU seconds of databases on this machine for each message; `None` where there are none.
     #[serde(default)]
     pub store_cpu: Option<f64>,
@@ -263,6 +267,7 @@ impl Hold {
             server_cpu: observed.server.as_ref().and_then(each),
             generator_cpu: each(&observed.generator.process),
             server_memory: observed.server.as_ref().map(|used| used.resident),
+            server_memory_before: observed.server.as_ref().and_then(before_messages),
             store_cpu: store_cpu(observed, sent),
             threads: busy_threads(observed),
             floor: seen.floor.map(beside),
@@ -299,6 +304,7 @@ impl Hold {
             server_cpu: None,
             generator_cpu: None,
             server_memory: None,
+            server_memory_before: None,
             store_cpu: None,
             threads: Vec::new(),
             floor: None,
@@ -315,6 +321,10 @@ impl Hold {
             took: std::time::Duration::from_secs_f64(self.took),
         }
     }
+}
+
+fn before_messages(used: &ProcessUse) -> Option<u64> {
+    used.moments.first().map(|moment| moment.resident)
 }
 
 fn beside(floor: &Observed) -> Beside {

@@ -234,6 +234,7 @@ fn hold(ask: loadgen_core::search::Ask, capacity: f64) -> Hold {
         server_cpu: Some(0.001),
         generator_cpu: Some(0.001),
         server_memory: None,
+        server_memory_before: None,
         store_cpu: None,
         threads: Vec::new(),
         floor: None,

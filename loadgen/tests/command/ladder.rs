@@ -76,7 +76,9 @@ fn a_ladder_leaves_what_every_system_carries_and_can_be_published() {
     for system in &ladder.searches[0].systems {
         let hold = &system.holds[0];
         assert!(
-            hold.sent > 0 && hold.server_memory > Some(1 << 20),
+            hold.sent > 0
+                && hold.server_memory > Some(1 << 20)
+                && hold.server_memory_before > Some(1 << 20),
             "{hold:?}"
         );
         assert!(

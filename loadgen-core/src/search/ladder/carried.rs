@@ -13,12 +13,13 @@ pub struct Carried<'a> {
     pub found: &'a SystemFound,
     /// Where the limit ends that is promised: 99 % of the deliveries within 5 ms.
     pub promised: Option<LimitFound>,
-    /// CPU seconds of the server for each message, in the hold that the other two numbers are of, too: the last at the highest
-    /// rate that kept 5 ms, or where none did, at the lowest of all.
+    /// CPU seconds of the server for each message, in the hold that the cores are of, too: the last at the highest rate that
+    /// kept 5 ms, or where none did, at the lowest of all.
     pub cpu: Option<f64>,
     /// Cores that the server used on average in it.
     pub cores: Option<f64>,
-    /// Resident bytes of the server for each user, all that it takes without users included.
+    /// Resident bytes of the server for each user with all of them connected, before the first message of all: a simulated
+    /// store keeps its messages in the server. All that it takes without users is included.
     pub memory_per_user: Option<f64>,
 }
 
@@ -29,7 +30,8 @@ pub fn carried(found: &Found) -> Vec<Carried<'_>> {
         let promised = at(system, PROMISED);
         let hold = told_hold(system, promised);
         let cpu = hold.and_then(|hold| hold.server_cpu);
-        let memory = hold.and_then(|hold| hold.server_memory);
+        let first = system.holds.first();
+        let memory = first.and_then(|hold| hold.server_memory_before);
         Carried {
             found: system,
             promised,

@@ -212,7 +212,7 @@ fn table(ladder: &Ladder) -> String {
     let names: Vec<String> = names.map(|found| escaped(&found.scenario.name)).collect();
     let promised = limit(PROMISED);
     let mut rows = format!(
-        "| last success / first failure within {promised} | {} | CPU per message | memory per user |\n|---|{}--:|--:|\n",
+        "| last success / first failure within {promised} | {} | CPU per message | memory per idle user |\n|---|{}--:|--:|\n",
         names.join(" | "),
         "--:|".repeat(names.len())
     );

@@ -110,7 +110,7 @@ impl Columns {
             "system",
             "CPU per message",
             "cores",
-            "memory per user",
+            "memory per idle user",
             "used up first",
         ];
         Self {

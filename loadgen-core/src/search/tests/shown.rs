@@ -38,7 +38,8 @@ pub(super) fn found(capacity: f64, most: f64) -> SystemFound {
             delivery: String::new(),
             server_cpu: Some(0.000_1),
             generator_cpu: Some(0.000_05),
-            server_memory: Some(64 << 20),
+            server_memory: Some(640 << 20),
+            server_memory_before: Some(64 << 20),
             sent: 1_000,
             store_cpu: Some(0.000_02),
             threads: vec![BusyThread {
