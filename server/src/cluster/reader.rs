@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::sync::oneshot;
+
 use super::{
     Cluster,
     entry::{Letter, What},
@@ -28,6 +30,14 @@ const WAIT: Duration = Duration::from_secs(1);
 pub struct Following {
     partitions: [Option<Place>; PARTITIONS],
     inbox: Position,
+    wanted: Option<Wanted>,
+}
+
+/// Partitions that are to be read from the next question for news on, and who waits for that.
+#[derive(Debug)]
+struct Wanted {
+    partitions: Vec<u8>,
+    begun: oneshot::Sender<()>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -64,6 +74,7 @@ impl Default for Following {
         Self {
             partitions: [None; PARTITIONS],
             inbox: Position::default(),
+            wanted: None,
         }
     }
 }
@@ -81,8 +92,15 @@ impl Following {
         self.partitions.iter().flatten().count()
     }
 
+    /// Asks for partitions; resolves when they are read, with an error when they can't be now.
+    pub fn want(&mut self, partitions: Vec<u8>) -> oneshot::Receiver<()> {
+        let (begun, hears) = oneshot::channel();
+        self.wanted = Some(Wanted { partitions, begun });
+        hears
+    }
+
     /// From now on a partition is read from this position.
-    pub fn begin(&mut self, partition: u8, since: Position) {
+    fn begin(&mut self, partition: u8, since: Position) {
         self.partitions[usize::from(partition)] = Some(Place { since, at: since });
     }
 
@@ -141,8 +159,13 @@ impl Cluster {
     /// Reads, for ever.
     pub(super) async fn read(self: Arc<Self>, chat: Arc<Chat>, mut life: Life) {
         loop {
+            let begun = self.begin_wanted().await;
             let from = self.following.lock().from(&self.node);
-            match self.bus.read(&life, &from, WAIT).await {
+            let news = match begun {
+                Ok(()) => self.bus.read(&life, &from, WAIT).await,
+                Err(error) => Err(error),
+            };
+            match news {
                 Ok(entries) => self.take(&chat, &entries).await,
                 Err(BusError::Reborn(now)) => {
                     let streams: Vec<_> = from.into_iter().map(|(stream, _)| stream).collect();
@@ -156,6 +179,24 @@ impl Cluster {
                 Err(BusError::Unreachable(_)) => tokio::time::sleep(ASK_AGAIN).await,
             }
         }
+    }
+
+    /// Begins to read what is wanted: between two questions for news, and never in the middle of one. Its answer would have what a
+    /// sender said in other conversations, and what they had said in these before would come after it.
+    async fn begin_wanted(&self) -> Result<(), BusError> {
+        let Some(wanted) = self.following.lock().wanted.take() else {
+            return Ok(());
+        };
+        let numbers = wanted.partitions.iter();
+        let streams: Vec<_> = numbers.map(|n| Stream::Partition(*n)).collect();
+        let ends = self.bus.ends(&streams).await?;
+        let mut following = self.following.lock();
+        for (number, end) in wanted.partitions.into_iter().zip(ends) {
+            following.begin(number, end);
+        }
+        // Whoever waited may have gone.
+        let _gone = wanted.begun.send(());
+        Ok(())
     }
 
     /// Carries out what was read together.

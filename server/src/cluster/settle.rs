@@ -4,22 +4,26 @@
 use std::{
     collections::{HashMap, HashSet, hash_map::Entry},
     sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
 };
 
 use bson::DateTime;
+use tokio::time::timeout;
 
 use super::{
     Cluster,
     entry::{Letter, What},
 };
 use crate::{
-    bus::{BusError, Claim, Claimed, Login, PARTITIONS, Stream, partition},
+    bus::{BusError, Claim, Claimed, Login, PARTITIONS, partition},
     chat::Chat,
     handlers::connection,
     message::Conversation,
     socket_manager::SocketId,
 };
 
+/// How long a join waits for what others say there to be read.
+const BEGIN_PATIENCE: Duration = Duration::from_secs(2);
 /// Claims or counts in one exchange.
 const AT_ONCE: usize = 256;
 
@@ -183,16 +187,14 @@ impl Cluster {
         if wanted.is_empty() {
             return Ok(());
         }
-        let streams: Vec<_> = wanted.iter().map(|n| Stream::Partition(*n)).collect();
-        let ends = self.bus.ends(&streams).await?;
-        {
-            let mut following = self.following.lock();
-            for (number, end) in wanted.into_iter().zip(ends) {
-                following.begin(number, end);
-            }
-        }
+        let begun = self.following.lock().want(wanted);
+        // The question for news that is under way ends.
         self.post.tell(&self.node, What::Wake);
-        Ok(())
+        let begun = timeout(BEGIN_PATIENCE, begun).await;
+        let in_time = begun.is_ok_and(|begun| begun.is_ok());
+        in_time
+            .then_some(())
+            .ok_or_else(|| BusError::Unreachable("what others say is not read here yet".to_owned()))
     }
 
     async fn claim(&self, settled: &mut Settled, chat: &Arc<Chat>) -> Result<(), BusError> {
