@@ -6,6 +6,7 @@
 
 pub mod afar;
 pub mod backlog;
+pub mod catch_up;
 pub mod counts;
 pub mod entry;
 pub mod order;

@@ -19,6 +19,7 @@ use tokio::{
 
 use super::{
     backlog::{Backlog, Numbered},
+    catch_up::{self, CatchUp},
     counts::Counts,
     entry::{Letter, What},
 };
@@ -181,24 +182,35 @@ impl Post {
 
     /// Brings what is queued to the bus, for ever.
     pub async fn run(self: Arc<Self>, bus: Arc<dyn Bus>, mut life: Life) {
+        let mut behind: Option<CatchUp> = None;
         loop {
-            let (batch, until) = self.backlog.lock().batch(AT_ONCE);
+            let portion = behind.and_then(|behind| behind.portion(self.waiting(), Instant::now()));
+            let (batch, until) = self.backlog.lock().batch(portion.unwrap_or(AT_ONCE));
             let answer = bus.append(&life, &batch).await;
             self.note_whether_up(&*bus, answer.as_ref().err());
             match answer {
                 Ok(()) if batch.is_empty() => {
+                    behind = None;
                     let _looks_anyway = tokio::time::timeout(LOOK, self.news.notified()).await;
                 }
                 Ok(()) => {
                     self.counts.batches.increment();
                     self.backlog.lock().taken(until, Instant::now());
+                    match portion {
+                        Some(_) => tokio::time::sleep(catch_up::PAUSE).await,
+                        None => behind = None,
+                    }
                 }
                 Err(BusError::Reborn(now)) => {
                     life = now;
                     let again = self.backlog.lock().rewind();
                     self.counts.replayed.add(again as u64);
+                    behind = Some(CatchUp::begin(Instant::now()));
                 }
-                Err(BusError::Unreachable(_)) => tokio::time::sleep(ASK_AGAIN).await,
+                Err(BusError::Unreachable(_)) => {
+                    tokio::time::sleep(ASK_AGAIN).await;
+                    behind = Some(CatchUp::begin(Instant::now()));
+                }
             }
         }
     }
