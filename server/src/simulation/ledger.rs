@@ -13,7 +13,7 @@ use super::{
 
 /// From queueing to the latest end, the journal's wait included; and what the way there and back takes.
 pub const END_WITHIN: Millis = 14_000;
-/// A store that has been well for so long owes nothing to what was before.
+/// A store that has been well for so long owes nothing to what was before; nor does a server that has not been frozen.
 const RESTED: Millis = 6_500;
 /// Within this time a store that is well confirms.
 const CONFIRMS_WITHIN: Millis = 1_000;
@@ -346,7 +346,8 @@ impl World {
         if !is_rested
             || self.setup.events_per_second.is_some()
             || self.logins[login as usize].is_polling
-            || self.was_frozen_since(received_at)
+            // What waited for it comes at once, before what comes then.
+            || self.was_frozen_since(received_at.saturating_sub(RESTED))
             || self.draining_since.is_some()
             || !self.keeps_up(login, received_at)
         {
