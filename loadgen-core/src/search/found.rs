@@ -5,15 +5,19 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Bottleneck, Bounds, Ended, Evidence, Hold, LIMITS, Outcome};
+use super::{Answer, Bottleneck, Bounds, Ended, Evidence, Hold, LIMITS, Outcome, PROMISED};
 use crate::{
     judge::Verdict,
-    model::{Nanos, numbers::count},
+    model::{Dialect, Nanos, numbers::count},
     result::{Environment, ScenarioInfo},
 };
 
 /// The version of this schema.
-pub const SEARCH_VERSION: u32 = 2;
+pub const SEARCH_VERSION: u32 = 3;
+/// The first version that searched by the rules of today.
+pub const RULES_SINCE: u32 = 2;
+/// The first version that keeps what was seen of the holds that decide.
+pub const SEEN_SINCE: u32 = 3;
 
 /// All that a search has found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -68,6 +72,12 @@ pub struct SystemFound {
     pub store: String,
     /// When it delivered, as far as that is known.
     pub delivery: String,
+    /// The names that were spoken with it; `None` in results of before.
+    #[serde(default)]
+    pub dialect: Option<Dialect>,
+    /// Limits of the scenario that are not asked of it, since it never says so.
+    #[serde(default)]
+    pub not_asked: Vec<String>,
     /// What the search says of it.
     pub verdict: Verdict,
     /// The same in a sentence.
@@ -114,6 +124,10 @@ pub struct About {
     pub store: String,
     /// When it delivers.
     pub delivery: String,
+    /// The names that are spoken with it.
+    pub dialect: Option<Dialect>,
+    /// Limits of the scenario that are not asked of it.
+    pub not_asked: Vec<String>,
 }
 
 impl SystemFound {
@@ -123,11 +137,13 @@ impl SystemFound {
         let limits = LIMITS.map(|limit| of_limit(limit, &holds));
         let bottleneck = bottleneck(bounds, &holds);
         let is_withheld = answer.ended == Ended::NonMonotonic;
-        Self {
+        let mut found = Self {
             system: about.system,
             version: about.version,
             store: about.store,
             delivery: about.delivery,
+            dialect: about.dialect,
+            not_asked: about.not_asked,
             verdict: answer.verdict(),
             sentence: sentence(answer, bottleneck),
             ended: answer.ended,
@@ -138,7 +154,21 @@ impl SystemFound {
             limits: limits.into(),
             bottleneck,
             holds,
+        };
+        let deciding = found.deciding();
+        for hold in &mut found.holds {
+            // Of all holds it would be most of a result.
+            hold.seen.take_if(|_| !deciding.contains(&hold.rate));
         }
+        found
+    }
+
+    /// The rates that its numbers rest on: where its own limits and the promised one end, and where that was confirmed.
+    pub fn deciding(&self) -> Vec<f64> {
+        let promised = self.limits.iter().filter(|found| found.limit == PROMISED);
+        let promised = promised.flat_map(|found| [found.last_success, found.first_failure]);
+        let own = [self.last_success, self.first_failure, self.confirmed];
+        own.into_iter().chain(promised).flatten().collect()
     }
 }
 

@@ -5,17 +5,18 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Ask, Growth, Held, Length, Outcome, Purpose, growth};
+use super::{Ask, Growth, Held, Kept, Length, Outcome, Purpose, Seen, growth};
 use crate::{
-    judge::{Account, Judgement, Reason, Verdict},
+    judge::{Judgement, Reason, Verdict},
     model::{Metric, Nanos, histogram, percentile},
     observed::{Observed, ProcessUse, Whose},
-    plan::Plan,
     scenario::{Comparison, Scenario, Subject, Threshold},
 };
 
 /// The limits that every search tells of, in nanoseconds.
 pub const LIMITS: [Nanos; 5] = [1_000_000, 2_000_000, 5_000_000, 10_000_000, 25_000_000];
+/// The one that the system promises, and that a headline is of.
+pub const PROMISED: Nanos = LIMITS[2];
 /// The share of the deliveries that has to be within a limit.
 pub const SHARE: f64 = 0.99;
 /// Of a core, as much as leaves a server with one thread none to spare.
@@ -80,6 +81,9 @@ pub struct Hold {
     pub piled_up: Vec<PiledUp>,
     /// What was used up, in a hold that failed or that the generator could not do.
     pub bottleneck: Option<Bottleneck>,
+    /// What was seen of it, kept where it decides; `None` in results of before, and of a hold that nobody could connect for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<Kept>,
 }
 
 /// How a hold went for one limit.
@@ -207,7 +211,7 @@ pub fn limits() -> Vec<Threshold> {
 }
 
 /// A scenario of which all is recorded that a search looks at: the samples within each limit, and the seconds of what confirms.
-pub fn watched(scenario: &Scenario) -> Scenario {
+pub(super) fn watched(scenario: &Scenario) -> Scenario {
     let mut watched = scenario.clone();
     watched.thresholds.extend(limits());
     for metric in [Metric::Confirm, Metric::Ack] {
@@ -223,32 +227,26 @@ pub fn watched(scenario: &Scenario) -> Scenario {
     watched
 }
 
-/// A hold that was measured.
-pub struct Seen<'a> {
-    /// What was asked.
-    pub ask: Ask,
-    /// What was to be done.
-    pub plan: &'a Plan,
-    /// What was seen.
-    pub observed: &'a Observed,
-    /// What became of all messages.
-    pub account: &'a Account,
-    /// The verdict by the scenario's own thresholds, as of a run.
-    pub judgement: &'a Judgement,
-    /// The verdicts by [`limits`].
-    pub limits: &'a Judgement,
-    /// What was seen of a bare relay at the same rate, where one was asked; the judgements know of it.
-    pub floor: Option<&'a Observed>,
-    /// Seconds that it took.
-    pub took: f64,
+/// A hold that was measured, judged.
+struct Judged<'a> {
+    seen: &'a Seen<'a>,
+    /// By the scenario's own thresholds, as of a run.
+    own: Judgement,
+    /// By [`limits`].
+    limits: Judgement,
 }
 
 impl Hold {
     /// A hold that was measured.
     pub fn of(seen: &Seen<'_>) -> Self {
-        let (ask, observed) = (seen.ask, seen.observed);
+        let (ask, observed) = (seen.asked.ask, seen.observed);
+        let judged = Judged {
+            own: seen.judged(seen.asked.own),
+            limits: seen.judged(&limits()),
+            seen,
+        };
         let piled_up = piled_up(seen);
-        let (outcome, because) = outcome(seen, &piled_up);
+        let (outcome, because) = outcome(&judged, &piled_up);
         let deliveries = &observed.recorded.samples(Metric::Delivery).histogram;
         let sent = seen.account.totals.sent;
         let each = |used: &ProcessUse| (sent > 0).then(|| used.cpu.as_secs_f64() / sent as f64);
@@ -263,18 +261,19 @@ impl Hold {
             p50: percentile::of(deliveries, 50.0).ok(),
             p99: percentile::of(deliveries, 99.0).ok(),
             delivery: histogram::encode(deliveries),
-            limits: at_limits(seen, outcome),
+            limits: at_limits(&judged, outcome),
             server_cpu: observed.server.as_ref().and_then(each),
             generator_cpu: each(&observed.generator.process),
             server_memory: observed.server.as_ref().map(|used| used.resident),
             server_memory_before: observed.server.as_ref().and_then(before_messages),
             store_cpu: store_cpu(observed, sent),
             threads: busy_threads(observed),
-            floor: seen.floor.map(beside),
+            floor: seen.floor.map(|(_, floor)| beside(floor)),
             bottleneck: (outcome.is_failure() || outcome == Outcome::GeneratorBound)
                 .then(|| bottleneck(seen, outcome, &piled_up)),
             piled_up,
             outcome,
+            seen: Some(Kept::of(seen)),
         }
     }
 
@@ -310,6 +309,7 @@ impl Hold {
             floor: None,
             piled_up: Vec::new(),
             bottleneck: Some(Bottleneck::Unknown),
+            seen: None,
         }
     }
 
@@ -400,19 +400,19 @@ fn medians(observed: &Observed, metric: Metric) -> Vec<f64> {
 
 /// What waits for the store at the end of each measured second, as seconds of work.
 fn queue(seen: &Seen<'_>) -> Vec<f64> {
-    let mut measured = seen.plan.phases.iter().filter(|phase| phase.measured);
+    let mut measured = seen.asked.plan.phases.iter().filter(|phase| phase.measured);
     let start = measured.next().map_or(0, |phase| phase.start);
     let moments = seen.observed.server.iter().flat_map(|used| &used.moments);
     let measured = moments.filter(|moment| moment.at.as_nanos() >= u128::from(start));
     measured
-        .filter_map(|moment| Some(moment.queue? as f64 / seen.ask.rate))
+        .filter_map(|moment| Some(moment.queue? as f64 / seen.asked.ask.rate))
         .collect()
 }
 
 /// Backlog before rate: what piles up is a failure, whatever the latencies of such a hold.
-fn outcome(seen: &Seen<'_>, piled_up: &[PiledUp]) -> (Outcome, String) {
-    let judgement = seen.judgement;
-    if is_generator_bound(seen) {
+fn outcome(judged: &Judged<'_>, piled_up: &[PiledUp]) -> (Outcome, String) {
+    let judgement = &judged.own;
+    if is_generator_bound(judgement) {
         let saturated = judgement.reasons.iter();
         let mut saturated = saturated.filter(|one| matches!(one, Reason::Saturated { .. }));
         let why = saturated.next().map(ToString::to_string);
@@ -421,7 +421,7 @@ fn outcome(seen: &Seen<'_>, piled_up: &[PiledUp]) -> (Outcome, String) {
             why.unwrap_or_else(|| "the generator had no time to spare".to_owned()),
         );
     }
-    if let (Some(most), false) = (piled_up.first(), mostly_disturbed(seen)) {
+    if let (Some(most), false) = (piled_up.first(), mostly_disturbed(judged.seen)) {
         let why = format!(
             "{} grew by {:.0} ms in each second",
             most.what.name(),
@@ -434,8 +434,7 @@ fn outcome(seen: &Seen<'_>, piled_up: &[PiledUp]) -> (Outcome, String) {
 }
 
 /// Whether its own threads kept the generator from the rate, and no server did.
-fn is_generator_bound(seen: &Seen<'_>) -> bool {
-    let judgement = seen.judgement;
+fn is_generator_bound(judgement: &Judgement) -> bool {
     let mut reasons = judgement.reasons.iter();
     judgement.verdict == Verdict::Invalid
         && reasons.any(|one| matches!(one, Reason::Saturated { charged: false, .. }))
@@ -448,29 +447,29 @@ fn mostly_disturbed(seen: &Seen<'_>) -> bool {
 }
 
 /// For each limit, what the hold shows of it.
-fn at_limits(seen: &Seen<'_>, whole: Outcome) -> Vec<AtLimit> {
-    let broken = !seen.account.findings.is_empty() && seen.judgement.verdict == Verdict::Fail;
-    let judged = LIMITS.iter().zip(limits()).map(|(&limit, threshold)| {
+fn at_limits(judged: &Judged<'_>, whole: Outcome) -> Vec<AtLimit> {
+    let findings = &judged.seen.account.findings;
+    let broken = !findings.is_empty() && judged.own.verdict == Verdict::Fail;
+    let all = LIMITS.iter().zip(limits()).map(|(&limit, threshold)| {
         let name = threshold.to_string();
-        let mut judged = seen.limits.thresholds.iter();
+        let mut judged = judged.limits.thresholds.iter();
         (limit, judged.find(|judged| judged.threshold == name))
     });
-    judged
-        .map(|(limit, judged)| AtLimit {
-            limit,
-            within: judged
-                .and_then(|judged| judged.numbers.as_ref())
-                .and_then(|numbers| Some(numbers.this_run?.value)),
-            outcome: match (whole, judged.map(|judged| judged.verdict)) {
-                (Outcome::BacklogGrew, _) => Outcome::BacklogGrew,
-                _ if broken => Outcome::Missed,
-                (Outcome::GeneratorBound, Some(verdict)) if verdict != Verdict::Pass => {
-                    Outcome::GeneratorBound
-                }
-                (_, verdict) => Outcome::of(verdict.unwrap_or(Verdict::Inconclusive)),
-            },
-        })
-        .collect()
+    all.map(|(limit, judged)| AtLimit {
+        limit,
+        within: judged
+            .and_then(|judged| judged.numbers.as_ref())
+            .and_then(|numbers| Some(numbers.this_run?.value)),
+        outcome: match (whole, judged.map(|judged| judged.verdict)) {
+            (Outcome::BacklogGrew, _) => Outcome::BacklogGrew,
+            _ if broken => Outcome::Missed,
+            (Outcome::GeneratorBound, Some(verdict)) if verdict != Verdict::Pass => {
+                Outcome::GeneratorBound
+            }
+            (_, verdict) => Outcome::of(verdict.unwrap_or(Verdict::Inconclusive)),
+        },
+    })
+    .collect()
 }
 
 /// What was used up.

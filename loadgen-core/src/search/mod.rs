@@ -10,6 +10,7 @@ mod hold;
 pub mod ladder;
 mod lengths;
 mod outcome;
+mod seen;
 mod show;
 #[cfg(test)]
 mod tests;
@@ -18,13 +19,17 @@ pub use self::{
     asked::asked_of,
     controller::{Answer, Ask, BELOW, Controller, Ended, Held, Length, Next, Purpose, Settings},
     evidence::{Bounds, Evidence},
-    found::{About, Found, LimitFound, SEARCH_VERSION, SearchSettings, SystemFound, schema},
+    found::{
+        About, Found, LimitFound, RULES_SINCE, SEARCH_VERSION, SEEN_SINCE, SearchSettings,
+        SystemFound, schema,
+    },
     growth::{Growth, growth},
     hold::{
-        AtLimit, Beside, Bottleneck, BusyThread, Hold, LIMITS, Pile, PiledUp, SHARE, Seen, limits,
-        watched,
+        AtLimit, Beside, Bottleneck, BusyThread, Hold, LIMITS, PROMISED, Pile, PiledUp, SHARE,
+        limits,
     },
     lengths::{Lengths, settings, shortest},
     outcome::Outcome,
+    seen::{Asked, Kept, Seen, scenario_of},
     show::{SearchFormat, line},
 };

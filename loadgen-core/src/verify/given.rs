@@ -107,45 +107,51 @@ pub(super) const GIVEN: [(&str, &str); 67] = [
     ("systems[].delivery", "known to whoever started the server"),
     (
         "systems[].holds[].outcome",
-        "the hold's own run is not kept",
+        "what was seen is kept only of holds that decide",
     ),
     (
         "systems[].holds[].because",
-        "the hold's own run is not kept",
+        "what was seen is kept only of holds that decide",
     ),
-    ("systems[].holds[].took", "the hold's own run is not kept"),
-    ("systems[].holds[].sent", "the hold's own run is not kept"),
+    (
+        "systems[].holds[].took",
+        "what was seen is kept only of holds that decide",
+    ),
+    (
+        "systems[].holds[].sent",
+        "what was seen is kept only of holds that decide",
+    ),
     (
         "systems[].holds[].limits[].**",
-        "the hold's own run is not kept",
+        "what was seen is kept only of holds that decide",
     ),
     (
         "systems[].holds[].server_cpu",
-        "the hold's own run is not kept",
+        "what was seen is kept only of holds that decide",
     ),
     (
         "systems[].holds[].generator_cpu",
-        "the hold's own run is not kept",
+        "what was seen is kept only of holds that decide",
     ),
     (
         "systems[].holds[].store_cpu",
-        "the hold's own run is not kept",
+        "what was seen is kept only of holds that decide",
     ),
     (
         "systems[].holds[].threads[].**",
-        "the hold's own run is not kept",
+        "what was seen is kept only of holds that decide",
     ),
     (
         "systems[].holds[].floor.**",
-        "the hold's own run is not kept",
+        "what was seen is kept only of holds that decide",
     ),
     (
         "systems[].holds[].piled_up[].**",
-        "the hold's own run is not kept",
+        "what was seen is kept only of holds that decide",
     ),
     (
         "systems[].holds[].bottleneck",
-        "the hold's own run is not kept",
+        "what was seen is kept only of holds that decide",
     ),
 ];
 

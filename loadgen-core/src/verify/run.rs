@@ -8,7 +8,7 @@ use crate::{
     model::Vocabulary,
     observed::{Layout, Observed},
     plan::{Plan, WARM_UP},
-    result::{self, About, Evidence, EvidenceError, FloorResult, Generator, Run},
+    result::{self, About, Evidence, EvidenceError, FloorResult, Generator, PackedEvidence, Run},
     scenario::Scenario,
 };
 
@@ -70,9 +70,9 @@ struct Seen {
     floors: Vec<Observed>,
 }
 
-/// Why what was seen says nothing of a run.
+/// Why what was seen says nothing of a run, or of a hold.
 #[derive(Debug, thiserror::Error)]
-enum Unseen {
+pub(super) enum Unseen {
     #[error("nothing")]
     Nothing,
     #[error(transparent)]
@@ -85,26 +85,41 @@ enum Unseen {
 
 impl Seen {
     fn of(said: &Run, scenario: &Scenario, plan: &Plan) -> Result<Self, Unseen> {
-        let evidence = said.evidence.as_ref().ok_or(Unseen::Nothing)?.unpacked()?;
-        if evidence.plan() != plan.digest_of_messages() {
-            return Err(Unseen::OtherPlan);
-        }
-        let outcomes = evidence.outcomes()?.ok_or(Unseen::Unaccounted)?;
-        if !outcomes.is_of(plan) {
-            return Err(Unseen::OtherPlan);
-        }
+        let evidence = said.evidence.as_ref().ok_or(Unseen::Nothing)?;
+        let (observed, account) = seen(evidence, scenario, plan)?;
         let floors = said.floor.iter().flat_map(|floor| &floor.evidence);
         let floors = floors.map(|one| of_floor(&one.unpacked()?, scenario));
         Ok(Self {
-            observed: evidence.observed(&Arc::new(Layout::of(scenario)))?,
-            account: Account::again(plan, outcomes),
+            observed,
+            account,
             floors: floors.collect::<Result<_, EvidenceError>>()?,
         })
     }
 }
 
+/// What was seen of a plan, and what became of its messages.
+pub(super) fn seen(
+    evidence: &PackedEvidence,
+    scenario: &Scenario,
+    plan: &Plan,
+) -> Result<(Observed, Account), Unseen> {
+    let evidence = evidence.unpacked()?;
+    if evidence.plan() != plan.digest_of_messages() {
+        return Err(Unseen::OtherPlan);
+    }
+    let outcomes = evidence.outcomes()?.ok_or(Unseen::Unaccounted)?;
+    if !outcomes.is_of(plan) {
+        return Err(Unseen::OtherPlan);
+    }
+    let observed = evidence.observed(&Arc::new(Layout::of(scenario)))?;
+    Ok((observed, Account::again(plan, outcomes)))
+}
+
 /// A floor has the limits of the run, and no phases of its own.
-fn of_floor(evidence: &Evidence, scenario: &Scenario) -> Result<Observed, EvidenceError> {
+pub(super) fn of_floor(
+    evidence: &Evidence,
+    scenario: &Scenario,
+) -> Result<Observed, EvidenceError> {
     let of_phases = scenario.phases.iter().flat_map(|phase| &phase.thresholds);
     let thresholds: Vec<_> = scenario
         .thresholds

@@ -1,6 +1,10 @@
 //! A result of `loadgen search`: the way that its holds went, and what all of them say.
 
-use super::{Verification, again as recorded, differences::shown};
+use super::{
+    Verification, again as recorded,
+    differences::shown,
+    run::{self, Unseen},
+};
 use hdrhistogram::Histogram;
 
 use crate::{
@@ -8,10 +12,11 @@ use crate::{
     model::{HistogramError, histogram, percentile},
     plan::Plan,
     result::{ScenarioInfo, of_scenario},
-    scenario::Scenario,
+    scenario::{Scenario, Threshold},
     search::{
-        About, Answer, Ask, Controller, Ended, Found, Hold, LIMITS, Lengths, Next, Outcome,
-        SEARCH_VERSION, SHARE, Settings, SystemFound, ladder::Ladder, settings,
+        About, Answer, Ask, Asked, Controller, Ended, Found, Hold, Kept, LIMITS, Lengths, Next,
+        Outcome, RULES_SINCE, SEEN_SINCE, SHARE, Seen, Settings, SystemFound, ladder::Ladder,
+        scenario_of, settings,
     },
 };
 
@@ -62,16 +67,17 @@ fn again(said: &Found, above: &str, found: &mut Verification) -> Found {
             );
         }
     }
-    found.open(
-        "how each hold went: the holds' own runs are not kept, only the times of their deliveries",
-    );
+    found.open(match said.search_version >= SEEN_SINCE {
+        true => "how the holds went that do not decide: of them, only the times of their deliveries are kept",
+        false => "how each hold went: the holds' own runs are not kept, only the times of their deliveries",
+    });
     match planned(said) {
-        Ok((scenario, rate, settings)) => {
-            again.scenario = scenario;
-            again.settings.scenario_rate = rate;
-            again.settings.precision = settings.precision;
-            match said.search_version == SEARCH_VERSION {
-                true => systems(said, &mut again, &settings, above, found),
+        Ok(planned) => {
+            again.scenario = planned.info.clone();
+            again.settings.scenario_rate = planned.rate;
+            again.settings.precision = planned.settings.precision;
+            match said.search_version >= RULES_SINCE {
+                true => systems(said, &mut again, &planned, above, found),
                 false => found.open(format!(
                     "the way of the search, and what its holds say together: version {} went by other rules",
                     said.search_version
@@ -86,7 +92,18 @@ fn again(said: &Found, above: &str, found: &mut Verification) -> Found {
     again
 }
 
-fn planned(said: &Found) -> Result<(ScenarioInfo, f64, Settings), String> {
+/// What was searched, and by what.
+struct Planned {
+    info: ScenarioInfo,
+    /// With the last of its delivery modes.
+    scenario: Scenario,
+    /// Messages per second of the scenario itself.
+    rate: f64,
+    lengths: Lengths,
+    settings: Settings,
+}
+
+fn planned(said: &Found) -> Result<Planned, String> {
     let scenario = recorded::scenario(&said.scenario)?;
     let plan = Plan::new(&scenario).map_err(|error| error.to_string())?;
     let info = of_scenario(&scenario, &plan);
@@ -106,7 +123,13 @@ fn planned(said: &Found) -> Result<(ScenarioInfo, f64, Settings), String> {
     let budget = recorded::duration(recorded.budget)?;
     let up_to = Some(recorded.up_to);
     let settings = settings(&last, rate, needed, lengths, budget, up_to)?;
-    Ok((info, rate, settings))
+    Ok(Planned {
+        info,
+        scenario: last,
+        rate,
+        lengths,
+        settings,
+    })
 }
 
 /// Each limit once, of a longer time no smaller share, and none kept with less than it asks for. A share that keeps its limit over all
@@ -154,16 +177,16 @@ fn numbers(hold: &mut Hold) -> Result<(), HistogramError> {
     Ok(())
 }
 
-/// Searches again, told how the holds went that were held.
+/// Searches again, told how the holds went that were held; those that decide are judged again.
 fn systems(
     said: &Found,
     again: &mut Found,
-    settings: &Settings,
+    planned: &Planned,
     above: &str,
     found: &mut Verification,
 ) {
     for (nth, system) in said.systems.iter().enumerate() {
-        let mut controller = Controller::new(settings.clone());
+        let mut controller = Controller::new(planned.settings.clone());
         for (place, hold) in system.holds.iter().enumerate() {
             let ask = Ask {
                 rate: hold.rate,
@@ -180,6 +203,17 @@ fn systems(
                 );
             }
             let held = hold.held(asked.unwrap_or(ask));
+            if let Some(seen) = &hold.seen {
+                let judged = judged_again(hold, seen, held.ask, system, planned);
+                match judged {
+                    Ok(judged) => again.systems[nth].holds[place] = judged,
+                    Err(why) => found.wrong(
+                        format!("{above}systems[{nth}].holds[{place}].seen"),
+                        why,
+                        "what was seen",
+                    ),
+                }
+            }
             controller.tell(held.ask, held.outcome, held.took);
         }
         let answer = answer(&controller, system.ended);
@@ -188,9 +222,77 @@ fn systems(
             version: system.version.clone(),
             store: system.store.clone(),
             delivery: system.delivery.clone(),
+            dialect: system.dialect,
+            not_asked: system.not_asked.clone(),
         };
         let holds = again.systems[nth].holds.clone();
-        again.systems[nth] = SystemFound::of(about, &answer, holds);
+        let decided = SystemFound::of(about, &answer, holds);
+        if said.search_version >= SEEN_SINCE {
+            all_are_seen(&decided, &format!("{above}systems[{nth}].holds"), found);
+        }
+        again.systems[nth] = decided;
+    }
+}
+
+/// What was seen of a hold decides how it went.
+fn judged_again(
+    said: &Hold,
+    kept: &Kept,
+    ask: Ask,
+    system: &SystemFound,
+    planned: &Planned,
+) -> Result<Hold, Unseen> {
+    let asked_of = |limits: &[Threshold]| -> Vec<Threshold> {
+        let asked = limits
+            .iter()
+            .filter(|limit| !system.not_asked.contains(&limit.to_string()));
+        asked.cloned().collect()
+    };
+    let mut of_it = Scenario {
+        dialect: system.dialect.unwrap_or(planned.scenario.dialect),
+        thresholds: asked_of(&planned.scenario.thresholds),
+        ..planned.scenario.clone()
+    };
+    for phase in &mut of_it.phases {
+        phase.thresholds = asked_of(&phase.thresholds);
+    }
+    let scenario = scenario_of(&of_it, planned.rate, planned.lengths, ask);
+    let plan = Plan::new(&scenario).map_err(|_| Unseen::OtherPlan)?;
+    let (mut observed, account) = run::seen(&kept.evidence, &scenario, &plan)?;
+    observed.server.clone_from(&kept.server);
+    let floor = kept.floor.as_ref();
+    let floor = floor.map(|floor| run::of_floor(&floor.unpacked()?, &scenario));
+    let floor = floor.transpose()?;
+    let judged = Hold::of(&Seen {
+        asked: &Asked {
+            ask,
+            scenario: &scenario,
+            plan: &plan,
+            own: &of_it.thresholds,
+        },
+        observed: &observed,
+        account: &account,
+        floor: floor.as_ref().map(|floor| (&plan, floor)),
+        took: said.took,
+    });
+    // What follows from nothing that is kept.
+    Ok(Hold {
+        rate: said.rate,
+        generator_cpu: said.generator_cpu,
+        store_cpu: said.store_cpu,
+        threads: said.threads.clone(),
+        seen: said.seen.clone(),
+        ..judged
+    })
+}
+
+/// Each hold at a rate where a limit ends must have been seen, but for one that nobody could connect for.
+fn all_are_seen(system: &SystemFound, place: &str, found: &mut Verification) {
+    let deciding = system.deciding();
+    for (nth, hold) in system.holds.iter().enumerate() {
+        if deciding.contains(&hold.rate) && hold.sent > 0 && hold.seen.is_none() {
+            found.wrong(format!("{place}[{nth}].seen"), "nothing", "what was seen");
+        }
     }
 }
 

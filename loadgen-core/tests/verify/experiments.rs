@@ -14,7 +14,7 @@ use loadgen_core::{
     result::{self, Environment},
     scenario::{self, Scenario},
     search::{
-        About, AtLimit, Controller, Found, Hold, LIMITS, Lengths, Next, Outcome, SEARCH_VERSION,
+        About, AtLimit, Controller, Found, Hold, LIMITS, Lengths, Next, Outcome, RULES_SINCE,
         SearchSettings, SystemFound, settings,
     },
     verify::{self, Verification},
@@ -240,6 +240,7 @@ fn hold(ask: loadgen_core::search::Ask, capacity: f64) -> Hold {
         floor: None,
         piled_up: Vec::new(),
         bottleneck: None,
+        seen: None,
     }
 }
 
@@ -276,7 +277,8 @@ fn searched_to(capacity: f64) -> Found {
     };
     let system = SystemFound::of(about, &answer, holds);
     Found {
-        search_version: SEARCH_VERSION,
+        // Nothing is kept of these holds.
+        search_version: RULES_SINCE,
         verdict: system.verdict,
         scenario: result::of_scenario(&scenario, &Plan::new(&scenario).unwrap()),
         command: Vec::new(),

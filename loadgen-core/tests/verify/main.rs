@@ -6,6 +6,7 @@
 )]
 
 mod experiments;
+mod held;
 mod leaves;
 mod planted;
 mod simulated;

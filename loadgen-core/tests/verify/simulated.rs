@@ -146,6 +146,19 @@ fn run(scenario: &Scenario, plan: &Plan, delivery: Delivery, nth: u64) -> Run {
     Run { floor, ..run }
 }
 
+/// What is seen of a server that loses nothing, so slow, and whose store keeps up.
+pub fn seen(scenario: &Scenario, plan: &Plan, seed: u64, slow: f64) -> Observed {
+    let mut played = Played::new(plan, &Arc::new(Layout::of(scenario)), seed, slow);
+    played.go(plan, false);
+    let mut observed = played.observed(plan);
+    let server = observed.server.iter_mut();
+    for moment in server.flat_map(|used| &mut used.moments) {
+        moment.queue = Some(0);
+    }
+    observed.stored = Lookup::Found(played_store(plan, &observed));
+    observed
+}
+
 /// A floor's two, of which the second is measured.
 fn floor_phases(scenario: &Scenario) -> Vec<loadgen_core::scenario::Phase> {
     let phase = |measured| loadgen_core::scenario::Phase {

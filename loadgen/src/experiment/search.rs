@@ -16,16 +16,16 @@ use super::{
 use crate::{
     dial::Endpoint,
     drive::Driver,
-    judge::{Judgement, Verdict, account, judge, share_needed},
+    judge::{account, share_needed},
     model::RunId,
     observed::{Ended as RunEnded, Observed},
     plan::Plan,
     result,
     rig::RunningStore,
-    scenario::{Scenario, Threshold},
+    scenario::Scenario,
     search::{
-        About, Ask, Controller, Ended, Found, Hold, Length, Lengths, Next, SEARCH_VERSION,
-        SearchSettings, Seen, Settings, SystemFound, asked_of, limits, line, settings, watched,
+        About, Ask, Asked, Controller, Ended, Found, Hold, Lengths, Next, SEARCH_VERSION,
+        SearchSettings, Seen, Settings, SystemFound, asked_of, line, scenario_of, settings,
     },
 };
 
@@ -278,15 +278,8 @@ impl<'a> Search<'a> {
         ask: Ask,
         began: Instant,
     ) -> Result<Option<Hold>, RunError> {
-        let length = match ask.length {
-            Length::Full => self.lengths.full,
-            Length::Short => self.lengths.short,
-        };
-        let (rates, length) = (
-            ask.rate / self.rate,
-            length.div_duration_f64(self.scenario.measured_time()),
-        );
-        let scenario = Arc::new(watched(&contender.scenario).scaled(rates, length));
+        let scenario = scenario_of(&contender.scenario, self.rate, self.lengths, ask);
+        let scenario = Arc::new(scenario);
         let arm = &mut contender.arm;
         arm.plan = Arc::new(Plan::new(&scenario)?);
         arm.scenario = scenario;
@@ -317,31 +310,26 @@ impl<'a> Search<'a> {
         let account = account(&arm.plan, promises, &observed);
         observed.record_slowest(&arm.plan, |message| account.missing.has(message));
         let (scenario, plan) = (Arc::clone(&arm.scenario), Arc::clone(&arm.plan));
-        let judged = |thresholds: &[Threshold], beside: &[&Observed]| -> Judgement {
-            let scenario = Scenario {
-                thresholds: thresholds.to_vec(),
-                ..(*scenario).clone()
-            };
-            judge(&scenario, &plan, &observed, &account, beside)
+        let asked = Asked {
+            ask,
+            scenario: &scenario,
+            plan: &plan,
+            own: &contender.scenario.thresholds,
         };
-        let own = &contender.scenario.thresholds.clone();
-        // What a relay says of a rate is asked where the server, or the generator, did not keep it.
-        let missed = matches!(judged(own, &[]).verdict, Verdict::Fail | Verdict::Invalid);
-        let floor = match missed && account.findings.is_empty() {
+        let mut seen = Seen {
+            asked: &asked,
+            observed: &observed,
+            account: &account,
+            floor: None,
+            took: 0.0,
+        };
+        let floor = match seen.asks_for_a_floor() {
             true => self.floor(&scenario, &plan).await?,
             false => None,
         };
-        let beside: Vec<&Observed> = floor.iter().collect();
-        Ok(Some(Hold::of(&Seen {
-            ask,
-            plan: &plan,
-            observed: &observed,
-            account: &account,
-            judgement: &judged(own, &beside),
-            limits: &judged(&limits(), &beside),
-            floor: floor.as_ref(),
-            took: began.elapsed().as_secs_f64(),
-        })))
+        seen.floor = floor.as_ref().map(|(plan, seen)| (&**plan, seen));
+        seen.took = began.elapsed().as_secs_f64();
+        Ok(Some(Hold::of(&seen)))
     }
 
     /// The busiest seconds of a hold against a bare relay; `None` where there can be none.
@@ -352,7 +340,7 @@ impl<'a> Search<'a> {
         &mut self,
         scenario: &Scenario,
         plan: &Plan,
-    ) -> Result<Option<Observed>, RunError> {
+    ) -> Result<Option<(Arc<Plan>, Observed)>, RunError> {
         let Ok((mut arm, _)) = floor::arm(scenario, plan, self.driver, FLOOR) else {
             return Ok(None);
         };
@@ -368,9 +356,8 @@ impl<'a> Search<'a> {
             Err(_) => Ok(None),
             Ok((observed, left)) => {
                 self.not_cleaned_up.extend(left);
-                Ok(floor::usable(&arm.plan, &observed)
-                    .is_ok()
-                    .then_some(observed))
+                let usable = floor::usable(&arm.plan, &observed).is_ok();
+                Ok(usable.then(|| (Arc::clone(&arm.plan), observed)))
             }
         }
     }
@@ -388,7 +375,7 @@ impl<'a> Search<'a> {
         let mut arm = arms.into_iter().next().ok_or(RunError::Interrupted)?;
         let promises = arm.promises(self.driver.asks_for_acks());
         let (scenario, dropped) = asked_of(&arm.scenario, promises);
-        for limit in dropped {
+        for limit in &dropped {
             let told = format!("{system}: {limit} is not asked of it: it never says so");
             self.watcher.event(Event::Notice(told));
         }
@@ -406,6 +393,8 @@ impl<'a> Search<'a> {
                 version: None,
                 store: arm.system.store(),
                 delivery: arm.mode().to_owned(),
+                dialect: Some(arm.scenario.dialect),
+                not_asked: dropped,
             },
             arm,
             holds: Vec::new(),

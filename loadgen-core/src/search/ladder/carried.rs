@@ -1,10 +1,7 @@
 //! What one system carries in one scenario, in the few numbers that systems are held against each other by.
 
-use super::super::{Found, Hold, LIMITS, LimitFound, Outcome, SystemFound};
+use super::super::{Found, Hold, LimitFound, Outcome, PROMISED, SystemFound};
 use crate::model::Nanos;
-
-/// The limit that the system promises, and that a headline is of.
-pub(super) const PROMISED: Nanos = LIMITS[2];
 
 /// What one system carries.
 #[derive(Debug, Clone, Copy, PartialEq)]

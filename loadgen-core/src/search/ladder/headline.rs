@@ -2,14 +2,14 @@
 
 use super::{
     Carried, Ladder, OWN, carried,
-    carried::{PROMISED, at},
+    carried::at,
     show::{latencies_of, limit_ends, machine},
     site::{PICTURE, place},
 };
 use crate::{
     model::numbers::{bytes, count, limit},
     report::{chart, markdown::escaped},
-    search::{Found, LIMITS},
+    search::{Found, LIMITS, PROMISED},
 };
 
 /// The bare relay, which is no rival: it keeps no promise but to pass messages on.

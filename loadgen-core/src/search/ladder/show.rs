@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{Carried, Ladder, carried, carried::PROMISED, headline};
+use super::{Carried, Ladder, carried, headline};
 use crate::{
     model::{
         Nanos,
@@ -14,7 +14,7 @@ use crate::{
         markdown::escaped,
         table::{align_numbers, plain_table},
     },
-    search::{Found, Hold, LIMITS, LimitFound, SystemFound, found::rate},
+    search::{Found, Hold, LIMITS, LimitFound, PROMISED, SystemFound, found::rate},
 };
 
 /// What is above this is drawn at the upper edge: it says no more than that the system is used up.

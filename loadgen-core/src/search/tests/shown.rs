@@ -59,7 +59,7 @@ pub(super) fn found(capacity: f64, most: f64) -> SystemFound {
         system: "own <1> | a".to_owned(),
         store: "in memory".to_owned(),
         delivery: "optimistic".to_owned(),
-        version: None,
+        ..About::default()
     };
     SystemFound::of(about, &answer, holds.collect())
 }

@@ -1,0 +1,207 @@
+//! A search of a server that was played through instead of measured: what was seen of the holds that decide is judged again.
+
+use std::{collections::BTreeMap, path::Path, time::Duration};
+
+use loadgen_core::{
+    judge::{self, Promises, share_needed},
+    model::Delivery,
+    plan::Plan,
+    result::{self, Environment},
+    scenario::Scenario,
+    search::{
+        About, Ask, Asked, Controller, Found, Hold, Lengths, Next, Outcome, SEARCH_VERSION,
+        SearchSettings, Seen, SystemFound, scenario_of, settings,
+    },
+    verify,
+};
+use serde_json::{Value, json};
+
+use crate::simulated;
+
+const SCENARIO: &str = r#"version = 1
+name = "held"
+question = "How much can it carry?"
+
+[population]
+users = 24
+rooms = 8
+
+[[phases]]
+name = "warm-up"
+duration = "1s"
+rate = "60/s"
+measured = false
+
+[[phases]]
+name = "steady"
+duration = "12s"
+rate = "60/s"
+
+[thresholds]
+"delivery.within_5ms" = ">= 98%"
+"confirm.p99" = "< 1s"
+"#;
+
+/// Where the played server ends.
+const CAPACITY: f64 = 300.0;
+const LENGTHS: Lengths = Lengths {
+    full: Duration::from_secs(12),
+    short: Duration::from_secs(8),
+};
+
+/// A hold at a rate, and how slow the server is there.
+fn hold(scenario: &Scenario, rate: f64, ask: Ask, nth: u64) -> Hold {
+    let of_it = scenario_of(scenario, rate, LENGTHS, ask);
+    let plan = Plan::new(&of_it).unwrap();
+    let slow = if ask.rate < CAPACITY { 0.2 } else { 8.0 };
+    let mut observed = simulated::seen(&of_it, &plan, nth, slow);
+    let promises = Promises::of(&of_it.vocabulary(), Delivery::Optimistic);
+    let account = judge::account(&plan, promises, &observed);
+    observed.record_slowest(&plan, |message| account.missing.has(message));
+    Hold::of(&Seen {
+        asked: &Asked {
+            ask,
+            scenario: &of_it,
+            plan: &plan,
+            own: &scenario.thresholds,
+        },
+        observed: &observed,
+        account: &account,
+        floor: None,
+        took: 12.5,
+    })
+}
+
+fn searched() -> Found {
+    let scenario = Scenario::parse(Path::new("held.toml"), SCENARIO).unwrap();
+    let plan = Plan::new(&scenario).unwrap();
+    let rate = scenario.measured_rate().unwrap();
+    let budget = Duration::from_secs(900);
+    let needed = share_needed(&scenario, &plan);
+    let settings = settings(&scenario, rate, needed, LENGTHS, budget, Some(2_000.0)).unwrap();
+    let recorded = SearchSettings {
+        scenario_rate: rate,
+        up_to: 2_000.0,
+        precision: settings.precision,
+        budget: 900.0,
+        full: 12.0,
+        short: 8.0,
+    };
+    let mut controller = Controller::new(settings);
+    let mut holds = Vec::new();
+    let answer = loop {
+        match controller.next() {
+            Next::Done(answer) => break answer,
+            Next::Hold(ask) => {
+                let hold = hold(&scenario, rate, ask, holds.len() as u64);
+                let held = hold.held(ask);
+                controller.tell(held.ask, held.outcome, held.took);
+                holds.push(hold);
+            }
+        }
+    };
+    let about = About {
+        system: "own".to_owned(),
+        ..About::default()
+    };
+    let system = SystemFound::of(about, &answer, holds);
+    Found {
+        search_version: SEARCH_VERSION,
+        verdict: system.verdict,
+        scenario: result::of_scenario(&scenario, &plan),
+        command: Vec::new(),
+        labels: BTreeMap::new(),
+        started: String::new(),
+        ended: String::new(),
+        environment: Environment::default(),
+        settings: recorded,
+        systems: vec![system],
+    }
+}
+
+fn wrong(value: &Value) -> Vec<String> {
+    let found = verify::search(&value.to_string()).unwrap();
+    found.wrong.into_iter().map(|one| one.place).collect()
+}
+
+/// The first hold with this outcome of which is kept what was seen.
+fn first(found: &Found, outcome: Outcome) -> usize {
+    let mut holds = found.systems[0].holds.iter();
+    let place = holds.position(|hold| hold.outcome == outcome && hold.seen.is_some());
+    place.unwrap_or_else(|| panic!("none is {outcome:?}"))
+}
+
+#[test]
+fn what_decides_in_a_search_was_seen_and_is_judged_again() {
+    let found = searched();
+    let system = &found.systems[0];
+    assert!(
+        system.last_success.is_some_and(|kept| kept < CAPACITY),
+        "{}",
+        system.sentence
+    );
+    let seen = system.holds.iter().filter(|hold| hold.seen.is_some());
+    let (seen, all) = (seen.count(), system.holds.len());
+    assert!(seen > 1 && seen < all, "{seen} of {all}");
+    let untouched = serde_json::to_value(&found).unwrap();
+    assert_eq!(wrong(&untouched), [""; 0]);
+
+    let (kept, missed) = (first(&found, Outcome::Kept), first(&found, Outcome::Missed));
+    let planted: [(usize, &str, Value, &str); 13] = [
+        (kept, "outcome", json!("missed"), "outcome"),
+        (missed, "outcome", json!("kept"), "outcome"),
+        (missed, "because", json!("the moon"), "because"),
+        (
+            kept,
+            "limits/2/outcome",
+            json!("missed"),
+            "limits[2].outcome",
+        ),
+        (
+            missed,
+            "limits/2/outcome",
+            json!("kept"),
+            "limits[2].outcome",
+        ),
+        (missed, "limits/4/within", json!(0.99), "limits[4].within"),
+        (kept, "sent", json!(7), "sent"),
+        (kept, "server_cpu", json!(0.000_001), "server_cpu"),
+        (
+            kept,
+            "server_memory_before",
+            json!(1),
+            "server_memory_before",
+        ),
+        (missed, "bottleneck", json!("machine"), "bottleneck"),
+        (
+            kept,
+            "piled_up",
+            json!([{ "what": "queue", "per_second": 1.0 }]),
+            "piled_up",
+        ),
+        (kept, "seen/evidence", json!("AAAA"), "seen"),
+        (kept, "seen", Value::Null, "seen"),
+    ];
+    for (hold, pointer, planted, place) in planted {
+        let mut changed = untouched.clone();
+        let pointer = format!("/systems/0/holds/{hold}/{pointer}");
+        *changed.pointer_mut(&pointer).unwrap() = planted;
+        let place = format!("systems[0].holds[{hold}].{place}");
+        assert!(
+            wrong(&changed).contains(&place),
+            "{pointer}: {:?}",
+            wrong(&changed)
+        );
+    }
+}
+
+#[test]
+fn what_was_seen_of_one_hold_says_nothing_of_another() {
+    let found = searched();
+    let mut changed = serde_json::to_value(&found).unwrap();
+    let (kept, missed) = (first(&found, Outcome::Kept), first(&found, Outcome::Missed));
+    let holds = changed.pointer_mut("/systems/0/holds").unwrap();
+    holds[missed]["seen"] = holds[kept]["seen"].clone();
+    let place = format!("systems[0].holds[{missed}].seen");
+    assert!(wrong(&changed).contains(&place), "{:?}", wrong(&changed));
+}
