@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 /// How long that takes. Who waits for it has waited for the whole outage; at once, it would take the processors from those who
 /// sit on one server and wait for nothing else.
-pub const SPREAD: Duration = Duration::from_millis(600);
+pub const SPREAD: Duration = Duration::from_millis(1_000);
 /// Between two portions.
 pub const PAUSE: Duration = Duration::from_millis(10);
 /// Entries of a portion at least.
@@ -59,13 +59,13 @@ mod tests {
 
     #[test]
     fn what_waited_is_spread_evenly_and_none_is_left_at_the_end() {
-        assert_eq!(brought(6_000, 0), (60, 100));
+        assert_eq!(brought(6_000, 0), (100, 60));
         assert_eq!(brought(100, 0), (7, LEAST));
         let (portions, largest) = brought(6_000, 100);
-        assert!(portions == 60 && largest <= 600, "{portions} {largest}");
+        assert!(portions == 100 && largest <= 700, "{portions} {largest}");
         // After a short outage, more come than have waited.
         let (portions, _) = brought(10, 1_000);
-        assert_eq!(portions, 60);
+        assert_eq!(portions, 100);
     }
 
     #[test]

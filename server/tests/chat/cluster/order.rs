@@ -10,6 +10,7 @@ use std::{
 
 use serde_json::{Value, json};
 use server::config::BusMode;
+use tokio::time::timeout;
 
 use super::{Nodes, each_bus};
 use crate::client::{Client, Packet};
@@ -113,6 +114,45 @@ async fn on_a_socket_a_senders_order_holds_over_all_rooms() {
     }
 }
 
+/// Messages with rising numbers to each of the rooms in turn, until somebody has joined all of them, and once more.
+async fn talk(mut sender: Client, rooms: Vec<String>, joined: Arc<AtomicBool>) -> Client {
+    const TOGETHER: usize = 12;
+    let mut next = rooms.iter().cycle().zip(1..);
+    let mut after = 0;
+    while after < rooms.len() {
+        after += if joined.load(Relaxed) { TOGETHER } else { 0 };
+        for (room, number) in next.by_ref().take(TOGETHER) {
+            let message = json!({ "roomId": room, "body": number.to_string() });
+            sender.emit("roomMessage", message).await;
+        }
+        // Who reads nothing is thrown out.
+        let reads = async {
+            loop {
+                sender.next().await;
+            }
+        };
+        let _for_a_while = timeout(Duration::from_millis(1), reads).await;
+    }
+    let end = json!({ "roomId": rooms[0], "body": "end" });
+    sender.emit("roomMessage", end).await;
+    sender
+}
+
+/// The numbers that a client hears until the end.
+async fn numbers(client: &mut Client) -> Vec<u64> {
+    let mut heard = Vec::new();
+    loop {
+        if let Packet::Event(name, data) = client.next().await
+            && name == "roomMessageRecieved"
+        {
+            match data["body"].as_str().unwrap() {
+                "end" => return heard,
+                number => heard.push(number.parse().unwrap()),
+            }
+        }
+    }
+}
+
 /// Each of the rooms is in a partition that the second server begins to read in mid-stream.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn who_joins_while_a_sender_talks_in_several_rooms_hears_them_in_order() {
@@ -121,51 +161,19 @@ async fn who_joins_while_a_sender_talks_in_several_rooms_hears_them_in_order() {
         let nodes = Nodes::start(2, bus, BusMode::LocalFirst).await;
         let rooms: Vec<_> = (0..ROOMS).map(|i| format!("room{i}")).collect();
         let all: Vec<_> = rooms.iter().map(String::as_str).collect();
-        let mut a = Client::in_rooms(nodes.address(0), "a", &all).await;
+        let a = Client::in_rooms(nodes.address(0), "a", &all).await;
         let mut b = Client::in_rooms(nodes.address(1), "b", &["last"]).await;
         let joined = Arc::new(AtomicBool::new(false));
-        let talk = tokio::spawn({
-            let (joined, talked) = (Arc::clone(&joined), rooms.clone());
-            async move {
-                let mut last = 0;
-                let mut rooms = talked.iter().cycle();
-                let mut after = 0;
-                while after < ROOMS {
-                    after += if joined.load(Relaxed) { 12 } else { 0 };
-                    // No more at once than may wait for one who does not read.
-                    for room in rooms.by_ref().take(12) {
-                        last += 1;
-                        let message = json!({ "roomId": room, "body": last.to_string() });
-                        a.emit("roomMessage", message).await;
-                    }
-                    tokio::time::sleep(Duration::from_millis(1)).await;
-                }
-                a.emit("roomMessage", json!({ "roomId": "room0", "body": "end" }))
-                    .await;
-                a
-            }
-        });
+        let talk = tokio::spawn(talk(a, rooms.clone(), Arc::clone(&joined)));
         for room in all {
             let ack = b.call("joinRoom", json!({ "roomId": room })).await;
             assert_eq!(ack["success"], true, "{ack}");
         }
         joined.store(true, Relaxed);
         let a = talk.await.unwrap();
-        let mut heard: Vec<u64> = Vec::new();
-        loop {
-            let Packet::Event(name, data) = b.next().await else {
-                continue;
-            };
-            let body = data["body"].as_str().unwrap_or_default();
-            match name.as_str() {
-                "roomMessageRecieved" if body == "end" => break,
-                "roomMessageRecieved" => heard.push(body.parse().unwrap()),
-                _ => {}
-            }
-        }
+        let heard = numbers(&mut b).await;
         assert!(heard.len() >= ROOMS, "{heard:?}");
-        let earlier = heard.windows(2).filter(|two| two[1] <= two[0]).count();
-        assert_eq!(earlier, 0, "{heard:?}");
+        assert!(heard.is_sorted_by(|one, next| one < next), "{heard:?}");
         drop((a, b));
         nodes.stopped().await;
     }
