@@ -155,21 +155,34 @@ impl SystemFound {
             bottleneck,
             holds,
         };
-        let deciding = found.deciding();
+        let rates = found.deciding();
         for hold in &mut found.holds {
             // Of all holds it would be most of a result.
-            hold.seen.take_if(|_| !deciding.contains(&hold.rate));
+            hold.seen.take_if(|_| !is_among(&rates, hold.rate));
         }
         found
     }
 
-    /// The rates that its numbers rest on: where its own limits and the promised one end, and where that was confirmed.
-    pub fn deciding(&self) -> Vec<f64> {
+    /// Whether its numbers rest on what was held at this rate: its own limits and the promised one end there, or that was confirmed.
+    pub fn is_decided_at(&self, rate: f64) -> bool {
+        is_among(&self.deciding(), rate)
+    }
+
+    fn deciding(&self) -> Vec<f64> {
         let promised = self.limits.iter().filter(|found| found.limit == PROMISED);
         let promised = promised.flat_map(|found| [found.last_success, found.first_failure]);
         let own = [self.last_success, self.first_failure, self.confirmed];
         own.into_iter().chain(promised).flatten().collect()
     }
+}
+
+fn is_among(rates: &[f64], rate: f64) -> bool {
+    rates.iter().any(|one| is_same_rate(*one, rate))
+}
+
+/// Whether two rates are one: writing and reading may change the last bit.
+pub fn is_same_rate(one: f64, other: f64) -> bool {
+    (one - other).abs() <= 1e-9 * other.abs()
 }
 
 /// From the holds of a search for another limit.

@@ -15,8 +15,8 @@ use crate::{
     scenario::{Scenario, Threshold},
     search::{
         About, Answer, Ask, Asked, Controller, Ended, Found, Hold, Kept, LIMITS, Lengths, Next,
-        Outcome, RULES_SINCE, SEEN_SINCE, SHARE, Seen, Settings, SystemFound, ladder::Ladder,
-        scenario_of, settings,
+        Outcome, RULES_SINCE, SEEN_SINCE, SHARE, Seen, Settings, SystemFound, is_same_rate,
+        ladder::Ladder, scenario_of, settings,
     },
 };
 
@@ -288,9 +288,8 @@ fn judged_again(
 
 /// Each hold at a rate where a limit ends must have been seen, but for one that nobody could connect for.
 fn all_are_seen(system: &SystemFound, place: &str, found: &mut Verification) {
-    let deciding = system.deciding();
     for (nth, hold) in system.holds.iter().enumerate() {
-        if deciding.contains(&hold.rate) && hold.sent > 0 && hold.seen.is_none() {
+        if system.is_decided_at(hold.rate) && hold.sent > 0 && hold.seen.is_none() {
             found.wrong(format!("{place}[{nth}].seen"), "nothing", "what was seen");
         }
     }
@@ -301,8 +300,10 @@ fn asked_for(next: &Next, held: Ask) -> Option<Ask> {
     let Next::Hold(wanted) = *next else {
         return None;
     };
-    let near = (wanted.rate - held.rate).abs() <= 1e-9 * held.rate.abs();
-    (near && wanted.length == held.length && wanted.purpose == held.purpose).then_some(wanted)
+    (is_same_rate(wanted.rate, held.rate)
+        && wanted.length == held.length
+        && wanted.purpose == held.purpose)
+        .then_some(wanted)
 }
 
 fn next(next: &Next) -> String {

@@ -143,6 +143,8 @@ fn what_decides_in_a_search_was_seen_and_is_judged_again() {
     let seen = system.holds.iter().filter(|hold| hold.seen.is_some());
     let (seen, all) = (seen.count(), system.holds.len());
     assert!(seen > 1 && seen < all, "{seen} of {all}");
+    let kept = system.last_success.unwrap();
+    assert!(system.is_decided_at(kept.next_up()) && !system.is_decided_at(1.01 * kept));
     let untouched = serde_json::to_value(&found).unwrap();
     assert_eq!(wrong(&untouched), [""; 0]);
 
