@@ -2,7 +2,7 @@
 //! its one outcome.
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
@@ -20,7 +20,7 @@ use super::{
     document::as_stored,
     journal::{Answers, Entry, Journal, Written},
     queue::{Counters, FailureReason, Ticket},
-    settle::Settler,
+    settle::{Settled, Settler},
     writer::WriterConfig,
 };
 #[cfg(test)]
@@ -72,6 +72,8 @@ struct Flight {
     /// Those without an outcome; when none is left, the flight is given up.
     open: usize,
     handle: AbortHandle,
+    /// What was settled since it left. The store may have answered before that: what it names as being there may be gone.
+    gone: HashSet<ObjectId>,
 }
 
 type Landed = Result<(task::Id, Vec<Result<(), InsertError>>), JoinError>;
@@ -166,7 +168,7 @@ impl GroupCommit {
                 }
                 Some(written) = self.written.recv() => self.take_written(written),
                 Some(landed) = self.attempts.join_next_with_id() => self.land(landed).await,
-                Some(settled) = self.settler.next() => self.settler.finish(settled),
+                Some(settled) = self.settler.next() => self.take_settled(settled),
                 count = inbox.recv_many(&mut arrived, INTAKE), if self.inbox_open => {
                     self.inbox_open = count > 0;
                     arrived.drain(..).for_each(|ticket| self.accept(ticket));
@@ -243,7 +245,10 @@ impl GroupCommit {
                 vec![Err(InsertError::Unknown(error.to_string())); self.aboard(error.id())],
             ),
         };
-        let Some(Flight { ids, open, .. }) = self.flights.remove(&flight) else {
+        let Some(Flight {
+            ids, open, gone, ..
+        }) = self.flights.remove(&flight)
+        else {
             return;
         };
         // One that was given up has been told about as failed.
@@ -261,7 +266,15 @@ impl GroupCommit {
             .zip(results)
             .partition(|(_, result)| result.is_ok());
         let results = saved.into_iter().chain(others);
-        in_portions(results, |(id, result)| self.take_result(id, result)).await;
+        in_portions(results, |(id, result)| self.take_result(id, result, &gone)).await;
+    }
+
+    /// Takes in the end of a round of settling.
+    fn take_settled(&mut self, settled: Settled) {
+        let gone = self.settler.finish(settled);
+        for flight in self.flights.values_mut() {
+            flight.gone.extend(&gone);
+        }
     }
 
     fn aboard(&self, flight: task::Id) -> usize {
@@ -270,9 +283,17 @@ impl GroupCommit {
             .map_or(0, |flight| flight.ids.len())
     }
 
-    fn take_result(&mut self, id: ObjectId, result: Result<(), InsertError>) {
-        let first_is_open = matches!(&result, Err(InsertError::DuplicateClientMsgId(first))
-            if self.jobs.contains_key(&first.id) || self.settler.contains(&first.id));
+    fn take_result(
+        &mut self,
+        id: ObjectId,
+        result: Result<(), InsertError>,
+        gone: &HashSet<ObjectId>,
+    ) {
+        let is_open = |first: &ObjectId| {
+            self.jobs.contains_key(first) || self.settler.contains(first) || gone.contains(first)
+        };
+        let first_is_open =
+            matches!(&result, Err(InsertError::DuplicateClientMsgId(first)) if is_open(&first.id));
         let Some(job) = self.jobs.get_mut(&id) else {
             return;
         };
@@ -297,7 +318,7 @@ impl GroupCommit {
                 job.unknown = true;
                 self.retry(id);
             }
-            // The message that is there has no outcome yet or is about to be deleted. Naming it as
+            // The message that is there has no outcome yet, is about to be deleted or has just been. Naming it as
             // the saved one could turn out untrue, so this one waits for what becomes of it.
             Err(InsertError::DuplicateClientMsgId(_)) if first_is_open => self.retry(id),
             Err(InsertError::DuplicateClientMsgId(existing)) => {

@@ -136,7 +136,9 @@ impl Settler {
         self.round.join_next().await
     }
 
-    pub(super) fn finish(&mut self, settled: Settled) {
+    /// Takes in the end of a round; what is certainly not in the store any more.
+    pub(super) fn finish(&mut self, settled: Settled) -> Vec<ObjectId> {
+        let mut gone = Vec::new();
         // A store that panics is a store that did not answer.
         match settled.unwrap_or_else(|panic| Err(StoreError(panic.to_string()))) {
             Ok(deleted) => {
@@ -148,9 +150,9 @@ impl Settler {
                 );
                 self.counters.settled.fetch_add(count as u64, Relaxed);
                 self.counters.settled_deleted.fetch_add(deleted, Relaxed);
-                let settled = self.in_round.drain().map(|(id, _)| id).collect();
+                gone = self.in_round.drain().map(|(id, _)| id).collect();
                 if let Some(journal) = &self.journal {
-                    journal.settle(settled);
+                    journal.settle(gone.clone());
                 }
                 self.sessions.clear();
                 self.failures = 0;
@@ -167,6 +169,7 @@ impl Settler {
             }
         }
         self.counters.unsettled.store(self.len(), Relaxed);
+        gone
     }
 
     fn len(&self) -> usize {

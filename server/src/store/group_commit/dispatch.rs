@@ -1,6 +1,7 @@
 //! Which messages go off together, and when.
 
 use std::{
+    collections::HashSet,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
@@ -107,8 +108,15 @@ impl GroupCommit {
             }
         }
         let open = ids.len();
-        self.flights
-            .insert(handle.id(), Flight { ids, open, handle });
+        self.flights.insert(
+            handle.id(),
+            Flight {
+                ids,
+                open,
+                handle,
+                gone: HashSet::new(),
+            },
+        );
     }
 }
 
