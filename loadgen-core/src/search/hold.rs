@@ -5,9 +5,11 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Ask, Growth, Held, Kept, Length, Outcome, Purpose, Seen, growth};
+use super::{
+    Ask, Held, Kept, Length, Outcome, Purpose, Seen,
+    judged::{Judged, piled_up},
+};
 use crate::{
-    judge::{Judgement, Reason, Verdict},
     model::{Metric, Nanos, histogram, percentile},
     observed::{Observed, ProcessUse, Whose},
     scenario::{Comparison, Scenario, Subject, Threshold},
@@ -19,14 +21,10 @@ pub const LIMITS: [Nanos; 5] = [1_000_000, 2_000_000, 5_000_000, 10_000_000, 25_
 pub const PROMISED: Nanos = LIMITS[2];
 /// The share of the deliveries that has to be within a limit.
 pub const SHARE: f64 = 0.99;
-/// Of a core, as much as leaves a server with one thread none to spare.
-const USED_UP: f64 = 0.85;
 /// Of a core, as much as makes a thread worth telling, be it used or lacked.
 const BUSY: f64 = 0.05;
 /// As many threads are told.
 const MOST_THREADS: usize = 8;
-/// Of all cores' time, likewise.
-const MACHINE_USED_UP: f64 = 0.95;
 
 /// One hold.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -121,7 +119,7 @@ pub enum Pile {
 }
 
 impl Pile {
-    const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Pile::Queue => "the server's queue for the store",
             Pile::SendLateness => "the send lateness",
@@ -227,26 +225,13 @@ pub(super) fn watched(scenario: &Scenario) -> Scenario {
     watched
 }
 
-/// A hold that was measured, judged.
-struct Judged<'a> {
-    seen: &'a Seen<'a>,
-    /// By the scenario's own thresholds, as of a run.
-    own: Judgement,
-    /// By [`limits`].
-    limits: Judgement,
-}
-
 impl Hold {
     /// A hold that was measured.
     pub fn of(seen: &Seen<'_>) -> Self {
         let (ask, observed) = (seen.asked.ask, seen.observed);
-        let judged = Judged {
-            own: seen.judged(seen.asked.own),
-            limits: seen.judged(&limits()),
-            seen,
-        };
         let piled_up = piled_up(seen);
-        let (outcome, because) = outcome(&judged, &piled_up);
+        let judged = Judged::of(seen);
+        let (outcome, because) = judged.outcome(&piled_up);
         let deliveries = &observed.recorded.samples(Metric::Delivery).histogram;
         let sent = seen.account.totals.sent;
         let each = |used: &ProcessUse| (sent > 0).then(|| used.cpu.as_secs_f64() / sent as f64);
@@ -261,7 +246,7 @@ impl Hold {
             p50: percentile::of(deliveries, 50.0).ok(),
             p99: percentile::of(deliveries, 99.0).ok(),
             delivery: histogram::encode(deliveries),
-            limits: at_limits(&judged, outcome),
+            limits: judged.at_limits(outcome),
             server_cpu: observed.server.as_ref().and_then(each),
             generator_cpu: each(&observed.generator.process),
             server_memory: observed.server.as_ref().map(|used| used.resident),
@@ -270,7 +255,7 @@ impl Hold {
             threads: busy_threads(observed),
             floor: seen.floor.map(|(_, floor)| beside(floor)),
             bottleneck: (outcome.is_failure() || outcome == Outcome::GeneratorBound)
-                .then(|| bottleneck(seen, outcome, &piled_up)),
+                .then(|| judged.bottleneck(outcome, &piled_up)),
             piled_up,
             outcome,
             seen: Some(Kept::of(seen)),
@@ -361,149 +346,4 @@ fn busy_threads(observed: &Observed) -> Vec<BusyThread> {
     busy.sort_by(|a, b| b.used.total_cmp(&a.used));
     busy.truncate(MOST_THREADS);
     busy
-}
-
-/// What grew over the measured seconds, the fastest first.
-fn piled_up(seen: &Seen<'_>) -> Vec<PiledUp> {
-    let confirmed = match medians(seen.observed, Metric::Confirm) {
-        none if none.is_empty() => medians(seen.observed, Metric::Ack),
-        confirmed => confirmed,
-    };
-    let all = [
-        (Pile::Queue, queue(seen)),
-        (
-            Pile::SendLateness,
-            medians(seen.observed, Metric::SendLateness),
-        ),
-        (Pile::Unconfirmed, confirmed),
-        (Pile::Undelivered, medians(seen.observed, Metric::Delivery)),
-    ];
-    let grown = all.into_iter().filter_map(|(what, backlog)| {
-        let growth = growth(&backlog).filter(|growth| Growth::is_backlog(*growth))?;
-        Some(PiledUp {
-            what,
-            per_second: growth.slope,
-        })
-    });
-    let mut grown: Vec<PiledUp> = grown.collect();
-    grown.sort_by(|a, b| b.per_second.total_cmp(&a.per_second));
-    grown
-}
-
-/// How long a message waits in the middle of each second, in seconds: what waits, divided by the rate (Little).
-fn medians(observed: &Observed, metric: Metric) -> Vec<f64> {
-    let windows = observed.recorded.windows(metric).iter();
-    let some = windows.filter(|window| window.n > 0);
-    some.map(|window| window.histogram().value_at_quantile(0.5) as f64 / 1e9)
-        .collect()
-}
-
-/// What waits for the store at the end of each measured second, as seconds of work.
-fn queue(seen: &Seen<'_>) -> Vec<f64> {
-    let mut measured = seen.asked.plan.phases.iter().filter(|phase| phase.measured);
-    let start = measured.next().map_or(0, |phase| phase.start);
-    let moments = seen.observed.server.iter().flat_map(|used| &used.moments);
-    let measured = moments.filter(|moment| moment.at.as_nanos() >= u128::from(start));
-    measured
-        .filter_map(|moment| Some(moment.queue? as f64 / seen.asked.ask.rate))
-        .collect()
-}
-
-/// Backlog before rate: what piles up is a failure, whatever the latencies of such a hold.
-fn outcome(judged: &Judged<'_>, piled_up: &[PiledUp]) -> (Outcome, String) {
-    let judgement = &judged.own;
-    if is_generator_bound(judgement) {
-        let saturated = judgement.reasons.iter();
-        let mut saturated = saturated.filter(|one| matches!(one, Reason::Saturated { .. }));
-        let why = saturated.next().map(ToString::to_string);
-        return (
-            Outcome::GeneratorBound,
-            why.unwrap_or_else(|| "the generator had no time to spare".to_owned()),
-        );
-    }
-    if let (Some(most), false) = (piled_up.first(), mostly_disturbed(judged.seen)) {
-        let why = format!(
-            "{} grew by {:.0} ms in each second",
-            most.what.name(),
-            most.per_second * 1e3
-        );
-        return (Outcome::BacklogGrew, why);
-    }
-    let why = judgement.reasons.first().map(ToString::to_string);
-    (Outcome::of(judgement.verdict), why.unwrap_or_default())
-}
-
-/// Whether its own threads kept the generator from the rate, and no server did.
-fn is_generator_bound(judgement: &Judgement) -> bool {
-    let mut reasons = judgement.reasons.iter();
-    judgement.verdict == Verdict::Invalid
-        && reasons.any(|one| matches!(one, Reason::Saturated { charged: false, .. }))
-}
-
-fn mostly_disturbed(seen: &Seen<'_>) -> bool {
-    let machine = &seen.observed.machine;
-    let disturbed = machine.iter().filter(|second| second.disturbed).count();
-    2 * disturbed > machine.len()
-}
-
-/// For each limit, what the hold shows of it.
-fn at_limits(judged: &Judged<'_>, whole: Outcome) -> Vec<AtLimit> {
-    let findings = &judged.seen.account.findings;
-    let broken = !findings.is_empty() && judged.own.verdict == Verdict::Fail;
-    let all = LIMITS.iter().zip(limits()).map(|(&limit, threshold)| {
-        let name = threshold.to_string();
-        let mut judged = judged.limits.thresholds.iter();
-        (limit, judged.find(|judged| judged.threshold == name))
-    });
-    all.map(|(limit, judged)| AtLimit {
-        limit,
-        within: judged
-            .and_then(|judged| judged.numbers.as_ref())
-            .and_then(|numbers| Some(numbers.this_run?.value)),
-        outcome: match (whole, judged.map(|judged| judged.verdict)) {
-            (Outcome::BacklogGrew, _) => Outcome::BacklogGrew,
-            _ if broken => Outcome::Missed,
-            (Outcome::GeneratorBound, Some(verdict)) if verdict != Verdict::Pass => {
-                Outcome::GeneratorBound
-            }
-            (_, verdict) => Outcome::of(verdict.unwrap_or(Verdict::Inconclusive)),
-        },
-    })
-    .collect()
-}
-
-/// What was used up.
-fn bottleneck(seen: &Seen<'_>, outcome: Outcome, piled_up: &[PiledUp]) -> Bottleneck {
-    let observed = seen.observed;
-    let waits_for_store = piled_up
-        .iter()
-        .any(|pile| matches!(pile.what, Pile::Queue | Pile::Unconfirmed));
-    let busy = observed.machine.iter().map(|second| second.busy);
-    if outcome == Outcome::GeneratorBound {
-        Bottleneck::Generator
-    } else if observed.server.as_ref().and_then(cores).unwrap_or(0.0) >= USED_UP {
-        Bottleneck::Server
-    } else if middle(busy.collect()).unwrap_or(0.0) >= MACHINE_USED_UP {
-        Bottleneck::Machine
-    } else if waits_for_store || seen.account.totals.failed > 0 {
-        Bottleneck::Store
-    } else {
-        Bottleneck::Unknown
-    }
-}
-
-/// How many cores a process used in the middle one of its seconds.
-fn cores(used: &ProcessUse) -> Option<f64> {
-    let pairs = used.moments.windows(2);
-    let cores = pairs.filter_map(|pair| {
-        let passed = pair[1].at.checked_sub(pair[0].at)?.as_secs_f64();
-        let cpu = pair[1].cpu.saturating_sub(pair[0].cpu).as_secs_f64();
-        (passed > 0.0).then_some(cpu / passed)
-    });
-    middle(cores.collect())
-}
-
-fn middle(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied()
 }

@@ -7,6 +7,7 @@ mod evidence;
 mod found;
 mod growth;
 mod hold;
+mod judged;
 pub mod ladder;
 mod lengths;
 mod outcome;

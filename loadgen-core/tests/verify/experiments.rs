@@ -14,8 +14,8 @@ use loadgen_core::{
     result::{self, Environment},
     scenario::{self, Scenario},
     search::{
-        About, AtLimit, Controller, Found, Hold, LIMITS, Lengths, Next, Outcome, RULES_SINCE,
-        SearchSettings, SystemFound, settings,
+        About, Ask, AtLimit, Controller, Found, Hold, LIMITS, Lengths, Next, Outcome, RULES_SINCE,
+        SEARCH_VERSION, SearchSettings, SystemFound, settings,
     },
     verify::{self, Verification},
 };
@@ -207,7 +207,7 @@ fn what_a_gate_says_follows_from_its_blocks() {
     all_are_found(&same, &[], |text| verify::ab(text).unwrap());
 }
 
-fn hold(ask: loadgen_core::search::Ask, capacity: f64) -> Hold {
+fn hold(ask: Ask, capacity: f64) -> Hold {
     let outcome = match ask.rate < capacity {
         true => Outcome::Kept,
         false => Outcome::BacklogGrew,
@@ -249,22 +249,45 @@ fn searched() -> Found {
 }
 
 fn searched_to(capacity: f64) -> Found {
-    let scenario = scenario();
-    let rate = scenario.measured_rate().unwrap();
     let lengths = Lengths {
         full: Duration::from_secs(20),
         short: Duration::from_secs(8),
     };
+    let found = search(&scenario(), lengths, 10_000.0, |ask, _| hold(ask, capacity));
+    Found {
+        // Nothing is kept of these holds.
+        search_version: RULES_SINCE,
+        ..found
+    }
+}
+
+/// A search of one system, of which that holds a rate; it is told how many were held before.
+pub fn search(
+    scenario: &Scenario,
+    lengths: Lengths,
+    up_to: f64,
+    mut hold: impl FnMut(Ask, u64) -> Hold,
+) -> Found {
+    let plan = Plan::new(scenario).unwrap();
+    let rate = scenario.measured_rate().unwrap();
     let budget = Duration::from_secs(900);
-    let needed = share_needed(&scenario, &Plan::new(&scenario).unwrap());
-    let settings = settings(&scenario, rate, needed, lengths, budget, Some(10_000.0)).unwrap();
+    let needed = share_needed(scenario, &plan);
+    let settings = settings(scenario, rate, needed, lengths, budget, Some(up_to)).unwrap();
+    let recorded = SearchSettings {
+        scenario_rate: rate,
+        up_to,
+        precision: settings.precision,
+        budget: budget.as_secs_f64(),
+        full: lengths.full.as_secs_f64(),
+        short: lengths.short.as_secs_f64(),
+    };
     let mut controller = Controller::new(settings);
     let mut holds = Vec::new();
     let answer = loop {
         match controller.next() {
             Next::Done(answer) => break answer,
             Next::Hold(ask) => {
-                let hold = hold(ask, capacity);
+                let hold = hold(ask, holds.len() as u64);
                 let held = hold.held(ask);
                 controller.tell(ask, held.outcome, held.took);
                 holds.push(hold);
@@ -277,23 +300,15 @@ fn searched_to(capacity: f64) -> Found {
     };
     let system = SystemFound::of(about, &answer, holds);
     Found {
-        // Nothing is kept of these holds.
-        search_version: RULES_SINCE,
+        search_version: SEARCH_VERSION,
         verdict: system.verdict,
-        scenario: result::of_scenario(&scenario, &Plan::new(&scenario).unwrap()),
+        scenario: result::of_scenario(scenario, &plan),
         command: Vec::new(),
         labels: BTreeMap::new(),
         started: String::new(),
         ended: String::new(),
         environment: environment(),
-        settings: SearchSettings {
-            scenario_rate: rate,
-            up_to: 10_000.0,
-            precision: 0.025,
-            budget: 900.0,
-            full: 20.0,
-            short: 8.0,
-        },
+        settings: recorded,
         systems: vec![system],
     }
 }

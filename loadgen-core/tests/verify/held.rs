@@ -1,22 +1,18 @@
 //! A search of a server that was played through instead of measured: what was seen of the holds that decide is judged again.
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
 use loadgen_core::{
-    judge::{self, Promises, share_needed},
+    judge::{self, Promises},
     model::Delivery,
     plan::Plan,
-    result::{self, Environment},
     scenario::Scenario,
-    search::{
-        About, Ask, Asked, Controller, Found, Hold, Lengths, Next, Outcome, SEARCH_VERSION,
-        SearchSettings, Seen, SystemFound, scenario_of, settings,
-    },
+    search::{Ask, Asked, Found, Hold, Lengths, Outcome, Seen, scenario_of},
     verify,
 };
 use serde_json::{Value, json};
 
-use crate::simulated;
+use crate::{experiments::search, simulated};
 
 const SCENARIO: &str = r#"version = 1
 name = "held"
@@ -74,49 +70,10 @@ fn hold(scenario: &Scenario, rate: f64, ask: Ask, nth: u64) -> Hold {
 
 fn searched() -> Found {
     let scenario = Scenario::parse(Path::new("held.toml"), SCENARIO).unwrap();
-    let plan = Plan::new(&scenario).unwrap();
     let rate = scenario.measured_rate().unwrap();
-    let budget = Duration::from_secs(900);
-    let needed = share_needed(&scenario, &plan);
-    let settings = settings(&scenario, rate, needed, LENGTHS, budget, Some(2_000.0)).unwrap();
-    let recorded = SearchSettings {
-        scenario_rate: rate,
-        up_to: 2_000.0,
-        precision: settings.precision,
-        budget: 900.0,
-        full: 12.0,
-        short: 8.0,
-    };
-    let mut controller = Controller::new(settings);
-    let mut holds = Vec::new();
-    let answer = loop {
-        match controller.next() {
-            Next::Done(answer) => break answer,
-            Next::Hold(ask) => {
-                let hold = hold(&scenario, rate, ask, holds.len() as u64);
-                let held = hold.held(ask);
-                controller.tell(held.ask, held.outcome, held.took);
-                holds.push(hold);
-            }
-        }
-    };
-    let about = About {
-        system: "own".to_owned(),
-        ..About::default()
-    };
-    let system = SystemFound::of(about, &answer, holds);
-    Found {
-        search_version: SEARCH_VERSION,
-        verdict: system.verdict,
-        scenario: result::of_scenario(&scenario, &plan),
-        command: Vec::new(),
-        labels: BTreeMap::new(),
-        started: String::new(),
-        ended: String::new(),
-        environment: Environment::default(),
-        settings: recorded,
-        systems: vec![system],
-    }
+    search(&scenario, LENGTHS, 2_000.0, |ask, nth| {
+        hold(&scenario, rate, ask, nth)
+    })
 }
 
 fn wrong(value: &Value) -> Vec<String> {

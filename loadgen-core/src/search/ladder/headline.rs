@@ -7,6 +7,7 @@ use super::{
     site::{PICTURE, place},
 };
 use crate::{
+    judge::Verdict,
     model::numbers::{bytes, count, limit},
     report::{chart, markdown::escaped},
     search::{Found, LIMITS, PROMISED},
@@ -24,6 +25,8 @@ pub struct Headline {
     pub sentence: String,
     /// Where another system carries more, or that none does.
     pub lost: String,
+    /// Which searches are inconclusive: their rates are what is known, and not where a limit ends for certain. Empty where none is.
+    pub inconclusive: String,
     /// The machine, the stores and the day.
     pub measured: String,
     /// Where the JSON lies in a site.
@@ -43,6 +46,7 @@ pub fn headline(ladder: &Ladder) -> Option<Headline> {
     Some(Headline {
         sentence: sentence(first, own, others),
         lost: lost(ladder),
+        inconclusive: inconclusive(ladder),
         measured: measured(ladder, own),
         json: place(ladder, "json"),
         table: table(ladder),
@@ -51,22 +55,34 @@ pub fn headline(ladder: &Ladder) -> Option<Headline> {
 }
 
 impl Headline {
+    /// All that is said in words.
+    pub fn sentences(self) -> Vec<String> {
+        let mut all = vec![self.sentence, self.lost, self.inconclusive];
+        all.retain(|one| !one.is_empty());
+        all
+    }
+
     /// As a part of a page in Markdown from which the site lies in that folder.
     pub fn markdown(&self, site: &str) -> String {
         let Self {
             sentence,
             lost,
+            inconclusive,
             measured,
             json,
             table,
             ..
         } = self;
+        let doubt = match &**inconclusive {
+            "" => String::new(),
+            some => format!(" {some}"),
+        };
         let image = match self.picture {
             Some(_) => format!("![{sentence}]({site}/{PICTURE})\n\n"),
             None => String::new(),
         };
         format!(
-            "{image}**{sentence}**\n\n{table}\n{lost} Measured on {}: [all numbers]({site}/{json}).\n",
+            "{image}**{sentence}**\n\n{table}\n{lost}{doubt} Measured on {}: [all numbers]({site}/{json}).\n",
             escaped(measured)
         )
     }
@@ -203,6 +219,22 @@ fn lost(ladder: &Ladder) -> String {
             "No rival carries more in any of the scenarios, within 1, 2, 5, 10 or 25 ms.".to_owned()
         }
         false => format!("Lost comparisons: {}.", lost.join("; ")),
+    }
+}
+
+/// Whose search in which scenario is inconclusive.
+fn inconclusive(ladder: &Ladder) -> String {
+    let of = |found: &Found| {
+        let systems = found.systems.iter();
+        let open = systems.filter(|one| one.verdict == Verdict::Inconclusive);
+        let open: Vec<String> = open.map(|one| words(&one.system)).collect();
+        let open = listed(&open)?;
+        Some(format!("in {} of {open}", found.scenario.name))
+    };
+    let all: Vec<String> = ladder.searches.iter().filter_map(of).collect();
+    match all[..] {
+        [] => String::new(),
+        _ => format!("Searches that ended INCONCLUSIVE: {}.", all.join("; ")),
     }
 }
 

@@ -319,7 +319,7 @@ pub(super) fn standings(ladder: &Ladder) -> Vec<[String; 2]> {
 /// The sentences before everything else.
 fn sentences(ladder: &Ladder) -> Vec<String> {
     let headline = headline(ladder);
-    headline.map_or_else(Vec::new, |headline| vec![headline.sentence, headline.lost])
+    headline.map_or_else(Vec::new, |headline| headline.sentences())
 }
 
 #[derive(Template)]

@@ -45,7 +45,7 @@ pub fn of_index(ladder: &Ladder) -> Comparison {
         verdict: ladder.verdict_on_own(),
         standings: standings(ladder),
         title: format!("{}: {}", scenarios.join(", "), ladder.systems().join(", ")),
-        sentences: told.map_or_else(Vec::new, |told| vec![told.sentence, told.lost]),
+        sentences: told.map_or_else(Vec::new, |told| told.sentences()),
     }
 }
 

@@ -78,6 +78,22 @@ fn the_sentence_holds_this_server_against_all_others() {
 }
 
 #[test]
+fn whose_search_was_inconclusive_is_told_beside_the_headline() {
+    let open = SystemFound {
+        verdict: Verdict::Inconclusive,
+        ..named("peer:node", 400.0)
+    };
+    let ladder_of = |other: SystemFound| ladder(vec![named("own", 1_000.0), other]);
+    let told = headline(&ladder_of(open)).unwrap();
+    let said = "Searches that ended INCONCLUSIVE: in t of plain Node.js; in t of plain Node.js.";
+    assert_eq!(told.inconclusive, said);
+    assert!(told.markdown("reports").contains(said));
+    assert!(told.sentences().contains(&said.to_owned()));
+    let told = headline(&ladder_of(named("peer:node", 400.0))).unwrap();
+    assert_eq!((&*told.inconclusive, told.sentences().len()), ("", 2));
+}
+
+#[test]
 fn a_lost_comparison_is_told() {
     let ladder = ladder(vec![named("own", 400.0), named("peer:node", 1_000.0)]);
     let headline = headline(&ladder).unwrap();
