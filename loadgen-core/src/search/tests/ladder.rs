@@ -90,7 +90,8 @@ fn whose_search_was_inconclusive_is_told_beside_the_headline() {
     assert!(told.markdown("reports").contains(said));
     assert!(told.sentences().contains(&said.to_owned()));
     let told = headline(&ladder_of(named("peer:node", 400.0))).unwrap();
-    assert_eq!((&*told.inconclusive, told.sentences().len()), ("", 2));
+    assert_eq!(told.inconclusive, "");
+    assert_eq!(told.sentences().len(), 2);
 }
 
 #[test]
