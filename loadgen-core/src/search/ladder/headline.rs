@@ -25,8 +25,9 @@ pub struct Headline {
     pub sentence: String,
     /// Where another system carries more, or that none does.
     pub lost: String,
-    /// Which searches are inconclusive: their rates are what is known, and not where a limit ends for certain. Empty where none is.
-    pub inconclusive: String,
+    /// Which searches are inconclusive or invalid: their rates are what is known, and not where a limit ends for certain. Empty
+    /// where none is.
+    pub undecided: String,
     /// The machine, the stores and the day.
     pub measured: String,
     /// Where the JSON lies in a site.
@@ -46,7 +47,7 @@ pub fn headline(ladder: &Ladder) -> Option<Headline> {
     Some(Headline {
         sentence: sentence(first, own, others),
         lost: lost(ladder),
-        inconclusive: inconclusive(ladder),
+        undecided: undecided(ladder),
         measured: measured(ladder, own),
         json: place(ladder, "json"),
         table: table(ladder),
@@ -57,7 +58,7 @@ pub fn headline(ladder: &Ladder) -> Option<Headline> {
 impl Headline {
     /// All that is said in words.
     pub fn sentences(self) -> Vec<String> {
-        let mut all = vec![self.sentence, self.lost, self.inconclusive];
+        let mut all = vec![self.sentence, self.lost, self.undecided];
         all.retain(|one| !one.is_empty());
         all
     }
@@ -67,13 +68,13 @@ impl Headline {
         let Self {
             sentence,
             lost,
-            inconclusive,
+            undecided,
             measured,
             json,
             table,
             ..
         } = self;
-        let doubt = match &**inconclusive {
+        let doubt = match &**undecided {
             "" => String::new(),
             some => format!(" {some}"),
         };
@@ -222,20 +223,28 @@ fn lost(ladder: &Ladder) -> String {
     }
 }
 
-/// Whose search in which scenario is inconclusive.
-fn inconclusive(ladder: &Ladder) -> String {
-    let of = |found: &Found| {
-        let systems = found.systems.iter();
-        let open = systems.filter(|one| one.verdict == Verdict::Inconclusive);
-        let open: Vec<String> = open.map(|one| words(&one.system)).collect();
-        let open = listed(&open)?;
-        Some(format!("in {} of {open}", found.scenario.name))
+/// Whose search in which scenario has not found where a limit ends: an invalid one says nothing of that, as where the
+/// generator was the first to have no time to spare.
+fn undecided(ladder: &Ladder) -> String {
+    let ended = |verdict: Verdict| {
+        let of = |found: &Found| {
+            let systems = found.systems.iter();
+            let open = systems.filter(|one| one.verdict == verdict);
+            let open: Vec<String> = open.map(|one| words(&one.system)).collect();
+            let open = listed(&open)?;
+            Some(format!("in {} of {open}", found.scenario.name))
+        };
+        let all: Vec<String> = ladder.searches.iter().filter_map(of).collect();
+        (!all.is_empty()).then(|| {
+            format!(
+                "Searches that ended {}: {}.",
+                verdict.name(),
+                all.join("; ")
+            )
+        })
     };
-    let all: Vec<String> = ladder.searches.iter().filter_map(of).collect();
-    match all[..] {
-        [] => String::new(),
-        _ => format!("Searches that ended INCONCLUSIVE: {}.", all.join("; ")),
-    }
+    let both = [Verdict::Inconclusive, Verdict::Invalid].into_iter();
+    both.filter_map(ended).collect::<Vec<_>>().join(" ")
 }
 
 /// A row for each system: where 5 ms end in each scenario, and what the first of them cost.

@@ -78,19 +78,27 @@ fn the_sentence_holds_this_server_against_all_others() {
 }
 
 #[test]
-fn whose_search_was_inconclusive_is_told_beside_the_headline() {
-    let open = SystemFound {
-        verdict: Verdict::Inconclusive,
-        ..named("peer:node", 400.0)
+fn whose_search_found_no_end_is_told_beside_the_headline() {
+    let ended = |system: &str, capacity: f64, verdict: Verdict| SystemFound {
+        verdict,
+        ..named(system, capacity)
     };
-    let ladder_of = |other: SystemFound| ladder(vec![named("own", 1_000.0), other]);
-    let told = headline(&ladder_of(open)).unwrap();
-    let said = "Searches that ended INCONCLUSIVE: in t of plain Node.js; in t of plain Node.js.";
-    assert_eq!(told.inconclusive, said);
+    let own = || ended("own", 1_000.0, Verdict::Pass);
+    let told = headline(&ladder(vec![
+        own(),
+        ended("peer:node", 400.0, Verdict::Inconclusive),
+        ended("relay", 1_600.0, Verdict::Invalid),
+    ]))
+    .unwrap();
+    let said = "Searches that ended INCONCLUSIVE: in t of plain Node.js; in t of plain Node.js. \
+                Searches that ended INVALID: in t of the bare relay; in t of the bare relay.";
+    assert_eq!(told.undecided, said);
     assert!(told.markdown("reports").contains(said));
     assert!(told.sentences().contains(&said.to_owned()));
-    let told = headline(&ladder_of(named("peer:node", 400.0))).unwrap();
-    assert_eq!(told.inconclusive, "");
+    // A system that keeps no limit has an answer.
+    let failed = ended("peer:node", 400.0, Verdict::Fail);
+    let told = headline(&ladder(vec![own(), failed])).unwrap();
+    assert_eq!(told.undecided, "");
     assert_eq!(told.sentences().len(), 2);
 }
 
