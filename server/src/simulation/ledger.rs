@@ -15,6 +15,8 @@ use super::{
 pub const END_WITHIN: Millis = 14_000;
 /// A store that has been well for so long owes nothing to what was before; nor does a server that has not been frozen.
 const RESTED: Millis = 6_500;
+/// The same of a repetition: what it repeats is open until the slowest command has been executed, and it waits for that.
+const SETTLED: Millis = 9_500;
 /// Within this time a store that is well confirms.
 const CONFIRMS_WITHIN: Millis = 1_000;
 
@@ -339,15 +341,20 @@ impl World {
         let Some((received_at, _)) = self.ledger.attempts[number as usize].received else {
             return;
         };
+        let rest = if self.is_repetition(number) {
+            SETTLED
+        } else {
+            RESTED
+        };
         let is_rested = self
             .database
             .well_since
-            .is_some_and(|since| since + RESTED <= received_at);
+            .is_some_and(|since| since + rest <= received_at);
         if !is_rested
             || self.setup.events_per_second.is_some()
             || self.logins[login as usize].is_polling
             // What waited for it comes at once, before what comes then.
-            || self.was_frozen_since(received_at.saturating_sub(RESTED))
+            || self.was_frozen_since(received_at.saturating_sub(rest))
             || self.draining_since.is_some()
             || !self.keeps_up(login, received_at)
         {
@@ -365,6 +372,12 @@ impl World {
                 format!("{number} ended after {took} ms, and the store was well all the time"),
             );
         }
+    }
+
+    fn is_repetition(&self, number: u32) -> bool {
+        let (earlier, later) = self.ledger.attempts.split_at(number as usize);
+        let name = |attempt: &Attempt| (attempt.device, attempt.conversation, attempt.client_msg);
+        later[0].client_msg.is_some() && earlier.iter().any(|one| name(one) == name(&later[0]))
     }
 
     /// The sender is answered.

@@ -139,8 +139,8 @@ impl GroupCommit {
         }
     }
 
-    /// Works until everything has ended and nothing more can come, or until the end of a drain;
-    /// returns what could not be settled.
+    /// Works until everything has ended and nothing more can come, or until the end of a drain and of what the journal
+    /// is still writing down; returns what could not be settled.
     pub(super) async fn run(
         mut self,
         mut inbox: mpsc::UnboundedReceiver<Ticket>,
@@ -430,7 +430,10 @@ impl GroupCommit {
 
     fn is_done(&self, now: Instant) -> bool {
         let idle = !self.inbox_open && self.jobs.is_empty() && self.settler.is_empty();
-        idle || self.stop.is_some_and(|stop| stop.end <= now)
+        // A process that stood still until after its end has given the journal something only now. That wait has an end
+        // of its own.
+        let waits_for_journal = || self.jobs.values().any(|job| job.condemned.is_some());
+        idle || self.stop.is_some_and(|stop| stop.end <= now) && !waits_for_journal()
     }
 
     fn next_wake(&mut self, now: Instant) -> Instant {
@@ -446,7 +449,8 @@ impl GroupCommit {
         // until the end.
         let stop = self
             .stop
-            .map(|stop| if stop.cut > now { stop.cut } else { stop.end });
+            .map(|stop| if stop.cut > now { stop.cut } else { stop.end })
+            .filter(|stop| *stop > now);
         let condemned = self.condemned.front().map(|(deadline, _)| *deadline);
         #[cfg(test)]
         let (fresh, retry) = if planted::has(planted::Bug::LostWakeUp) {

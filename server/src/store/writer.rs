@@ -102,7 +102,8 @@ impl Writer {
     /// Stops taking messages, gives every one that was taken its outcome, and settles what is
     /// unknown; returns then, at the latest after `within`.
     ///
-    /// The last quarter of the time is for settling: what is not saved by then has failed.
+    /// The last quarter of the time is for settling: what is not saved by then has failed. Only a process that stood
+    /// still until after its end takes longer: until the journal has what failed, and 2 s at most.
     pub async fn drain(self, within: Duration) -> DrainReport {
         let before = self.counters.snapshot();
         let began = Instant::now();
@@ -124,5 +125,69 @@ impl Writer {
             took: began.elapsed(),
             died,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+
+    use super::*;
+    use crate::{
+        message::{Conversation, Message},
+        store::{
+            Origin, SaveOutcome,
+            faulty::{Fault, Faults, FaultyStore},
+            journal::desk,
+            memory::{MemoryConfig, MemoryStore},
+            queue::{FailureReason, SaveQueue},
+        },
+    };
+
+    fn message() -> Arc<Message> {
+        Arc::new(Message {
+            id: ObjectId::new(),
+            conversation: Conversation {
+                kind: Kind::Room,
+                id: "r".to_owned(),
+            },
+            workspace_id: None,
+            sender_id: "u".to_owned(),
+            body: "x".to_owned(),
+            image: None,
+            image_key: None,
+            client_msg_id: None,
+            created_at: bson::DateTime::now(),
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_fails_at_the_very_end_is_told_when_the_journal_has_it() {
+        let faults = Arc::new(Faults::default());
+        faults.impose("frozen".to_owned(), Fault::Frozen, 1.0);
+        let store = FaultyStore::new(Arc::new(MemoryStore::new(MemoryConfig::default())), faults);
+        let origin = Origin {
+            session: "s".to_owned(),
+            place: "p".to_owned(),
+        };
+        let (journal, mut desk) = desk::journal(origin, &[]);
+        let config = WriterConfig::default();
+        let (queue, writer) = SaveQueue::start_with(Arc::new(store), config, Some(journal));
+        let message = message();
+        let mut pending = queue.try_save(message.clone()).unwrap();
+        tokio::time::sleep(Duration::from_millis(10)).await;
+
+        let drain = tokio::spawn(writer.drain(Duration::ZERO));
+        let (noted, _) = desk.next().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert!((&mut pending).now_or_never().is_none());
+        assert!(!drain.is_finished());
+
+        desk.written(noted.iter().map(|note| note.id).collect(), true);
+        let stopped = FailureReason::Stopped.as_str().to_owned();
+        assert_eq!(pending.await, SaveOutcome::Failed { reason: stopped });
+        let report = drain.await.unwrap();
+        assert_eq!(report.unsettled, [(Kind::Room, message.id)]);
+        assert_eq!(queue.stats().unjournaled, 0);
     }
 }
