@@ -60,6 +60,10 @@ impl MessageStore for NoStore {
         Ok(())
     }
 
+    async fn keep(&self, _kind: Kind, ids: &[ObjectId]) -> Result<Vec<ObjectId>, StoreError> {
+        Ok(ids.to_vec())
+    }
+
     async fn delete_many(&self, _kind: Kind, _ids: &[ObjectId]) -> Result<u64, StoreError> {
         Ok(0)
     }

@@ -56,6 +56,7 @@ pub enum StoreFault {
 pub enum Command {
     Insert(Vec<Arc<Message>>),
     Get(Kind, ObjectId),
+    Keep(Kind, Vec<ObjectId>),
     Delete(Kind, Vec<ObjectId>),
     /// Whether inserts of this life, or of those before it, may still land that nobody waits for.
     Look {
@@ -68,6 +69,7 @@ pub enum Command {
 pub enum Answer {
     Inserted(Vec<Result<(), InsertError>>),
     Found(Option<Message>),
+    Kept(Vec<ObjectId>),
     Deleted(u64),
     MayLand(bool),
     /// It did not execute it.
@@ -92,6 +94,14 @@ struct Stored {
     message: Arc<Message>,
     at: Millis,
     /// The answer that it is there has been given.
+    is_acknowledged: bool,
+    /// From every delete.
+    kept: Option<Keep>,
+}
+
+/// Since when a message is kept, and whether the answer that it is has been given.
+struct Keep {
+    at: Millis,
     is_acknowledged: bool,
 }
 
@@ -139,6 +149,11 @@ impl Database {
         self.documents.contains_key(&id)
     }
 
+    fn may_delete(&self, id: ObjectId) -> bool {
+        let stored = self.documents.get(&id);
+        stored.is_some_and(|stored| stored.kept.is_none())
+    }
+
     pub fn find(&self, id: ObjectId) -> Option<(&Arc<Message>, Millis)> {
         let stored = self.documents.get(&id)?;
         Some((&stored.message, stored.at))
@@ -178,9 +193,21 @@ impl Database {
             message: Arc::clone(message),
             at: now,
             is_acknowledged: false,
+            kept: None,
         };
         self.documents.insert(message.id, stored);
         Ok(())
+    }
+
+    fn keep(&mut self, id: ObjectId, now: Millis) -> bool {
+        let Some(stored) = self.documents.get_mut(&id) else {
+            return false;
+        };
+        stored.kept.get_or_insert(Keep {
+            at: now,
+            is_acknowledged: false,
+        });
+        true
     }
 
     fn remove(&mut self, id: ObjectId) -> bool {
@@ -200,13 +227,24 @@ impl Database {
             let Some(stored) = self.documents.get(&id) else {
                 continue;
             };
+            let is_safe = self.is_durable;
+            let may_go = |at: Millis, acknowledged| at + LOSES >= now && !(acknowledged && is_safe);
             let acknowledged = stored.is_acknowledged;
-            let is_young = stored.at + LOSES >= now;
-            let may_go = is_young && !(acknowledged && self.is_durable);
-            if may_go && self.rng.random_bool(0.5) {
+            if may_go(stored.at, acknowledged) && self.rng.random_bool(0.5) {
                 self.remove(id);
                 if acknowledged {
                     self.rolled_back.insert(id);
+                }
+            } else if let Some(kept) = &stored.kept
+                && may_go(kept.at, kept.is_acknowledged)
+                && self.rng.random_bool(0.5)
+            {
+                // The message is older than that, and stays.
+                if kept.is_acknowledged {
+                    self.rolled_back.insert(id);
+                }
+                if let Some(stored) = self.documents.get_mut(&id) {
+                    stored.kept = None;
                 }
             }
         }
@@ -305,7 +343,7 @@ impl World {
         if open.is_lost_after {
             return;
         }
-        let is_write = matches!(open.command, Command::Insert(_) | Command::Delete(..));
+        let is_write = !matches!(open.command, Command::Get(..) | Command::Look { .. });
         if is_write && self.database.suffers(&StoreFault::ReplyLost) {
             // Whoever waits finds out by a timeout.
             open.is_lost_after = true;
@@ -313,7 +351,9 @@ impl World {
             return;
         }
         let answer = match answer {
-            Answer::Inserted(_) if self.database.suffers(&StoreFault::WriteConcern) => {
+            Answer::Inserted(_) | Answer::Kept(_)
+                if self.database.suffers(&StoreFault::WriteConcern) =>
+            {
                 Answer::Broken
             }
             answer => answer,
@@ -339,10 +379,15 @@ impl World {
                 let found = found.map(|stored| Message::clone(&stored.message));
                 Answer::Found(found)
             }
+            Command::Keep(_, ids) => {
+                let mut ids = ids.clone();
+                ids.retain(|message| self.database.keep(*message, now));
+                Answer::Kept(ids)
+            }
             Command::Delete(_, ids) => {
                 let mut deleted = 0;
                 for message in ids {
-                    if self.database.holds(*message) {
+                    if self.database.may_delete(*message) {
                         self.before_delete(*message);
                         deleted += u64::from(self.database.remove(*message));
                     }
@@ -386,9 +431,9 @@ impl World {
         self.database.insert(message, now)
     }
 
-    /// What was confirmed must never be deleted.
+    /// What was confirmed must never be deleted, unless the machine that knew so has died and nothing was durable.
     fn before_delete(&mut self, id: ObjectId) {
-        if self.ledger.is_confirmed(id) {
+        if self.ledger.is_confirmed(id) && !self.database.rolled_back.contains(&id) {
             let body = self
                 .database
                 .find(id)
@@ -417,6 +462,14 @@ impl World {
                 };
                 if let Some(stored) = self.database.documents.get_mut(&id) {
                     stored.is_acknowledged = true;
+                }
+            }
+        }
+        if let Answer::Kept(ids) = &answer {
+            for id in ids {
+                let stored = self.database.documents.get_mut(id);
+                if let Some(kept) = stored.and_then(|stored| stored.kept.as_mut()) {
+                    kept.is_acknowledged = true;
                 }
             }
         }

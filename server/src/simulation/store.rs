@@ -122,6 +122,13 @@ impl MessageStore for SimulatedStore {
         self.wait_until_none_may_land(true).await
     }
 
+    async fn keep(&self, kind: Kind, ids: &[ObjectId]) -> Result<Vec<ObjectId>, StoreError> {
+        match self.ask_in_time(Command::Keep(kind, ids.to_vec())).await {
+            Answer::Kept(ids) => Ok(ids),
+            _ => Err(no_answer()),
+        }
+    }
+
     async fn delete_many(&self, kind: Kind, ids: &[ObjectId]) -> Result<u64, StoreError> {
         match self.ask_in_time(Command::Delete(kind, ids.to_vec())).await {
             Answer::Deleted(count) => Ok(count),

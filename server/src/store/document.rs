@@ -10,6 +10,9 @@ use crate::message::{Conversation, Kind, Message, object_id};
 /// What a stored message's `status` says; nothing here changes it afterwards.
 const STATUS: &str = "unread";
 
+/// The field that a message has, and is `true`, once a repetition was confirmed by it: nobody deletes it any more.
+pub const KEPT: &str = "kept";
+
 /// The collection that holds messages of this kind. Mongoose, which named them, makes no plural of a name that ends in
 /// a digit.
 #[must_use]

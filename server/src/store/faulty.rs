@@ -254,6 +254,11 @@ impl MessageStore for FaultyStore {
         Ok(())
     }
 
+    async fn keep(&self, kind: Kind, ids: &[ObjectId]) -> Result<Vec<ObjectId>, StoreError> {
+        self.reached().await?;
+        self.inner.keep(kind, ids).await
+    }
+
     async fn delete_many(&self, kind: Kind, ids: &[ObjectId]) -> Result<u64, StoreError> {
         self.reached().await?;
         self.inner.delete_many(kind, ids).await

@@ -2,7 +2,7 @@
 //! its one outcome.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
@@ -20,7 +20,7 @@ use super::{
     document::as_stored,
     journal::{Answers, Entry, Journal, Written},
     queue::{Counters, FailureReason, Ticket},
-    settle::{Settled, Settler},
+    settle::Settler,
     writer::WriterConfig,
 };
 #[cfg(test)]
@@ -28,6 +28,9 @@ use crate::simulation::planted;
 use crate::{message::Kind, portions::in_portions};
 
 mod dispatch;
+mod keeping;
+
+use keeping::{Keeping, Kept, Repetition};
 
 /// Tickets taken from the queue at once.
 const INTAKE: usize = 1_024;
@@ -72,8 +75,6 @@ struct Flight {
     /// Those without an outcome; when none is left, the flight is given up.
     open: usize,
     handle: AbortHandle,
-    /// What was settled since it left. The store may have answered before that: what it names as being there may be gone.
-    gone: HashSet<ObjectId>,
 }
 
 type Landed = Result<(task::Id, Vec<Result<(), InsertError>>), JoinError>;
@@ -94,6 +95,8 @@ pub(super) struct GroupCommit {
     retries: BTreeSet<(Instant, ObjectId)>,
     flights: HashMap<task::Id, Flight>,
     attempts: JoinSet<Vec<Result<(), InsertError>>>,
+    /// What is there already, and is to be kept before a repetition is confirmed by it.
+    keeping: Keeping,
     settler: Settler,
     journal: Option<Entry>,
     /// What the journal says; closed where there is none.
@@ -134,6 +137,7 @@ impl GroupCommit {
             retries: BTreeSet::new(),
             flights: HashMap::new(),
             attempts: JoinSet::new(),
+            keeping: Keeping::default(),
             inbox_open: true,
             stop: None,
         }
@@ -168,7 +172,8 @@ impl GroupCommit {
                 }
                 Some(written) = self.written.recv() => self.take_written(written),
                 Some(landed) = self.attempts.join_next_with_id() => self.land(landed).await,
-                Some(settled) = self.settler.next() => self.take_settled(settled),
+                Some(kept) = self.keeping.next() => self.take_kept(kept).await,
+                Some(settled) = self.settler.next() => self.settler.finish(settled),
                 count = inbox.recv_many(&mut arrived, INTAKE), if self.inbox_open => {
                     self.inbox_open = count > 0;
                     arrived.drain(..).for_each(|ticket| self.accept(ticket));
@@ -245,10 +250,7 @@ impl GroupCommit {
                 vec![Err(InsertError::Unknown(error.to_string())); self.aboard(error.id())],
             ),
         };
-        let Some(Flight {
-            ids, open, gone, ..
-        }) = self.flights.remove(&flight)
-        else {
+        let Some(Flight { ids, open, .. }) = self.flights.remove(&flight) else {
             return;
         };
         // One that was given up has been told about as failed.
@@ -266,15 +268,8 @@ impl GroupCommit {
             .zip(results)
             .partition(|(_, result)| result.is_ok());
         let results = saved.into_iter().chain(others);
-        in_portions(results, |(id, result)| self.take_result(id, result, &gone)).await;
-    }
-
-    /// Takes in the end of a round of settling.
-    fn take_settled(&mut self, settled: Settled) {
-        let gone = self.settler.finish(settled);
-        for flight in self.flights.values_mut() {
-            flight.gone.extend(&gone);
-        }
+        in_portions(results, |(id, result)| self.take_result(id, result)).await;
+        self.keeping.begin(&self.store, self.config.attempt_timeout);
     }
 
     fn aboard(&self, flight: task::Id) -> usize {
@@ -283,15 +278,9 @@ impl GroupCommit {
             .map_or(0, |flight| flight.ids.len())
     }
 
-    fn take_result(
-        &mut self,
-        id: ObjectId,
-        result: Result<(), InsertError>,
-        gone: &HashSet<ObjectId>,
-    ) {
-        let is_open = |first: &ObjectId| {
-            self.jobs.contains_key(first) || self.settler.contains(first) || gone.contains(first)
-        };
+    fn take_result(&mut self, id: ObjectId, result: Result<(), InsertError>) {
+        let is_open =
+            |first: &ObjectId| self.jobs.contains_key(first) || self.settler.contains(first);
         let first_is_open =
             matches!(&result, Err(InsertError::DuplicateClientMsgId(first)) if is_open(&first.id));
         let Some(job) = self.jobs.get_mut(&id) else {
@@ -318,13 +307,13 @@ impl GroupCommit {
                 job.unknown = true;
                 self.retry(id);
             }
-            // The message that is there has no outcome yet, is about to be deleted or has just been. Naming it as
-            // the saved one could turn out untrue, so this one waits for what becomes of it.
+            // The message that is there has no outcome yet, or is about to be deleted. Naming it as the saved
+            // one could turn out untrue, so this one waits for what becomes of it.
             Err(InsertError::DuplicateClientMsgId(_)) if first_is_open => self.retry(id),
             Err(InsertError::DuplicateClientMsgId(existing)) => {
                 if existing.is_repeated_by(&as_stored(&job.ticket.message)) {
-                    job.ticket.already_saved(existing);
-                    self.remove(id);
+                    let first = existing;
+                    self.keeping.add(Repetition { id, first });
                 } else {
                     // Telling it as this one would show one conversation what was said in another.
                     tracing::error!(%id, existing = %existing.id, "the store named another message as this one");
@@ -332,6 +321,23 @@ impl GroupCommit {
                 }
             }
         }
+    }
+
+    /// Confirms what repeats a message that is there to stay. What is gone meanwhile, or could not be kept, is tried
+    /// again.
+    async fn take_kept(&mut self, kept: Vec<Kept>) {
+        in_portions(kept, |(Repetition { id, first }, is_kept)| {
+            let Some(job) = self.jobs.get_mut(&id).filter(|job| !job.is_decided()) else {
+                return;
+            };
+            if is_kept {
+                job.ticket.already_saved(first);
+                self.remove(id);
+            } else {
+                self.retry(id);
+            }
+        })
+        .await;
     }
 
     /// Puts a message back for its next attempt. Its deadline is watched apart.

@@ -1,7 +1,7 @@
 //! The store without a database: keeps messages in memory and takes as long as a database would.
 
 use std::{
-    collections::{BTreeMap, HashMap, hash_map::Entry},
+    collections::{BTreeMap, HashMap, HashSet, hash_map::Entry},
     fmt,
     ops::Bound,
     str::FromStr,
@@ -133,6 +133,7 @@ type Key = (Conversation, String, String);
 struct Documents {
     by_id: BTreeMap<(ObjectId, Kind), Arc<Message>>,
     by_client_msg_id: HashMap<Key, Arc<Message>>,
+    kept: HashSet<(ObjectId, Kind)>,
 }
 
 impl MemoryStore {
@@ -238,6 +239,15 @@ impl MessageStore for MemoryStore {
         Ok(())
     }
 
+    async fn keep(&self, kind: Kind, ids: &[ObjectId]) -> Result<Vec<ObjectId>, StoreError> {
+        self.take(self.config.save_time).await;
+        let mut documents = self.documents.lock();
+        let mut there = ids.to_vec();
+        there.retain(|id| documents.by_id.contains_key(&(*id, kind)));
+        documents.kept.extend(there.iter().map(|id| (*id, kind)));
+        Ok(there)
+    }
+
     async fn delete_many(&self, kind: Kind, ids: &[ObjectId]) -> Result<u64, StoreError> {
         self.take(self.config.save_time).await;
         let mut documents = self.documents.lock();
@@ -265,6 +275,9 @@ impl Documents {
     }
 
     fn delete(&mut self, kind: Kind, id: ObjectId) -> bool {
+        if self.kept.contains(&(id, kind)) {
+            return false;
+        }
         let Some(message) = self.by_id.remove(&(id, kind)) else {
             return false;
         };

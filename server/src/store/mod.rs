@@ -106,8 +106,15 @@ pub trait MessageStore: Send + Sync + 'static {
         self.fence().await
     }
 
-    /// Deletes the messages that are there, as durably as it inserts, and says how many there were.
-    /// Those that are not there are no error.
+    /// Keeps the messages that are there from every later [`MessageStore::delete_many`], of whichever
+    /// process, as durably as it inserts, and says which they are.
+    ///
+    /// A repetition is confirmed by what is there only after this: another process, one that was
+    /// killed too, may have told the first as failed, and its delete may still be on its way.
+    async fn keep(&self, kind: Kind, ids: &[ObjectId]) -> Result<Vec<ObjectId>, StoreError>;
+
+    /// Deletes the messages that are there and not kept, as durably as it inserts, and says how many
+    /// there were. Others are no error.
     async fn delete_many(&self, kind: Kind, ids: &[ObjectId]) -> Result<u64, StoreError>;
 }
 

@@ -219,11 +219,25 @@ impl MessageStore for MongoStore {
         self.generations.fence_sessions(sessions).await
     }
 
+    async fn keep(&self, kind: Kind, ids: &[ObjectId]) -> Result<Vec<ObjectId>, StoreError> {
+        let generation = self.generations.current();
+        let keep = generation.collection(kind).update_many(
+            doc! { "_id": { "$in": ids } },
+            doc! { "$set": { document::KEPT: true } },
+        );
+        if self.answer(keep).await?.matched_count == ids.len() as u64 {
+            return Ok(ids.to_vec());
+        }
+        let kept = doc! { "_id": { "$in": ids }, document::KEPT: true };
+        let kept = self.answer(stored_ids(&generation, kind, kept)).await?;
+        Ok(kept.into_iter().collect())
+    }
+
     async fn delete_many(&self, kind: Kind, ids: &[ObjectId]) -> Result<u64, StoreError> {
         let generation = self.generations.current();
         let delete = generation
             .collection(kind)
-            .delete_many(doc! { "_id": { "$in": ids } });
+            .delete_many(doc! { "_id": { "$in": ids }, document::KEPT: { "$ne": true } });
         Ok(self.answer(delete).await?.deleted_count)
     }
 }
@@ -358,7 +372,7 @@ async fn explain_duplicates(
         return Vec::new();
     }
     let ids: Vec<ObjectId> = duplicates.iter().map(|(_, message)| message.id).collect();
-    let stored = match stored_ids(generation, kind, &ids).await {
+    let stored = match stored_ids(generation, kind, doc! { "_id": { "$in": ids } }).await {
         Ok(stored) => stored,
         Err(error) => {
             let unknown = InsertError::Unknown(failure::of_store(&error).0);
@@ -383,13 +397,10 @@ async fn explain_duplicates(
 async fn stored_ids(
     generation: &Generation,
     kind: Kind,
-    ids: &[ObjectId],
+    those: Document,
 ) -> Result<HashSet<ObjectId>, Error> {
     let collection = generation.collection(kind).clone_with_type::<Document>();
-    let found = collection
-        .find(doc! { "_id": { "$in": ids } })
-        .projection(doc! { "_id": 1 })
-        .await?;
+    let found = collection.find(those).projection(doc! { "_id": 1 }).await?;
     let found: Vec<Document> = found.try_collect().await?;
     Ok(found
         .iter()

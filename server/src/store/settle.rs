@@ -136,9 +136,8 @@ impl Settler {
         self.round.join_next().await
     }
 
-    /// Takes in the end of a round; what is certainly not in the store any more.
-    pub(super) fn finish(&mut self, settled: Settled) -> Vec<ObjectId> {
-        let mut gone = Vec::new();
+    /// Takes in the end of a round.
+    pub(super) fn finish(&mut self, settled: Settled) {
         // A store that panics is a store that did not answer.
         match settled.unwrap_or_else(|panic| Err(StoreError(panic.to_string()))) {
             Ok(deleted) => {
@@ -150,9 +149,9 @@ impl Settler {
                 );
                 self.counters.settled.fetch_add(count as u64, Relaxed);
                 self.counters.settled_deleted.fetch_add(deleted, Relaxed);
-                gone = self.in_round.drain().map(|(id, _)| id).collect();
+                let ids = self.in_round.drain().map(|(id, _)| id).collect();
                 if let Some(journal) = &self.journal {
-                    journal.settle(gone.clone());
+                    journal.settle(ids);
                 }
                 self.sessions.clear();
                 self.failures = 0;
@@ -169,7 +168,6 @@ impl Settler {
             }
         }
         self.counters.unsettled.store(self.len(), Relaxed);
-        gone
     }
 
     fn len(&self) -> usize {

@@ -134,6 +134,10 @@ impl MessageStore for Obedient {
         self.answer().await
     }
 
+    async fn keep(&self, kind: Kind, ids: &[ObjectId]) -> Result<Vec<ObjectId>, StoreError> {
+        self.inner.keep(kind, ids).await
+    }
+
     async fn delete_many(&self, kind: Kind, ids: &[ObjectId]) -> Result<u64, StoreError> {
         self.inner.delete_many(kind, ids).await
     }

@@ -49,6 +49,7 @@ pub async fn conforms(store: &dyn MessageStore) {
     in_another_conversation_it_is_another_message(store).await;
     of_many_at_once_one_is_the_first(store).await;
     deletes_and_counts(store).await;
+    what_is_kept_is_not_deleted(store).await;
     takes_large_batches(store).await;
     a_fence_ends_what_was_given_up(store).await;
 }
@@ -279,6 +280,34 @@ async fn deletes_and_counts(store: &dyn MessageStore) {
             Ok(()),
             "a deleted message keeps no clientMsgId"
         );
+    }
+}
+
+async fn what_is_kept_is_not_deleted(store: &dyn MessageStore) {
+    for kind in KINDS {
+        let kept = with_client_msg_id(kind, "peggy", "kept");
+        let deleted = with_client_msg_id(kind, "peggy", "deleted");
+        let batch = [kept.clone(), deleted.clone()];
+        assert_eq!(store.insert_many(&batch).await, [Ok(()), Ok(())]);
+        assert_eq!(store.delete_many(kind, &[deleted.id]).await.unwrap(), 1);
+        for _ in 0..2 {
+            let there = store.keep(kind, &[deleted.id, kept.id]).await.unwrap();
+            assert_eq!(there, [kept.id], "once more is no error");
+        }
+        assert_eq!(store.keep(kind, &[deleted.id]).await.unwrap(), []);
+        assert_eq!(store.keep(kind, &[kept.id]).await.unwrap(), [kept.id]);
+        assert_eq!(store.keep(kind, &[]).await.unwrap(), []);
+        assert_eq!(store.delete_many(kind, &[kept.id]).await.unwrap(), 0);
+        let there = store.get(kind, kept.id).await.unwrap();
+        assert_eq!(there.as_ref(), Some(&*kept), "it reads as before");
+        let again = with_client_msg_id(kind, "peggy", "kept");
+        assert_eq!(insert(store, &again).await, duplicate_of(&kept));
+        assert_eq!(
+            insert(store, &deleted).await,
+            Ok(()),
+            "what was gone is new, and not kept"
+        );
+        assert_eq!(store.delete_many(kind, &[deleted.id]).await.unwrap(), 1);
     }
 }
 

@@ -416,6 +416,59 @@ async fn who_repeats_a_message_that_is_being_saved_waits_for_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_repetition_was_confirmed_by_is_deleted_by_no_other_server() {
+    let store = ScriptedStore::always(Attempt::silent(Some(s(2))));
+    // It takes the first server a while to settle.
+    store.failing_fences.store(3, SeqCst);
+    let (one, _writer) = start(&store);
+    let first = with_client_msg_id(Kind::Room, "alice", "m1");
+    assert_failed(&save(&one, &first).await, FailureReason::Unknown);
+    assert!(store.holds(&first), "it landed");
+    store.then_always(None);
+    // The other one knows nothing of it; it may be the next life of the first.
+    let (other, _writer) = start(&store);
+    let again = with_client_msg_id(Kind::Room, "alice", "m1");
+    let by_first = SaveOutcome::AlreadySaved(Box::new((*first).clone()));
+    assert_eq!(save(&other, &again).await, by_first);
+    assert!(one.stats().unsettled > 0, "its delete is still to come");
+    settled(&one).await;
+    assert!(store.holds(&first), "what was confirmed is in the store");
+    assert_eq!(one.stats().settled_deleted, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_repetition_waits_until_the_store_keeps_what_is_there() {
+    let store = ScriptedStore::new([]);
+    let (queue, _writer) = start(&store);
+    let first = with_client_msg_id(Kind::Channel, "alice", "m1");
+    assert_saved(&save(&queue, &first).await);
+    store.failing_keeps.store(5, SeqCst);
+    let again = with_client_msg_id(Kind::Channel, "alice", "m1");
+    let by_first = SaveOutcome::AlreadySaved(Box::new((*first).clone()));
+    assert_eq!(save(&queue, &again).await, by_first);
+    assert_eq!(queue.stats().retries, 5);
+
+    // A store that never does so has stored nothing, either.
+    store.failing_keeps.store(u32::MAX, SeqCst);
+    let again = with_client_msg_id(Kind::Channel, "alice", "m1");
+    let outcome = save(&queue, &again).await;
+    assert_failed(&outcome, FailureReason::Unavailable);
+    assert!(store.holds(&first) && !store.holds(&again));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_deleted_before_it_was_kept_confirms_nothing() {
+    let store = ScriptedStore::new([]);
+    let (queue, _writer) = start(&store);
+    let first = with_client_msg_id(Kind::Room, "alice", "m1");
+    assert_saved(&save(&queue, &first).await);
+    store.keeps_too_late.store(1, SeqCst);
+    let again = with_client_msg_id(Kind::Room, "alice", "m1");
+    assert_saved(&save(&queue, &again).await);
+    assert!(!store.holds(&first) && store.holds(&again));
+}
+
+#[tokio::test(start_paused = true)]
 async fn two_messages_under_one_id_are_told_apart() {
     let store = ScriptedStore::always(Attempt::after(ms(100), Fate::Stored));
     let (queue, _writer) = start(&store);

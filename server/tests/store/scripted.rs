@@ -95,6 +95,9 @@ pub struct ScriptedStore {
     under_way: watch::Sender<usize>,
     /// So many fences, and after them so many deletes, fail; a panic is one way of failing.
     pub failing_fences: AtomicU32,
+    pub failing_keeps: AtomicU32,
+    /// So many times, what is to be kept has been deleted just before.
+    pub keeps_too_late: AtomicU32,
     pub panicking_fences: AtomicU32,
     pub failing_deletes: AtomicU32,
     /// A fence that proves nothing, to see that the tests would notice.
@@ -109,6 +112,8 @@ impl ScriptedStore {
             for_ever: Mutex::default(),
             under_way: watch::Sender::new(0),
             failing_fences: AtomicU32::default(),
+            failing_keeps: AtomicU32::default(),
+            keeps_too_late: AtomicU32::default(),
             panicking_fences: AtomicU32::default(),
             failing_deletes: AtomicU32::default(),
             fence_lies: AtomicBool::default(),
@@ -233,6 +238,16 @@ impl MessageStore for ScriptedStore {
             under_way.wait_for(|count| *count == 0).await.unwrap();
         }
         Ok(())
+    }
+
+    async fn keep(&self, kind: Kind, ids: &[ObjectId]) -> Result<Vec<ObjectId>, StoreError> {
+        if one_less(&self.failing_keeps) {
+            return Err(StoreError("scripted: not now".to_owned()));
+        }
+        if one_less(&self.keeps_too_late) {
+            self.documents.delete_many(kind, ids).await?;
+        }
+        self.documents.keep(kind, ids).await
     }
 
     async fn delete_many(&self, kind: Kind, ids: &[ObjectId]) -> Result<u64, StoreError> {

@@ -1,7 +1,6 @@
 //! Which messages go off together, and when.
 
 use std::{
-    collections::HashSet,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
@@ -108,15 +107,8 @@ impl GroupCommit {
             }
         }
         let open = ids.len();
-        self.flights.insert(
-            handle.id(),
-            Flight {
-                ids,
-                open,
-                handle,
-                gone: HashSet::new(),
-            },
-        );
+        self.flights
+            .insert(handle.id(), Flight { ids, open, handle });
     }
 }
 
