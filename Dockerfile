@@ -12,6 +12,7 @@ COPY . .
 RUN host=$(rustc -vV | sed -n 's/^host: //p') \
     && RUSTFLAGS='-C target-feature=+crt-static' \
         cargo build --release --locked --target "$host" --target-dir /target -p loadgen -p server \
+            --features loadgen/object-store \
     && install -D -t /image/usr/bin "/target/$host/release/loadgen" "/target/$host/release/server" \
     && for program in /image/usr/bin/*; do ! ldd "$program" 2>&1 | grep '=>' || exit; done \
     && install -D -m 644 -t /image/etc/ssl/certs /etc/ssl/certs/ca-certificates.crt \

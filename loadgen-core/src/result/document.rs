@@ -218,6 +218,19 @@ pub fn write(path: &Path, text: &str) -> Result<(), WriteError> {
     fs::write(path, text).map_err(fail)
 }
 
+/// Writes a text to a file that somebody waits for: who finds it finds all of it.
+///
+/// # Errors
+/// [`WriteError`] with the path.
+pub fn write_whole(path: &Path, text: &str) -> Result<(), WriteError> {
+    let partly = path.with_extension("part");
+    write(&partly, text)?;
+    fs::rename(&partly, path).map_err(|source| WriteError {
+        path: path.to_owned(),
+        source,
+    })
+}
+
 /// Appends a text to a file, which is made where it is missing.
 ///
 /// # Errors

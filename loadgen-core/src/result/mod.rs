@@ -19,7 +19,9 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     circumstances::Circumstances,
-    document::{Document, ParseError, ReadError, WriteError, append, schema, seal, write},
+    document::{
+        Document, ParseError, ReadError, WriteError, append, schema, seal, write, write_whole,
+    },
     evidence::{Evidence, EvidenceError, PackedEvidence},
     faults::{FaultResult, PartKind, PartResult},
     floor::{FloorResult, floor},

@@ -15,7 +15,6 @@ use super::{
 use crate::{
     compare::ab::{self, AbFormat, AbResult, CYCLES, Compared, Number, Trial, sequential::FEWEST},
     experiment::{self, AbFinished, AbOptions, Interrupt, SystemChoice, Watcher},
-    result,
     scenario::{Block, Scenario, Span},
 };
 
@@ -240,7 +239,7 @@ fn leave(result: &AbResult, args: &Args) -> Result<Exit, OutputError> {
     for format in AbFormat::FILES {
         let name = format!("{}.{}", result.scenario.name, format.extension());
         let path = args.out.join(name);
-        result::write(&path, &format.render(result)?)?;
+        output::write(&path, &format.render(result)?)?;
         eprintln!("report: {}", path.display());
     }
     if let Err(error) = output::summarize(&AbFormat::Markdown.render(result)?) {

@@ -13,7 +13,6 @@ use super::{
 };
 use crate::{
     experiment::{Interrupt, SystemChoice},
-    result,
     scenario::Scenario,
     search::ladder::{self, Ladder, LadderFormat},
 };
@@ -137,7 +136,7 @@ fn leave(ladder: &Ladder, args: &Args) -> Result<Exit, OutputError> {
     };
     for format in LadderFormat::FILES {
         let path = args.out.join(format!("systems.{}", format.extension()));
-        result::write(&path, &format.render(ladder)?)?;
+        output::write(&path, &format.render(ladder)?)?;
         eprintln!("report: {}", path.display());
     }
     if let Err(error) = output::summarize(&LadderFormat::Markdown.render(ladder)?) {

@@ -1,15 +1,16 @@
 //! `merge`: what the shards of one run have recorded, judged as one run and left as one result.
 
 use std::{
-    env, fs,
+    env,
     path::PathBuf,
     thread,
     time::{Duration, Instant},
 };
 
 use super::{
+    bucket,
     exit_code::Exit,
-    output::{self, print, wrong},
+    output::{self, OutputError, print, wrong},
     run::{
         flags::Wanted,
         left::{self, Kept},
@@ -24,17 +25,19 @@ use crate::{
 
 /// How often is looked for files that are not there yet.
 const LOOK: Duration = Duration::from_millis(250);
+/// In a bucket each look is a request.
+const LOOK_AFAR: Duration = Duration::from_secs(2);
 
 /// Flags of `merge`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// What the shards have left: all of shard-K-of-N.json.
+    /// What the shards have left: all of shard-K-of-N.json, here or in a bucket.
     #[arg(required_unless_present = "schema", value_name = "SHARD")]
     pub shards: Vec<PathBuf>,
     /// Wait so long for the files that are not there yet; those that do not come are missing.
     #[arg(long, value_name = "DURATION")]
     pub wait: Option<Span>,
-    /// The folder for the result, as JSON.
+    /// The folder for the result, as JSON; also one in a bucket, as in s3://bucket/folder.
     #[arg(long, default_value = "reports/latest")]
     pub out: PathBuf,
     /// A further format of the result; without a path, into the folder of `--out`.
@@ -61,11 +64,11 @@ pub fn run(args: &Args) -> Result<Exit, Exit> {
     }
     output::try_folder(&args.out).map_err(output::failed)?;
     let given: Vec<Given> = there(args)
+        .map_err(wrong)?
         .iter()
         .map(|path| {
             let name = path.display().to_string();
-            let text = fs::read_to_string(path);
-            let text = text.map_err(|error| wrong(format!("{name} could not be read: {error}")))?;
+            let text = output::read(path).map_err(wrong)?;
             Given::read(&name, &text).map_err(wrong)
         })
         .collect::<Result<_, _>>()?;
@@ -83,21 +86,22 @@ pub fn run(args: &Args) -> Result<Exit, Exit> {
 }
 
 /// The files that there are, once all are there or it has been waited for long enough; all of them where nobody wants to wait.
-fn there(args: &Args) -> Vec<PathBuf> {
+fn there(args: &Args) -> Result<Vec<PathBuf>, OutputError> {
     let Some(Span(wait)) = args.wait else {
-        return args.shards.clone();
+        return Ok(args.shards.clone());
     };
     let began = Instant::now();
+    let mut there = Vec::new();
     loop {
-        let there: Vec<PathBuf> = args
-            .shards
-            .iter()
-            .filter(|path| path.exists())
-            .cloned()
-            .collect();
-        if there.len() == args.shards.len() || began.elapsed() >= wait {
-            return there;
+        for path in &args.shards {
+            if !there.contains(path) && output::is_there(path)? {
+                there.push(path.clone());
+            }
         }
-        thread::sleep(LOOK);
+        if there.len() == args.shards.len() || began.elapsed() >= wait {
+            return Ok(there);
+        }
+        let is_afar = args.shards.iter().any(|path| bucket::is_address(path));
+        thread::sleep(if is_afar { LOOK_AFAR } else { LOOK });
     }
 }

@@ -2,6 +2,7 @@
 
 mod ab;
 mod arguments;
+mod bucket;
 mod catalogue;
 mod check;
 mod cli;

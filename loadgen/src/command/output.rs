@@ -1,4 +1,4 @@
-//! Brings results to where they are wanted: files, the job's summary, standard output.
+//! Brings results to where they are wanted: files, a bucket, the job's summary, standard output.
 
 use std::{
     env,
@@ -10,7 +10,10 @@ use std::{
 
 use console::Term;
 
-use super::exit_code::Exit;
+use super::{
+    bucket::{self, BucketError},
+    exit_code::Exit,
+};
 use crate::{
     experiment::RunError,
     report::{Choice, Format, RenderError},
@@ -37,6 +40,17 @@ pub enum OutputError {
     /// It could not be written.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// A file that was asked for could not be read.
+    #[error("{} could not be read: {source}", path.display())]
+    Unread {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It could not be brought into a bucket, or fetched from there.
+    #[error(transparent)]
+    Bucket(#[from] BucketError),
     /// The folder for it takes no file.
     #[error("no result can be written to {}: {source}", path.display())]
     Folder {
@@ -69,14 +83,48 @@ pub(super) fn summarize(markdown: &str) -> Result<(), OutputError> {
 
 /// Writes a format of a result to a file.
 pub(super) fn save(document: &Document, format: Format, path: &Path) -> Result<(), OutputError> {
-    result::write(path, &format.render(document, in_a_file())?)?;
-    Ok(())
+    write(path, &format.render(document, in_a_file())?)
+}
+
+/// Writes a text to a file or into a bucket.
+pub(super) fn write(path: &Path, text: &str) -> Result<(), OutputError> {
+    match bucket::is_address(path) {
+        true => Ok(bucket::put(path, text)?),
+        false => Ok(result::write(path, text)?),
+    }
+}
+
+/// Likewise, where somebody waits for it: who finds it finds all of it.
+pub(super) fn write_whole(path: &Path, text: &str) -> Result<(), OutputError> {
+    match bucket::is_address(path) {
+        true => Ok(bucket::put(path, text)?),
+        false => Ok(result::write_whole(path, text)?),
+    }
+}
+
+/// The text of a file, or of what lies in a bucket.
+pub(super) fn read(path: &Path) -> Result<String, OutputError> {
+    match bucket::is_address(path) {
+        true => Ok(bucket::get(path)?),
+        false => fs::read_to_string(path).map_err(|source| {
+            let path = path.to_owned();
+            OutputError::Unread { path, source }
+        }),
+    }
+}
+
+/// Whether it is there.
+pub(super) fn is_there(path: &Path) -> Result<bool, OutputError> {
+    match bucket::is_address(path) {
+        true => Ok(bucket::has(path)?),
+        false => Ok(path.exists()),
+    }
 }
 
 /// A text to a file, or to standard output where none is named.
 pub(super) fn to(path: Option<&PathBuf>, text: &str) -> Result<(), Exit> {
     match path {
-        Some(path) => result::write(path, text).map_err(failed),
+        Some(path) => write(path, text).map_err(failed),
         None => match print(text) {
             Exit::Pass => Ok(()),
             exit => Err(exit),
@@ -87,6 +135,9 @@ pub(super) fn to(path: Option<&PathBuf>, text: &str) -> Result<(), Exit> {
 /// Writes a file into a folder and removes it again, so that a folder that takes none is found before the run and not
 /// after it.
 pub(super) fn try_folder(folder: &Path) -> Result<(), OutputError> {
+    if bucket::is_address(folder) {
+        return Ok(bucket::try_folder(folder)?);
+    }
     let fail = |source| OutputError::Folder {
         path: folder.to_owned(),
         source,

@@ -14,7 +14,6 @@ use super::{
 };
 use crate::{
     experiment::{self, Interrupt, Options, SearchFinished, SearchOptions, SystemChoice, Watcher},
-    result,
     scenario::{Rate, Scenario, Span},
     search::{self, Found, SearchFormat},
 };
@@ -216,7 +215,7 @@ fn leave(found: &Found, args: &Args) -> Result<Exit, OutputError> {
     for format in SearchFormat::FILES {
         let name = format!("{}.{}", found.scenario.name, format.extension());
         let path = args.out.join(name);
-        result::write(&path, &format.render(found)?)?;
+        output::write(&path, &format.render(found)?)?;
         eprintln!("report: {}", path.display());
     }
     if let Err(error) = output::summarize(&SearchFormat::Markdown.render(found)?) {

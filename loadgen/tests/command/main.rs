@@ -11,6 +11,7 @@ mod bad_input;
 mod bad_store;
 mod bad_target;
 mod broken_parts;
+mod bucket;
 mod clients;
 mod disturbed;
 mod faults;

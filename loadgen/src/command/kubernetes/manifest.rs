@@ -25,13 +25,26 @@ pub(super) struct Files {
     pub(super) secret: bool,
 }
 
+/// Where results lie, in the folder of the name.
+pub(super) enum Results {
+    /// On the volume of this claim.
+    Claim(String),
+    /// In a bucket.
+    Bucket {
+        /// Without a slash at its end.
+        address: String,
+        /// The Secret whose keys are the environment for it.
+        secret: Option<String>,
+    },
+}
+
 /// A load in so many pods.
 pub(super) struct Load {
     pub(super) name: String,
     pub(super) shards: u16,
     pub(super) image: String,
     pub(super) target: String,
-    pub(super) claim: String,
+    pub(super) results: Results,
     /// RFC 3339.
     pub(super) start_at: String,
     pub(super) settings: Vec<Setting>,
@@ -175,6 +188,12 @@ impl Load {
                 json!({ "name": "scenario", "configMap": { "name": self.name, "items": items } })
             }
         };
+        let (mut volumes, mut mounts) = self.results.volume();
+        volumes.insert(0, files);
+        mounts.insert(
+            0,
+            json!({ "name": "scenario", "mountPath": FILES, "readOnly": true }),
+        );
         let spec = json!({
             "completionMode": "Indexed",
             "completions": self.shards,
@@ -190,13 +209,11 @@ impl Load {
                     "command": ["loadgen"],
                     "args": args,
                     "env": [index],
+                    "envFrom": self.results.environment(),
                     "ports": [{ "containerPort": PORT }],
-                    "volumeMounts": [
-                        { "name": "scenario", "mountPath": FILES, "readOnly": true },
-                        { "name": "results", "mountPath": RESULTS },
-                    ],
+                    "volumeMounts": mounts,
                 }],
-                "volumes": [files, self.results()],
+                "volumes": volumes,
             } },
         });
         self.object("batch/v1", "Job", &self.name, [("spec", spec)])
@@ -209,6 +226,7 @@ impl Load {
         args.extend(shards.map(|shard| format!("{}/{}", self.folder(), shards::file_name(shard))));
         let wait = format!("{}s", (self.length + SPARE).as_secs());
         args.extend(["--wait".to_owned(), wait, "--out".to_owned(), self.folder()]);
+        let (volumes, mounts) = self.results.volume();
         let spec = json!({
             "backoffLimit": 0,
             "template": { "spec": {
@@ -218,9 +236,10 @@ impl Load {
                     "image": self.image,
                     "command": ["loadgen"],
                     "args": args,
-                    "volumeMounts": [{ "name": "results", "mountPath": RESULTS }],
+                    "envFrom": self.results.environment(),
+                    "volumeMounts": mounts,
                 }],
-                "volumes": [self.results()],
+                "volumes": volumes,
             } },
         });
         self.object(
@@ -231,17 +250,42 @@ impl Load {
         )
     }
 
-    fn results(&self) -> Value {
-        json!({ "name": "results", "persistentVolumeClaim": { "claimName": self.claim } })
-    }
-
     fn folder(&self) -> String {
-        format!("{RESULTS}/{}", self.name)
+        format!("{}/{}", self.results.root(), self.name)
     }
 
     fn scenario_path(&self) -> String {
         let path = self.files.texts.first().map_or("", |(path, _)| path);
         format!("{FILES}/{path}")
+    }
+}
+
+impl Results {
+    fn root(&self) -> &str {
+        match self {
+            Self::Claim(_) => RESULTS,
+            Self::Bucket { address, .. } => address,
+        }
+    }
+
+    /// What a pod needs for it: volumes, and where they are mounted.
+    fn volume(&self) -> (Vec<Value>, Vec<Value>) {
+        let Self::Claim(claim) = self else {
+            return (Vec::new(), Vec::new());
+        };
+        let volume = json!({ "name": "results", "persistentVolumeClaim": { "claimName": claim } });
+        let mount = json!({ "name": "results", "mountPath": RESULTS });
+        (vec![volume], vec![mount])
+    }
+
+    fn environment(&self) -> Vec<Value> {
+        match self {
+            Self::Bucket {
+                secret: Some(secret),
+                ..
+            } => vec![json!({ "secretRef": { "name": secret } })],
+            _ => Vec::new(),
+        }
     }
 }
 
@@ -263,7 +307,7 @@ mod tests {
             shards: 3,
             image: "registry.example/loadgen:1".to_owned(),
             target: "http://chat:3000".to_owned(),
-            claim: "results".to_owned(),
+            results: Results::Claim("results".to_owned()),
             start_at: "2026-11-26T12:00:00Z".to_owned(),
             settings: vec![("rate".to_owned(), "20/s".to_owned())],
             seed: Some(7),
@@ -315,6 +359,32 @@ mod tests {
                 volume["items"][1],
                 json!({ "key": "file-1", "path": "parts/base.toml" })
             );
+        }
+    }
+
+    #[test]
+    fn in_a_bucket_results_need_no_volume() {
+        let load = Load {
+            results: Results::Bucket {
+                address: "s3://tests/chat".to_owned(),
+                secret: Some("bucket-key".to_owned()),
+            },
+            ..load(false)
+        };
+        let [_, _, drivers, merger] = load.objects();
+        assert!(
+            command_line(&drivers)
+                .join(" ")
+                .contains("--out s3://tests/chat/chat ")
+        );
+        let line = command_line(&merger).join(" ");
+        assert!(line.contains(" s3://tests/chat/chat/shard-3-of-3.json "));
+        assert!(line.ends_with(" --out s3://tests/chat/chat"));
+        for (job, volumes) in [(&drivers, 1), (&merger, 0)] {
+            let pod = &job.content["spec"]["template"]["spec"];
+            assert_eq!(pod["volumes"].as_array().unwrap().len(), volumes);
+            let from = &pod["containers"][0]["envFrom"][0]["secretRef"]["name"];
+            assert_eq!(from, "bucket-key");
         }
     }
 

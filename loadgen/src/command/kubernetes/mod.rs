@@ -7,9 +7,10 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use self::manifest::{Files, Load};
+use self::manifest::{Files, Load, Results};
 use super::{
     arguments::{moment, setting},
+    bucket,
     exit_code::Exit,
     named,
     output::{self, print},
@@ -27,6 +28,7 @@ const HEAD_START: u64 = 3 * 60 * 1_000_000_000;
 
 /// Flags of `kubernetes`.
 #[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("place").required(true))]
 pub struct Args {
     /// The scenario file.
     #[arg(value_name = "SCENARIO")]
@@ -41,8 +43,14 @@ pub struct Args {
     #[arg(long, value_name = "URL")]
     pub target: String,
     /// A volume claim that all pods can write to (ReadWriteMany): results lie there, in the folder of the name.
-    #[arg(long)]
-    pub claim: String,
+    #[arg(long, group = "place")]
+    pub claim: Option<String>,
+    /// A bucket instead of a volume, as in s3://bucket/folder; the image's program was built with `object-store`.
+    #[arg(long, group = "place", value_name = "ADDRESS")]
+    pub bucket: Option<PathBuf>,
+    /// A Secret of the cluster whose keys are the environment for the bucket: AWS_ACCESS_KEY_ID and so on.
+    #[arg(long, requires = "bucket", conflicts_with = "claim", value_name = "NAME")]
+    pub bucket_secret: Option<String>,
     /// What all objects are called [default: loadgen-, and the scenario's name].
     #[arg(long)]
     pub name: Option<String>,
@@ -75,6 +83,7 @@ pub fn run(args: &Args) -> Result<Exit, Exit> {
     let name = name.to_lowercase();
     check_name(&name).map_err(output::wrong)?;
     let files = files(&scenario).map_err(output::wrong)?;
+    let results = results(args)?;
     let start_at = args
         .start_at
         .unwrap_or_else(|| WallClock::default().now() + HEAD_START);
@@ -83,7 +92,7 @@ pub fn run(args: &Args) -> Result<Exit, Exit> {
         shards: args.shards,
         image: args.image.clone(),
         target: args.target.clone(),
-        claim: args.claim.clone(),
+        results,
         start_at: rfc3339(start_at),
         settings: args.set.clone(),
         seed: args.seed,
@@ -92,6 +101,21 @@ pub fn run(args: &Args) -> Result<Exit, Exit> {
     };
     let yaml = load.yaml().map_err(output::wrong)?;
     Ok(print(&yaml))
+}
+
+/// Where the pods leave what they have seen: clap has one of both.
+fn results(args: &Args) -> Result<Results, Exit> {
+    match &args.bucket {
+        None => Ok(Results::Claim(args.claim.clone().unwrap_or_default())),
+        Some(address) => {
+            bucket::check_folder(address).map_err(output::wrong)?;
+            let address = address.display().to_string();
+            Ok(Results::Bucket {
+                address: address.trim_end_matches('/').to_owned(),
+                secret: args.bucket_secret.clone(),
+            })
+        }
+    }
 }
 
 /// A DNS label, with room for the number of a pod and what the objects are told apart by.

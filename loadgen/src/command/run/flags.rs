@@ -109,7 +109,7 @@ pub struct Args {
     /// How wrong the clock of this process is, for tests.
     #[arg(long, hide = true, value_name = "[-]DURATION", value_parser = signed_span, allow_hyphen_values = true, default_value = "0s")]
     pub clock_shift: i64,
-    /// The folder for the result of each scenario, as JSON.
+    /// The folder for the result of each scenario, as JSON; also one in a bucket, as in s3://bucket/folder.
     #[arg(long, default_value = "reports/latest")]
     pub out: PathBuf,
     /// A further format of the result; without a path, into the folder of `--out`.

@@ -11,7 +11,7 @@ use crate::{
     compare::{CompareFormat, Repeats},
     dial::Target,
     report::{self, Choice, Format, RenderError},
-    result::{self, Document, Report},
+    result::{Document, Report},
     scenario::Scenario,
 };
 
@@ -117,7 +117,7 @@ pub(super) fn leave_all(repeats: &Repeats, run: &Args) -> Result<Exit, OutputErr
     ] {
         let name = format!("{}.runs.{extension}", repeats.scenario);
         let path = run.out.join(name);
-        result::write(&path, &repeats.render(format)?)?;
+        output::write(&path, &repeats.render(format)?)?;
         eprintln!("report: {}", path.display());
     }
     if let Err(error) = output::summarize(&repeats.render(CompareFormat::Markdown)?) {

@@ -1,7 +1,5 @@
 //! `run --shard`: drives one part of a scenario's users and leaves what was seen of it, for `merge`.
 
-use std::fs;
-
 use super::{Args, options};
 use crate::{
     command::{
@@ -13,7 +11,6 @@ use crate::{
     experiment::{self, Interrupt, Options, ShardFinished, ShardOptions, WallClock, Watcher},
     model::numbers::count,
     observed::Ended,
-    result,
     scenario::Scenario,
     shards,
 };
@@ -133,13 +130,8 @@ async fn drive(
         Ok(text) => text,
         Err(error) => return output::failed(error),
     };
-    // Whoever waits for the file finds all of it.
-    let partly = path.with_extension("part");
-    if let Err(error) = result::write(&partly, &text) {
+    if let Err(error) = output::write_whole(&path, &text) {
         return output::failed(error);
-    }
-    if let Err(error) = fs::rename(&partly, &path) {
-        return output::failed(format!("{}: {error}", path.display()));
     }
     let exit = match &finished.ended {
         None => Exit::Pass,
