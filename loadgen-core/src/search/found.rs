@@ -205,8 +205,9 @@ fn of_limit(limit: Nanos, holds: &[Hold]) -> LimitFound {
     }
 }
 
-fn geometric_mean(limits: &[LimitFound]) -> Option<f64> {
-    let known = limits.iter().filter_map(|limit| limit.last_success);
+/// Of the last successes of those limits that have one.
+pub(super) fn geometric_mean<'l>(limits: impl IntoIterator<Item = &'l LimitFound>) -> Option<f64> {
+    let known = limits.into_iter().filter_map(|limit| limit.last_success);
     let logarithms: Vec<f64> = known.map(f64::ln).collect();
     let mean = logarithms.iter().sum::<f64>() / logarithms.len() as f64;
     (!logarithms.is_empty()).then(|| mean.exp())
@@ -215,11 +216,13 @@ fn geometric_mean(limits: &[LimitFound]) -> Option<f64> {
 /// What was used up where the limit ends.
 fn bottleneck(bounds: Bounds, holds: &[Hold]) -> Option<Bottleneck> {
     let end = bounds.not_kept.map(|(rate, _)| rate);
-    let at = |rate: Option<f64>| {
-        let mut counted = holds.iter().filter(|hold| hold.purpose.counts());
-        counted.find_map(|hold| hold.bottleneck.filter(|_| Some(hold.rate) == rate))
+    let at = |rate: f64| {
+        let counted = holds.iter().filter(|hold| hold.purpose.counts());
+        let mut there = counted.filter(|hold| is_same_rate(hold.rate, rate));
+        there.find_map(|hold| hold.bottleneck)
     };
-    at(end).or_else(|| at(bounds.first_failure))
+    end.and_then(at)
+        .or_else(|| bounds.first_failure.and_then(at))
 }
 
 /// A rate for people.

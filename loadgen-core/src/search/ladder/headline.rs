@@ -23,6 +23,9 @@ const ONE_CORE: f64 = 1.05;
 pub struct Headline {
     /// The first scenario in a sentence, the server of this project against each of the others.
     pub sentence: String,
+    /// What all ladders of this kind came to, where there are others: one search alone looks more certain than it is. Empty
+    /// where there are none.
+    pub range: String,
     /// Where another system carries more, or that none does.
     pub lost: String,
     /// Which searches are inconclusive or invalid: their rates are what is known, and not where a limit ends for certain. Empty
@@ -38,7 +41,7 @@ pub struct Headline {
     pub picture: Option<String>,
 }
 
-/// What a ladder comes to; `None` where the server of this project is not on it.
+/// What a ladder comes to by itself; `None` where the server of this project is not on it.
 pub fn headline(ladder: &Ladder) -> Option<Headline> {
     let first = ladder.searches.first()?;
     let systems = carried(first);
@@ -46,6 +49,7 @@ pub fn headline(ladder: &Ladder) -> Option<Headline> {
     let others = systems.iter().filter(|one| one.found.system != OWN);
     Some(Headline {
         sentence: sentence(first, own, others),
+        range: String::new(),
         lost: lost(ladder),
         undecided: undecided(ladder),
         measured: measured(ladder, own),
@@ -58,7 +62,7 @@ pub fn headline(ladder: &Ladder) -> Option<Headline> {
 impl Headline {
     /// All that is said in words.
     pub fn sentences(self) -> Vec<String> {
-        let mut all = vec![self.sentence, self.lost, self.undecided];
+        let mut all = vec![self.sentence, self.range, self.lost, self.undecided];
         all.retain(|one| !one.is_empty());
         all
     }
@@ -67,6 +71,7 @@ impl Headline {
     pub fn markdown(&self, site: &str) -> String {
         let Self {
             sentence,
+            range,
             lost,
             undecided,
             measured,
@@ -74,10 +79,13 @@ impl Headline {
             table,
             ..
         } = self;
-        let doubt = match &**undecided {
+        let more = |text: &str| match text {
             "" => String::new(),
             some => format!(" {some}"),
         };
+        // Whoever reads the large numbers alone reads how much they vary.
+        let sentence = sentence.to_owned() + &more(range);
+        let doubt = more(undecided);
         let image = match self.picture {
             Some(_) => format!("![{sentence}]({site}/{PICTURE})\n\n"),
             None => String::new(),
@@ -154,6 +162,68 @@ fn sentence<'a>(
         if is_open { "at least " } else { "" },
         whole(kept)
     )
+}
+
+/// What a ladder and those before it came to that asked the same on such a machine: the lowest and the highest. A share of
+/// the deliveries that hardly changes over the rates ends at another rate each time.
+pub(super) fn range<'l>(ladder: &'l Ladder, others: impl Iterator<Item = &'l Ladder>) -> String {
+    let Some(kind) = kind(ladder) else {
+        return String::new();
+    };
+    let alike = others.filter(|other| other.started != ladder.started);
+    let alike = alike.filter(|other| self::kind(other).as_ref() == Some(&kind));
+    let all: Vec<&Ladder> = std::iter::once(ladder).chain(alike).collect();
+    if all.len() < 2 {
+        return String::new();
+    }
+    let of = |system: &str| {
+        let kept = |ladder: &&Ladder| last_success(ladder, system);
+        let rates = ends(all.iter().filter_map(kept), whole)?;
+        let times = |ladder: &&Ladder| {
+            let times = last_success(ladder, OWN)? / last_success(ladder, system)?;
+            (system != RELAY).then_some(times)
+        };
+        let times = ends(all.iter().filter_map(times), |times| format!("{times:.1}"));
+        let times = times.filter(|_| system != OWN);
+        let times = times.map_or_else(String::new, |times| format!(" ({times} times)"));
+        Some(format!("{rates} for {}{times}", words(system)))
+    };
+    let found: Vec<String> = ladder.systems().into_iter().filter_map(of).collect();
+    listed(&found).map_or_else(String::new, |found| {
+        format!(
+            "{} ladders on such a machine found {found}.",
+            count(all.len() as u64)
+        )
+    })
+}
+
+/// What must be the same of two ladders for their numbers to stand beside each other.
+fn kind(ladder: &Ladder) -> Option<[String; 3]> {
+    let first = ladder.searches.first()?;
+    let mut systems = first.systems.iter();
+    let own = systems.find(|one| one.system == OWN)?;
+    Some([
+        first.scenario.name.clone(),
+        machine(ladder),
+        own.store.clone(),
+    ])
+}
+
+/// In the first scenario, for what is promised.
+fn last_success(ladder: &Ladder, system: &str) -> Option<f64> {
+    let mut systems = ladder.searches.first()?.systems.iter();
+    at(systems.find(|one| one.system == system)?, PROMISED)?.last_success
+}
+
+/// The lowest and the highest of numbers, as they are written; one where both read alike.
+fn ends(numbers: impl Iterator<Item = f64>, written: impl Fn(f64) -> String) -> Option<String> {
+    let mut all: Vec<f64> = numbers.collect();
+    all.sort_by(f64::total_cmp);
+    let (low, high) = (written(*all.first()?), written(*all.last()?));
+    Some(match low == high {
+        true => low,
+        false => format!("{low} to {high}"),
+    })
 }
 
 /// As a list in a sentence.

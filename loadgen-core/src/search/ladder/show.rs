@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::{Carried, Ladder, carried, headline};
+use super::{Carried, Ladder, carried, carried::at, headline};
 use crate::{
     model::{
         Nanos,
@@ -14,7 +14,10 @@ use crate::{
         markdown::escaped,
         table::{align_numbers, plain_table},
     },
-    search::{Found, Hold, LIMITS, LimitFound, PROMISED, SystemFound, found::rate},
+    search::{
+        Found, Hold, LIMITS, LimitFound, PROMISED, SystemFound,
+        found::{geometric_mean, rate},
+    },
 };
 
 /// What is above this is drawn at the upper edge: it says no more than that the system is used up.
@@ -77,6 +80,15 @@ pub(super) fn limit_ends(found: &LimitFound) -> String {
     )
 }
 
+/// The limits for which a last success is known of every system.
+fn shared_limits(found: &Found) -> Vec<Nanos> {
+    let kept = |limit: &Nanos| {
+        let mut systems = found.systems.iter();
+        systems.all(|one| at(one, *limit).is_some_and(|one| one.last_success.is_some()))
+    };
+    LIMITS.into_iter().filter(kept).collect()
+}
+
 /// A table: what its columns are, and its rows.
 struct Columns {
     header: Vec<String>,
@@ -84,22 +96,29 @@ struct Columns {
 }
 
 impl Columns {
-    /// Where each limit ends for each system, and the mean of the last successes.
+    /// Where each limit ends for each system, and the mean of the last successes: over the limits that all of them keep at some
+    /// rate, since means over others could not be compared.
     fn ends(found: &Found) -> Self {
+        let shared = shared_limits(found);
+        let names: Vec<String> = shared.iter().map(|each| limit(*each)).collect();
+        let mean = match &*names {
+            [] => "geometric mean: no limit is kept by all".to_owned(),
+            _ => format!("geometric mean over {}", names.join(", ")),
+        };
         let limits = LIMITS
             .iter()
             .map(|each| format!("99 % within {}", limit(*each)));
         let header = ["system".to_owned()].into_iter().chain(limits);
         let rows = found.systems.iter().map(|system| {
             let ends = system.limits.iter().map(limit_ends);
-            let mean = system
-                .geometric_mean
-                .map_or_else(|| "none".to_owned(), rate);
+            let limits = system.limits.iter();
+            let mean = geometric_mean(limits.filter(|one| shared.contains(&one.limit)));
+            let mean = mean.map_or_else(|| "none".to_owned(), rate);
             let row = [system.system.clone()].into_iter().chain(ends);
             row.chain([mean]).collect()
         });
         Self {
-            header: header.chain(["geometric mean".to_owned()]).collect(),
+            header: header.chain([mean]).collect(),
             rows: rows.collect(),
         }
     }

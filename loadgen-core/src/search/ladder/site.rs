@@ -1,6 +1,6 @@
 //! A ladder on a site: its files, its lines on the index, and the place in a page that tells of the newest.
 
-use super::{Headline, Ladder, LadderFormat, headline, show::standings};
+use super::{Headline, Ladder, LadderFormat, headline, headline::range, show::standings};
 use crate::report::{
     RenderError,
     publish::{Comparison, SiteFile},
@@ -51,10 +51,12 @@ pub fn of_index(ladder: &Ladder) -> Comparison {
 
 /// What the newest ladder with this server comes to, and its picture as a file of the site.
 pub fn newest<'l>(
-    ladders: impl Iterator<Item = &'l Ladder>,
+    ladders: impl Iterator<Item = &'l Ladder> + Clone,
 ) -> Option<(Option<SiteFile>, Headline)> {
-    let told = ladders.filter_map(|ladder| Some((&ladder.started, headline(ladder)?)));
-    let (_, told) = told.max_by_key(|(started, _)| (*started).clone())?;
+    let all = ladders.clone();
+    let told = ladders.filter_map(|ladder| Some((ladder, headline(ladder)?)));
+    let (ladder, mut told) = told.max_by_key(|(ladder, _)| ladder.started.clone())?;
+    told.range = range(ladder, all);
     let picture = told.picture.clone().map(|text| SiteFile {
         path: PICTURE.into(),
         text,

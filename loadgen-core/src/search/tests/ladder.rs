@@ -7,7 +7,7 @@ use crate::{
     judge::Verdict,
     search::{
         SystemFound,
-        ladder::{Ladder, LadderFormat, headline},
+        ladder::{Ladder, LadderFormat, headline, newest},
     },
 };
 
@@ -162,6 +162,90 @@ fn what_contradicts_itself_and_what_was_never_decided_are_told_apart() {
     for legend in ["relay: contradicted", "peer:node: undecided"] {
         assert!(picture.contains(legend), "{legend}");
     }
+}
+
+/// One search alone looks more certain than it is.
+#[test]
+fn what_other_ladders_of_the_kind_found_stands_beside_the_newest() {
+    let on = |day: &str, node: f64| {
+        let all = vec![
+            named("own", 1_000.0),
+            named("peer:node", node),
+            named("relay", 1_600.0),
+        ];
+        Ladder {
+            started: format!("2026-11-{day}T00:00:00Z"),
+            ..ladder(all)
+        }
+    };
+    let elsewhere = {
+        let mut other = on("23", 10.0);
+        other.environment.cpu = Some("another".to_owned());
+        other
+    };
+    let ladders = [on("24", 400.0), on("26", 100.0), elsewhere, on("25", 50.0)];
+    let kept = |ladder: &Ladder, place: usize| {
+        let system = &ladder.searches[0].systems[place];
+        system.limits[2].last_success.unwrap()
+    };
+    let (_, told) = newest(ladders.iter()).unwrap();
+    let times = |ladder: &Ladder| kept(ladder, 0) / kept(ladder, 1);
+    assert_eq!(
+        told.range,
+        format!(
+            "3 ladders on such a machine found {:.0} for this server, {:.0} to {:.0} for plain Node.js ({:.1} to {:.1} \
+             times) and 1,{:.0} for the bare relay.",
+            kept(&ladders[0], 0),
+            kept(&ladders[3], 1),
+            kept(&ladders[0], 1),
+            times(&ladders[0]),
+            times(&ladders[3]),
+            kept(&ladders[0], 2) - 1_000.0,
+        )
+    );
+    let markdown = told.markdown("reports");
+    assert!(
+        markdown.contains(&format!(" {}**\n\n|", told.range)),
+        "{markdown}"
+    );
+    let (_, alone) = newest(ladders[..1].iter()).unwrap();
+    assert_eq!(alone.range, "");
+}
+
+/// A mean over limits that another system keeps nowhere can't be held against that of the other.
+#[test]
+fn means_are_over_the_limits_that_all_systems_keep() {
+    let mut poor = named("peer:node", 300.0);
+    for one in &mut poor.limits[..2] {
+        one.last_success = None;
+    }
+    let own = named("own", 900.0);
+    let mean = |system: &SystemFound| {
+        let kept = system.limits[2..]
+            .iter()
+            .map(|one| one.last_success.unwrap());
+        kept.product::<f64>().powf(1.0 / 3.0)
+    };
+    let text = LadderFormat::Markdown
+        .render(&ladder(vec![own.clone(), poor.clone()]))
+        .unwrap();
+    assert!(
+        text.contains("| geometric mean over 5 ms, 10 ms, 25 ms |"),
+        "{text}"
+    );
+    for system in [&own, &poor] {
+        assert!(
+            text.contains(&format!(" {:.0}/s |\n", mean(system))),
+            "{text}"
+        );
+    }
+    for one in &mut poor.limits {
+        one.last_success = None;
+    }
+    let text = LadderFormat::Terminal
+        .render(&ladder(vec![own, poor]))
+        .unwrap();
+    assert!(text.contains("no limit is kept by all"), "{text}");
 }
 
 #[test]

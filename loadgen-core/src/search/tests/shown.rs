@@ -11,6 +11,11 @@ use crate::{
 
 /// What a search of a server finds that keeps each limit up to a rate of its own, the wider the higher.
 pub(super) fn found(capacity: f64, most: f64) -> SystemFound {
+    found_with_rates(capacity, most, |rate| rate)
+}
+
+/// The same, where the rates of the holds are what was read of them.
+fn found_with_rates(capacity: f64, most: f64, read: impl Fn(f64) -> f64) -> SystemFound {
     let mut server = |rate: f64| match rate < capacity {
         true => Outcome::Kept,
         false => Outcome::Missed,
@@ -52,6 +57,7 @@ pub(super) fn found(capacity: f64, most: f64) -> SystemFound {
             deliveries: 10_000,
             outcome: held.outcome,
             because: "as told".to_owned(),
+            rate: read(held.ask.rate),
             ..Hold::refused(held.ask, String::new(), held.took.as_secs_f64())
         }
     });
@@ -122,6 +128,16 @@ fn each_limit_ends_between_two_rates_of_the_same_holds() {
         .map(|one| one.last_success.unwrap())
         .product();
     assert!((found.geometric_mean.unwrap() / product.powf(0.2) - 1.0).abs() < 1e-9);
+}
+
+/// `verify` works it out from rates that were written and read, whose last bit may be another one.
+#[test]
+fn what_was_used_up_is_found_at_a_rate_whose_last_bit_differs() {
+    for read in [f64::next_up, f64::next_down] {
+        let found = found_with_rates(900.0, 1e6, read);
+        assert!(found.bottleneck.is_some());
+        assert_eq!(found.bottleneck, super::shown::found(900.0, 1e6).bottleneck);
+    }
 }
 
 #[test]

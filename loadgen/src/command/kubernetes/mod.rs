@@ -49,7 +49,12 @@ pub struct Args {
     #[arg(long, group = "place", value_name = "ADDRESS")]
     pub bucket: Option<PathBuf>,
     /// A Secret of the cluster whose keys are the environment for the bucket: AWS_ACCESS_KEY_ID and so on.
-    #[arg(long, requires = "bucket", conflicts_with = "claim", value_name = "NAME")]
+    #[arg(
+        long,
+        requires = "bucket",
+        conflicts_with = "claim",
+        value_name = "NAME"
+    )]
     pub bucket_secret: Option<String>,
     /// What all objects are called [default: loadgen-, and the scenario's name].
     #[arg(long)]
