@@ -38,6 +38,8 @@ pub struct Settings {
     pub short: Duration,
     /// How long the whole search may take.
     pub budget: Duration,
+    /// Whether the failure that it ends at is to be seen twice; before [`super::TWICE_SINCE`] an undecided hold counted, too.
+    pub twice: bool,
 }
 
 /// What a hold is for.
@@ -342,7 +344,11 @@ impl Controller {
     /// The failure at which a search would end, once more where it was seen only once: a machine has bad seconds that nothing
     /// betrays, and an end is confirmed from both sides.
     fn unsure(&self, rate: f64, outcome: Outcome) -> Option<Ask> {
-        let is_unsure = outcome.is_failure() && !self.evidence.believes(rate);
+        let is_believed = match self.settings.twice {
+            true => self.evidence.has_failed_enough(rate),
+            false => self.evidence.believes(rate),
+        };
+        let is_unsure = outcome.is_failure() && !is_believed;
         is_unsure.then(|| full(rate, Purpose::Bisect))
     }
 

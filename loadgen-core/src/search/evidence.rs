@@ -119,6 +119,13 @@ impl Evidence {
             .is_some_and(|known| known.outcomes.len() >= BELIEVED)
     }
 
+    /// Whether a rate was missed so often that chance is no excuse, or held so often that another hold would say no more.
+    pub(super) fn has_failed_enough(&self, rate: f64) -> bool {
+        self.at(rate).is_some_and(|known| {
+            known.count(|one| one.is_failure()) >= BELIEVED || known.outcomes.len() >= ATTEMPTS
+        })
+    }
+
     /// What the holds at a rate say together.
     pub(super) fn side(&self, rate: f64) -> Option<Side> {
         self.at(rate).map(AtRate::side)

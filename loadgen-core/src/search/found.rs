@@ -13,11 +13,15 @@ use crate::{
 };
 
 /// The version of this schema.
-pub const SEARCH_VERSION: u32 = 3;
+pub const SEARCH_VERSION: u32 = 4;
 /// The first version that searched by the rules of today.
 pub const RULES_SINCE: u32 = 2;
 /// The first version that keeps what was seen of the holds that decide.
 pub const SEEN_SINCE: u32 = 3;
+
+/// The first version whose searches end at a failure that was seen twice, or at one of three holds; before, one beside an
+/// undecided hold was enough.
+pub const TWICE_SINCE: u32 = 4;
 
 /// All that a search has found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

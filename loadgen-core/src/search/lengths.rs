@@ -82,6 +82,7 @@ pub fn settings(
         full,
         short,
         budget,
+        twice: true,
     })
 }
 

@@ -22,7 +22,7 @@ pub use self::{
     evidence::{Bounds, Evidence},
     found::{
         About, Found, LimitFound, RULES_SINCE, SEARCH_VERSION, SEEN_SINCE, SearchSettings,
-        SystemFound, is_same_rate, schema,
+        SystemFound, TWICE_SINCE, is_same_rate, schema,
     },
     growth::{Growth, growth},
     hold::{

@@ -21,6 +21,7 @@ fn settings(start: f64) -> Settings {
         full: Duration::from_secs(45),
         short: Duration::from_secs(15),
         budget: QUARTER,
+        twice: true,
     }
 }
 
