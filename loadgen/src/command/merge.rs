@@ -99,7 +99,9 @@ fn there(args: &Args) -> Result<Vec<PathBuf>, OutputError> {
             }
         }
         if there.len() == args.shards.len() || began.elapsed() >= wait {
-            return Ok(there);
+            let mut all = args.shards.clone();
+            all.retain(|path| there.contains(path));
+            return Ok(all);
         }
         let is_afar = args.shards.iter().any(|path| bucket::is_address(path));
         thread::sleep(if is_afar { LOOK_AFAR } else { LOOK });
