@@ -18,7 +18,7 @@ use tokio::{
 use super::{
     InsertError, MessageStore,
     document::as_stored,
-    journal::{Answers, Entry, Journal, Written},
+    journal::{Answers, Entry, Journal},
     queue::{Counters, FailureReason, Ticket},
     settle::Settler,
     writer::WriterConfig,
@@ -28,6 +28,7 @@ use crate::simulation::planted;
 use crate::{message::Kind, portions::in_portions};
 
 mod dispatch;
+mod failing;
 mod keeping;
 
 use keeping::{Keeping, Kept, Repetition};
@@ -36,8 +37,6 @@ use keeping::{Keeping, Kept, Repetition};
 const INTAKE: usize = 1_024;
 /// The wake-up when nothing is due; any event comes before it.
 const IDLE: Duration = Duration::from_secs(3_600);
-/// How long a failure may wait for the journal. A disk that hangs must not keep it from being told.
-const JOURNAL_WITHIN: Duration = Duration::from_secs(2);
 
 /// When to stop: no message waits for its outcome beyond `cut`, and nothing at all goes on beyond
 /// `end`.
@@ -207,40 +206,6 @@ impl GroupCommit {
         self.jobs.insert(id, job);
     }
 
-    /// Fails what has reached its deadline.
-    fn expire(&mut self, now: Instant) {
-        if self.stop.is_some_and(|stop| stop.cut <= now) {
-            // Every job is among them.
-            let ids: Vec<ObjectId> = self.expiry.iter().map(|(_, id)| *id).collect();
-            ids.into_iter()
-                .for_each(|id| self.fail(id, FailureReason::Stopped));
-            self.expiry.clear();
-        }
-        while let Some(&(deadline, id)) = self.expiry.front() {
-            let Some(job) = self.jobs.get(&id) else {
-                self.expiry.pop_front();
-                continue;
-            };
-            if deadline > now {
-                break;
-            }
-            let begun = job.unknown || job.flight.is_some();
-            let reason = if begun {
-                FailureReason::Unknown
-            } else {
-                FailureReason::Unavailable
-            };
-            self.fail(id, reason);
-            self.expiry.pop_front();
-        }
-        while let Some(&(deadline, id)) = self.condemned.front()
-            && deadline <= now
-        {
-            self.tell_condemned(id, false);
-            self.condemned.pop_front();
-        }
-    }
-
     /// Takes in the results of a batch.
     async fn land(&mut self, landed: Landed) {
         let (flight, results) = match landed {
@@ -354,65 +319,6 @@ impl GroupCommit {
         let due = later(Instant::now(), doubled.min(self.config.backoff_max));
         job.retry_at = Some(due);
         self.retries.insert((due, id));
-    }
-
-    /// Fails a message, once, and tells so: at once if it is certainly not in the store, else when the
-    /// journal has it. If it is in flight, it stays known until it has landed.
-    fn fail(&mut self, id: ObjectId, reason: FailureReason) {
-        let Some(job) = self.jobs.get_mut(&id) else {
-            return;
-        };
-        if job.is_decided() {
-            return;
-        }
-        if let Some(due) = job.retry_at.take() {
-            self.retries.remove(&(due, id));
-        }
-        let flight = job.flight;
-        match &self.journal {
-            Some(journal) if job.unknown || flight.is_some() => {
-                job.condemned = Some(reason);
-                job.journaled = true;
-                journal.record(id, job.ticket.message.conversation.kind);
-                let deadline = later(Instant::now(), JOURNAL_WITHIN);
-                self.condemned.push_back((deadline, id));
-            }
-            _ => {
-                job.ticket.failed(reason);
-                if flight.is_none() {
-                    self.remove(id);
-                }
-            }
-        }
-        if let Some(flight) = flight.and_then(|flight| self.flights.get_mut(&flight)) {
-            flight.open -= 1;
-            if flight.open == 0 {
-                flight.handle.abort();
-            }
-        }
-    }
-
-    /// Tells what waited for the journal.
-    fn take_written(&mut self, written: Written) {
-        for id in written.ids {
-            self.tell_condemned(id, written.is_on_disk);
-        }
-    }
-
-    fn tell_condemned(&mut self, id: ObjectId, is_on_disk: bool) {
-        let Some(job) = self.jobs.get_mut(&id) else {
-            return;
-        };
-        let Some(reason) = job.condemned.take() else {
-            return;
-        };
-        if !is_on_disk {
-            self.counters.unjournaled.fetch_add(1, Relaxed);
-        }
-        job.ticket.failed(reason);
-        if job.flight.is_none() {
-            self.remove(id);
-        }
     }
 
     /// Forgets a message that has ended and is not in flight; what it may have left in the store
