@@ -122,7 +122,7 @@ impl Acceptor {
         self.open.lock().len()
     }
 
-    /// How many are open that we have not ended on our side: something is still to be written to them.
+    /// How many are open whose peers do not have everything that they were sent, and the end of it.
     #[must_use]
     pub fn unfinished(&self) -> usize {
         let open = self.open.lock();
@@ -134,6 +134,13 @@ impl Acceptor {
     /// Waits until none is open.
     pub async fn until_empty(&self) {
         while self.open() > 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// Waits until no peer is owed anything.
+    pub async fn until_finished(&self) {
+        while self.unfinished() > 0 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }

@@ -282,6 +282,8 @@ impl Server {
         let remains = Instant::now() + REMAINS_WITHIN;
         within(remains, Duration::MAX, connections.wait()).await;
         within(remains, Duration::MAX, acceptor.until_empty()).await;
+        // Whoever does not have the end yet may take until the deadline.
+        within(deadline, for_the_clients / 2, acceptor.until_finished()).await;
         untold.connections = acceptor.unfinished();
         acceptor.kill_all();
         within(

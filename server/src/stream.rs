@@ -30,10 +30,13 @@ use crate::{
     transport::Socket,
 };
 
-/// How long a connection that we have ended waits for the peer to end it too.
+/// How long a connection that we have ended waits for the peer to end it too: longer than a server that stops waits for
+/// those who are owed something.
 const LINGER: Duration = Duration::from_secs(5);
 /// How many bytes it takes from the peer meanwhile.
 const LINGER_BYTES: usize = 16 * 1024 * 1024;
+/// How often it looks whether the peer has everything.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// One connection: who is at its other end, what it carries, what goes out on it, and the switch that ends it.
 pub struct Connection {
@@ -88,7 +91,7 @@ impl Connection {
         self.writer.wake();
     }
 
-    /// Whether everything is written, and our side closed.
+    /// Whether our side is closed, and the peer's system has everything, that end included.
     pub(crate) fn is_finished(&self) -> bool {
         self.finished.load(Ordering::SeqCst)
     }
@@ -283,10 +286,16 @@ impl Drop for Stream {
 /// and what was still to be sent on it is lost.
 async fn linger(mut inner: Socket, connection: &Connection) -> io::Result<()> {
     inner.shutdown().await?;
-    connection.finished.store(true, Ordering::SeqCst);
     let mut left = LINGER_BYTES;
     let mut nowhere = [0; 4096];
+    let mut look = tokio::time::interval(LOOK);
     std::future::poll_fn(|context| {
+        // Nobody tells when it has.
+        while !connection.is_finished() && look.poll_tick(context).is_ready() {
+            if inner.unacknowledged() == 0 {
+                connection.finished.store(true, Ordering::SeqCst);
+            }
+        }
         loop {
             connection.check(&connection.reader, context)?;
             let mut buf = ReadBuf::new(&mut nowhere);

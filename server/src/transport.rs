@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use rustix::ioctl;
 use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -84,6 +85,25 @@ impl Socket {
             Self::Tcp(stream) => rustix::io::ioctl_fionread(stream).unwrap_or(0),
             #[cfg(test)]
             Self::Simulated(end) => end.waiting(),
+        }
+    }
+
+    /// Bytes that were written and that the peer's system has not acknowledged; the end of our side counts as one.
+    #[must_use]
+    #[expect(unsafe_code, reason = "rustix has no safe name for this request")]
+    pub fn unacknowledged(&self) -> u64 {
+        match self {
+            Self::Tcp(stream) => {
+                // SAFETY: TIOCOUTQ, which sockets know as SIOCOUTQ, writes one int and nothing else: tcp(7).
+                let answer = unsafe {
+                    let request = ioctl::Getter::<{ libc::TIOCOUTQ as _ }, libc::c_int>::new();
+                    ioctl::ioctl(stream, request)
+                };
+                // It never fails; if it did, nothing would be owed.
+                answer.map_or(0, |bytes| u64::try_from(bytes).unwrap_or(0))
+            }
+            #[cfg(test)]
+            Self::Simulated(end) => end.unacknowledged(),
         }
     }
 }

@@ -76,6 +76,16 @@ pub struct ClientSide {
     pub slow_at: Option<Millis>,
 }
 
+impl ServerSide {
+    /// Bytes that were written and that the client has not taken; none once the connection is reset.
+    pub fn unacknowledged(&self) -> u64 {
+        match self.ended {
+            Some(End::Reset) => 0,
+            Some(End::Fin) | None => self.untaken as u64,
+        }
+    }
+}
+
 #[derive(Default)]
 pub struct Network {
     pub connections: HashMap<ConnectionId, Connection>,

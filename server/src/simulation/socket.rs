@@ -61,6 +61,13 @@ impl ServerEnd {
         let connection = world.network.connections.get(&self.id);
         connection.map_or(0, |connection| connection.server.input.len() as u64)
     }
+
+    /// Bytes that were written and that the client has not taken.
+    pub fn unacknowledged(&self) -> u64 {
+        let world = self.universe.enter();
+        let connection = world.network.connections.get(&self.id);
+        connection.map_or(0, |connection| connection.server.unacknowledged())
+    }
 }
 
 impl AsyncRead for ServerEnd {

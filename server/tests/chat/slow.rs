@@ -199,3 +199,48 @@ async fn a_polling_client_that_stops_polling_is_cut_off() {
     // As soon as it polls again, it is told.
     polling.until("41").await;
 }
+
+/// A server that stops while what it has written to a member waits in its own kernel, since the member does not read.
+async fn stopping_before_a_sleeper() -> (
+    WebSocketStream<tokio::net::TcpStream>,
+    impl Future<Output = server::Stopped>,
+) {
+    let mut config = config();
+    config.drain_deadline = Duration::from_secs(12);
+    let server = start(config).await;
+    let (mut sender, _others) = members(&server, "c").await;
+    let sleeper = join_and_sleep(&server, "c").await;
+    server
+        .until_stats(MEMBERS as u64 + 1, 1, MEMBERS as u64 + 1)
+        .await;
+    for n in 0..5 {
+        sender.call("NEW_MESSAGE_EVENT", large("c", n)).await;
+    }
+    (sleeper, server.stopped())
+}
+
+#[tokio::test]
+async fn whoever_did_not_take_what_only_our_kernel_has_was_not_told() {
+    let (_sleeper, stopped) = stopping_before_a_sleeper().await;
+    let stopped = stopped.await;
+    assert!(!stopped.clean);
+    assert_eq!((stopped.untold.clients, stopped.untold.connections), (0, 1));
+}
+
+#[tokio::test]
+async fn what_only_our_kernel_has_waits_for_a_client_that_reads_late() {
+    let (mut sleeper, stopped) = stopping_before_a_sleeper().await;
+    let reads_late = async {
+        // Past all that a client is given that owes us nothing but its own end.
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        let mut delivered = 0;
+        while let Some(Ok(message)) = sleeper.next().await {
+            let text = message.into_text().unwrap();
+            delivered += usize::from(text.contains("NEW_MESSAGE_RECEIVED_EVENT"));
+        }
+        delivered
+    };
+    let (stopped, delivered) = tokio::join!(stopped, reads_late);
+    assert!(stopped.clean, "{stopped:?}");
+    assert_eq!(delivered, 5);
+}
