@@ -12,6 +12,8 @@ const ENDS = ['roomMessageConfirmed', 'roomMessageFailed'];
 
 /** How many of these events an answer to a poll holds. */
 const AN_ANSWER = 16;
+/** Too little for what a client is sent: the server has to wait. */
+const LITTLE = { holds: 64 * 1024 };
 const large = (room, n) => ({ ...room, body: `${n}:${'x'.repeat(60_000)}` });
 const numberOf = (message) => Number.parseInt(message.body, 10);
 const endsOf = (client) => ENDS.flatMap((name) => client.all(name)).map((end) => end.tempId);
@@ -68,7 +70,7 @@ for (const transports of [['websocket'], ['polling', 'websocket']]) {
     await eventually('a WebSocket and nothing else', async () => {
       return client.socket.io.engine.transport.name === 'websocket' && (await connections()) === 3;
     });
-    link.throttle(1000);
+    link.throttle(1000, LITTLE);
     let sent = 0;
     while ((await server.metric('chat_slow_consumers_total')) === 0) {
       assert.ok(sent < 1000, 'it keeps up');
@@ -138,7 +140,7 @@ describe('a server that is told to stop while everybody sends', () => {
     const sender = await joined(server, room, { transports: ['websocket'], reconnection: false });
     const link = await SlowLink.open(server);
     const client = await joined(link, room, { transports: ['websocket'], reconnection: false });
-    link.throttle(1000);
+    link.throttle(1000, LITTLE);
     // More than all buffers between them hold, and less than a client may leave waiting.
     for (let n = 0; n < 200; n += 1) sender.emit('roomMessage', large(room, n));
     await sender.settled();

@@ -11,6 +11,7 @@ export class SlowLink {
   url;
   #server;
   #drop = Infinity;
+  #holds = Infinity;
   #upgrades = Promise.resolve();
   #sockets = new Set();
 
@@ -24,8 +25,12 @@ export class SlowLink {
     return link;
   }
 
-  /** From now on, so many bytes a second come from the server at most. */
-  throttle(rate) {
+  /**
+   * From now on, so many bytes a second come from the server at most. The line holds `holds` bytes, and more wait in the
+   * kernel, and then in the server: they are lost if the server ends before they are read.
+   */
+  throttle(rate, { holds = Infinity } = {}) {
+    this.#holds = holds;
     this.#drop = Math.ceil((rate * DRIP_EVERY) / 1000);
   }
 
@@ -52,27 +57,39 @@ export class SlowLink {
       if (data.includes('transport=websocket')) held = this.#upgrades;
       held.then(() => pass(far, data));
     });
+    const end = () => setTimeout(() => near.end(), delay);
     far.on('data', (data) => {
       pass(near, data);
-      if (this.#drop < Infinity) this.#drip(far, (drop) => pass(near, drop));
+      if (this.#drop < Infinity) this.#drip(far, (drop) => pass(near, drop), end);
     });
-    for (const [one, another] of [[near, far], [far, near]]) {
-      this.#sockets.add(one);
-      one.on('error', () => {});
-      one.on('close', () => {
-        this.#sockets.delete(one);
-        setTimeout(() => another.destroy(), delay);
-      });
+    far.on('close', end);
+    near.on('close', () => setTimeout(() => far.destroy(), delay));
+    for (const socket of [near, far]) {
+      this.#sockets.add(socket);
+      socket.on('error', () => {});
+      socket.on('close', () => this.#sockets.delete(socket));
     }
   }
 
-  #drip(far, pass) {
+  /**
+   * From now on, what comes is passed on drop by drop, and then the end. It waits here and not in the socket, which throws
+   * away what it holds when the server resets the connection.
+   */
+  #drip(far, pass, end) {
+    let held = Buffer.alloc(0);
     far.removeAllListeners('data');
-    far.pause();
+    far.removeListener('close', end);
+    far.on('data', (data) => {
+      held = Buffer.concat([held, data]);
+      if (held.length >= this.#holds) far.pause();
+    });
     const timer = setInterval(() => {
-      const drop = far.read(Math.min(this.#drop, far.readableLength));
-      if (drop) pass(drop);
+      if (held.length > 0) pass(held.subarray(0, this.#drop));
+      held = held.subarray(this.#drop);
+      if (held.length < this.#holds) far.resume();
+      if (held.length > 0 || !far.closed) return;
+      clearInterval(timer);
+      end();
     }, DRIP_EVERY);
-    far.on('close', () => clearInterval(timer));
   }
 }
