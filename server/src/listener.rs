@@ -7,7 +7,7 @@ use std::{
     num::NonZeroU32,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -52,6 +52,7 @@ pub struct Acceptor {
     per_address: Option<AddressLimit>,
     tcp_user_timeout: Duration,
     open: Open,
+    given_up: Arc<AtomicUsize>,
     telemetry: Arc<Telemetry>,
     next_id: AtomicU64,
     /// They share the connections among them.
@@ -65,7 +66,15 @@ type Open = Arc<Mutex<HashMap<u64, Arc<Connection>>>>;
 pub struct Place {
     id: u64,
     open: Open,
+    given_up: Arc<AtomicUsize>,
     _slot: Option<AddressSlot>,
+}
+
+impl Place {
+    /// The peer did not take everything in time, and the connection is closed all the same.
+    pub(crate) fn give_up(&self) {
+        self.given_up.fetch_add(1, Ordering::SeqCst);
+    }
 }
 
 impl Drop for Place {
@@ -86,6 +95,7 @@ impl Acceptor {
             per_address: per_address.map(AddressLimit::new),
             tcp_user_timeout,
             open: Arc::default(),
+            given_up: Arc::default(),
             telemetry,
             next_id: AtomicU64::new(0),
             couriers: Courier::for_each_thread(),
@@ -129,6 +139,12 @@ impl Acceptor {
         open.values()
             .filter(|connection| !connection.is_finished())
             .count()
+    }
+
+    /// How many have been closed although their peers did not have everything, since this server runs.
+    #[must_use]
+    pub fn given_up(&self) -> usize {
+        self.given_up.load(Ordering::SeqCst)
     }
 
     /// Waits until none is open.
@@ -176,6 +192,7 @@ impl Acceptor {
         let place = Place {
             id,
             open: Arc::clone(&self.open),
+            given_up: Arc::clone(&self.given_up),
             _slot: slot,
         };
         Some(Stream::new(connection, place))

@@ -262,6 +262,7 @@ impl Server {
             chat.queue.depth()
         );
 
+        let given_up = acceptor.given_up();
         let saves = writer.drain(drain_deadline - for_the_clients).await;
         chat.in_flight.close();
         let mut untold = Untold::default();
@@ -275,16 +276,18 @@ impl Server {
         within(deadline, for_the_clients / 2, io.close()).await;
         lines.end_strangers(Duration::ZERO);
         if let (Some(cluster), Some(started)) = (&cluster, among_others) {
-            within(deadline, Duration::MAX, cluster.leave(&chat, started)).await;
+            let left = deadline - for_the_clients / 2;
+            within(left, Duration::MAX, cluster.leave(&chat, started)).await;
         }
         stop.cancel();
         connections.close();
-        let remains = Instant::now() + REMAINS_WITHIN;
+        let now = Instant::now();
+        let remains = deadline.clamp(now + KILLED_WITHIN, now + REMAINS_WITHIN);
         within(remains, Duration::MAX, connections.wait()).await;
         within(remains, Duration::MAX, acceptor.until_empty()).await;
         // Whoever does not have the end yet may take until the deadline.
         within(deadline, for_the_clients / 2, acceptor.until_finished()).await;
-        untold.connections = acceptor.unfinished();
+        untold.connections = acceptor.unfinished() + acceptor.given_up() - given_up;
         acceptor.kill_all();
         within(
             Instant::now() + KILLED_WITHIN,

@@ -30,8 +30,7 @@ use crate::{
     transport::Socket,
 };
 
-/// How long a connection that we have ended waits for the peer to end it too: longer than a server that stops waits for
-/// those who are owed something.
+/// How long a connection that we have ended waits for the peer to end it too.
 const LINGER: Duration = Duration::from_secs(5);
 /// How many bytes it takes from the peer meanwhile.
 const LINGER_BYTES: usize = 16 * 1024 * 1024;
@@ -274,9 +273,10 @@ impl Drop for Stream {
         if let Ok(runtime) = Handle::try_current() {
             let connection = Arc::clone(&self.connection);
             runtime.spawn(async move {
-                // Whatever ends it, it is over now.
-                let _over = timeout(LINGER, linger(inner, &connection)).await;
-                drop(place);
+                let in_time = timeout(LINGER, linger(inner, &connection)).await.is_ok();
+                if !in_time && !connection.is_finished() {
+                    place.give_up();
+                }
             });
         }
     }
