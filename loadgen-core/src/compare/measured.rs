@@ -8,26 +8,59 @@ use crate::{
     judge::{Verdict, statistic},
     model::{HistogramError, Metric, histogram, nanos, percentile},
     observed::PROMISE,
-    report::statements,
-    result::{Report, Run},
+    report::statements::{self, Judged},
+    result::{Report, Run, WindowResult},
     scenario::Subject,
 };
+
+/// Which seconds of a run its deliveries are taken of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Seconds {
+    /// Those that its verdict rests on.
+    Judged,
+    /// Those in which nothing outside disturbed, or all where there is no such second: the same rule for both sides, whatever
+    /// their verdicts.
+    Undisturbed,
+}
+
+impl Seconds {
+    pub(super) fn of(self, run: &Run) -> Vec<&WindowResult> {
+        match self {
+            Seconds::Judged => statements::counted(run).collect(),
+            Seconds::Undisturbed => {
+                let undisturbed: Vec<_> = statements::undisturbed(run).collect();
+                match undisturbed.is_empty() {
+                    true => run.windows.iter().collect(),
+                    false => undisturbed,
+                }
+            }
+        }
+    }
+}
 
 /// The last run of a result, with its histograms.
 pub(super) struct Measured<'a> {
     pub(super) report: &'a Report,
     pub(super) run: &'a Run,
+    /// Disturbed seconds that its deliveries are not taken of.
+    pub(super) left_out: usize,
+    due: Judged,
     histograms: BTreeMap<Metric, Histogram<u64>>,
     floor: Option<Histogram<u64>>,
 }
 
 impl<'a> Measured<'a> {
-    pub(super) fn of(report: &'a Report, run: &'a Run) -> Result<Self, HistogramError> {
+    pub(super) fn of(
+        report: &'a Report,
+        run: &'a Run,
+        seconds: Seconds,
+    ) -> Result<Self, HistogramError> {
+        let seconds = seconds.of(run);
+        let of = || seconds.iter().copied();
         let mut histograms = BTreeMap::new();
         for result in &run.metrics {
             let histogram = match result.metric {
-                // As the verdict: of undisturbed seconds.
-                Metric::Delivery => statements::judged_latencies(run)?,
+                Metric::Delivery => statements::latencies_in(run, of())?,
                 _ => histogram::decode(&result.histogram)?,
             };
             histograms.insert(result.metric, histogram);
@@ -37,6 +70,8 @@ impl<'a> Measured<'a> {
         Ok(Self {
             report,
             run,
+            left_out: run.windows.len() - seconds.len(),
+            due: statements::due_in(run, of()),
             histograms,
             floor: floor.transpose()?,
         })
@@ -57,8 +92,9 @@ impl<'a> Measured<'a> {
         Some(match subject {
             Subject::Percentile(Metric::Delivery, p) => {
                 let latencies = self.histograms.get(&Metric::Delivery)?;
-                let percentile = statements::judged_percentile(self.run, latencies, p);
-                percentile.ok().flatten()? as f64
+                percentile::of_due(latencies, self.due.lost, p)
+                    .ok()
+                    .flatten()? as f64
             }
             Subject::Recovery(_) => return None,
             Subject::Percentile(metric, _) | Subject::Max(metric) | Subject::Mean(metric) => {
@@ -74,18 +110,17 @@ impl<'a> Measured<'a> {
         })
     }
 
-    /// Deliveries within a limit, of undisturbed seconds; lost ones are over it.
+    /// Deliveries within a limit; lost ones are over it.
     fn share_of_deliveries(&self, limit: u64) -> Option<f64> {
-        let judged = statements::judged(self.run);
         let within = match limit {
-            PROMISE => judged.within,
+            PROMISE => self.due.within,
             // Only the promise is counted exactly, second by second.
             _ => self
                 .histograms
                 .get(&Metric::Delivery)?
                 .count_between(0, limit),
         };
-        (judged.due > 0).then(|| statistic::share(within, judged.due))
+        (self.due.due > 0).then(|| statistic::share(within, self.due.due))
     }
 
     /// A percentile of the floor's deliveries.

@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use self::{
-    measured::Measured,
+    measured::{Measured, Seconds},
     number::Asked,
     sets::{Design, Sets},
 };
@@ -27,7 +27,6 @@ pub use self::{
 use crate::{
     judge::Verdict,
     model::HistogramError,
-    report::statements,
     result::{Circumstances, Report},
 };
 
@@ -193,7 +192,7 @@ fn side<'a>(name: &'static str, reports: &[&'a Report]) -> Result<Vec<Measured<'
     let mut runs = Vec::new();
     for report in reports {
         let run = report.runs.last().ok_or(CompareError::Empty(name))?;
-        runs.push(Measured::of(report, run)?);
+        runs.push(Measured::of(report, run, Seconds::Undisturbed)?);
     }
     runs.sort_by(|one, other| one.report.started.cmp(&other.report.started));
     match runs.is_empty() {
@@ -276,7 +275,7 @@ fn design(base: &[&Measured<'_>], change: &[&Measured<'_>]) -> Design {
 fn origin(runs: &[Measured<'_>]) -> Origin {
     let of = |of: question::Trait| question::listed(&question::values(runs.iter(), of));
     let seconds: usize = runs.iter().map(|run| run.run.windows.len()).sum();
-    let disturbed = runs.iter().map(|run| statements::disturbed(run.run)).sum();
+    let disturbed = runs.iter().map(|run| run.left_out).sum();
     Origin {
         scenario: of(|run| run.report.scenario.name.clone()),
         delivery: of(|run| run.run.delivery.name().to_owned()),

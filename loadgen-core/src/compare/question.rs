@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{CompareError, harness, measured::Measured, sets::one_after_the_other};
-use crate::{judge::Verdict, report::statements, result::Circumstances};
+use crate::{judge::Verdict, result::Circumstances};
 
 /// Something of a run that should be the same everywhere.
 pub(super) type Trait = fn(&Measured<'_>) -> String;
@@ -139,7 +139,7 @@ fn doubts(side: &str, runs: &[Measured<'_>]) -> Vec<String> {
         several("versions", &versions).map(|versions| format!("the {side} has {versions}")),
     );
     let seconds: usize = runs.iter().map(|run| run.run.windows.len()).sum();
-    let disturbed: usize = runs.iter().map(|run| statements::disturbed(run.run)).sum();
+    let disturbed: usize = runs.iter().map(|run| run.left_out).sum();
     if disturbed > 0 {
         doubts.push(format!(
             "{disturbed} of {seconds} seconds of the {side} were disturbed and are left out"

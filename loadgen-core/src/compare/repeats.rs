@@ -4,14 +4,19 @@ use askama::Template;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{CompareFormat, Quantity, ab::broken, measured::Measured, number::Asked, show::value};
+use super::{
+    CompareFormat, Quantity,
+    ab::broken,
+    measured::{Measured, Seconds},
+    number::Asked,
+    show::value,
+};
 use crate::{
     judge::Verdict,
     model::{HistogramError, Metric},
-    observed::PROMISE,
     report::{
         self, RenderError,
-        chart::{Figure, Mark, Point, trend},
+        chart::{Against, Figure, Latency, Mark, Point, trend},
         markdown::escaped,
         table::{align_numbers, plain_table},
     },
@@ -82,7 +87,7 @@ impl Repeats {
             let Some(run) = report.runs.last() else {
                 continue;
             };
-            let one = Measured::of(report, run)?;
+            let one = Measured::of(report, run, Seconds::Judged)?;
             let latency = |p| one.value(Subject::Percentile(Metric::Delivery, p));
             runs.push(OneRun {
                 started: report.started.clone(),
@@ -298,9 +303,13 @@ impl<'a> Page<'a> {
             title: format!("run {number}, {}", run.headline),
             page: format!("{}.run-{number}.html", repeats.scenario),
             mark: Mark::of(run.verdict),
+            asks_anew: false,
             latencies: run
                 .delivery
-                .map(|latency| (latency.map(|latency| latency as u64), None))
+                .map(|latency| match latency {
+                    Some(latency) => Latency::Known(latency as u64, None),
+                    None => Latency::TooFew,
+                })
                 .to_vec(),
         };
         let points: Vec<Point> = numbered().map(point).collect();
@@ -311,7 +320,13 @@ impl<'a> Page<'a> {
             header: HEADER,
             rows: repeats.numbers.iter().map(cells).collect(),
             runs: numbered().map(|(number, run)| row(number, run)).collect(),
-            figure: trend(title, Metric::Delivery, &[50.0, 99.0], &points, PROMISE),
+            figure: trend(
+                title,
+                Metric::Delivery,
+                &[50.0, 99.0],
+                &points,
+                Some(&Against::promise()),
+            ),
         }
     }
 }

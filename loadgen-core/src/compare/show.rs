@@ -4,7 +4,7 @@ use askama::Template;
 use clap::ValueEnum;
 use hdrhistogram::Histogram;
 
-use super::{Comparison, Estimate, Number, Origin, Quantity};
+use super::{Comparison, Estimate, Number, Origin, Quantity, measured::Seconds};
 use crate::{
     judge::Verdict,
     model::{
@@ -402,7 +402,8 @@ fn figures(
 fn together(reports: &[&Report]) -> Result<Histogram<u64>, HistogramError> {
     let mut all = histogram::empty();
     for run in reports.iter().filter_map(|report| report.runs.last()) {
-        all.add(statements::judged_latencies(run)?)?;
+        let seconds = Seconds::Undisturbed.of(run);
+        all.add(statements::latencies_in(run, seconds.into_iter())?)?;
     }
     Ok(all)
 }

@@ -62,10 +62,18 @@ pub(crate) struct Judged {
 
 /// Deliveries that were due in the seconds that count.
 pub(crate) fn judged(run: &Run) -> Judged {
-    let came: u64 = counted(run).map(|window| window.deliveries).sum();
-    let over: u64 = counted(run).map(|window| window.over).sum();
+    due_in(run, counted(run))
+}
+
+/// Deliveries that were due in these seconds of a run.
+pub(crate) fn due_in<'a>(
+    run: &Run,
+    seconds: impl Iterator<Item = &'a WindowResult> + Clone,
+) -> Judged {
+    let came: u64 = seconds.clone().map(|window| window.deliveries).sum();
+    let over: u64 = seconds.clone().map(|window| window.over).sum();
     let lost = if run.windows.iter().any(|window| window.lost.is_some()) {
-        counted(run).filter_map(|window| window.lost).sum()
+        seconds.filter_map(|window| window.lost).sum()
     } else {
         // In a result that does not say in which seconds, all of it is charged.
         due(run, Metric::Delivery).map_or(0, |result| result.lost)
@@ -78,10 +86,16 @@ pub(crate) fn judged(run: &Run) -> Judged {
 }
 
 /// The seconds that the verdict rests on.
-pub(super) fn counted(run: &Run) -> impl Iterator<Item = &WindowResult> {
+pub(crate) fn counted(run: &Run) -> impl Iterator<Item = &WindowResult> + Clone {
     let all = left_out(run) == 0;
     let windows = run.windows.iter();
     windows.filter(move |window| all || !window.machine.is_some_and(|machine| machine.disturbed))
+}
+
+/// The seconds in which nothing outside disturbed.
+pub(crate) fn undisturbed(run: &Run) -> impl Iterator<Item = &WindowResult> + Clone {
+    let windows = run.windows.iter();
+    windows.filter(|window| !window.machine.is_some_and(|machine| machine.disturbed))
 }
 
 /// Seconds that were left out of the verdict on any limit: none where all seconds together kept it.
@@ -105,10 +119,18 @@ pub(crate) fn disturbed(run: &Run) -> usize {
 /// The deliveries that the verdict rests on: those of the seconds that count, or all where the result does not have the
 /// seconds' histograms.
 pub(crate) fn judged_latencies(run: &Run) -> Result<Histogram<u64>, HistogramError> {
-    let judged = histogram::merged(counted(run).map(|window| window.histogram.as_str()))?;
+    latencies_in(run, counted(run))
+}
+
+/// The deliveries of these seconds, or all where the result does not have the seconds' histograms.
+pub(crate) fn latencies_in<'a>(
+    run: &Run,
+    seconds: impl Iterator<Item = &'a WindowResult>,
+) -> Result<Histogram<u64>, HistogramError> {
+    let latencies = histogram::merged(seconds.map(|window| window.histogram.as_str()))?;
     match sampled(run, Metric::Delivery) {
-        Some(all) if judged.is_empty() => histogram::decode(&all.histogram),
-        _ => Ok(judged),
+        Some(all) if latencies.is_empty() => histogram::decode(&all.histogram),
+        _ => Ok(latencies),
     }
 }
 

@@ -7,7 +7,8 @@ use hdrhistogram::Histogram;
 use crate::{
     judge::statistic,
     model::{HistogramError, Metric, Nanos, histogram, nanos, percentile},
-    result::{Run, WindowResult},
+    report::statements,
+    result::Run,
     scenario::{Subject, parse_subject},
 };
 
@@ -92,7 +93,9 @@ fn time(subject: Subject, run: &Run) -> Result<Option<f64>, HistogramError> {
         return Ok(None);
     };
     if metric == Metric::Delivery {
-        let lost = undisturbed(run).filter_map(|second| second.lost).sum();
+        let lost = statements::undisturbed(run)
+            .filter_map(|second| second.lost)
+            .sum();
         let latencies = deliveries(run)?;
         return Ok(match subject {
             Subject::Percentile(_, p) => {
@@ -114,15 +117,9 @@ fn cpu_per_message(run: &Run) -> Option<f64> {
     (run.totals.sent > 0 && seconds > 0.0).then(|| 1e9 * seconds / run.totals.sent as f64)
 }
 
-/// The measured seconds in which nothing outside disturbed.
-pub(super) fn undisturbed(run: &Run) -> impl Iterator<Item = &WindowResult> {
-    let windows = run.windows.iter();
-    windows.filter(|second| !second.machine.is_some_and(|machine| machine.disturbed))
-}
-
 /// The latencies of the deliveries of these seconds.
 pub(super) fn deliveries(run: &Run) -> Result<Histogram<u64>, HistogramError> {
-    histogram::merged(undisturbed(run).map(|second| second.histogram.as_str()))
+    histogram::merged(statements::undisturbed(run).map(|second| second.histogram.as_str()))
 }
 
 impl fmt::Display for Number {
