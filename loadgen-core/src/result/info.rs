@@ -54,6 +54,32 @@ pub struct ScenarioInfo {
     pub deliveries: u64,
 }
 
+impl ScenarioInfo {
+    /// Whether both ask the same, whatever was drawn at random for it: of the same texts, apart from their seed and their comments,
+    /// with the same variables. Of results without texts the hashes tell.
+    pub fn asks_as(&self, other: &Self) -> bool {
+        self.sha256 == other.sha256
+            || (!self.texts.is_empty()
+                && self.variables == other.variables
+                && meanings(&self.texts) == meanings(&other.texts))
+    }
+}
+
+/// What the texts of a scenario say, without its seed; a text that is no TOML as it is.
+fn meanings(texts: &[ScenarioText]) -> Vec<Result<toml::Table, &str>> {
+    let meaning = |text: &'_ ScenarioText| text.text.parse::<toml::Table>();
+    texts
+        .iter()
+        .map(|text| match meaning(text) {
+            Ok(mut table) => {
+                table.remove("seed");
+                Ok(table)
+            }
+            Err(_) => Err(&*text.text),
+        })
+        .collect()
+}
+
 /// How sends follow from each other in a scenario.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -145,4 +171,30 @@ fn model(scenario: &Scenario) -> Model {
 )]
 fn is_not(held: &bool) -> bool {
     !*held
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scenario_means_the_same_with_another_seed_and_other_comments() {
+        let of = |text: &str| {
+            let text = text.to_owned();
+            vec![ScenarioText {
+                file: String::new(),
+                text,
+            }]
+        };
+        let same = |one: &str, other: &str| meanings(&of(one)) == meanings(&of(other));
+        assert!(same(
+            "seed = 1 # one\n[load]\nrate = 10",
+            "seed = 2\n\n[load]\nrate=10"
+        ));
+        assert!(!same("[load]\nrate = 10", "[load]\nrate = 20"));
+        // A seed of something else is a part of it.
+        assert!(!same("[load]\nseed = 1", "[load]\nseed = 2"));
+        assert!(same("no toml", "no toml"));
+        assert!(!same("no toml", "no toml either"));
+    }
 }

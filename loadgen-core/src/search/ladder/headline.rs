@@ -10,7 +10,7 @@ use crate::{
     judge::Verdict,
     model::numbers::{bytes, count, limit},
     report::{chart, markdown::escaped},
-    search::{Found, LIMITS, PROMISED},
+    search::{Found, LIMITS, LimitFound, PROMISED},
 };
 
 /// The bare relay, which is no rival: it keeps no promise but to pass messages on.
@@ -167,28 +167,32 @@ fn sentence<'a>(
 /// What a ladder and those before it came to that asked the same on such a machine: the lowest and the highest. A share of
 /// the deliveries that hardly changes over the rates ends at another rate each time.
 pub(super) fn range<'l>(ladder: &'l Ladder, others: impl Iterator<Item = &'l Ladder>) -> String {
-    let Some(kind) = kind(ladder) else {
-        return String::new();
-    };
     let alike = others.filter(|other| other.started != ladder.started);
-    let alike = alike.filter(|other| self::kind(other).as_ref() == Some(&kind));
+    let alike = alike.filter(|other| are_alike(ladder, other));
     let all: Vec<&Ladder> = std::iter::once(ladder).chain(alike).collect();
     if all.len() < 2 {
         return String::new();
     }
     let of = |system: &str| {
         let kept = |ladder: &&Ladder| last_success(ladder, system);
-        let rates = ends(all.iter().filter_map(kept), whole)?;
-        let times = |ladder: &&Ladder| {
-            let times = last_success(ladder, OWN)? / last_success(ladder, system)?;
-            (system != RELAY).then_some(times)
+        let Some(rates) = ends(all.iter().filter_map(kept), whole) else {
+            return format!("no rate for {}", words(system));
         };
+        let times = |ladder: &&Ladder| Some(last_success(ladder, OWN)? / kept(ladder)?);
         let times = ends(all.iter().filter_map(times), |times| format!("{times:.1}"));
-        let times = times.filter(|_| system != OWN);
-        let times = times.map_or_else(String::new, |times| format!(" ({times} times)"));
-        Some(format!("{rates} for {}{times}", words(system)))
+        let times = times.filter(|_| system != OWN && system != RELAY);
+        let times = times.map(|times| format!("{times} times"));
+        let asked = all.iter().filter(|one| one.systems().contains(&system));
+        let without = asked.filter(|one| kept(one).is_none()).count();
+        let without = (without > 0).then(|| format!("no rate in {without} of them"));
+        let told: Vec<String> = times.into_iter().chain(without).collect();
+        let told = match told.is_empty() {
+            true => String::new(),
+            false => format!(" ({})", told.join("; ")),
+        };
+        format!("{rates} for {}{told}", words(system))
     };
-    let found: Vec<String> = ladder.systems().into_iter().filter_map(of).collect();
+    let found: Vec<String> = ladder.systems().into_iter().map(of).collect();
     listed(&found).map_or_else(String::new, |found| {
         format!(
             "{} ladders on such a machine found {found}.",
@@ -197,16 +201,20 @@ pub(super) fn range<'l>(ladder: &'l Ladder, others: impl Iterator<Item = &'l Lad
     })
 }
 
-/// What must be the same of two ladders for their numbers to stand beside each other.
-fn kind(ladder: &Ladder) -> Option<[String; 3]> {
-    let first = ladder.searches.first()?;
-    let mut systems = first.systems.iter();
-    let own = systems.find(|one| one.system == OWN)?;
-    Some([
-        first.scenario.name.clone(),
-        machine(ladder),
-        own.store.clone(),
-    ])
+/// Whether the numbers of two ladders may stand beside each other.
+fn are_alike(one: &Ladder, other: &Ladder) -> bool {
+    let asked = |ladder: &Ladder| Some(ladder.searches.first()?.scenario.clone());
+    let store = |ladder: &Ladder| {
+        let mut systems = ladder.searches.first()?.systems.iter();
+        Some(systems.find(|one| one.system == OWN)?.store.clone())
+    };
+    let (Some(scenario), Some(of)) = (asked(one), store(one)) else {
+        return false;
+    };
+    store(other) == Some(of)
+        && asked(other).is_some_and(|other| scenario.name == other.name && scenario.asks_as(&other))
+        && machine(one) == machine(other)
+        && one.labels == other.labels
 }
 
 /// In the first scenario, for what is promised.
@@ -252,9 +260,9 @@ fn beside_it(kept: f64, is_open: bool, other: &Carried<'_>) -> Option<String> {
     })
 }
 
-/// In which scenario, at which limit, another system's last success is the higher one.
+/// In which scenario, at which limit, another system's last success is the higher one, and where nobody knows.
 fn lost(ladder: &Ladder) -> String {
-    let mut lost = Vec::new();
+    let (mut lost, mut unknown) = (Vec::new(), Vec::new());
     let mut compared = false;
     for found in &ladder.searches {
         let Some(own) = found.systems.iter().find(|one| one.system == OWN) else {
@@ -262,34 +270,70 @@ fn lost(ladder: &Ladder) -> String {
         };
         let rivals = found.systems.iter();
         for rival in rivals.filter(|one| one.system != OWN && one.system != RELAY) {
-            let more: Vec<String> = LIMITS
-                .into_iter()
-                .filter_map(|each| {
-                    let theirs = at(rival, each).and_then(|one| one.last_success);
-                    let ours = at(own, each).and_then(|one| one.last_success);
-                    compared |= theirs.or(ours).is_some();
-                    let theirs = theirs?;
-                    (theirs > ours.unwrap_or_default()).then(|| limit(each))
-                })
-                .collect();
-            if !more.is_empty() {
-                lost.push(format!(
-                    "in {} {} carries more within {}",
-                    found.scenario.name,
-                    words(&rival.system),
-                    more.join(", ")
-                ));
-            }
+            let within = |wanted: Stand| {
+                let stands = |each: &u64| Stand::of(at(rival, *each), at(own, *each)) == wanted;
+                let limits = LIMITS.into_iter().filter(stands).map(limit);
+                let limits: Vec<String> = limits.collect();
+                (!limits.is_empty()).then(|| limits.join(", "))
+            };
+            compared |= LIMITS.into_iter().any(|each| {
+                let both = [at(rival, each), at(own, each)];
+                both.into_iter()
+                    .flatten()
+                    .any(|one| one.last_success.is_some())
+            });
+            let (name, rival) = (&found.scenario.name, words(&rival.system));
+            lost.extend(
+                within(Stand::More)
+                    .map(|limits| format!("in {name} {rival} carries more within {limits}")),
+            );
+            unknown.extend(
+                within(Stand::Unknown)
+                    .map(|limits| format!("in {name} of {rival} within {limits}")),
+            );
         }
     }
     if !compared {
         return "No rival is known to keep any of the limits, and this server neither.".to_owned();
     }
-    match lost.is_empty() {
-        true => {
-            "No rival carries more in any of the scenarios, within 1, 2, 5, 10 or 25 ms.".to_owned()
+    let scope = "in any of the scenarios, within 1, 2, 5, 10 or 25 ms";
+    let mut said = match (lost.is_empty(), unknown.is_empty()) {
+        (true, true) => format!("No rival carries more {scope}."),
+        (true, false) => format!("No rival is known to carry more {scope}."),
+        (false, _) => format!("Lost comparisons: {}.", lost.join("; ")),
+    };
+    if !unknown.is_empty() {
+        said += &format!(
+            " Whether it carries more is not known {}.",
+            unknown.join("; ")
+        );
+    }
+    said
+}
+
+/// What is known of a rival at a limit beside this server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stand {
+    /// Its last success is the higher one.
+    More,
+    /// It failed at a rate that this server keeps, or neither keeps any.
+    NotMore,
+    /// It was not asked for as much, or what was seen contradicts itself.
+    Unknown,
+}
+
+impl Stand {
+    fn of(theirs: Option<LimitFound>, ours: Option<LimitFound>) -> Self {
+        let kept = |one: Option<LimitFound>| one.and_then(|one| one.last_success);
+        let contradicts = |one: Option<LimitFound>| one.is_some_and(|one| one.contradicted);
+        let failed = theirs.and_then(|one| one.first_failure);
+        match (kept(theirs), kept(ours)) {
+            (Some(theirs), Some(ours)) if theirs > ours => Stand::More,
+            (Some(_), None) if !contradicts(ours) => Stand::More,
+            (None, None) => Stand::NotMore,
+            (_, Some(ours)) if failed.is_some_and(|rate| rate <= ours) => Stand::NotMore,
+            _ => Stand::Unknown,
         }
-        false => format!("Lost comparisons: {}.", lost.join("; ")),
     }
 }
 

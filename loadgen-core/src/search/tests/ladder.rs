@@ -121,6 +121,31 @@ fn a_lost_comparison_is_told() {
 }
 
 #[test]
+fn that_a_rival_was_not_asked_for_more_does_not_say_that_it_carries_less() {
+    let mut node = named("peer:node", 400.0);
+    for open in &mut node.limits[3..] {
+        open.first_failure = None;
+    }
+    let own = named("own", 1_000.0);
+    let lost = headline(&ladder(vec![own.clone(), node.clone()]))
+        .unwrap()
+        .lost;
+    let scope = "in any of the scenarios, within 1, 2, 5, 10 or 25 ms.";
+    let said = "Whether it carries more is not known in t of plain Node.js within 10 ms, 25 ms;";
+    assert!(
+        lost.starts_with(&format!("No rival is known to carry more {scope} {said}")),
+        "{lost}"
+    );
+    // Nor does it where what was seen of this server contradicts itself.
+    let mut torn = own;
+    let ends = &mut torn.limits[2];
+    (ends.contradicted, ends.last_success) = (true, None);
+    let lost = headline(&ladder(vec![torn, node])).unwrap().lost;
+    let said = "not known in t of plain Node.js within 5 ms, 10 ms, 25 ms;";
+    assert!(lost.contains(said), "{lost}");
+}
+
+#[test]
 fn an_end_that_was_not_found_is_only_a_bound() {
     let mut open = named("own", 900.0);
     open.limits[2].first_failure = None;
@@ -210,6 +235,23 @@ fn what_other_ladders_of_the_kind_found_stands_beside_the_newest() {
     );
     let (_, alone) = newest(ladders[..1].iter()).unwrap();
     assert_eq!(alone.range, "");
+
+    // Ladders that found no rate are counted, and told.
+    let mut without = on("22", 400.0);
+    for found in &mut without.searches {
+        found.systems[1].limits[2].last_success = None;
+    }
+    let (_, told) = newest(ladders.iter().chain([&without])).unwrap();
+    assert!(told.range.starts_with("4 ladders "), "{}", told.range);
+    let said = " times; no rate in 1 of them) and 1,";
+    assert!(told.range.contains(said), "{}", told.range);
+    // What was labelled otherwise, or asked otherwise, is another kind.
+    let mut labelled = on("22", 400.0);
+    labelled.labels.insert("for".to_owned(), "a try".to_owned());
+    let mut changed = on("22", 400.0);
+    changed.searches[0].scenario.sha256 = "another".to_owned();
+    let (_, told) = newest(ladders.iter().chain([&labelled, &changed])).unwrap();
+    assert!(told.range.starts_with("3 ladders "), "{}", told.range);
 }
 
 /// A mean over limits that another system keeps nowhere can't be held against that of the other.
