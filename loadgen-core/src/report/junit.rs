@@ -126,9 +126,16 @@ pub(crate) fn seconds(started: &str, ended: &str) -> f64 {
 /// look like two.
 pub(crate) fn with_whole(mut cases: Vec<Case>, whole: Case) -> Vec<Case> {
     let element = |case: &Case| case.outcome.as_ref().map(|wrong| wrong.element);
+    // A check that is not made is skipped in a PASS as well, and says nothing of how the whole ended.
+    let is_not_made = |case: &Case| {
+        let outcome = case.outcome.as_ref();
+        outcome.is_some_and(|wrong| (wrong.element, wrong.kind) == ("skipped", "check"))
+    };
     let told = match element(&whole) {
         None => !cases.is_empty(),
-        ended => cases.iter().any(|case| element(case) == ended),
+        ended => cases
+            .iter()
+            .any(|case| element(case) == ended && !is_not_made(case)),
     };
     if !told {
         cases.insert(0, whole);
@@ -204,4 +211,26 @@ pub(crate) fn legal(text: &str) -> String {
     text.chars()
         .map(|c| if is_legal(c) { c } else { '\u{fffd}' })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_a_run_is_inconclusive_is_in_a_case_of_its_own_unless_a_limit_tells_it() {
+        let case = |name: &str, kind, verdict| Case {
+            class: "t".to_owned(),
+            name: name.to_owned(),
+            outcome: wrong(verdict, kind, "why", String::new()),
+        };
+        let whole = || case("whole", "verdict", Verdict::Inconclusive);
+        let kept = || case("limit", "limit", Verdict::Pass);
+        let not_made = || case("check", "check", Verdict::Inconclusive);
+        let first = |cases| with_whole(cases, whole())[0].name.clone();
+        // That a check was not made is so in a PASS as well.
+        assert_eq!(first(vec![kept(), not_made()]), "whole");
+        let open = case("limit", "limit", Verdict::Inconclusive);
+        assert_eq!(first(vec![open, not_made()]), "limit");
+    }
 }

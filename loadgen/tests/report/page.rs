@@ -138,6 +138,27 @@ fn the_setting_is_always_in_sight() {
     }
 }
 
+/// Disturbed seconds can be left in because no limit was missed for them, and because what was missed does not rest on them.
+#[test]
+fn limits_that_were_missed_are_not_said_to_be_kept() {
+    for (name, kept) in [("pass", true), ("fail", false)] {
+        let mut report = fixtures::named(name).report().clone();
+        let run = report.runs.last_mut().unwrap();
+        for judged in &mut run.judgement.thresholds {
+            judged.left_out = Some(0);
+        }
+        let window = run.windows.last_mut().unwrap();
+        window.machine.as_mut().unwrap().disturbed = true;
+        let page = page(&Document::of(&report).unwrap());
+        assert!(page.contains("nothing is left out"), "{name}");
+        assert_eq!(
+            page.contains("The limits were kept with them"),
+            kept,
+            "{name}"
+        );
+    }
+}
+
 #[test]
 fn every_limit_has_a_tile_that_says_what_is_left_of_it() {
     let page = page(fixtures::named("fail"));

@@ -3,6 +3,7 @@
 use std::{fs, path::Path, process::Command};
 
 use loadgen::{
+    judge::{Judged, Measured, Verdict},
     report::publish,
     result::{Document, FaultResult, Report},
     scenario::FaultKind,
@@ -86,6 +87,36 @@ fn what_faults_cost_is_on_one_page_that_the_index_leads_to() {
     assert_eq!(page.matches("<h3>").count(), 2);
     assert_eq!(page.matches("data-of=\"server\">peer:node<").count(), 1);
     assert_eq!(page.matches("; 7 were lost;").count(), 1, "{page}");
+    // What was measured on another machine is told apart by that and nothing else, and the scenario counts once.
+    let mut elsewhere = broken.clone();
+    elsewhere.environment.cpu = Some("Another Processor".to_owned());
+    elsewhere.runs.last_mut().unwrap().totals.lost = 7;
+    elsewhere.started = "2020-01-01T00:00:00Z".to_owned();
+    let both = [
+        Document::of(&elsewhere).unwrap(),
+        Document::of(&broken).unwrap(),
+    ];
+    let site = publish::site(&both, &[]).unwrap();
+    let page = site
+        .iter()
+        .find(|file| file.path == Path::new("faults.html"));
+    let page = &page.unwrap().text;
+    assert!(page.contains("The latest runs of 1 scenario with 1 fault: "));
+    assert!(
+        !page.contains("; 7 were lost;"),
+        "the newest is what counts"
+    );
+    let told: Vec<&str> = page
+        .split("<span class=\"quiet small\">")
+        .skip(1)
+        .filter_map(|rest| rest.split_once("</span>").map(|(told, _)| told))
+        .collect();
+    // In the table and in the part of its own, the newest first.
+    assert_eq!(told.len(), 4, "{told:?}");
+    for (told, is_elsewhere) in told.iter().zip([false, true, false, true]) {
+        assert_eq!(told.contains("Another Processor"), is_elsewhere, "{told}");
+        assert!(!told.contains(&broken.runs.last().unwrap().store), "{told}");
+    }
     // Each case counts, and not each promise that was broken.
     let cases = |report: &Report| {
         let findings = report.runs.last().unwrap().findings.iter();
@@ -245,4 +276,89 @@ fn other_targets_stores_machines_and_labels_have_trends_and_claims_of_their_own(
     let mut other = fixtures::slower();
     other.runs[1].target = "http://127.0.0.1:1".into();
     assert_eq!(apart(&[first, &other]), (0, 1, 1));
+}
+
+/// What is promised outside of faults only is not counted over the seconds inside of them.
+#[test]
+fn the_claim_counts_what_the_limits_are_on() {
+    let mut report = fixtures::slower();
+    let run = report.runs.last_mut().unwrap();
+    let promise = |place: &str, within: f64, due: u64| Judged {
+        threshold: format!("delivery.within_5ms{}", place),
+        verdict: Verdict::Pass,
+        measured: String::new(),
+        numbers: Some(Measured {
+            value: Some(within),
+            n: due,
+            this_run: None,
+            runs_like_this: None,
+            long_run: None,
+        }),
+        left_out: Some(0),
+    };
+    run.judgement.thresholds = vec![
+        promise("@outage >= 10%", 0.2, 5_000),
+        promise(" >= 99% (outside the faults)", 0.9995, 20_000),
+    ];
+    let claim = |report: &Report| {
+        let text = publish::index(&[report], &[]).unwrap().text;
+        let (_, claim) = text
+            .split_once("In the 1 valid run that asks for it, ")
+            .unwrap_or_default();
+        claim
+            .split_once(" of their")
+            .unwrap_or_default()
+            .0
+            .to_owned()
+    };
+    assert_eq!(
+        claim(&report),
+        "99.95 % of 20,000 deliveries outside of faults arrived within 5 ms"
+    );
+    // Inside of a fault nobody promised it for all of the run.
+    report
+        .runs
+        .last_mut()
+        .unwrap()
+        .judgement
+        .thresholds
+        .truncate(1);
+    assert_eq!(claim(&report), "");
+}
+
+/// Runs of which something else was asked are in one trend, but no line and no spread joins them.
+#[test]
+fn a_trend_does_not_join_runs_of_which_something_else_was_asked() {
+    let on = |day: u32, sha256: &str| {
+        let mut report = fixtures::slower();
+        report.started = format!("2026-03-{day:02}T12:00:00.000Z");
+        report.scenario.sha256 = sha256.to_owned();
+        report
+    };
+    let lines = |reports: &[Report]| {
+        let reports: Vec<&Report> = reports.iter().collect();
+        let text = publish::index(&reports, &[]).unwrap().text;
+        let spread = text.contains("runs of this version");
+        (
+            text.matches("<title>delivery latency, median</title>")
+                .count(),
+            spread,
+        )
+    };
+    let (drawn, spread) = lines(&[on(2, "a"), on(3, "a"), on(4, "a")]);
+    assert!(drawn > 0 && spread);
+    assert_eq!(lines(&[on(2, "a"), on(3, "b"), on(4, "c")]), (0, false));
+    // What was lost has a mark, where a percentile is one of what never came.
+    let mut lost = on(3, "a");
+    let run = lost.runs.last_mut().unwrap();
+    for window in &mut run.windows {
+        window.lost = Some(window.deliveries + 1_000);
+    }
+    let text = publish::index(&[&on(2, "a"), &lost, &on(4, "a")], &[])
+        .unwrap()
+        .text;
+    assert!(
+        text.contains("delivery latency, median never: 2026-03-03"),
+        "no mark"
+    );
 }

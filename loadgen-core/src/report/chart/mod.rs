@@ -23,7 +23,7 @@ pub(crate) use self::{
     rivals::{Numbers, Rival, picture, rivals},
     spectrum::{Series, spectrum},
     svg::Ink,
-    trend::{Mark, Point, trend},
+    trend::{Against, Latency, Mark, Point, trend},
 };
 pub(super) use self::{
     heat::{Column, Lane, heat},

@@ -13,6 +13,7 @@ use crate::{
         Metric, Nanos,
         numbers::{duration, limit as shown},
     },
+    observed::PROMISE,
 };
 
 /// The height of the chart, in units.
@@ -32,8 +33,55 @@ pub(crate) struct Point {
     pub page: String,
     /// How it ended.
     pub mark: Mark,
-    /// Each percentile of what was due, with its interval; `None` with too few samples, and of what never came.
-    pub latencies: Vec<(Option<Nanos>, Option<[Nanos; 2]>)>,
+    /// Whether something else was asked than in the run before: no line joins the two.
+    pub asks_anew: bool,
+    /// Each percentile of what was due.
+    pub latencies: Vec<Latency>,
+}
+
+/// A percentile of what was due in a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Latency {
+    /// It, and its interval where that is known.
+    Known(Nanos, Option<[Nanos; 2]>),
+    /// It is of those that never came: its mark is at the upper edge.
+    Never,
+    /// Nobody knows.
+    TooFew,
+}
+
+impl Latency {
+    const fn known(self) -> Option<Nanos> {
+        match self {
+            Latency::Known(latency, _) => Some(latency),
+            Latency::Never | Latency::TooFew => None,
+        }
+    }
+}
+
+/// A latency that the runs are held against, and what it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Against {
+    pub at: Nanos,
+    pub what: String,
+}
+
+impl Against {
+    /// The limit of the scenario.
+    pub(crate) fn limit(at: Nanos) -> Self {
+        Self {
+            at,
+            what: format!("the limit of {}", shown(at)),
+        }
+    }
+
+    /// What the system promises, whether the scenario asks for it or not.
+    pub(crate) fn promise() -> Self {
+        Self {
+            at: PROMISE,
+            what: format!("{}, which the system promises", shown(PROMISE)),
+        }
+    }
 }
 
 /// The shape of a dot, so that it can be told without its colour.
@@ -73,13 +121,13 @@ impl Mark {
     }
 }
 
-/// The runs in their order; `limit` is drawn as a line.
+/// The runs in their order, and what they are held against.
 pub(crate) fn trend(
     title: &str,
     metric: Metric,
     percentiles: &[f64],
     points: &[Point],
-    limit: Nanos,
+    against: Option<&Against>,
 ) -> Figure {
     let name = metric.definition().title;
     let named = |p: &f64| match *p {
@@ -88,65 +136,108 @@ pub(crate) fn trend(
     };
     let names: Vec<String> = percentiles.iter().map(named).collect();
     let mut legend: Vec<(Ink, String)> = INKS.into_iter().zip(names.iter().cloned()).collect();
-    legend.push((Ink::Limit, format!("the limit of {}", shown(limit))));
-    let note = "Each run leads to its page. A disc is a PASS, a cross a FAIL, a diamond INCONCLUSIVE, a ring INVALID, which says nothing about the server. Of the seconds that each verdict rests on, on a logarithmic scale; upright bars are 95 % intervals by the ranks of the seconds, where these are known.";
-    let draw = |svg: &mut Svg, frame: Frame, size| draw(svg, frame, size, &names, points, limit);
+    legend.extend(against.map(|line| (Ink::Limit, line.what.clone())));
+    let note = "Each run leads to its page. A disc is a PASS, a cross a FAIL, a diamond INCONCLUSIVE, a ring INVALID, which says nothing about the server. Of the seconds that each verdict rests on, on a logarithmic scale; upright bars are 95 % intervals by the ranks of the seconds, where these are known. A mark at the upper edge is of what never came. No line joins runs between which the scenario was changed.";
+    let draw = |svg: &mut Svg, frame: Frame, size| draw(svg, frame, size, &names, points, against);
     figure(title, note, legend, |_| HEIGHT, draw)
 }
 
 /// Of the median, and of the percentile that the limit is on.
 const INKS: [Ink; 2] = [Ink::Subject, Ink::Baseline];
 
-fn draw(svg: &mut Svg, frame: Frame, size: Size, names: &[String], points: &[Point], limit: Nanos) {
+fn draw(
+    svg: &mut Svg,
+    frame: Frame,
+    size: Size,
+    names: &[String],
+    points: &[Point],
+    against: Option<&Against>,
+) {
     let days = points.iter().map(|point| point.name.clone()).collect();
     let x = Axis::row(days, size.across());
-    let y = Axis::around(
-        limit,
+    let y = upright(
+        against,
         known(points),
         Room::Up(HEIGHT - BENEATH - TEXT as u32),
     );
-    let last = points.len() as f64;
+    let (last, top) = (points.len() as f64, y.ends().1);
     let plot = Plot::new(frame.within(Margins::headed()), Labels::BOTH, x, y);
     plot.mesh(svg, "when it was measured (UTC)");
     svg.heading(Ink::Muted, Side::Right, (LEFT as i32, 0), "latency");
-    let line = [0.0, last].map(|place| plot.at(place, limit as f64));
-    svg.titled(&format!("the limit of {}", shown(limit)), |svg| {
-        svg.line(Ink::Limit.bar(3), line);
-    });
+    if let Some(line) = against {
+        let way = [0.0, last].map(|place| plot.at(place, line.at as f64));
+        svg.titled(&line.what, |svg| svg.line(Ink::Limit.bar(3), way));
+    }
     for (which, (ink, name)) in INKS.into_iter().zip(names).enumerate() {
-        let at = |(place, point): (usize, &Point)| {
-            let latency = point.latencies.get(which)?.0?;
-            Some(plot.at(place as f64 + 0.5, latency as f64))
-        };
-        let way = points.iter().enumerate().filter_map(at);
-        svg.titled(name, |svg| svg.line(ink.line(3), way));
+        let of = |point: &Point| point.latencies.get(which).copied();
+        let at = |place: usize, latency: f64| plot.at(place as f64 + 0.5, latency);
+        for way in ways(points, of) {
+            let way = way.into_iter();
+            let way = way.map(|(place, latency)| at(place, latency as f64));
+            svg.titled(name, |svg| svg.line(ink.line(3), way));
+        }
         for (place, point) in points.iter().enumerate() {
-            let Some((Some(latency), interval)) = point.latencies.get(which).copied() else {
-                continue;
+            let (latency, interval, told) = match of(point) {
+                Some(Latency::Known(latency, interval)) => {
+                    (latency as f64, interval, duration(latency))
+                }
+                Some(Latency::Never) => (top, None, "never".to_owned()),
+                Some(Latency::TooFew) | None => continue,
             };
-            let place = place as f64 + 0.5;
-            let title = format!("{name} {}: {}", duration(latency), point.title);
+            let title = format!("{name} {told}: {}", point.title);
             svg.link(&point.page, &title, |svg| {
                 if let Some(ends) = interval {
-                    svg.line(ink.bar(3), ends.map(|end| plot.at(place, end as f64)));
+                    svg.line(ink.bar(3), ends.map(|end| at(place, end as f64)));
                 }
-                point.mark.draw(svg, ink, plot.at(place, latency as f64));
+                point.mark.draw(svg, ink, at(place, latency));
             });
         }
     }
 }
 
+/// Runs that a line may join, with their places: it ends where the percentile of a run is not known, and where another question
+/// was asked.
+fn ways(points: &[Point], of: impl Fn(&Point) -> Option<Latency>) -> Vec<Vec<(usize, Nanos)>> {
+    let mut ways: Vec<Vec<(usize, Nanos)>> = vec![Vec::new()];
+    for (place, point) in points.iter().enumerate() {
+        let known = of(point).and_then(Latency::known);
+        if point.asks_anew || known.is_none() {
+            ways.push(Vec::new());
+        }
+        if let (Some(way), Some(latency)) = (ways.last_mut(), known) {
+            way.push((place, latency));
+        }
+    }
+    // One by itself is a mark and no line.
+    ways.retain(|way| way.len() > 1);
+    ways
+}
+
+/// All that is known of these runs, with the ends of intervals.
 fn known(points: &[Point]) -> impl Iterator<Item = Nanos> {
     let latencies = points.iter().flat_map(|point| &point.latencies);
-    latencies.flat_map(|(latency, interval)| {
-        let ends = interval.iter().flatten().copied();
-        latency.iter().copied().chain(ends).collect::<Vec<_>>()
+    latencies.flat_map(|latency| match latency {
+        Latency::Known(latency, interval) => {
+            let ends = interval.iter().flatten().copied();
+            ends.chain([*latency]).collect::<Vec<_>>()
+        }
+        Latency::Never | Latency::TooFew => Vec::new(),
     })
 }
 
+/// An axis with room for what these latencies are held against, and for them.
+fn upright(
+    against: Option<&Against>,
+    mut latencies: impl Iterator<Item = Nanos>,
+    room: Room,
+) -> Axis {
+    let first = against.map(|line| line.at).or_else(|| latencies.next());
+    Axis::around(first.unwrap_or(PROMISE), latencies, room)
+}
+
 /// The last percentile of each run, as small as a word.
-pub(in crate::report) fn spark(points: &[Point], limit: Nanos) -> String {
-    let of = |point: &Point| point.latencies.last().and_then(|latency| latency.0);
+pub(in crate::report) fn spark(points: &[Point], against: Option<&Against>) -> String {
+    let of = |point: &Point| point.latencies.last().copied();
     let (width, height) = SPARK;
     let frame = Frame {
         left: 2 * RADIUS,
@@ -155,32 +246,90 @@ pub(in crate::report) fn spark(points: &[Point], limit: Nanos) -> String {
         bottom: height as i32 - 2 * RADIUS,
     };
     let x = Axis::plain(0.0, points.len().saturating_sub(1).max(1) as f64);
-    let y = Axis::around(limit, points.iter().filter_map(of), Room::Up(height));
+    let last = points.iter().filter_map(|point| of(point)?.known());
+    let y = upright(against, last, Room::Up(height));
+    let top = y.ends().1;
     let labels = Labels {
         left: false,
         beneath: false,
     };
     let plot = Plot::new(frame, labels, x, y);
     let mut svg = Svg::new(SPARK, &format!("{} runs", points.len()));
-    let ends = plot.ends();
-    svg.line(
-        Ink::Limit.bar(2),
-        [ends.0, ends.1].map(|x| plot.at(x, limit as f64)),
-    );
-    let at = |(place, point): (usize, &Point)| Some(plot.at(place as f64, of(point)? as f64));
-    let way: Vec<_> = points.iter().enumerate().filter_map(at).collect();
-    svg.line(Ink::Baseline.bar(3), way);
+    if let Some(line) = against {
+        let ends = plot.ends();
+        let way = [ends.0, ends.1].map(|x| plot.at(x, line.at as f64));
+        svg.line(Ink::Limit.bar(2), way);
+    }
+    for way in ways(points, of) {
+        let way = way.into_iter();
+        let way = way.map(|(place, latency)| plot.at(place as f64, latency as f64));
+        svg.line(Ink::Baseline.bar(3), way);
+    }
     for (place, point) in points.iter().enumerate() {
-        if let Some(latency) = of(point) {
-            let at = plot.at(place as f64, latency as f64);
-            svg.link(
-                &point.page,
-                &format!("{}: {}", duration(latency), point.title),
-                |svg| {
-                    point.mark.draw(svg, Ink::Baseline, at);
-                },
-            );
-        }
+        let (latency, told) = match of(point) {
+            Some(Latency::Known(latency, _)) => (latency as f64, duration(latency)),
+            Some(Latency::Never) => (top, "never".to_owned()),
+            Some(Latency::TooFew) | None => continue,
+        };
+        let at = plot.at(place as f64, latency);
+        svg.link(&point.page, &format!("{told}: {}", point.title), |svg| {
+            point.mark.draw(svg, Ink::Baseline, at);
+        });
     }
     svg.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn points(latencies: &[(Latency, bool)]) -> Vec<Point> {
+        let point = |(latency, asks_anew): &(Latency, bool)| Point {
+            name: "a day".to_owned(),
+            title: "a run".to_owned(),
+            page: "a-run.html".to_owned(),
+            mark: Mark::Disc,
+            asks_anew: *asks_anew,
+            latencies: vec![*latency],
+        };
+        latencies.iter().map(point).collect()
+    }
+
+    fn of(point: &Point) -> Option<Latency> {
+        point.latencies.first().copied()
+    }
+
+    #[test]
+    fn a_line_joins_neighbours_only_of_which_the_same_was_asked() {
+        let known = |latency| Latency::Known(latency, None);
+        let runs = points(&[
+            (known(1), false),
+            (known(2), false),
+            (Latency::Never, false),
+            (known(3), false),
+            (known(4), false),
+            (known(5), true),
+            (known(6), false),
+            (known(7), true),
+        ]);
+        let joined = ways(&runs, of);
+        assert_eq!(
+            joined,
+            [
+                vec![(0, 1), (1, 2)],
+                vec![(3, 3), (4, 4)],
+                vec![(5, 5), (6, 6)]
+            ]
+        );
+    }
+
+    #[test]
+    fn what_never_came_has_a_mark_and_nothing_known_needs_no_line() {
+        let runs = points(&[(Latency::Never, false), (Latency::TooFew, false)]);
+        let drawn = trend("From run to run", Metric::Delivery, &[99.0], &runs, None);
+        let svg = &drawn.wide;
+        assert_eq!(svg.matches("<a ").count(), 1, "{svg}");
+        assert!(svg.contains("never: a run"), "{svg}");
+        assert!(!svg.contains("limit"), "{svg}");
+    }
 }

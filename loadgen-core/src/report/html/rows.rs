@@ -44,12 +44,15 @@ pub(super) fn left_out(run: &Run) -> Option<String> {
     if disturbed == 0 {
         return None;
     }
-    let mut limits = run.judgement.thresholds.iter();
+    let limits = || run.judgement.thresholds.iter();
     let what = match statements::left_out(run) {
-        0 if limits.any(|judged| judged.measured.contains(OF_ALL)) => {
+        0 if limits().any(|judged| judged.measured.contains(OF_ALL)) => {
             "Too few are left to judge by, and all numbers are of all of them"
         }
-        0 => "The limits were kept with them, so that nothing is left out",
+        0 if limits().all(|judged| statements::verdict(run, judged) == Verdict::Pass) => {
+            "The limits were kept with them, so that nothing is left out"
+        }
+        0 => "No limit rests on fewer seconds for that: nothing is left out",
         _ if disturbed == all => "None is left to judge by, and the times above are of all of them",
         _ => "The verdict and the times above leave them out; charts and tables show all seconds",
     };

@@ -1,16 +1,20 @@
 //! What the latest results say together, in a sentence for each target, store and machine.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use crate::{
-    judge::Verdict,
+    judge::{OUTSIDE, Verdict},
     model::{
-        Metric,
+        HistogramError, Metric, nanos,
         numbers::{count, limit, share},
     },
     observed::PROMISE,
-    report::statements,
+    report::{
+        limits::{Value, limits},
+        statements,
+    },
     result::{Circumstances, Report, Run},
+    scenario::Subject,
 };
 
 /// What the description of a store says of one that is to be broken.
@@ -26,7 +30,10 @@ pub(super) struct Claim {
 }
 
 /// The latest results, those of each target, store and machine in a sentence of its own; the server of this program comes first.
-pub(super) fn claims(latest: &[&Report]) -> Vec<Claim> {
+///
+/// # Errors
+/// [`HistogramError`] when a histogram can't be read.
+pub(super) fn claims(latest: &[&Report]) -> Result<Vec<Claim>, HistogramError> {
     let mut apart: BTreeMap<(bool, Circumstances), Vec<&Report>> = BTreeMap::new();
     for report in latest {
         let mut circumstances = Circumstances::of(report);
@@ -44,13 +51,15 @@ pub(super) fn claims(latest: &[&Report]) -> Vec<Claim> {
     let several = apart.len() > 1;
     apart
         .iter()
-        .map(|((_, circumstances), reports)| Claim {
-            on: match several {
-                true => circumstances.to_string(),
-                false => String::new(),
-            },
-            sentence: claim(reports),
-            class: gravest(reports),
+        .map(|((_, circumstances), reports)| {
+            Ok(Claim {
+                on: match several {
+                    true => circumstances.to_string(),
+                    false => String::new(),
+                },
+                sentence: claim(reports)?,
+                class: gravest(reports),
+            })
         })
         .collect()
 }
@@ -85,16 +94,19 @@ pub(super) fn verdicts(reports: &[&Report]) -> String {
 }
 
 /// Results of one target, store and machine: each number with what it counts.
-fn claim(latest: &[&Report]) -> String {
+fn claim(latest: &[&Report]) -> Result<String, HistogramError> {
     // The numbers of an invalid run say nothing about the server.
     let valid = latest
         .iter()
         .filter(|report| report.verdict != Verdict::Invalid);
     let runs: Vec<&Run> = valid.filter_map(|report| report.runs.last()).collect();
-    let promising = runs.iter().filter(|run| judges_the_promise(run));
-    let judged: Vec<_> = promising.map(|run| statements::judged(run)).collect();
-    let due: u64 = judged.iter().map(|judged| judged.due).sum();
-    let within: u64 = judged.iter().map(|judged| judged.within).sum();
+    let promised = runs.iter().map(|run| promised(run));
+    let promised: Vec<Promised> = promised
+        .filter_map(Result::transpose)
+        .collect::<Result<_, _>>()?;
+    let due: u64 = promised.iter().map(|promised| promised.due).sum();
+    let within: u64 = promised.iter().map(|promised| promised.within).sum();
+    let outside = promised.iter().filter(|one| one.is_outside).count();
     let all: u64 = runs.iter().map(|run| run.totals.expected).sum();
     let lost: u64 = runs.iter().map(|run| run.totals.lost).sum();
     let mut said = vec![format!(
@@ -104,11 +116,16 @@ fn claim(latest: &[&Report]) -> String {
     )];
     if due > 0 {
         said.push(format!(
-            "In the {} that {} for it, {} of {} deliveries arrived within {} of their intended send.",
-            several(judged.len(), "valid run"),
-            if judged.len() == 1 { "asks" } else { "ask" },
+            "In the {} that {} for it, {} of {} deliveries{} arrived within {} of their intended send.",
+            several(promised.len(), "valid run"),
+            if promised.len() == 1 { "asks" } else { "ask" },
             share(within as f64 / due as f64),
             count(due),
+            match outside {
+                0 => "",
+                all if all == promised.len() => " outside of faults",
+                _ => " (outside of faults, where there were any)",
+            },
             limit(PROMISE)
         ));
     }
@@ -123,7 +140,7 @@ fn claim(latest: &[&Report]) -> String {
             several(runs.len(), "valid run")
         ));
     }
-    said.join(" ")
+    Ok(said.join(" "))
 }
 
 pub(super) fn several(n: usize, what: &str) -> String {
@@ -133,13 +150,52 @@ pub(super) fn several(n: usize, what: &str) -> String {
     }
 }
 
-/// Whether a scenario judges the share of deliveries within the promise.
-pub(super) fn judges_the_promise(run: &Run) -> bool {
-    let share = format!(
-        "{}.within_{}",
-        Metric::Delivery.definition().key,
-        humantime::format_duration(Duration::from_nanos(PROMISE))
-    );
-    let judged = &run.judgement.thresholds;
-    judged.iter().any(|one| one.threshold.starts_with(&share))
+/// Deliveries for which a run is held to the promise.
+pub(super) struct Promised {
+    due: u64,
+    within: u64,
+    /// They are those outside of its faults.
+    is_outside: bool,
+}
+
+/// Those of the whole run, or those outside of its faults, or of the phases that have such a limit; `None` where no limit is on
+/// the share within the promise, or only on that inside of a fault.
+///
+/// # Errors
+/// [`HistogramError`] when a histogram can't be read.
+pub(super) fn promised(run: &Run) -> Result<Option<Promised>, HistogramError> {
+    let mut held = limits(run)?;
+    held.retain(|held| match held.threshold.subject {
+        Subject::Within(Metric::Delivery, limit) => nanos(limit) == PROMISE,
+        _ => false,
+    });
+    if held.iter().any(|held| held.phase.is_none()) {
+        let judged = statements::judged(run);
+        return Ok(Some(Promised {
+            due: judged.due,
+            within: judged.within,
+            is_outside: false,
+        }));
+    }
+    let is_outside = held.iter().any(|held| held.phase == Some(OUTSIDE));
+    held.retain(|held| match held.phase {
+        Some(OUTSIDE) => true,
+        Some(other) => !is_outside && !other.starts_with('@'),
+        None => false,
+    });
+    if held.is_empty() {
+        return Ok(None);
+    }
+    let mut promised = Promised {
+        due: 0,
+        within: 0,
+        is_outside,
+    };
+    for held in held {
+        if let (Value::Known(share), Some(due)) = (held.value, held.due()) {
+            promised.due += due;
+            promised.within += (share * due as f64).round() as u64;
+        }
+    }
+    Ok(Some(promised))
 }

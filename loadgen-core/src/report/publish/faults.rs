@@ -1,6 +1,6 @@
 //! One page with the figures of all scenarios in which something breaks: what broke and when, what shows it, and what it cost.
 
-use std::collections::BTreeMap;
+use std::{cmp::Reverse, collections::BTreeMap};
 
 use askama::Template;
 
@@ -40,6 +40,8 @@ struct System {
 /// A scenario and a server at first glance: what all runs of that version came to.
 struct Glance {
     scenario: String,
+    /// What sets it apart from others of the same scenario and server; empty where there is none.
+    on: String,
     anchor: String,
     target: String,
     /// How many of which verdict.
@@ -61,6 +63,8 @@ struct Broken {
     anchor: String,
     /// Whose it is; empty where there is no other.
     target: String,
+    /// What sets it apart from others of the same scenario and server; empty where there is none.
+    on: String,
     question: String,
     verdict: &'static str,
     headline: Vec<String>,
@@ -106,18 +110,29 @@ struct LimitLine {
 /// [`RenderError`] when a result's histogram can't be read.
 pub(super) fn page(apart: &[Series<'_>]) -> Result<Option<String>, RenderError> {
     let mut broken = broken(apart);
-    // Of a scenario the server of this program comes first, and others are held against it.
-    broken.sort_by_key(|series| (series.scenario, !series.is_own()));
+    // Of a scenario the server of this program comes first, and others are held against it; of a server, what is newest.
+    broken.sort_by_key(|series| {
+        let started = series.latest().map(|report| &*report.started);
+        (
+            series.scenario,
+            !series.is_own(),
+            series.target(),
+            Reverse(started),
+        )
+    });
     let Some(first) = broken.first() else {
         return Ok(None);
     };
     let are_several = broken.iter().any(|one| one.target() != first.target());
     let page = Page {
         systems: systems(&broken, are_several),
-        rows: broken.iter().filter_map(|one| Glance::of(one)).collect(),
+        rows: broken
+            .iter()
+            .filter_map(|series| Glance::of(series, on(series, &broken)))
+            .collect(),
         scenarios: broken
             .iter()
-            .filter_map(|series| Broken::of(series, are_several))
+            .filter_map(|series| Broken::of(series, on(series, &broken), are_several))
             .collect::<Result<_, _>>()?,
     };
     Ok(Some(page.render()?))
@@ -132,10 +147,24 @@ pub(super) fn broken<'a, 'r>(apart: &'a [Series<'r>]) -> Vec<&'a Series<'r>> {
     apart.iter().filter(breaks).collect()
 }
 
-/// Over all scenarios of each server: how they were judged, and what was promised and not held.
+/// What sets it apart from others of its scenario and its server.
+fn on(series: &Series<'_>, broken: &[&Series<'_>]) -> String {
+    let same = |other: &&Series<'_>| {
+        (other.scenario, other.target()) == (series.scenario, series.target())
+    };
+    series.apart_from(broken.iter().copied().filter(same))
+}
+
+/// Over all scenarios of each server: how they were judged, and what was promised and not held. A scenario counts once, as it
+/// was measured last.
+///
+/// `broken`: of a scenario and a server the newest first.
 fn systems(broken: &[&Series<'_>], are_several: bool) -> Vec<System> {
     let mut of: BTreeMap<(bool, &str), Vec<&Report>> = BTreeMap::new();
-    for series in broken {
+    let same = |one: &&Series<'_>, other: &&Series<'_>| {
+        (one.scenario, one.target()) == (other.scenario, other.target())
+    };
+    for series in broken.chunk_by(same).filter_map(|same| same.first()) {
         let latest = of.entry((!series.is_own(), series.target())).or_default();
         latest.extend(series.latest());
     }
@@ -162,7 +191,7 @@ fn summary(latest: &[&Report]) -> String {
         if cases == 1 { "was" } else { "were" },
     );
     format!(
-        "{} with {}: {}. {} messages were confirmed in them; {} {were} lost; {} of a broken promise {found} found.",
+        "The latest runs of {} with {}: {}. {} messages were confirmed in them; {} {were} lost; {} of a broken promise {found} found.",
         several(latest.len(), "scenario"),
         several(faults, "fault"),
         verdicts(latest),
@@ -178,7 +207,7 @@ fn cases(run: &Run) -> u64 {
 }
 
 impl Glance {
-    fn of(series: &Series<'_>) -> Option<Self> {
+    fn of(series: &Series<'_>, on: String) -> Option<Self> {
         let latest = series.latest()?;
         let parts = &latest.runs.last()?.parts;
         let p99 = |kind: PartKind| {
@@ -194,6 +223,7 @@ impl Glance {
         };
         Some(Self {
             scenario: latest.scenario.name.clone(),
+            on,
             anchor: file(latest),
             target: series.target().to_owned(),
             verdicts: verdicts(&reports),
@@ -209,20 +239,21 @@ impl Glance {
 }
 
 impl Broken {
-    fn of(series: &Series<'_>, are_several: bool) -> Option<Result<Self, RenderError>> {
+    fn of(series: &Series<'_>, on: String, are_several: bool) -> Option<Result<Self, RenderError>> {
         let report = series.latest()?;
         let run = report.runs.last()?;
         let target = if are_several { series.target() } else { "" };
-        Some(Self::latest(report, run, target.to_owned()))
+        Some(Self::latest(report, run, target.to_owned(), on))
     }
 
-    fn latest(report: &Report, run: &Run, target: String) -> Result<Self, RenderError> {
+    fn latest(report: &Report, run: &Run, target: String, on: String) -> Result<Self, RenderError> {
         let totals = &run.totals;
         let held = limits(run)?;
         Ok(Self {
             name: report.scenario.name.clone(),
             anchor: file(report),
             target,
+            on,
             question: report.scenario.question.clone(),
             verdict: report.verdict.name(),
             headline: headline(report)?,

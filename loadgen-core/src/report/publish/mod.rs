@@ -133,7 +133,7 @@ pub fn index(reports: &[&Report], comparisons: &[Comparison]) -> Result<SiteFile
     }
     let index = Index {
         comparisons,
-        claims: claims(&latest),
+        claims: claims(&latest)?,
         breaks: !faults::broken(&apart).is_empty(),
         scenarios,
     };

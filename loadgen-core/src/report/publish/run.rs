@@ -9,10 +9,9 @@ use crate::{
         numbers::{count, duration, share},
         percentile,
     },
-    observed::PROMISE,
     report::{
         answer::{Answer, answer},
-        chart::{Mark, Point},
+        chart::{Against, Latency, Mark, Point},
         limits::Value,
         setting::date,
         statements, versus,
@@ -36,27 +35,36 @@ pub(super) struct RunLine {
 }
 
 /// What a trend is drawn of: the percentile of a metric that a limit is on, and that limit.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Drawn {
     pub metric: Metric,
     pub percentile: f64,
-    pub limit: Nanos,
+    /// `None` where the limit is not on the run as a whole, which is what is drawn.
+    pub limit: Option<Against>,
 }
 
 impl Drawn {
-    /// A share within a time is a percentile, too; what is neither is drawn as deliveries against the promise.
+    /// A share within a time is a percentile, too; what is neither is drawn as deliveries.
     pub(super) fn of(answer: Option<&Answer<'_>>) -> Self {
-        let line = answer.and_then(|answer| answer.held.line());
-        let (metric, percentile, limit) = line.unwrap_or((Metric::Delivery, 99.0, PROMISE));
+        let held = answer.map(|answer| &answer.held);
+        let Some((held, (metric, percentile, limit))) =
+            held.and_then(|held| Some((held, held.line()?)))
+        else {
+            return Self {
+                metric: Metric::Delivery,
+                percentile: 99.0,
+                limit: None,
+            };
+        };
         Self {
             metric,
             percentile,
-            limit,
+            limit: held.phase.is_none().then(|| Against::limit(limit)),
         }
     }
 
     /// Which percentiles: the median, and that of the limit.
-    pub(super) fn percentiles(self) -> Vec<f64> {
+    pub(super) fn percentiles(&self) -> Vec<f64> {
         match self.percentile {
             50.0 => vec![50.0],
             other => vec![50.0, other],
@@ -107,8 +115,12 @@ pub(super) fn line(report: &Report) -> Result<RunLine, HistogramError> {
     })
 }
 
-/// The dots of a result in the trend of its series.
-pub(super) fn point(report: &Report, drawn: Drawn) -> Result<Point, HistogramError> {
+/// The dots of a result in the trend of its series, after the result before it.
+pub(super) fn point(
+    report: &Report,
+    before: Option<&Report>,
+    drawn: &Drawn,
+) -> Result<Point, HistogramError> {
     let day: String = report.started.chars().skip(5).take(11).collect();
     let mut point = Point {
         name: day.replace('T', " "),
@@ -120,6 +132,7 @@ pub(super) fn point(report: &Report, drawn: Drawn) -> Result<Point, HistogramErr
         ),
         page: format!("{}.html", place(report)),
         mark: Mark::of(report.verdict),
+        asks_anew: before.is_some_and(|before| !before.scenario.asks_as(&report.scenario)),
         latencies: Vec::new(),
     };
     let Some(run) = report.runs.last() else {
@@ -127,12 +140,17 @@ pub(super) fn point(report: &Report, drawn: Drawn) -> Result<Point, HistogramErr
     };
     let (samples, lost) = samples(run, drawn.metric)?;
     for p in drawn.percentiles() {
-        let latency = percentile::of_due(&samples, lost, p).ok().flatten();
-        let interval = latency.and_then(|latency| {
+        let interval = |latency: Nanos| {
             let [low, high] = seconds(run, drawn.metric, p)?;
             Some([low.min(latency), high.max(latency)])
-        });
-        point.latencies.push((latency, interval));
+        };
+        point
+            .latencies
+            .push(match percentile::of_due(&samples, lost, p) {
+                Ok(Some(latency)) => Latency::Known(latency, interval(latency)),
+                Ok(None) => Latency::Never,
+                Err(_) => Latency::TooFew,
+            });
     }
     Ok(point)
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     Way,
-    claim::{judges_the_promise, verdicts},
+    claim::{promised, verdicts},
     file, place,
     run::{Drawn, RunLine, line, number, point, version},
 };
@@ -92,10 +92,14 @@ impl Series<'_> {
         run.is_some_and(|run| run.own)
     }
 
-    /// The runs of the version that the latest one measured.
+    /// The runs of the version that the latest one measured, and of what it asked.
     pub(super) fn of_latest_version(&self) -> Vec<&Report> {
-        let latest = self.latest().map(version);
-        let same = |report: &&&Report| Some(version(report)) == latest;
+        let Some(latest) = self.latest() else {
+            return Vec::new();
+        };
+        let same = |report: &&&Report| {
+            version(report) == version(latest) && report.scenario.asks_as(&latest.scenario)
+        };
         self.runs.iter().filter(same).copied().collect()
     }
 
@@ -116,10 +120,7 @@ impl Series<'_> {
     /// `of_scenario`: all series of the same scenario, from which it is told apart.
     pub(super) fn told(&self, of_scenario: &[Series<'_>]) -> Result<Told, RenderError> {
         let mut told = Told {
-            on: match of_scenario.len() {
-                0 | 1 => String::new(),
-                _ => self.on(of_scenario),
-            },
+            on: self.apart_from(of_scenario.iter()),
             anchor: String::new(),
             verdict: "",
             headline: Vec::new(),
@@ -143,7 +144,10 @@ impl Series<'_> {
         told.headline = crate::report::answer::headline(latest)?;
         told.page = format!("{}.html", place(latest));
         told.day = date(&latest.started);
-        told.promises = latest.runs.last().is_some_and(judges_the_promise);
+        told.promises = match latest.runs.last() {
+            Some(run) => promised(run)?.is_some(),
+            None => false,
+        };
         let answer = answer(latest)?;
         if let Some(held) = answer.as_ref().map(|answer| &answer.held) {
             told.value = held.measured();
@@ -156,16 +160,18 @@ impl Series<'_> {
         }
         told.spread = self.spread()?;
         let drawn = Drawn::of(answer.as_ref());
-        let points = self.runs.iter().map(|run| point(run, drawn));
+        let before = std::iter::once(None).chain(self.runs.iter().copied().map(Some));
+        let runs = self.runs.iter().zip(before);
+        let points = runs.map(|(run, before)| point(run, before, &drawn));
         let points: Vec<_> = points.collect::<Result<_, HistogramError>>()?;
         if points.len() > 1 {
-            told.spark = spark(&points, drawn.limit);
+            told.spark = spark(&points, drawn.limit.as_ref());
             told.figure = vec![trend(
                 "From run to run",
                 drawn.metric,
                 &drawn.percentiles(),
                 &points,
-                drawn.limit,
+                drawn.limit.as_ref(),
             )];
         }
         let lines = self.runs.iter().rev().map(|run| line(run));
@@ -173,8 +179,11 @@ impl Series<'_> {
         Ok(told)
     }
 
-    /// What sets it apart from others of its scenario: no more than that.
-    fn on(&self, of_scenario: &[Series<'_>]) -> String {
+    /// What sets it apart from these others of its scenario: no more than that.
+    pub(super) fn apart_from<'s>(
+        &self,
+        others: impl Iterator<Item = &'s Series<'s>> + Clone,
+    ) -> String {
         type Part = fn(&Series<'_>) -> String;
         let parts: [Part; 5] = [
             |series| series.circumstances.target.clone(),
@@ -189,8 +198,8 @@ impl Series<'_> {
                 labels => labels.join(", "),
             },
         ];
-        let differs = |part: &Part| of_scenario.iter().any(|other| part(other) != part(self));
-        let said = parts.iter().filter(|part| differs(part));
+        let differs = |part: &&Part| others.clone().any(|other| part(other) != part(self));
+        let said = parts.iter().filter(differs);
         said.map(|part| part(self))
             .filter(|part| !part.is_empty())
             .collect::<Vec<_>>()
