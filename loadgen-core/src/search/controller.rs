@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Outcome,
+    Outcome, Rules,
     evidence::{Bounds, Evidence, Side},
 };
 use crate::judge::Verdict;
@@ -38,8 +38,8 @@ pub struct Settings {
     pub short: Duration,
     /// How long the whole search may take.
     pub budget: Duration,
-    /// Whether the failure that it ends at is to be seen twice; before [`super::TWICE_SINCE`] an undecided hold counted, too.
-    pub twice: bool,
+    /// By which rules.
+    pub rules: Rules,
 }
 
 /// What a hold is for.
@@ -130,7 +130,7 @@ pub enum Ended {
     AtMost,
     /// Not even the lowest rate keeps the limit.
     NothingKept,
-    /// A rate missed the limit, twice, and a higher one kept it, twice.
+    /// A rate missed the limit and a higher one kept it, each in two holds or in the one of three that decided.
     NonMonotonic,
     /// After a failure the server kept no rate any more, however low.
     NotDrained,
@@ -151,6 +151,8 @@ pub struct Answer {
     pub bounds: Bounds,
     /// The rate of the hold that confirmed the last success; `None`: none did.
     pub confirmed: Option<f64>,
+    /// By which rules it was searched.
+    pub rules: Rules,
 }
 
 impl Answer {
@@ -192,9 +194,9 @@ impl Controller {
     /// Nothing held yet.
     pub fn new(settings: Settings) -> Self {
         Self {
+            evidence: Evidence::new(settings.rules),
             settings,
             holds: Vec::new(),
-            evidence: Evidence::default(),
         }
     }
 
@@ -229,8 +231,12 @@ impl Controller {
         if ask.purpose == Purpose::Beyond {
             return Next::Done(self.answer(self.found()));
         }
+        let is_drained = ask.purpose != Purpose::Drain || self.settings.rules < Rules::SeenTwice;
         match self.confirmation() {
-            Some(confirm) if self.fits(self.takes(Length::Full)) => Next::Hold(confirm),
+            // What piled up before would be held against this rate.
+            Some(confirm) if is_drained && self.fits(self.takes(Length::Full)) => {
+                Next::Hold(confirm)
+            }
             // Only the failure was to be seen once more.
             None if self.has_ends() => Next::Done(self.answer(Ended::Found)),
             _ => Next::Done(self.answer(Ended::OutOfBudget)),
@@ -344,11 +350,7 @@ impl Controller {
     /// The failure at which a search would end, once more where it was seen only once: a machine has bad seconds that nothing
     /// betrays, and an end is confirmed from both sides.
     fn unsure(&self, rate: f64, outcome: Outcome) -> Option<Ask> {
-        let is_believed = match self.settings.twice {
-            true => self.evidence.has_failed_enough(rate),
-            false => self.evidence.believes(rate),
-        };
-        let is_unsure = outcome.is_failure() && !is_believed;
+        let is_unsure = outcome.is_failure() && !self.evidence.has_failed_enough(rate);
         is_unsure.then(|| full(rate, Purpose::Bisect))
     }
 
@@ -401,6 +403,7 @@ impl Controller {
             ended,
             confirmed: bounds.last_success.and_then(|kept| self.confirmed(kept)),
             bounds,
+            rules: self.settings.rules,
         }
     }
 

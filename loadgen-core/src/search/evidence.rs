@@ -1,12 +1,12 @@
 //! What the holds at all rates show of one limit: the last rate that kept it, the first that missed it.
 
-use super::Outcome;
+use super::{Outcome, Rules};
 
 /// Holds at one rate, that decide nothing, until the rate counts as not kept.
 const ATTEMPTS: usize = 3;
 /// Holds that were undecided without having been disturbed: the rate is too near to the limit, another would say no more.
 const UNDECIDED: usize = 2;
-/// Holds at a rate of which a failure that ends a search, or a contradiction, is believed.
+/// Holds that saw what is believed for certain: a failure that ends a search, and both sides of a contradiction.
 const BELIEVED: usize = 2;
 
 /// The outcomes of the holds at one rate.
@@ -36,11 +36,6 @@ impl AtRate {
         self.outcomes.iter().filter(|one| which(**one)).count()
     }
 
-    fn last_not_kept(&self) -> Option<Outcome> {
-        let mut latest = self.outcomes.iter().rev();
-        latest.find(|one| **one != Outcome::Kept).copied()
-    }
-
     fn side(&self) -> Side {
         let kept = self.count(|one| one == Outcome::Kept);
         let missed = self.count(Outcome::is_failure);
@@ -53,11 +48,35 @@ impl AtRate {
             _ => Side::Open,
         }
     }
+
+    /// What stands for all of them where they did not keep the limit. A hold that decides nothing says nothing against one that
+    /// does, and only what was disturbed each time was never let be seen.
+    fn not_kept(&self, rules: Rules) -> Option<Outcome> {
+        let mut latest = self.outcomes.iter().rev().copied();
+        if rules < Rules::SeenTwice {
+            return latest.find(|one| *one != Outcome::Kept);
+        }
+        match self.side() {
+            Side::Kept => None,
+            Side::Missed => latest.find(|one| one.is_failure()),
+            Side::Unreachable => Some(Outcome::GeneratorBound),
+            Side::Open | Side::Exhausted => {
+                let disturbed = latest.all(|one| one == Outcome::Disturbed);
+                Some(match disturbed {
+                    true => Outcome::Disturbed,
+                    false => Outcome::Undecided,
+                })
+            }
+        }
+    }
 }
 
 /// What is known of one limit, by rate.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Evidence(Vec<AtRate>);
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evidence {
+    rules: Rules,
+    rates: Vec<AtRate>,
+}
 
 /// Between which rates a limit ends.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -66,19 +85,27 @@ pub struct Bounds {
     pub last_success: Option<f64>,
     /// The lowest rate that missed it for certain.
     pub first_failure: Option<f64>,
-    /// The lowest rate above the last success that was held and did not keep it, for whatever reason, and what was seen there last.
+    /// The lowest rate above the last success that was held and did not keep it, for whatever reason, and what was seen there.
     pub not_kept: Option<(f64, Outcome)>,
     /// A rate that missed it below one that kept it: the limit ends nowhere.
     pub contradiction: Option<(f64, f64)>,
 }
 
 impl Evidence {
+    /// Nothing held yet.
+    pub fn new(rules: Rules) -> Self {
+        Self {
+            rules,
+            rates: Vec::new(),
+        }
+    }
+
     /// Adds a hold.
     pub fn add(&mut self, rate: f64, outcome: Outcome) {
-        let place = self.0.partition_point(|known| known.rate < rate);
-        match self.0.get_mut(place) {
+        let place = self.rates.partition_point(|known| known.rate < rate);
+        match self.rates.get_mut(place) {
             Some(known) if known.rate == rate => known.outcomes.push(outcome),
-            _ => self.0.insert(
+            _ => self.rates.insert(
                 place,
                 AtRate {
                     rate,
@@ -90,39 +117,49 @@ impl Evidence {
 
     /// What all of it says together.
     pub fn bounds(&self) -> Bounds {
-        let of = |side: Side| self.0.iter().filter(move |one| one.side() == side);
+        let of = |side: Side| self.rates.iter().filter(move |one| one.side() == side);
         let missed = of(Side::Missed).next().map(|one| one.rate);
         let kept = of(Side::Kept).next_back().map(|one| one.rate);
         let below = |one: &&AtRate| missed.is_none_or(|missed| one.rate < missed);
         let last_success = of(Side::Kept).rfind(below).map(|one| one.rate);
         let above = |one: &&AtRate| last_success.is_none_or(|kept| one.rate > kept);
-        let mut not_kept = self.0.iter().filter(above);
+        let mut not_kept = self.rates.iter().filter(above);
         let not_kept = not_kept.find(|one| one.side() != Side::Kept);
         Bounds {
             last_success,
             first_failure: missed,
-            not_kept: not_kept.and_then(|one| Some((one.rate, one.last_not_kept()?))),
+            not_kept: not_kept.and_then(|one| Some((one.rate, one.not_kept(self.rules)?))),
             contradiction: missed.zip(kept).filter(|(missed, kept)| missed < kept),
         }
     }
 
-    /// The rate of a contradiction that was held too seldom to be believed.
+    /// The rate of a contradiction that was seen too seldom to be believed.
     pub(super) fn doubted(&self, (missed, kept): (f64, f64)) -> Option<f64> {
-        [missed, kept]
-            .into_iter()
-            .find(|&rate| !self.believes(rate))
+        let since = Rules::SeenTwice;
+        let is_kept = |one| one == Outcome::Kept;
+        if !self.believes(missed, Outcome::is_failure, since) {
+            Some(missed)
+        } else if !self.believes(kept, is_kept, since) {
+            Some(kept)
+        } else {
+            None
+        }
     }
 
-    /// Whether a rate was held so often that chance is no excuse.
-    pub(super) fn believes(&self, rate: f64) -> bool {
-        self.at(rate)
-            .is_some_and(|known| known.outcomes.len() >= BELIEVED)
-    }
-
-    /// Whether a rate was missed so often that chance is no excuse, or held so often that another hold would say no more.
+    /// Whether a search may end at a failure: it was seen so often that chance is no excuse.
     pub(super) fn has_failed_enough(&self, rate: f64) -> bool {
+        self.believes(rate, Outcome::is_failure, Rules::FailedTwice)
+    }
+
+    /// Whether so many holds at a rate saw this that chance is no excuse, or so many were held that another would say no more.
+    /// Before these rules any of them counted.
+    fn believes(&self, rate: f64, which: impl Fn(Outcome) -> bool, since: Rules) -> bool {
         self.at(rate).is_some_and(|known| {
-            known.count(|one| one.is_failure()) >= BELIEVED || known.outcomes.len() >= ATTEMPTS
+            let (seen, held) = (known.count(which), known.outcomes.len());
+            match self.rules < since {
+                true => held >= BELIEVED,
+                false => seen >= BELIEVED || held >= ATTEMPTS,
+            }
         })
     }
 
@@ -133,17 +170,17 @@ impl Evidence {
 
     /// The lowest rate at which another hold may still decide.
     pub(super) fn open(&self) -> Option<f64> {
-        let mut open = self.0.iter().filter(|one| one.side() == Side::Open);
+        let mut open = self.rates.iter().filter(|one| one.side() == Side::Open);
         open.next().map(|one| one.rate)
     }
 
     /// The highest rate that was held.
     pub(super) fn highest(&self) -> Option<f64> {
-        self.0.last().map(|one| one.rate)
+        self.rates.last().map(|one| one.rate)
     }
 
     fn at(&self, rate: f64) -> Option<&AtRate> {
-        self.0.iter().find(|known| known.rate == rate)
+        self.rates.iter().find(|known| known.rate == rate)
     }
 }
 
@@ -152,7 +189,7 @@ mod tests {
     use super::*;
 
     fn bounds(holds: &[(f64, Outcome)]) -> Bounds {
-        let mut evidence = Evidence::default();
+        let mut evidence = Evidence::new(Rules::LATEST);
         for &(rate, outcome) in holds {
             evidence.add(rate, outcome);
         }
@@ -202,9 +239,56 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_for_the_holds_at_a_rate_is_what_most_of_them_say() {
+        use Outcome::{Disturbed, GeneratorBound, Kept, Missed, Undecided};
+        for (outcomes, stands) in [
+            (&[Missed, Disturbed][..], Missed),
+            (&[Missed, Undecided, GeneratorBound], Missed),
+            (&[Missed, Kept, Disturbed], Undecided),
+            (&[Undecided, Missed, Kept], Undecided),
+            (&[Undecided, Disturbed, Disturbed], Undecided),
+            (&[Disturbed, Disturbed, Disturbed], Disturbed),
+            (&[GeneratorBound, Kept, Missed], GeneratorBound),
+        ] {
+            let holds: Vec<_> = outcomes.iter().map(|one| (2.0, *one)).collect();
+            assert_eq!(bounds(&holds).not_kept, Some((2.0, stands)), "{outcomes:?}");
+        }
+        // Before, it was what came last.
+        let mut before = Evidence::new(Rules::FailedTwice);
+        for outcome in [Missed, Disturbed] {
+            before.add(2.0, outcome);
+        }
+        assert_eq!(before.bounds().not_kept, Some((2.0, Disturbed)));
+    }
+
+    #[test]
+    fn a_contradiction_is_doubted_until_both_rates_were_seen_twice_or_held_three_times() {
+        use Outcome::{Disturbed, Kept, Missed, Undecided};
+        let doubted = |rules, below: &[Outcome], above: &[Outcome]| {
+            let mut evidence = Evidence::new(rules);
+            for (rate, outcomes) in [(2.0, below), (3.0, above)] {
+                for outcome in outcomes {
+                    evidence.add(rate, *outcome);
+                }
+            }
+            evidence.doubted((2.0, 3.0))
+        };
+        for (below, above, is_doubted) in [
+            (&[Missed, Disturbed][..], &[Kept, Kept][..], Some(2.0)),
+            (&[Missed, Disturbed, Undecided], &[Kept, Kept], None),
+            (&[Missed, Kept, Missed], &[Undecided, Kept], Some(3.0)),
+            (&[Missed, Missed], &[Undecided, Kept, Kept], None),
+        ] {
+            let now = doubted(Rules::SeenTwice, below, above);
+            assert_eq!(now, is_doubted, "{below:?} {above:?}");
+            assert_eq!(doubted(Rules::FailedTwice, below, above), None);
+        }
+    }
+
+    #[test]
     fn a_contradiction_is_doubted_until_both_rates_were_held_twice() {
         use Outcome::{Kept, Missed};
-        let mut evidence = Evidence::default();
+        let mut evidence = Evidence::new(Rules::LATEST);
         for (rate, outcome, doubted) in [
             (2.0, Missed, Some(2.0)),
             (3.0, Kept, Some(2.0)),

@@ -5,23 +5,15 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Bottleneck, Bounds, Ended, Evidence, Hold, LIMITS, Outcome, PROMISED};
+use super::{
+    Answer, Bottleneck, Bounds, Ended, Evidence, Hold, LIMITS, Outcome, PROMISED, Rules,
+    SEARCH_VERSION,
+};
 use crate::{
     judge::Verdict,
     model::{Dialect, Nanos, numbers::count},
     result::{Environment, ScenarioInfo},
 };
-
-/// The version of this schema.
-pub const SEARCH_VERSION: u32 = 4;
-/// The first version that searched by the rules of today.
-pub const RULES_SINCE: u32 = 2;
-/// The first version that keeps what was seen of the holds that decide.
-pub const SEEN_SINCE: u32 = 3;
-
-/// The first version whose searches end at a failure that was seen twice, or at one of three holds; before, one beside an
-/// undecided hold was enough.
-pub const TWICE_SINCE: u32 = 4;
 
 /// All that a search has found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -113,7 +105,7 @@ pub struct LimitFound {
     pub last_success: Option<f64>,
     /// The lowest rate that missed it for certain.
     pub first_failure: Option<f64>,
-    /// A lower rate missed it and a higher one kept it, each in two holds or more, so that nothing is said.
+    /// A lower rate missed it and a higher one kept it, each in two holds or in the one of three that decided: nothing is said.
     pub contradicted: bool,
 }
 
@@ -138,7 +130,7 @@ impl SystemFound {
     /// Of an answer and the holds that it rests on.
     pub fn of(about: About, answer: &Answer, holds: Vec<Hold>) -> Self {
         let bounds = answer.bounds;
-        let limits = LIMITS.map(|limit| of_limit(limit, &holds));
+        let limits = LIMITS.map(|limit| of_limit(limit, answer.rules, &holds));
         let bottleneck = bottleneck(bounds, &holds);
         let is_withheld = answer.ended == Ended::NonMonotonic;
         let mut found = Self {
@@ -190,8 +182,8 @@ pub fn is_same_rate(one: f64, other: f64) -> bool {
 }
 
 /// From the holds of a search for another limit.
-fn of_limit(limit: Nanos, holds: &[Hold]) -> LimitFound {
-    let mut evidence = Evidence::default();
+fn of_limit(limit: Nanos, rules: Rules, holds: &[Hold]) -> LimitFound {
+    let mut evidence = Evidence::new(rules);
     for hold in holds.iter().filter(|hold| hold.purpose.counts()) {
         if let Some(at) = hold.limits.iter().find(|at| at.limit == limit) {
             evidence.add(hold.rate, at.outcome);
@@ -264,8 +256,12 @@ fn sentence(answer: &Answer, bottleneck: Option<Bottleneck>) -> String {
     match (answer.ended, not_kept) {
         (Ended::NonMonotonic, _) => {
             let (missed, kept) = contradiction.unwrap_or_default();
+            let often = match answer.rules < Rules::SeenTwice {
+                true => "each time it was asked",
+                false => "each in most of the holds that decided",
+            };
             format!(
-                "it missed its limits at {} and kept them at {}, each time it was asked: what it can carry is no one rate, and withheld",
+                "it missed its limits at {} and kept them at {}, {often}: what it can carry is no one rate, and withheld",
                 rate(missed),
                 rate(kept)
             )

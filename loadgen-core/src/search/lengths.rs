@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Settings;
+use super::{Rules, Settings};
 use crate::scenario::Scenario;
 
 /// A hold of fewer measured seconds decides nothing: some of its seconds are cut, and a verdict needs five.
@@ -82,7 +82,7 @@ pub fn settings(
         full,
         short,
         budget,
-        twice: true,
+        rules: Rules::LATEST,
     })
 }
 

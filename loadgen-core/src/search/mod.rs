@@ -11,6 +11,7 @@ mod judged;
 pub mod ladder;
 mod lengths;
 mod outcome;
+mod rules;
 mod seen;
 mod show;
 #[cfg(test)]
@@ -20,10 +21,7 @@ pub use self::{
     asked::asked_of,
     controller::{Answer, Ask, BELOW, Controller, Ended, Held, Length, Next, Purpose, Settings},
     evidence::{Bounds, Evidence},
-    found::{
-        About, Found, LimitFound, RULES_SINCE, SEARCH_VERSION, SEEN_SINCE, SearchSettings,
-        SystemFound, TWICE_SINCE, is_same_rate, schema,
-    },
+    found::{About, Found, LimitFound, SearchSettings, SystemFound, is_same_rate, schema},
     growth::{Growth, growth},
     hold::{
         AtLimit, Beside, Bottleneck, BusyThread, Hold, LIMITS, PROMISED, Pile, PiledUp, SHARE,
@@ -31,6 +29,7 @@ pub use self::{
     },
     lengths::{Lengths, settings, shortest},
     outcome::Outcome,
+    rules::{RULES_SINCE, Rules, SEARCH_VERSION, SEEN_SINCE},
     seen::{Asked, Kept, Seen, scenario_of},
     show::{SearchFormat, line},
 };

@@ -15,8 +15,8 @@ use crate::{
     scenario::{Scenario, Threshold},
     search::{
         About, Answer, Ask, Asked, Controller, Ended, Found, Hold, Kept, LIMITS, Lengths, Next,
-        Outcome, RULES_SINCE, SEEN_SINCE, SHARE, Seen, Settings, SystemFound, TWICE_SINCE,
-        is_same_rate, ladder::Ladder, scenario_of, settings,
+        Outcome, RULES_SINCE, Rules, SEEN_SINCE, SHARE, Seen, Settings, SystemFound, is_same_rate,
+        ladder::Ladder, scenario_of, settings,
     },
 };
 
@@ -123,7 +123,7 @@ fn planned(said: &Found) -> Result<Planned, String> {
     let budget = recorded::duration(recorded.budget)?;
     let up_to = Some(recorded.up_to);
     let settings = Settings {
-        twice: said.search_version >= TWICE_SINCE,
+        rules: Rules::of(said.search_version),
         ..settings(&last, rate, needed, lengths, budget, up_to)?
     };
     Ok(Planned {

@@ -1,12 +1,13 @@
 mod fake;
 mod ladder;
+mod opinions;
 mod properties;
 mod shown;
 mod targets;
 
 use std::time::Duration;
 
-use super::{Answer, Controller, Next, Settings};
+use super::{Answer, Controller, Next, Rules, Settings};
 use fake::Target;
 
 /// The budget of a search that nobody told otherwise.
@@ -21,7 +22,7 @@ fn settings(start: f64) -> Settings {
         full: Duration::from_secs(45),
         short: Duration::from_secs(15),
         budget: QUARTER,
-        twice: true,
+        rules: Rules::LATEST,
     }
 }
 

@@ -3,7 +3,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::{search, settings};
-use crate::search::{Ended, Outcome, Settings};
+use crate::search::{Ended, Outcome, Purpose, Settings};
 
 /// All that a hold can be, kept and missed most often.
 fn outcome() -> impl Strategy<Value = Outcome> {
@@ -44,6 +44,12 @@ proptest! {
         prop_assert!(took <= settings.budget);
         for held in controller.holds() {
             prop_assert!(held.ask.rate <= settings.most && held.ask.rate > 0.0);
+        }
+        for pair in controller.holds().windows(2) {
+            let [before, after] = [pair[0].ask.purpose, pair[1].ask.purpose];
+            if before != Purpose::Beyond && pair[0].outcome == Outcome::BacklogGrew {
+                prop_assert_eq!(after, Purpose::Drain);
+            }
         }
         if let (Ended::Found, Some(kept), Some((not_kept, _))) =
             (answer.ended, answer.bounds.last_success, answer.bounds.not_kept)

@@ -225,31 +225,6 @@ fn a_failure_that_would_end_the_search_is_asked_twice() {
     assert_eq!(search(settings, &mut cold).0.ended, Ended::Found);
 }
 
-/// An undecided hold is no second opinion on a failure.
-#[test]
-fn a_failure_beside_an_undecided_hold_is_asked_again() {
-    for twice in [true, false] {
-        let mut at_800 = [Outcome::Undecided, Outcome::Missed].into_iter();
-        let mut unlucky = |rate: f64| match rate {
-            800.0 => at_800.next().unwrap_or(Outcome::Kept),
-            some if some < 900.0 => Outcome::Kept,
-            _ => Outcome::Missed,
-        };
-        let settings = Settings {
-            twice,
-            ..unhurried(100.0)
-        };
-        let (answer, controller) = search(settings, &mut unlucky);
-        assert_eq!(answer.ended, Ended::Found, "{answer:?}");
-        let failure = answer.bounds.first_failure;
-        // Before, that one failure was where the limit ended.
-        assert_eq!(failure == Some(800.0), !twice, "{answer:?}");
-        let again = controller.holds().iter();
-        let again = again.filter(|held| held.ask.rate == 800.0).count();
-        assert_eq!(again, if twice { 3 } else { 2 });
-    }
-}
-
 #[test]
 fn what_is_confirmed_is_found_where_no_time_is_left_to_ask_the_failure_again() {
     let (answer, controller) = search(unhurried(100.0), &mut step(900.0));
