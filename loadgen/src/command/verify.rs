@@ -126,21 +126,34 @@ fn file(path: &Path) -> Result<Verification, String> {
         return verify::search(&text).map_err(|error| error.to_string());
     }
     if has("repeats_version") {
-        let runs = runs_beside(path).map_err(|error| error.to_string())?;
+        let runs = runs_beside(path, &value).map_err(|error| error.to_string())?;
         return verify::repeats(&text, &runs).map_err(|error| error.to_string());
     }
     verify::result(&text).map_err(|error| error.to_string())
 }
 
-/// The results that several runs left beside their sum: `NAME.run-1.json` and so on beside `NAME.runs.json`.
-fn runs_beside(path: &Path) -> Result<Vec<Document>, crate::result::ReadError> {
+/// The results that several runs left beside their sum: `NAME.run-1.json` and so on beside `NAME.runs.json`. One beyond those that
+/// the sum names belongs to it only if it was begun after them: else it is left over from a longer set of before.
+fn runs_beside(path: &Path, sum: &Value) -> Result<Vec<Document>, crate::result::ReadError> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let Some(name) = name.strip_suffix(".runs.json") else {
         return Ok(Vec::new());
     };
-    let beside = (1..).map(|nth| path.with_file_name(format!("{name}.run-{nth}.json")));
-    let there = beside.take_while(|path| path.is_file());
-    there.map(|path| Document::read(&path)).collect()
+    let named = sum["runs"].as_array().map_or(0, Vec::len);
+    let mut runs: Vec<Document> = Vec::new();
+    for nth in 1.. {
+        let path = path.with_file_name(format!("{name}.run-{nth}.json"));
+        if !path.is_file() {
+            break;
+        }
+        let run = Document::read(&path)?;
+        let is_older = |last: &Document| run.report().started < last.report().started;
+        if nth > named && runs.last().is_some_and(is_older) {
+            break;
+        }
+        runs.push(run);
+    }
+    Ok(runs)
 }
 
 /// The results and pages of a site: those at its root and in the folders of its scenarios.
