@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Ask, Held, Kept, Length, Outcome, Purpose, Seen,
+    Ask, Kept, Length, Outcome, Purpose, Seen,
     judged::{Judged, piled_up},
 };
 use crate::{
@@ -295,15 +295,6 @@ impl Hold {
             piled_up: Vec::new(),
             bottleneck: Some(Bottleneck::Unknown),
             seen: None,
-        }
-    }
-
-    /// As the search is told of it.
-    pub fn held(&self, ask: Ask) -> Held {
-        Held {
-            ask,
-            outcome: self.outcome,
-            took: std::time::Duration::from_secs_f64(self.took),
         }
     }
 }

@@ -1,12 +1,14 @@
 //! A result of `loadgen ab`: the numbers of its blocks, the orders of its cycles, and what all cycles say.
 
+use hdrhistogram::Histogram;
+
 use super::{Verification, again};
 use crate::{
     compare::ab::{
         AbResult, Block, Compared, Conclusion, Cycle, Effect, Ending, Side, Trial, conclude,
+        of_deliveries,
     },
-    judge::statistic,
-    model::{HistogramError, Metric, histogram, percentile},
+    model::{HistogramError, Metric, histogram},
     plan::Plan,
     result::{ScenarioInfo, of_scenario},
     scenario::{self, Subject},
@@ -27,10 +29,14 @@ pub fn ab(text: &str) -> Result<Verification, serde_json::Error> {
         Ok(info) => again.scenario = info,
         Err(why) => found.open(format!("the scenario: {why}")),
     }
-    for cycle in &mut again.cycles {
-        for block in &mut cycle.blocks {
+    for (nth, cycle) in again.cycles.iter_mut().enumerate() {
+        for (place, block) in cycle.blocks.iter_mut().enumerate() {
+            let place = format!("cycles[{nth}].blocks[{place}]");
+            if let Some(lost @ 1..) = block.lost.filter(|_| !may_have_lost(block)) {
+                let follows = "0, where no promise was broken";
+                found.wrong(format!("{place}.lost"), lost, follows);
+            }
             if let Err(error) = numbers(block) {
-                let place = format!("cycles[{}]", cycle.number.saturating_sub(1));
                 found.wrong(place, error, "histograms that can be read");
             }
         }
@@ -64,26 +70,45 @@ fn planned(said: &AbResult) -> Result<ScenarioInfo, String> {
     Ok(of_scenario(&short, &plan))
 }
 
-/// Every number of deliveries from their histogram: where nothing was lost, no other sample counts.
+/// Whether deliveries can be lost in it: whoever lost them broke a promise, unless it is a relay, which makes none, or the block
+/// is doubted.
+fn may_have_lost(block: &Block) -> bool {
+    !block.broken.is_empty() || block.doubt.is_some() || block.side == Side::Relay
+}
+
+/// Every number of deliveries from their histogram; those that it does not bear are none.
 fn numbers(block: &mut Block) -> Result<(), HistogramError> {
     let deliveries = histogram::decode(&block.delivery)?;
-    if !block.broken.is_empty() || deliveries.is_empty() {
-        return Ok(());
-    }
-    for (key, number) in &mut block.numbers {
-        let again = match scenario::parse_subject(key) {
-            Ok(Subject::Percentile(Metric::Delivery, p)) => {
-                let value = percentile::of_due(&deliveries, 0, p).ok().flatten();
-                value.map(|value| value as f64)
+    let lost = match may_have_lost(block) {
+        true => block.lost,
+        false => Some(0),
+    };
+    let told = std::mem::take(&mut block.numbers).into_iter();
+    block.numbers = told
+        .filter_map(|(key, number)| match scenario::parse_subject(&key) {
+            Ok(subject) if subject.metric() == Some(Metric::Delivery) => {
+                Some((key, number_again(subject, number, &deliveries, lost)?))
             }
-            Ok(subject @ (Subject::Mean(Metric::Delivery) | Subject::Max(Metric::Delivery))) => {
-                statistic::time(subject, &deliveries).ok()
-            }
-            _ => None,
-        };
-        *number = again.unwrap_or(*number);
-    }
+            _ => Some((key, number)),
+        })
+        .collect();
     Ok(())
+}
+
+/// Where it is not told how many deliveries never came, as in results of before, a percentile is at least that of those that came.
+fn number_again(
+    subject: Subject,
+    told: f64,
+    deliveries: &Histogram<u64>,
+    lost: Option<u64>,
+) -> Option<f64> {
+    match (subject, lost) {
+        (Subject::Percentile(..), None) if !deliveries.is_empty() => {
+            let least = of_deliveries(subject, deliveries, 0);
+            Some(least.map_or(told, |least| told.max(least)))
+        }
+        _ => of_deliveries(subject, deliveries, lost.unwrap_or(0)),
+    }
 }
 
 /// The sides of each cycle come in the order that the seed gives.

@@ -32,11 +32,32 @@ pub(super) fn read(info: &ScenarioInfo) -> Result<Scenario, Option<ScenarioError
     })
 }
 
+/// Nothing that was measured took a century; of what says so the sums would not fit.
+const LONGEST: Duration = Duration::from_secs(100 * 366 * 86_400);
+
 /// A time that a result records in seconds.
 ///
 /// # Errors
 /// What it is instead.
 pub(super) fn duration(seconds: f64) -> Result<Duration, String> {
-    let duration = Duration::try_from_secs_f64(seconds);
-    duration.map_err(|_| format!("{seconds} s is no length of time"))
+    let duration = Duration::try_from_secs_f64(seconds).ok();
+    let duration = duration.filter(|duration| *duration <= LONGEST);
+    duration.ok_or_else(|| format!("{seconds} s is no length of time that was measured"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nothing_can_have_taken_is_no_time() {
+        assert_eq!(duration(12.5), Ok(Duration::from_millis(12_500)));
+        for seconds in [-1.0, 1e19, 1e30, f64::NAN, f64::INFINITY] {
+            let why = duration(seconds).unwrap_err();
+            assert!(
+                why.ends_with("s is no length of time that was measured"),
+                "{why}"
+            );
+        }
+    }
 }

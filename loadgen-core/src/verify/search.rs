@@ -1,9 +1,12 @@
 //! A result of `loadgen search`: the way that its holds went, and what all of them say.
 
+use std::time::Duration;
+
 use super::{
     Verification, again as recorded,
     differences::shown,
     run::{self, Unseen},
+    sums,
 };
 use hdrhistogram::Histogram;
 
@@ -190,34 +193,32 @@ fn systems(
 ) {
     for (nth, system) in said.systems.iter().enumerate() {
         let mut controller = Controller::new(planned.settings.clone());
-        for (place, hold) in system.holds.iter().enumerate() {
-            let ask = Ask {
-                rate: hold.rate,
-                length: hold.length,
-                purpose: hold.purpose,
-            };
+        let holds = system.holds.iter().zip(&mut again.systems[nth].holds);
+        for (number, (hold, again)) in holds.enumerate() {
+            let place = format!("{above}systems[{nth}].holds[{number}]");
             // To the last bit, since what was asked before is known again by its rate.
-            let asked = asked_for(&controller.next(), ask);
+            let asked = asked_for(&controller.next(), told(hold));
             if asked.is_none() {
                 found.wrong(
-                    format!("{above}systems[{nth}].holds[{place}]"),
-                    format!("{} at {}/s", ask.purpose.name(), ask.rate),
+                    place.clone(),
+                    format!("{} at {}/s", hold.purpose.name(), hold.rate),
                     next(&controller.next()),
                 );
             }
-            let held = hold.held(asked.unwrap_or(ask));
+            let ask = asked.unwrap_or(told(hold));
             if let Some(seen) = &hold.seen {
-                let judged = judged_again(hold, seen, held.ask, system, planned);
-                match judged {
-                    Ok(judged) => again.systems[nth].holds[place] = judged,
-                    Err(why) => found.wrong(
-                        format!("{above}systems[{nth}].holds[{place}].seen"),
-                        why,
-                        "what was seen",
-                    ),
+                let place = format!("{place}.seen");
+                match judged_again(hold, seen, ask, system, planned, (&place, found)) {
+                    Ok(judged) => *again = judged,
+                    Err(why) => found.wrong(place, why, "what was seen"),
                 }
             }
-            controller.tell(held.ask, held.outcome, held.took);
+            let took = recorded::duration(hold.took).unwrap_or_else(|_| {
+                let said = format!("{:?} s", hold.took);
+                found.wrong(format!("{place}.took"), said, "a length of time");
+                Duration::ZERO
+            });
+            controller.tell(ask, hold.outcome, took);
         }
         let answer = answer(&controller, system.ended);
         let about = About {
@@ -237,13 +238,23 @@ fn systems(
     }
 }
 
-/// What was seen of a hold decides how it went.
+/// What a hold says that it was.
+fn told(hold: &Hold) -> Ask {
+    Ask {
+        rate: hold.rate,
+        length: hold.length,
+        purpose: hold.purpose,
+    }
+}
+
+/// What was seen of a hold, which is held against itself at that place, decides how it went.
 fn judged_again(
     said: &Hold,
     kept: &Kept,
     ask: Ask,
     system: &SystemFound,
     planned: &Planned,
+    (place, found): (&str, &mut Verification),
 ) -> Result<Hold, Unseen> {
     let asked_of = |limits: &[Threshold]| -> Vec<Threshold> {
         let asked = limits
@@ -262,6 +273,12 @@ fn judged_again(
     let scenario = scenario_of(&of_it, planned.rate, planned.lengths, ask);
     let plan = Plan::new(&scenario).map_err(|_| Unseen::OtherPlan)?;
     let (mut observed, account) = run::seen(&kept.evidence, &scenario, &plan)?;
+    let asked = run::Asked {
+        scenario: &scenario,
+        plan: &plan,
+        undriven: 0,
+    };
+    sums::check(&observed, &account, &asked, place, found);
     observed.server.clone_from(&kept.server);
     let floor = kept.floor.as_ref();
     let floor = floor.map(|floor| run::of_floor(&floor.unpacked()?, &scenario));
@@ -292,7 +309,8 @@ fn judged_again(
 /// Each hold at a rate where a limit ends must have been seen, but for one that nobody could connect for.
 fn all_are_seen(system: &SystemFound, place: &str, found: &mut Verification) {
     for (nth, hold) in system.holds.iter().enumerate() {
-        if system.is_decided_at(hold.rate) && hold.sent > 0 && hold.seen.is_none() {
+        let refused = Hold::refused(told(hold), hold.because.clone(), hold.took);
+        if system.is_decided_at(hold.rate) && hold.seen.is_none() && *hold != refused {
             found.wrong(format!("{place}[{nth}].seen"), "nothing", "what was seen");
         }
     }

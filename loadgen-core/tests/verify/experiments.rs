@@ -63,6 +63,7 @@ fn block(side: Side, middle: u64) -> Block {
         seconds: 8,
         disturbed: 0,
         sent: 1_000,
+        lost: Some(0),
         delivery: histogram::encode(&samples),
     }
 }
@@ -155,7 +156,30 @@ fn all_are_found(untouched: &Value, planted: &[Planted], verify: impl Fn(&str) -
 
 #[test]
 fn what_a_gate_says_follows_from_its_blocks() {
-    let planted: [Planted; 14] = [
+    let planted: [Planted; 18] = [
+        (
+            "/cycles/3/blocks/1",
+            |v| v["delivery"] = "".into(),
+            "cycles[3].blocks[1].numbers.delivery.mean",
+        ),
+        (
+            "/cycles/3/blocks/1",
+            |v| {
+                v["broken"] = vec!["4 deliveries doubled"].into();
+                v["numbers"]["delivery.p50"] = 1.0.into();
+            },
+            "cycles[3].blocks[1].numbers.delivery.p50",
+        ),
+        (
+            "/cycles/3/blocks/1/numbers",
+            |v| v["delivery.p99.9"] = 2_000_000.0.into(),
+            "cycles[3].blocks[1].numbers.delivery.p99.9",
+        ),
+        (
+            "/cycles/3/blocks/1/lost",
+            |v| *v = 10.into(),
+            "cycles[3].blocks[1].lost",
+        ),
         (
             "/cycles/3/blocks/1/numbers",
             |v| v["delivery.mean"] = 1.0.into(),
@@ -205,6 +229,30 @@ fn what_a_gate_says_follows_from_its_blocks() {
     let same = serde_json::to_value(gate(1.0)).unwrap();
     assert_eq!(same["verdict"], "PASS");
     all_are_found(&same, &[], |text| verify::ab(text).unwrap());
+}
+
+/// A relay makes no promise that it would break.
+#[test]
+fn what_never_came_in_a_block_took_longer_than_all_that_did() {
+    let mut lossy = gate(1.0);
+    let mut blocks = lossy.cycles[3].blocks.iter_mut();
+    let relay = blocks.find(|block| block.side == Side::Relay).unwrap();
+    let samples = histogram::decode(&relay.delivery).unwrap();
+    for p in [50.0, 99.0] {
+        let due = percentile::of_due(&samples, 10, p).unwrap().unwrap();
+        relay.numbers.insert(format!("delivery.p{p}"), due as f64);
+    }
+    let mut wrong_if_lost = |lost: Option<u64>| {
+        let mut blocks = lossy.cycles[3].blocks.iter_mut();
+        blocks.find(|block| block.side == Side::Relay).unwrap().lost = lost;
+        let text = serde_json::to_string(&lossy).unwrap();
+        let wrong = verify::ab(&text).unwrap().wrong;
+        wrong.into_iter().any(|one| one.place.contains("numbers"))
+    };
+    assert!(!wrong_if_lost(Some(10)));
+    assert!(wrong_if_lost(Some(0)));
+    // Results of before don't tell.
+    assert!(!wrong_if_lost(None));
 }
 
 fn hold(ask: Ask, capacity: f64) -> Hold {
@@ -288,8 +336,8 @@ pub fn search(
             Next::Done(answer) => break answer,
             Next::Hold(ask) => {
                 let hold = hold(ask, holds.len() as u64);
-                let held = hold.held(ask);
-                controller.tell(ask, held.outcome, held.took);
+                let took = Duration::from_secs_f64(hold.took);
+                controller.tell(ask, hold.outcome, took);
                 holds.push(hold);
             }
         }

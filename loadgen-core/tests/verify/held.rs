@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use loadgen_core::{
     judge::{self, Promises},
-    model::Delivery,
+    model::{Delivery, packed},
     plan::Plan,
     scenario::Scenario,
     search::{Ask, Asked, Found, Hold, Lengths, Outcome, Seen, scenario_of},
@@ -163,4 +163,58 @@ fn what_was_seen_of_one_hold_says_nothing_of_another() {
     holds[missed]["seen"] = holds[kept]["seen"].clone();
     let place = format!("systems[0].holds[{missed}].seen");
     assert!(wrong(&changed).contains(&place), "{:?}", wrong(&changed));
+}
+
+/// What is wrong where a hold that decides is changed, and the place of that hold.
+fn changed(change: impl FnOnce(&mut Value)) -> (Vec<String>, String) {
+    let found = searched();
+    let kept = first(&found, Outcome::Kept);
+    let mut changed = serde_json::to_value(&found).unwrap();
+    change(&mut changed["systems"][0]["holds"][kept]);
+    (wrong(&changed), format!("systems[0].holds[{kept}]"))
+}
+
+#[test]
+fn what_was_seen_of_a_hold_is_held_against_itself() {
+    let (wrong, hold) = changed(|hold| {
+        let evidence = &mut hold["seen"]["evidence"];
+        let unpacked = packed::unpack(evidence.as_str().unwrap()).unwrap();
+        let mut inside: Value = serde_json::from_slice(&unpacked).unwrap();
+        let metrics = inside["metrics"].as_array_mut().unwrap().iter_mut();
+        let mut deliveries = metrics.filter(|one| one["metric"] == "delivery");
+        let seconds = &mut deliveries.next().unwrap()["seconds"];
+        // One more was late, in a second whose samples say otherwise.
+        seconds[3]["over"][0][0] = 1_000.into();
+        *evidence = packed::pack(inside.to_string().as_bytes()).into();
+    });
+    let place = format!("{hold}.seen.evidence: delivery, all over limit 0");
+    assert!(wrong.contains(&place), "{wrong:?}");
+}
+
+#[test]
+fn only_a_hold_that_nobody_could_connect_for_was_not_seen() {
+    let scenario = Scenario::parse(Path::new("held.toml"), SCENARIO).unwrap();
+    let rate = scenario.measured_rate().unwrap();
+    let refused = search(&scenario, LENGTHS, 2_000.0, |ask, nth| {
+        match ask.rate < CAPACITY {
+            true => hold(&scenario, rate, ask, nth),
+            false => Hold::refused(ask, "nobody is let in".to_owned(), 2.5),
+        }
+    });
+    assert!(refused.systems[0].first_failure.is_some());
+    assert_eq!(wrong(&serde_json::to_value(&refused).unwrap()), [""; 0]);
+    // That nothing was sent does not say so, where a limit was kept.
+    let (wrong, hold) = changed(|hold| {
+        hold["seen"] = Value::Null;
+        hold["sent"] = 0.into();
+    });
+    assert!(wrong.contains(&format!("{hold}.seen")), "{wrong:?}");
+}
+
+#[test]
+fn what_nothing_can_have_taken_is_told_and_ends_no_verification() {
+    for took in [-1.0, 1e19, 1e30] {
+        let (wrong, hold) = changed(|hold| hold["took"] = took.into());
+        assert!(wrong.contains(&format!("{hold}.took")), "{wrong:?}");
+    }
 }

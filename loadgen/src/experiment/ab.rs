@@ -376,6 +376,7 @@ fn absent(side: Side, started: String) -> Block {
         seconds: 0,
         disturbed: 0,
         sent: 0,
+        lost: Some(0),
         delivery: String::new(),
     }
 }

@@ -37,6 +37,9 @@ pub struct Block {
     pub disturbed: usize,
     /// Messages that were sent, warm-up included.
     pub sent: u64,
+    /// Deliveries of undisturbed seconds that never came; `None` in results of before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost: Option<u64>,
     /// Deliveries of undisturbed seconds: HdrHistogram V2, compressed, base64; nanoseconds.
     pub delivery: String,
 }
@@ -70,6 +73,7 @@ impl Block {
             seconds: run.windows.len(),
             disturbed: statements::disturbed(run),
             sent: run.totals.sent,
+            lost: Some(compared::lost(run)),
             delivery: histogram::encode(&compared::deliveries(run)?),
         })
     }

@@ -93,23 +93,28 @@ fn time(subject: Subject, run: &Run) -> Result<Option<f64>, HistogramError> {
         return Ok(None);
     };
     if metric == Metric::Delivery {
-        let lost = statements::undisturbed(run)
-            .filter_map(|second| second.lost)
-            .sum();
-        let latencies = deliveries(run)?;
-        return Ok(match subject {
-            Subject::Percentile(_, p) => {
-                let value = percentile::of_due(&latencies, lost, p);
-                value.ok().flatten().map(|value| value as f64)
-            }
-            _ => statistic::time(subject, &latencies).ok(),
-        });
+        return Ok(of_deliveries(subject, &deliveries(run)?, lost(run)));
     }
     let Some(result) = run.metrics.iter().find(|one| one.metric == metric) else {
         return Ok(None);
     };
     let samples = histogram::decode(&result.histogram)?;
     Ok(statistic::time(subject, &samples).ok())
+}
+
+/// A time of these deliveries and so many that never came; `None`: they are too few, or it is the time of one that never came.
+pub(crate) fn of_deliveries(
+    subject: Subject,
+    latencies: &Histogram<u64>,
+    lost: u64,
+) -> Option<f64> {
+    match subject {
+        Subject::Percentile(_, p) => {
+            let value = percentile::of_due(latencies, lost, p).ok().flatten();
+            value.map(|value| value as f64)
+        }
+        _ => statistic::time(subject, latencies).ok(),
+    }
 }
 
 fn cpu_per_message(run: &Run) -> Option<f64> {
@@ -120,6 +125,13 @@ fn cpu_per_message(run: &Run) -> Option<f64> {
 /// The latencies of the deliveries of these seconds.
 pub(super) fn deliveries(run: &Run) -> Result<Histogram<u64>, HistogramError> {
     histogram::merged(statements::undisturbed(run).map(|second| second.histogram.as_str()))
+}
+
+/// Deliveries of these seconds that never came.
+pub(super) fn lost(run: &Run) -> u64 {
+    statements::undisturbed(run)
+        .filter_map(|second| second.lost)
+        .sum()
 }
 
 impl fmt::Display for Number {

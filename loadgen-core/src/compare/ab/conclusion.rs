@@ -185,6 +185,7 @@ mod tests {
             seconds: 8,
             disturbed: 0,
             sent: 1_000,
+            lost: Some(0),
             delivery: String::new(),
         }
     }

@@ -15,6 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(super) use self::block::broken;
+pub(crate) use self::compared::of_deliveries;
 pub use self::{
     block::Block,
     compared::{Compared, LEAST, Number, defaults, margin},

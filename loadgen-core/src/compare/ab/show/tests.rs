@@ -18,6 +18,7 @@ fn result(times: f64) -> AbResult {
             numbers: Numbers::from([("delivery.p50".to_owned(), value)]),
             seconds: 8,
             disturbed: 0,
+            lost: Some(0),
             sent: 100,
             delivery: String::new(),
         };
