@@ -220,7 +220,7 @@ fn systems(
             });
             controller.tell(ask, hold.outcome, took);
         }
-        let answer = answer(&controller, system.ended);
+        let answer = answer(&controller, planned.settings.rules, system.ended);
         let about = About {
             system: system.system.clone(),
             version: system.version.clone(),
@@ -334,13 +334,46 @@ fn next(next: &Next) -> String {
     }
 }
 
-/// Who is stopped, or dies, ends whatever comes next.
-fn answer(controller: &Controller, said: Ended) -> Answer {
+/// Who is stopped, or dies, ends whatever comes next; by older rules who was stopped lost an answer, too.
+fn answer(controller: &Controller, rules: Rules, said: Ended) -> Answer {
+    let was_taken = said == Ended::Interrupted && rules < Rules::SeenTwice;
     match controller.next() {
-        Next::Done(answer) => answer,
-        Next::Hold(_) if matches!(said, Ended::Interrupted | Ended::Died) => {
-            controller.answer(said)
+        Next::Done(answer) if !was_taken => answer,
+        Next::Hold(_) if !matches!(said, Ended::Interrupted | Ended::Died) => {
+            controller.answer(Ended::OutOfBudget)
         }
-        Next::Hold(_) => controller.answer(Ended::OutOfBudget),
+        _ => controller.answer(said),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_stopped_a_search_took_its_answer_away_by_older_rules_alone() {
+        let hold = Duration::from_secs(20);
+        let mut controller = Controller::new(Settings {
+            start: 100.0,
+            most: 200.0,
+            least: 1.0,
+            precision: 0.025,
+            full: hold,
+            short: hold,
+            budget: 100 * hold,
+            rules: Rules::LATEST,
+        });
+        let ended = |controller: &Controller, rules| {
+            let answer = answer(controller, rules, Ended::Interrupted);
+            answer.ended
+        };
+        while let Next::Hold(ask) = controller.next() {
+            assert_eq!(ended(&controller, Rules::LATEST), Ended::Interrupted);
+            controller.tell(ask, Outcome::Kept, hold);
+        }
+        assert_eq!(ended(&controller, Rules::FailedTwice), Ended::Interrupted);
+        assert_eq!(ended(&controller, Rules::SeenTwice), Ended::AtMost);
+        let whole = answer(&controller, Rules::FailedTwice, Ended::AtMost);
+        assert_eq!(whole.ended, Ended::AtMost);
     }
 }

@@ -232,13 +232,9 @@ impl<'a> Search<'a> {
     async fn take_turns(&mut self, contenders: &mut [Contender<'_>]) -> Result<(), RunError> {
         while contenders.iter().any(|one| one.ended.is_none()) {
             for contender in contenders.iter_mut().filter(|one| one.ended.is_none()) {
-                if self.interrupt.has_come() {
-                    contender.ended = Some(Ended::Interrupted);
-                    continue;
-                }
-                match contender.controller.next() {
-                    Next::Done(answer) => contender.ended = Some(answer.ended),
-                    Next::Hold(ask) => self.hold(contender, ask).await?,
+                match due(&contender.controller, self.interrupt.has_come()) {
+                    Ok(ask) => self.hold(contender, ask).await?,
+                    Err(ended) => contender.ended = Some(ended),
                 }
             }
         }
@@ -402,5 +398,42 @@ impl<'a> Search<'a> {
             ended: None,
             died: None,
         })
+    }
+}
+
+/// The next hold of a search, or why there is none: an interrupt ends what is not answered yet, and takes no answer away.
+fn due(controller: &Controller, interrupted: bool) -> Result<Ask, Ended> {
+    match controller.next() {
+        Next::Done(answer) => Err(answer.ended),
+        Next::Hold(_) if interrupted => Err(Ended::Interrupted),
+        Next::Hold(ask) => Ok(ask),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::search::{Outcome, Rules};
+
+    #[test]
+    fn an_interrupt_ends_what_is_not_answered_and_takes_no_answer_away() {
+        let hold = Duration::from_secs(20);
+        let mut controller = Controller::new(Settings {
+            start: 100.0,
+            most: 200.0,
+            least: 1.0,
+            precision: 0.025,
+            full: hold,
+            short: hold,
+            budget: 100 * hold,
+            rules: Rules::LATEST,
+        });
+        while let Ok(ask) = due(&controller, false) {
+            assert_eq!(due(&controller, true), Err(Ended::Interrupted));
+            controller.tell(ask, Outcome::Kept, hold);
+        }
+        for interrupted in [false, true] {
+            assert_eq!(due(&controller, interrupted), Err(Ended::AtMost));
+        }
     }
 }
