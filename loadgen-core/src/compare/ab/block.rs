@@ -94,12 +94,12 @@ fn disturbance(run: &Run) -> Option<String> {
         ));
     }
     let reasons = run.judgement.reasons.iter();
-    let mut of_the_generator = reasons.filter(|reason| {
-        matches!(
-            reason,
-            Reason::ClockWrong(_) | Reason::TooLong(_) | Reason::Saturated { charged: false, .. }
-        )
-    });
+    let impossible =
+        |reason: &&Reason| matches!(reason, Reason::ClockWrong(_) | Reason::TooLong(_));
+    // No time is judged in a block, so that no reason says it.
+    let saturated = run.judgement.saturated.iter();
+    let excused = |reason: &&Reason| matches!(reason, Reason::Saturated { charged: false, .. });
+    let mut of_the_generator = reasons.filter(impossible).chain(saturated.filter(excused));
     of_the_generator.next().map(Reason::to_string)
 }
 
@@ -109,8 +109,12 @@ fn lacking(side: Side, missing: Vec<String>) -> Option<String> {
         .then(|| format!("too few samples for {}", missing.join(", ")))
 }
 
-/// What is wrong however busy the machine is: the account's findings, and counts over their limits.
+/// What is wrong however busy the machine is: the account's findings, and counts over their limits. Of a run that is INVALID
+/// nothing is: it was not the server's doing.
 pub(in crate::compare) fn broken(run: &Run) -> Vec<String> {
+    if run.judgement.verdict == Verdict::Invalid {
+        return Vec::new();
+    }
     let findings = run.findings.iter();
     let findings = findings.map(|finding| finding.check.counted(finding.count));
     let limits = run.judgement.thresholds.iter().filter(|judged| {
@@ -123,4 +127,100 @@ pub(in crate::compare) fn broken(run: &Run) -> Vec<String> {
     });
     let limits = limits.map(|judged| format!("{}: {}", judged.threshold, judged.measured));
     findings.chain(limits).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{path::Path, sync::Arc, time::Duration};
+
+    use super::*;
+    use crate::{
+        judge::{Account, Check, Finding, Promises, Totals, judge},
+        model::Delivery,
+        observed::{DeliverySample, Layout, Ledger, Observed, Recorder},
+        plan::{Plan, Share},
+        result::{self, About},
+        scenario::{self, Scenario},
+    };
+
+    const SCENARIO: &str = "version = 1\nname = \"t\"\nquestion = \"?\"\npopulation = { users = 20, rooms = 10 }\n\
+        [[phases]]\nname = \"steady\"\nduration = \"20s\"\nrate = \"200/s\"\n\
+        [thresholds]\n\"delivery.p99\" = \"< 5ms\"\n\"lost\" = \"== 0\"\n";
+
+    /// A block in which a worker used so much of a core and all was delivered but what was found wrong.
+    fn block(used: f64, wrong: &[Check]) -> Block {
+        let scenario = Scenario::parse(Path::new("t.toml"), SCENARIO).unwrap();
+        let short = scenario.block(&scenario::Block {
+            phase: None,
+            warm_up: Duration::ZERO,
+            length: Duration::from_secs(8),
+        });
+        let short = short.unwrap();
+        let plan = Plan::new(&short).unwrap();
+        let mut recorder = Recorder::new(Arc::new(Layout::of(&short)));
+        recorder.begin(0);
+        for send in &plan.sends {
+            recorder.record_send(send.at, Some(send.at));
+            recorder.record_delivery(DeliverySample {
+                intended: send.at,
+                received: send.at + 300_000,
+                phase: 0,
+                members: 2,
+            });
+        }
+        let mut observed = Observed::of(recorder.finish(), Arc::new(Ledger::new(0, 0)));
+        observed.threads = Share::WHOLE
+            .split(1)
+            .map(|share| (share.thread(), vec![used; 8]))
+            .collect();
+        let sent = plan.sends.len() as u64;
+        let finding = |check: &Check| Finding {
+            check: *check,
+            count: 4,
+            examples: Vec::new(),
+        };
+        let account = Account {
+            totals: Totals {
+                scheduled: sent,
+                sent,
+                ..Totals::default()
+            },
+            findings: wrong.iter().map(finding).collect(),
+            ..Account::default()
+        };
+        let judgement = judge(&short, &plan, &observed, &account, &[]);
+        let about = About {
+            scenario: &short,
+            plan: &plan,
+            delivery: Delivery::Optimistic,
+            delivery_known: true,
+            promises: Promises::of(&short.vocabulary(), Delivery::Optimistic),
+            target: "",
+            own: true,
+            target_version: None,
+            store: String::new(),
+            client: "native",
+        };
+        let run = result::run(about, observed, account, judgement);
+        let compared: Compared = "delivery.p50".parse().unwrap();
+        Block::of(Side::Change, &run, &[compared], String::new()).unwrap()
+    }
+
+    #[test]
+    fn a_block_whose_generator_had_no_time_to_spare_is_doubted() {
+        let doubt = block(0.95, &[]).doubt.unwrap_or_default();
+        assert!(doubt.starts_with("the generator was saturated"), "{doubt}");
+        assert_eq!(block(0.4, &[]).doubt, None);
+    }
+
+    #[test]
+    fn what_a_saturated_generator_lost_with_its_connections_breaks_no_promise() {
+        let thrown_out = [Check::Lost, Check::ConnectionLost];
+        let block_of = |used| block(used, &thrown_out);
+        assert_eq!(block_of(0.95).broken, [""; 0]);
+        assert_eq!(block_of(0.4).broken.len(), 2);
+        // What was doubled is so however busy the generator is.
+        let doubled = block(0.95, &[Check::Duplicated]);
+        assert!(doubled.doubt.is_some() && doubled.broken.len() == 1);
+    }
 }

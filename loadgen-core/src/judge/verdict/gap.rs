@@ -143,6 +143,7 @@ mod tests {
             verdict,
             reasons: vec![Reason::NotLookedUp],
             thresholds: Vec::new(),
+            saturated: None,
         }
     }
 

@@ -105,6 +105,10 @@ pub struct Judgement {
     pub reasons: Vec<Reason>,
     /// How each threshold was judged.
     pub thresholds: Vec<Judged>,
+    /// That the generator had no time to spare, whatever was judged: who compares numbers goes by it. A recorded result says so
+    /// where it matters, in its reasons.
+    #[serde(skip)]
+    pub saturated: Option<Reason>,
 }
 
 /// One threshold and how it was judged.
@@ -237,9 +241,9 @@ fn decide(trial: &Trial<'_>) -> Judgement {
         let both = conditions.iter().zip(&judged);
         both.filter(|((_, threshold), _)| !matches!(threshold.subject, Subject::Count(_)))
     };
-    let saturation = validity::saturation(trial).filter(|_| on_times().next().is_some());
+    let saturated = validity::saturation(trial);
     // Without time to spare a generator only adds latency, too: what was kept was kept.
-    let decides = matches!(saturation, Some(Reason::Saturated { charged: false, .. }))
+    let decides = matches!(saturated, Some(Reason::Saturated { charged: false, .. }))
         && (on_times().any(|(_, judged)| judged.verdict != Verdict::Pass) || thrown_out(trial));
     let mut said = validity::impossible_samples(trial);
     said.extend(validity::void_faults(trial));
@@ -252,7 +256,7 @@ fn decide(trial: &Trial<'_>) -> Judgement {
         }
     }
     if decides {
-        said.extend(saturation.clone().map(|reason| (Verdict::Invalid, reason)));
+        said.extend(saturated.clone().map(|reason| (Verdict::Invalid, reason)));
     }
     said.extend(broken_promises(trial));
     let missed = judged.iter().filter(|one| one.verdict != Verdict::Pass);
@@ -278,15 +282,15 @@ fn decide(trial: &Trial<'_>) -> Judgement {
         reasons = judged.iter().map(Reason::from).collect();
     }
     // It excuses nothing, and whoever reads of a failure should know it.
-    if verdict == Verdict::Fail {
-        reasons.extend(
-            saturation.filter(|one| matches!(one, Reason::Saturated { charged: true, .. })),
-        );
+    if verdict == Verdict::Fail && on_times().next().is_some() {
+        let charged = |one: &&Reason| matches!(one, Reason::Saturated { charged: true, .. });
+        reasons.extend(saturated.iter().filter(charged).cloned());
     }
     Judgement {
         verdict,
         reasons,
         thresholds: judged,
+        saturated,
     }
 }
 

@@ -423,6 +423,34 @@ fn rule_10_connections_lost_by_a_saturated_generator_are_not_the_servers_fault()
 }
 
 #[test]
+fn rule_10_that_a_generator_is_saturated_is_known_where_no_time_is_judged() {
+    let thresholds = [threshold("lost", "== 0")];
+    let recorded = run_slow_in(&[], &thresholds);
+    let mut account = account(2_000);
+    let judged = |account: &Account, used: f64| {
+        judge(&Measured {
+            thresholds: &thresholds,
+            worker_cpu: &[vec![used; 20]],
+            ..measured(&recorded, account)
+        })
+    };
+    let busy = judged(&account, 0.95);
+    assert_eq!(busy.verdict, Verdict::Pass, "{busy:?}");
+    assert!(busy.saturated.is_some());
+    assert_eq!(judged(&account, 0.4).saturated, None);
+    // The connections that it lost are its own.
+    account.findings = [Check::Lost, Check::ConnectionLost]
+        .map(|check| Finding {
+            check,
+            count: 1,
+            examples: Vec::new(),
+        })
+        .into();
+    assert_eq!(judged(&account, 0.95).verdict, Verdict::Invalid);
+    assert_eq!(judged(&account, 0.4).verdict, Verdict::Fail);
+}
+
+#[test]
 fn rule_10_what_failed_or_was_lost_is_so_on_any_machine() {
     let limits = [("failed", "== 0"), ("lost", "== 0"), ("duplicated", "< 3")];
     for (key, condition) in limits {
