@@ -288,8 +288,9 @@ fn lost(ladder: &Ladder) -> String {
                     .map(|limits| format!("in {name} {rival} carries more within {limits}")),
             );
             unknown.extend(
-                within(Stand::Unknown)
-                    .map(|limits| format!("in {name} of {rival} within {limits}")),
+                within(Stand::Unknown).map(|limits| {
+                    format!("whether {rival} carries more in {name} within {limits}")
+                }),
             );
         }
     }
@@ -303,10 +304,7 @@ fn lost(ladder: &Ladder) -> String {
         (false, _) => format!("Lost comparisons: {}.", lost.join("; ")),
     };
     if !unknown.is_empty() {
-        said += &format!(
-            " Whether it carries more is not known {}.",
-            unknown.join("; ")
-        );
+        said += &format!(" It is not known {}.", unknown.join("; "));
     }
     said
 }
