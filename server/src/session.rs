@@ -43,8 +43,8 @@ pub struct Session {
     pace: Option<Mutex<Pace>>,
     /// Ends when the message before has been delivered: the order of one sender in `persist-first`.
     previous: Mutex<Option<oneshot::Receiver<()>>>,
-    /// Frees its place under the limit per address.
-    _slot: Option<AddressSlot>,
+    /// Its place under the limit per address, until it ends: what was delivered may keep the rest of it for much longer.
+    place: Mutex<Option<AddressSlot>>,
 }
 
 /// Where a login is in its life. It is known to the socket manager while it is `Live`, and only then.
@@ -65,7 +65,7 @@ impl Session {
         user: Arc<User>,
         line: Option<Arc<Line>>,
         pace: Option<Pace>,
-        slot: Option<AddressSlot>,
+        place: Option<AddressSlot>,
     ) -> Self {
         Self {
             id: SocketId(rand::random()),
@@ -75,13 +75,18 @@ impl Session {
             cut_off: AtomicBool::new(false),
             pace: pace.map(Mutex::new),
             previous: Mutex::new(None),
-            _slot: slot,
+            place: Mutex::new(place),
         }
     }
 
     /// Its life, locked: so a login and a disconnect at the same moment leave nothing behind.
     pub fn life(&self) -> parking_lot::MutexGuard<'_, Life> {
         self.life.lock()
+    }
+
+    /// Frees its place under the limit per address: it has ended.
+    pub fn free_place(&self) {
+        drop(self.place.lock().take());
     }
 
     /// Takes one more event within the limit.

@@ -95,7 +95,7 @@ fn try_admit(
         .authenticate(handshake, &request.headers)
         .map_err(ConnectError::Auth)?;
     let connection = request.extensions.get::<Arc<Connection>>();
-    let slot = match (&chat.logins, connection) {
+    let place = match (&chat.logins, connection) {
         (Some(limit), Some(connection)) => Some(
             limit
                 .take(connection.peer().ip())
@@ -111,7 +111,7 @@ fn try_admit(
     if let (Some(_), Some(line)) = (&pace, &line) {
         line.count_traffic();
     }
-    let session = Arc::new(Session::new(user, line.clone(), pace, slot));
+    let session = Arc::new(Session::new(user, line.clone(), pace, place));
 
     route(chat, &session, socket);
     let (gone_from, who) = (Arc::clone(chat), Arc::clone(&session));
@@ -125,7 +125,7 @@ fn try_admit(
         })
     {
         // The connection has ended in between. The library will notice too.
-        *session.life() = Life::Gone;
+        go(chat, &session, CONNECTION_ENDED);
     }
     socket.extensions.insert(session);
     Ok(())
@@ -214,6 +214,7 @@ impl DisconnectHandler<LocalAdapter, AtOnce> for Goodbye {
 }
 
 fn go(chat: &Chat, session: &Session, reason: &'static str) {
+    session.free_place();
     if let Some(line) = session.line() {
         line.log_out(session);
     }

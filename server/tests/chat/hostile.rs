@@ -14,7 +14,8 @@ use tokio_tungstenite::{
 
 use crate::{
     client::{Client, next_text, open, request},
-    running::{config, http, start},
+    running::{config, http, start, start_with},
+    store::Obedient,
 };
 
 #[tokio::test]
@@ -254,6 +255,32 @@ async fn one_address_holds_no_more_connections_than_it_may() {
         assert!(tries < 200);
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// A message that waits for its end keeps those who got it, and whoever sent it.
+#[tokio::test]
+async fn a_login_that_has_ended_leaves_its_place_whatever_the_store_still_owes_it() {
+    const LIMIT: u32 = 8;
+    let mut config = config();
+    config.limits.connections_per_address = NonZeroU32::new(LIMIT);
+    let store = Obedient::closed();
+    let server = start_with(config, store.clone()).await;
+    for _ in 1..LIMIT {
+        let mut client = Client::in_rooms(server.address, "a", &["r"]).await;
+        client
+            .emit("roomMessage", json!({ "roomId": "r", "body": "x" }))
+            .await;
+        client.event("roomMessageRecieved").await;
+        drop(client);
+        server.until_stats(0, 0, 0).await;
+    }
+    let mut one = Client::login(server.address, "a").await;
+    let mut other = Client::login(server.address, "b").await;
+    store.open();
+    assert_eq!(
+        (one.settled().await, other.settled().await),
+        (vec![], vec![])
+    );
 }
 
 #[tokio::test]
