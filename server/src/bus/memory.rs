@@ -34,6 +34,7 @@ struct Shared {
 struct State {
     life: u64,
     away: bool,
+    tires_beyond: Option<usize>,
     last: u64,
     streams: HashMap<Stream, VecDeque<(Position, Bytes)>>,
     nodes: HashMap<NodeName, (Instant, Bytes)>,
@@ -45,6 +46,11 @@ impl MemoryBus {
     /// Lets it not answer, or answer again.
     pub fn stall(&self, away: bool) {
         self.0.state.lock().away = away;
+    }
+
+    /// From now on what asks for more than so much at once has no answer in time, and nothing of it is done.
+    pub fn tire_beyond(&self, at_once: usize) {
+        self.0.state.lock().tires_beyond = Some(at_once);
     }
 
     /// Lets it forget everything and live on, as a Redis does that was killed.
@@ -59,8 +65,13 @@ impl MemoryBus {
     }
 
     fn state(&self) -> Result<parking_lot::MutexGuard<'_, State>, BusError> {
+        self.state_for(1)
+    }
+
+    /// The state, for an exchange that asks for so much.
+    fn state_for(&self, asked: usize) -> Result<parking_lot::MutexGuard<'_, State>, BusError> {
         let state = self.0.state.lock();
-        if state.away {
+        if state.away || state.tires_beyond.is_some_and(|at_once| asked > at_once) {
             return Err(BusError::Unreachable("it is told not to".to_owned()));
         }
         Ok(state)
@@ -150,7 +161,7 @@ impl Bus for MemoryBus {
     }
 
     async fn append(&self, life: &Life, entries: &[(Stream, Bytes)]) -> Result<(), BusError> {
-        let mut state = self.state()?;
+        let mut state = self.state_for(entries.len())?;
         state.same_life(life)?;
         for (stream, bytes) in entries {
             state.append(stream.clone(), bytes.clone());
@@ -214,7 +225,7 @@ impl Bus for MemoryBus {
     }
 
     async fn claim(&self, claims: &[Claim]) -> Result<Vec<Claimed>, BusError> {
-        let mut state = self.state()?;
+        let mut state = self.state_for(claims.len())?;
         let claimed = claims.iter().map(|claim| state.claim(claim)).collect();
         drop(state);
         self.0.news.notify_waiters();
@@ -222,7 +233,7 @@ impl Bus for MemoryBus {
     }
 
     async fn release(&self, logins: &[(Arc<str>, Login)]) -> Result<(), BusError> {
-        let mut state = self.state()?;
+        let mut state = self.state_for(logins.len())?;
         for (user, login) in logins {
             let is_it = |now: &Login| (&now.node, now.socket) == (&login.node, login.socket);
             if state.logins.get(user).is_some_and(is_it) {
@@ -237,7 +248,7 @@ impl Bus for MemoryBus {
         node: &NodeName,
         counts: &[(Arc<Conversation>, usize)],
     ) -> Result<Vec<usize>, BusError> {
-        let mut state = self.state()?;
+        let mut state = self.state_for(counts.len())?;
         let mut others = Vec::with_capacity(counts.len());
         for (conversation, count) in counts {
             let mut nodes = state.counts.remove(conversation).unwrap_or_default();

@@ -24,7 +24,7 @@ use crate::{
 
 /// How long a join waits for what others say there to be read.
 const BEGIN_PATIENCE: Duration = Duration::from_secs(2);
-/// Claims or counts in one exchange.
+/// Claims, releases or counts in one exchange.
 const AT_ONCE: usize = 256;
 
 /// What the bus knows of this server, and what it is still to be told.
@@ -143,8 +143,7 @@ impl Cluster {
     async fn tell(&self, settled: &mut Settled, chat: &Arc<Chat>) -> Result<(), BusError> {
         self.follow(settled).await?;
         self.claim(settled, chat).await?;
-        self.bus.release(&settled.to_release).await?;
-        settled.to_release.clear();
+        self.release(settled).await?;
         self.count(settled).await
     }
 
@@ -226,6 +225,16 @@ impl Cluster {
         Ok(())
     }
 
+    async fn release(&self, settled: &mut Settled) -> Result<(), BusError> {
+        // In any order: each is of another login.
+        while !settled.to_release.is_empty() {
+            let from = settled.to_release.len().saturating_sub(AT_ONCE);
+            self.bus.release(&settled.to_release[from..]).await?;
+            settled.to_release.truncate(from);
+        }
+        Ok(())
+    }
+
     async fn count(&self, settled: &mut Settled) -> Result<(), BusError> {
         while !settled.to_count.is_empty() {
             let counts: Vec<_> = (settled.to_count.iter().take(AT_ONCE))
@@ -264,5 +273,66 @@ impl Cluster {
         self.post.tell(&to.node, handed);
         connection::tell_elsewhere(chat, replaced.handle, SocketId(to.socket));
         self.look();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        bus::{Bus as _, NodeName, memory::MemoryBus},
+        config::{BusChoice, BusMode, ClusterConfig},
+    };
+
+    async fn cluster(bus: &MemoryBus) -> Arc<Cluster> {
+        let config = ClusterConfig {
+            bus: BusChoice::Memory(bus.clone()),
+            node_id: "n".to_owned(),
+            mode: BusMode::LocalFirst,
+        };
+        Cluster::join(&config).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn however_many_have_gone_they_are_released_and_no_exchange_is_long() {
+        let bus = MemoryBus::default();
+        let cluster = cluster(&bus).await;
+        let logins: Vec<(Arc<str>, Login)> = (0..3 * AT_ONCE + 1)
+            .map(|number| {
+                let login = Login {
+                    node: cluster.node.clone(),
+                    socket: number as u64,
+                    stamp: 1_000,
+                };
+                (number.to_string().into(), login)
+            })
+            .collect();
+        let claim = |(user, login): &(Arc<str>, Login)| Claim {
+            user: Arc::clone(user),
+            login: login.clone(),
+            fresh: false,
+            notice: Default::default(),
+        };
+        let claims: Vec<_> = logins.iter().map(claim).collect();
+        bus.claim(&claims).await.unwrap();
+        bus.tire_beyond(AT_ONCE);
+        let mut settled = Settled {
+            to_release: logins.clone(),
+            ..Settled::default()
+        };
+        cluster.release(&mut settled).await.unwrap();
+        assert!(settled.to_release.is_empty());
+        // An older login elsewhere loses against one that is not over.
+        let elsewhere = |mut claim: Claim| {
+            claim.login.node = NodeName::of("other");
+            claim.login.stamp = 0;
+            claim
+        };
+        for claims in claims.chunks(AT_ONCE) {
+            let claims: Vec<_> = claims.iter().cloned().map(elsewhere).collect();
+            for answer in bus.claim(&claims).await.unwrap() {
+                assert_eq!(answer, Claimed::Won { replaced: None });
+            }
+        }
     }
 }
