@@ -109,7 +109,7 @@ impl Backlog {
         (batch, until)
     }
 
-    /// The bus has taken all before this place. What it took long ago is forgotten.
+    /// The bus has taken all before this place; and it has [answered](Self::answered).
     pub fn taken(&mut self, until: u64, now: Instant) {
         let from = self.next.max(self.first);
         for place in from..until {
@@ -117,6 +117,12 @@ impl Backlog {
             self.taken_bytes += self.entries.get(index).map_or(0, |entry| entry.bytes.len());
         }
         self.next = self.next.max(until);
+        self.answered(now);
+    }
+
+    /// The bus has answered: what it took long before that is forgotten. While it is away nothing is, so that what it may have
+    /// taken with it can be said again, however long it stays away.
+    pub fn answered(&mut self, now: Instant) {
         while self.first < self.next
             && let Some(oldest) = self.entries.front()
             && (now.duration_since(oldest.since) > KEPT_FOR || self.taken_bytes > TAKEN_BYTES)
@@ -211,6 +217,23 @@ mod tests {
         backlog.taken(backlog.batch(9).1, now + Duration::from_millis(1));
         assert_eq!(backlog.rewind(), 2);
         assert_eq!(numbers(&backlog.batch(9).0), [(0, 2), (0, 3)]);
+    }
+
+    #[test]
+    fn what_an_idle_server_said_long_before_the_bus_last_answered_is_not_said_again() {
+        let (mut backlog, mut now) = (Backlog::default(), Instant::now());
+        push(&mut backlog, 0, 8, now);
+        backlog.taken(backlog.batch(9).1, now);
+        now += KEPT_FOR;
+        push(&mut backlog, 0, 8, now);
+        backlog.taken(backlog.batch(9).1, now);
+        now += Duration::from_millis(1);
+        push(&mut backlog, 0, 8, now);
+        backlog.answered(now);
+        assert_eq!(backlog.rewind(), 1);
+        assert_eq!(numbers(&backlog.batch(9).0), [(0, 2), (0, 3)]);
+        backlog.answered(now + 2 * KEPT_FOR);
+        assert_eq!(backlog.waiting(), 2, "what the bus has not taken stays");
     }
 
     #[test]

@@ -190,6 +190,7 @@ impl Post {
             self.note_whether_up(&*bus, answer.as_ref().err());
             match answer {
                 Ok(()) if batch.is_empty() => {
+                    self.backlog.lock().answered(Instant::now());
                     behind = None;
                     let _looks_anyway = tokio::time::timeout(LOOK, self.news.notified()).await;
                 }
@@ -234,5 +235,56 @@ impl Post {
             ),
             None => tracing::info!("[Cluster] the bus answers again ({bus})"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::sleep;
+
+    use super::*;
+    use crate::bus::{Position, memory::MemoryBus};
+
+    const LONG: Duration = Duration::from_secs(3_600);
+
+    /// A server that has said something which the bus has taken, and says no more.
+    async fn said_once(bus: &MemoryBus) -> Arc<Post> {
+        let counts = Arc::<Counts>::default();
+        let node = NodeName::of("n");
+        let post = Arc::new(Post::new(node.clone(), BusMode::LocalFirst, counts));
+        let life = bus.life().await.unwrap();
+        tokio::spawn(Arc::clone(&post).run(Arc::new(bus.clone()), life));
+        post.tell(&node, What::Wake);
+        sleep(LOOK).await;
+        assert_eq!((post.waiting(), said(bus, &node).await), (0, 1));
+        post
+    }
+
+    async fn said(bus: &MemoryBus, node: &NodeName) -> usize {
+        let life = bus.life().await.unwrap();
+        let inbox = [(Stream::Inbox(node.clone()), Position::default())];
+        bus.read(&life, &inbox, LOOK).await.unwrap().len()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_bus_that_forgets_is_not_told_again_what_was_said_long_before() {
+        let bus = MemoryBus::default();
+        let post = said_once(&bus).await;
+        sleep(LONG).await;
+        bus.restart();
+        sleep(2 * LOOK).await;
+        assert_eq!(said(&bus, &post.node).await, 0);
+        assert_eq!(post.counts.replayed.get(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_it_had_just_taken_is_said_again_however_long_it_is_away() {
+        let bus = MemoryBus::default();
+        let post = said_once(&bus).await;
+        bus.stall(true);
+        sleep(LONG).await;
+        bus.restart();
+        sleep(2 * LOOK).await;
+        assert_eq!(said(&bus, &post.node).await, 1);
     }
 }

@@ -211,7 +211,7 @@ impl Cluster {
                 continue;
             };
             match entry.stream {
-                Stream::Inbox(_) => self.act(chat, &letter),
+                Stream::Inbox(_) => self.hear(chat, &letter),
                 Stream::Partition(partition) => came.extend(self.note(partition, letter)),
             }
         }
@@ -235,6 +235,16 @@ impl Cluster {
         }
         if is_own {
             self.post.has_told((*partition, letter.number));
+        }
+    }
+
+    /// Does what this server is told to, the first time that it is told. A server that does not know whether the bus has what it
+    /// said says it again, and the user whom it is about may have left since.
+    fn hear(&self, chat: &Arc<Chat>, letter: &Letter<'_>) {
+        if self.seen.lock().note_told(&letter.node, letter.number) {
+            self.act(chat, letter);
+        } else {
+            self.counts.repeated.increment();
         }
     }
 

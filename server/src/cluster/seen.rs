@@ -15,34 +15,59 @@ pub enum Comes {
     After(u64),
 }
 
-/// The last number of each server in each partition; 0 where none is known.
+/// The last numbers of each server.
 #[derive(Debug, Default)]
-pub struct Seen(HashMap<NodeName, [u64; PARTITIONS]>);
+pub struct Seen(HashMap<NodeName, Last>);
+
+/// The last numbers of one server; 0 where none is known.
+#[derive(Debug)]
+struct Last {
+    partitions: [u64; PARTITIONS],
+    inbox: u64,
+}
+
+impl Default for Last {
+    fn default() -> Self {
+        Self {
+            partitions: [0; PARTITIONS],
+            inbox: 0,
+        }
+    }
+}
 
 impl Seen {
-    /// Notes an entry.
+    /// Notes an entry of a partition.
     pub fn note(&mut self, node: &NodeName, partition: u8, number: u64) -> Comes {
-        let partition = usize::from(partition);
-        let numbers = match self.0.get_mut(node) {
-            Some(numbers) => numbers,
-            None => self.0.entry(node.clone()).or_insert([0; PARTITIONS]),
-        };
-        let last = numbers[partition];
+        let seen = &mut self.of(node).partitions[usize::from(partition)];
+        let last = *seen;
         if number <= last {
             return Comes::Again;
         }
-        numbers[partition] = number;
+        *seen = number;
         match number - last - 1 {
             missing if last > 0 && missing > 0 => Comes::After(missing),
             _ => Comes::Next,
         }
     }
 
+    /// Notes what this server was told by another one; whether it is new. The other one's numbers rise over all that it tells
+    /// anybody, so between two of them nothing need be missing; what the bus tells has none.
+    pub fn note_told(&mut self, node: &NodeName, number: u64) -> bool {
+        let last = &mut self.of(node).inbox;
+        let is_new = number == 0 || number > *last;
+        *last = number.max(*last);
+        is_new
+    }
+
     /// Forgets a partition that is not read any more.
     pub fn forget(&mut self, partition: u8) {
-        for numbers in self.0.values_mut() {
-            numbers[usize::from(partition)] = 0;
+        for last in self.0.values_mut() {
+            last.partitions[usize::from(partition)] = 0;
         }
+    }
+
+    fn of(&mut self, node: &NodeName) -> &mut Last {
+        self.0.entry(node.clone()).or_default()
     }
 }
 
@@ -69,6 +94,19 @@ mod tests {
         seen.forget(1);
         assert_eq!(seen.note(&a, 1, 20), Comes::Next);
         assert_eq!(seen.note(&a, 2, 4), Comes::Next);
+    }
+
+    #[test]
+    fn what_a_server_is_told_counts_once_and_may_have_gaps() {
+        let (mut seen, a, b) = (Seen::default(), NodeName::of("a"), NodeName::of("b"));
+        let told = [(&a, 3), (&a, 3), (&a, 9), (&b, 1), (&a, 4), (&a, 10)];
+        let new = told.map(|(node, number)| seen.note_told(node, number));
+        assert_eq!(new, [true, false, true, true, false, true]);
+        assert!(
+            seen.note_told(&a, 0) && seen.note_told(&a, 0),
+            "what the bus tells"
+        );
+        assert!(!seen.note_told(&a, 10));
     }
 
     proptest! {

@@ -6,8 +6,9 @@ use bytes::Bytes;
 use serde_json::json;
 use server::{
     bus::{Bus as _, Login, NodeName, Stream},
-    cluster::entry::Letter,
+    cluster::entry::{Letter, What},
     config::BusMode,
+    message::{Conversation, Kind},
 };
 
 use super::{Nodes, each_bus};
@@ -59,8 +60,7 @@ async fn a_login_on_another_server_takes_over_and_both_are_told_within_a_second(
 async fn what_is_told_of_an_older_login_does_nothing_to_the_newer_one() {
     let (nodes, bus) = Nodes::in_memory(1).await;
     let mut client = Client::in_rooms(nodes.address(0), "a", &["r"]).await;
-    let page = nodes.servers[0].get_json("/debug/sockets?cluster").await;
-    let here = NodeName::from(page["cluster"]["node"].as_str().unwrap());
+    let here = nodes.name(0).await;
     let login = Login {
         node: NodeName::of("other"),
         socket: 1,
@@ -74,6 +74,45 @@ async fn what_is_told_of_an_older_login_does_nothing_to_the_newer_one() {
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert_eq!(winners(std::slice::from_mut(&mut client)).await, [0]);
     assert_eq!(client.settled().await, []);
+    drop(client);
+    nodes.stopped().await;
+}
+
+/// A server that does not know whether the bus has what it told says it again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_is_handed_over_twice_puts_nobody_back_into_a_room_that_they_left() {
+    let (nodes, bus) = Nodes::in_memory(1).await;
+    let mut client = Client::login(nodes.address(0), "a").await;
+    let (here, other) = (nodes.name(0).await, NodeName::of("other"));
+    let hand_over = async |number: u64, room: &str| {
+        let letter = Letter {
+            node: other.clone(),
+            number,
+            place: number,
+            what: What::HandedOver {
+                user: "a".into(),
+                replaced: 7,
+                conversations: vec![Conversation {
+                    kind: Kind::Room,
+                    id: room.to_owned(),
+                }],
+            },
+        };
+        let letter = (Stream::Inbox(here.clone()), letter.encode().unwrap());
+        let life = bus.life().await.unwrap();
+        bus.append(&life, &[letter]).await.unwrap();
+    };
+    hand_over(1, "r").await;
+    assert_eq!(client.event("reconnected").await["rooms"], json!(["r"]));
+    client.call("leaveRoom", json!({ "roomId": "r" })).await;
+    hand_over(1, "r").await;
+    hand_over(5, "s").await;
+    assert_eq!(client.event("reconnected").await["rooms"], json!(["s"]));
+    let say = |room| json!({ "roomId": room, "body": "x" });
+    let left = client.call("roomMessage", say("r")).await;
+    assert_eq!(left["message"], "Join the room before sending", "{left}");
+    assert_eq!(client.call("roomMessage", say("s")).await["success"], true);
+    assert_eq!(nodes.metric("chat_bus_repeated_total").await, 1.0);
     drop(client);
     nodes.stopped().await;
 }

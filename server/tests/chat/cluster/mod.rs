@@ -72,6 +72,12 @@ impl Nodes {
         self.servers[node].address
     }
 
+    /// How one of them is called on the bus.
+    pub async fn name(&self, node: usize) -> NodeName {
+        let page = self.servers[node].get_json("/debug/sockets?cluster").await;
+        NodeName::from(page["cluster"]["node"].as_str().unwrap())
+    }
+
     /// A counter over all servers.
     pub async fn metric(&self, name: &str) -> f64 {
         let mut sum = 0.0;
