@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::{
-    cluster::post::{Post, Told},
+    cluster::{post::Post, told::Told},
     message::{Conversation, Kind},
     packet::Shared,
     protocol::{Dialect, Refusal},
@@ -141,7 +141,7 @@ impl Delivery {
         let sender = &*sender.user.id;
         if let Some(post) = &self.post {
             let told = post.message(conversation, temp_id, sender, message);
-            if told.is_some() {
+            if post.is_ordered() {
                 let recipients = Arc::new([]);
                 return Delivered { recipients, told };
             }
@@ -262,7 +262,7 @@ impl Delivery {
         let turn = self.sequencer.turn(conversation);
         if let Some(post) = &self.post {
             let told = post.end(conversation, temp_id, stored, payload);
-            if told.is_some() {
+            if post.is_ordered() {
                 return told;
             }
         }

@@ -1,6 +1,6 @@
 //! One server among several that are one chat: what it tells the others and hears from them.
 //!
-//! `post` is the way out and `reader` the way in; `backlog`, `seen`, `order` and `afar` are what they keep and
+//! `post` is the way out and `reader` the way in; `backlog`, `told`, `seen`, `order` and `afar` are what they keep and
 //! know, and pure. `settle` says
 //! who is here. All of it stands beside the chat: without a bus nothing of it exists.
 
@@ -14,6 +14,7 @@ pub mod post;
 pub mod reader;
 pub mod seen;
 mod settle;
+pub mod told;
 
 use std::{
     sync::{

@@ -2,7 +2,6 @@
 
 use std::{
     borrow::Cow,
-    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -12,16 +11,14 @@ use std::{
 
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
-use tokio::{
-    sync::{Notify, oneshot},
-    time::Instant,
-};
+use tokio::{sync::Notify, time::Instant};
 
 use super::{
-    backlog::{Backlog, Numbered},
+    backlog::{Backlog, GivenUp, Numbered},
     catch_up::{self, CatchUp},
     counts::Counts,
     entry::{Letter, What},
+    told::{Awaited, Told},
 };
 use crate::{
     bus::{Bus, BusError, Life, NodeName, Stream, partition},
@@ -36,9 +33,6 @@ pub const ASK_AGAIN: Duration = Duration::from_millis(100);
 /// How often a bus is looked after that nobody has anything for.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Resolves once this server has handed an entry of its own to its members: `ordered` only.
-pub type Told = oneshot::Receiver<()>;
-
 /// The way out.
 #[derive(Debug)]
 pub struct Post {
@@ -47,7 +41,7 @@ pub struct Post {
     backlog: Mutex<Backlog>,
     news: Notify,
     up: AtomicBool,
-    told: Mutex<HashMap<Numbered, oneshot::Sender<()>>>,
+    awaited: Mutex<Awaited>,
     counts: Arc<Counts>,
 }
 
@@ -61,7 +55,7 @@ impl Post {
             backlog: Mutex::default(),
             news: Notify::new(),
             up: true.into(),
-            told: Mutex::default(),
+            awaited: Mutex::default(),
             counts,
         }
     }
@@ -84,7 +78,8 @@ impl Post {
         self.backlog.lock().waiting()
     }
 
-    /// Queues a message for the members of its conversation elsewhere. To be called in the conversation's turn.
+    /// Queues a message for the members of its conversation elsewhere. To be called in the conversation's turn. In `ordered` it is
+    /// for those here as well, if there are any, and what is given back says when they have it.
     pub fn message(
         &self,
         conversation: &Conversation,
@@ -101,7 +96,7 @@ impl Post {
         self.publish(conversation, what)
     }
 
-    /// Queues the end of a message for those elsewhere who got it. To be called in the conversation's turn.
+    /// Queues the end of a message for those elsewhere who got it; as [`Self::message`].
     pub fn end(
         &self,
         conversation: &Conversation,
@@ -120,31 +115,37 @@ impl Post {
 
     /// Queues something for one node.
     pub fn tell(&self, node: &NodeName, what: What<'_>) {
-        self.push(Stream::Inbox(node.clone()), what, None);
+        self.push(Stream::Inbox(node.clone()), what);
+    }
+
+    /// A partition is read here from now on.
+    pub fn begin_reading(&self, partition: u8) {
+        self.awaited.lock().begin(partition);
+    }
+
+    /// A partition is not read here any more.
+    pub fn end_reading(&self, partition: u8) {
+        self.awaited.lock().end(partition);
+    }
+
+    /// Whether anybody here waits for an entry of this server's own in a partition.
+    #[must_use]
+    pub fn is_awaited(&self, partition: u8) -> bool {
+        self.awaited.lock().has_any(partition)
     }
 
     /// An entry of this server's own has been handed to its members.
     pub fn has_told(&self, numbered: Numbered) {
-        if let Some(told) = self.told.lock().remove(&numbered) {
-            // Whoever waited may have gone.
-            let _gone = told.send(());
-        }
+        self.awaited.lock().has_come(numbered);
     }
 
     fn publish(&self, conversation: &Conversation, what: What<'_>) -> Option<Told> {
         self.counts.published.increment();
-        let (told, hears) = match self.is_ordered() {
-            true => {
-                let (told, hears) = oneshot::channel();
-                (Some(told), Some(hears))
-            }
-            false => (None, None),
-        };
-        self.push(Stream::Partition(partition(conversation)), what, told);
-        hears
+        self.push(Stream::Partition(partition(conversation)), what)
     }
 
-    fn push(&self, stream: Stream, what: What<'_>, told: Option<oneshot::Sender<()>>) {
+    /// Queues an entry; in `ordered` what is given back resolves when it has come back.
+    fn push(&self, stream: Stream, what: What<'_>) -> Option<Told> {
         let of = match stream {
             Stream::Partition(partition) => Some(partition),
             Stream::Inbox(_) => None,
@@ -161,23 +162,31 @@ impl Post {
             letter.place = place;
             letter.encode()
         });
-        match pushed {
-            Ok((number, given_up)) => {
-                self.counts.given_up.add(given_up.0.len() as u64);
-                if !given_up.0.is_empty() || told.is_some() {
-                    let mut waiting = self.told.lock();
-                    for lost in &given_up.0 {
-                        waiting.remove(lost);
-                    }
-                    if let (Some(told), Some(partition)) = (told, of) {
-                        waiting.insert((partition, number), told);
-                    }
-                }
+        let told = match pushed {
+            Ok((number, GivenUp(lost))) => {
+                self.counts.given_up.add(lost.len() as u64);
+                // Before it can come back.
+                self.await_entry(of.map(|partition| (partition, number)), lost)
             }
-            Err(error) => tracing::error!("cannot encode what other servers are told: {error}"),
-        }
+            Err(error) => {
+                tracing::error!("cannot encode what other servers are told: {error}");
+                None
+            }
+        };
         drop(backlog);
         self.news.notify_one();
+        told
+    }
+
+    fn await_entry(&self, entry: Option<Numbered>, lost: Vec<Numbered>) -> Option<Told> {
+        if !self.is_ordered() {
+            return None;
+        }
+        let mut awaited = self.awaited.lock();
+        for lost in lost {
+            awaited.lose(lost);
+        }
+        awaited.wait(entry?)
     }
 
     /// Brings what is queued to the bus, for ever.
@@ -240,10 +249,14 @@ impl Post {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::value::to_raw_value;
     use tokio::time::sleep;
 
     use super::*;
-    use crate::bus::{Position, memory::MemoryBus};
+    use crate::{
+        bus::{Position, memory::MemoryBus},
+        message::Kind,
+    };
 
     const LONG: Duration = Duration::from_secs(3_600);
 
@@ -286,5 +299,26 @@ mod tests {
         bus.restart();
         sleep(2 * LOOK).await;
         assert_eq!(said(&bus, &post.node).await, 1);
+    }
+
+    #[test]
+    fn in_ordered_who_waits_where_an_entry_is_missing_is_let_go() {
+        let post = Post::new(NodeName::of("n"), BusMode::Ordered, Arc::default());
+        let room = Conversation {
+            kind: Kind::Room,
+            id: "r".to_owned(),
+        };
+        let payload = to_raw_value("x").unwrap();
+        let say = || post.message(&room, None, "u", &payload);
+        assert!(say().is_none(), "nobody here reads it");
+        let partition = partition(&room);
+        post.begin_reading(partition);
+        let (mut lost, mut comes, mut next) = (say().unwrap(), say().unwrap(), say().unwrap());
+        post.has_told((partition, 3));
+        assert!(lost.try_recv().is_err() && lost.is_terminated());
+        assert_eq!(comes.try_recv(), Ok(()));
+        assert!(post.is_awaited(partition) && next.try_recv().is_err());
+        post.end_reading(partition);
+        assert!(!post.is_awaited(partition));
     }
 }

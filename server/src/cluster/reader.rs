@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 
 use super::{
     Cluster,
@@ -192,11 +192,16 @@ impl Cluster {
         let ends = self.bus.ends(&streams).await?;
         let mut following = self.following.lock();
         for (number, end) in wanted.partitions.into_iter().zip(ends) {
-            following.begin(number, end);
+            self.begin_reading(&mut following, number, end);
         }
         // Whoever waited may have gone.
         let _gone = wanted.begun.send(());
         Ok(())
+    }
+
+    pub(super) fn begin_reading(&self, following: &mut Following, partition: u8, since: Position) {
+        following.begin(partition, since);
+        self.post.begin_reading(partition);
     }
 
     /// Carries out what was read together.
@@ -282,8 +287,10 @@ impl Cluster {
             } => {
                 let remember = |recipients: &crate::delivery::Recipients| {
                     let Some(key) = key else { return };
-                    let key = key.to_string();
-                    if !self.afar.lock().remember(key, Arc::clone(recipients)) {
+                    let (key, recipients) = (key.to_string(), Arc::clone(recipients));
+                    let partition = partition(conversation);
+                    let mut afar = self.afar.lock();
+                    if !afar.remember(key, partition, recipients, Instant::now()) {
                         self.counts.forgotten.increment();
                     }
                 };

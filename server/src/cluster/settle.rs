@@ -8,11 +8,12 @@ use std::{
 };
 
 use bson::DateTime;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::{
     Cluster,
     entry::{Letter, What},
+    reader::Following,
 };
 use crate::{
     bus::{BusError, Claim, Claimed, Login, PARTITIONS, partition},
@@ -24,6 +25,8 @@ use crate::{
 
 /// How long a join waits for what others say there to be read.
 const BEGIN_PATIENCE: Duration = Duration::from_secs(2);
+/// How much longer than a save may take the end of a message may be on its way here.
+const END_SLACK: Duration = Duration::from_secs(10);
 /// Claims, releases or counts in one exchange.
 const AT_ONCE: usize = 256;
 
@@ -141,7 +144,8 @@ impl Cluster {
     }
 
     async fn tell(&self, settled: &mut Settled, chat: &Arc<Chat>) -> Result<(), BusError> {
-        self.follow(settled).await?;
+        self.follow(settled, chat.queue.deadline() + END_SLACK)
+            .await?;
         self.claim(settled, chat).await?;
         self.release(settled).await?;
         self.count(settled).await
@@ -167,17 +171,17 @@ impl Cluster {
         }
     }
 
-    /// Reads the partitions that somebody here is in, from now on, and no others.
-    async fn follow(&self, settled: &Settled) -> Result<(), BusError> {
+    /// Reads the partitions that somebody here is in, from now on, and no others; but the ends of what was delivered here are
+    /// still waited for, as long as may be.
+    async fn follow(&self, settled: &Settled, ends_within: Duration) -> Result<(), BusError> {
         let mut wanted = Vec::new();
         {
             let mut following = self.following.lock();
             for (number, conversations) in (0..).zip(&settled.partitions) {
                 match (*conversations > 0, following.reads(number)) {
                     (true, false) => wanted.push(number),
-                    (false, true) => {
-                        following.end(number);
-                        self.seen.lock().forget(number);
+                    (false, true) if !self.awaits_ends(number, ends_within) => {
+                        self.end_reading(&mut following, number);
                     }
                     _ => {}
                 }
@@ -194,6 +198,21 @@ impl Cluster {
         in_time
             .then_some(())
             .ok_or_else(|| BusError::Unreachable("what others say is not read here yet".to_owned()))
+    }
+
+    /// Whether somebody here is still to hear how a message of this partition ended: members who have left since, or gone to
+    /// another server, and in `ordered` its sender.
+    fn awaits_ends(&self, partition: u8, within: Duration) -> bool {
+        let awaits = (self.afar.lock()).awaits(partition, within, Instant::now());
+        awaits || self.post.is_awaited(partition)
+    }
+
+    fn end_reading(&self, following: &mut Following, partition: u8) {
+        following.end(partition);
+        self.seen.lock().forget(partition);
+        self.post.end_reading(partition);
+        let forgotten = self.afar.lock().forget(partition);
+        self.counts.forgotten.add(forgotten as u64);
     }
 
     async fn claim(&self, settled: &mut Settled, chat: &Arc<Chat>) -> Result<(), BusError> {
@@ -278,9 +297,12 @@ impl Cluster {
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::advance;
+
     use super::*;
     use crate::{
-        bus::{Bus as _, NodeName, memory::MemoryBus},
+        bus::{Bus as _, NodeName, Position, memory::MemoryBus},
+        cluster::afar::FromAfar,
         config::{BusChoice, BusMode, ClusterConfig},
     };
 
@@ -334,5 +356,38 @@ mod tests {
                 assert_eq!(answer, Claimed::Won { replaced: None });
             }
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_partition_is_read_until_its_ends_have_come_or_will_not() {
+        const WITHIN: Duration = Duration::from_secs(20);
+        let cluster = cluster(&MemoryBus::default()).await;
+        let settled = Settled::default();
+        for partition in [3, 4] {
+            cluster.begin_reading(
+                &mut cluster.following.lock(),
+                partition,
+                Position::default(),
+            );
+            let remember = |afar: &mut FromAfar| {
+                let key = partition.to_string();
+                afar.remember(key, partition, Arc::new([]), Instant::now())
+            };
+            assert!(remember(&mut cluster.afar.lock()));
+        }
+        let reads = async || {
+            cluster.follow(&settled, WITHIN).await.unwrap();
+            let following = cluster.following.lock();
+            [3, 4].map(|partition| following.reads(partition))
+        };
+        assert_eq!(reads().await, [true, true]);
+        cluster.afar.lock().end("3");
+        advance(WITHIN - Duration::from_millis(1)).await;
+        assert_eq!(reads().await, [false, true]);
+        assert_eq!(cluster.counts.forgotten.get(), 0);
+        advance(Duration::from_millis(1)).await;
+        assert_eq!(reads().await, [false, false]);
+        assert_eq!(cluster.counts.forgotten.get(), 1);
+        assert!(cluster.afar.lock().end("4").is_none());
     }
 }

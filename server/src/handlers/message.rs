@@ -16,7 +16,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::{call::Call, membership::JoinEverywhere};
 use crate::{
-    cluster::post::Told,
+    cluster::told::Told,
     config::DeliveryMode,
     delivery::{self, Delivered},
     idempotency::{Earlier, EncodedAck, Seen, Ticket},

@@ -10,6 +10,7 @@ use std::{
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     task::{Context, Poll},
+    time::Duration,
 };
 
 use tokio::{
@@ -209,6 +210,7 @@ pub struct SaveQueue {
     sender: mpsc::UnboundedSender<Ticket>,
     counters: Arc<Counters>,
     capacity: usize,
+    deadline: Duration,
 }
 
 impl SaveQueue {
@@ -243,6 +245,7 @@ impl SaveQueue {
             sender,
             counters: counters.clone(),
             capacity: config.capacity,
+            deadline: config.deadline,
             journal: journal.as_ref().map(Journal::entry),
         };
         let writer = Writer::spawn(store, config, receiver, counters, journal);
@@ -282,6 +285,12 @@ impl SaveQueue {
             let _refused = self.sender.send(ticket);
         }
         Ok(PendingSave(outcome))
+    }
+
+    /// How long a message waits for its outcome at most: [`WriterConfig::deadline`].
+    #[must_use]
+    pub const fn deadline(&self) -> Duration {
+        self.deadline
     }
 
     /// Messages taken and without an outcome: waiting, in flight, or between two attempts.

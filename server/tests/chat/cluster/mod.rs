@@ -1,6 +1,7 @@
 //! Several servers as one chat, over real sockets, in one process: on a Redis and on the bus in memory.
 
 mod conformance;
+mod ends;
 mod lives;
 mod logins;
 mod order;
@@ -55,6 +56,12 @@ impl Nodes {
     }
 
     pub async fn add(&mut self) {
+        self.add_on(Arc::clone(&self.store) as Arc<dyn MessageStore>)
+            .await;
+    }
+
+    /// Adds one that stores elsewhere.
+    pub async fn add_on(&mut self, store: Arc<dyn MessageStore>) {
         let cluster = ClusterConfig {
             bus: self.bus.clone(),
             node_id: format!("n{}", self.servers.len()),
@@ -64,7 +71,6 @@ impl Nodes {
             cluster: Some(cluster),
             ..config()
         };
-        let store = Arc::clone(&self.store) as Arc<dyn MessageStore>;
         self.servers.push(start_with(config, store).await);
     }
 
