@@ -19,7 +19,7 @@ pub struct Counts {
     pub relayed: Counter,
     /// Entries that were said again because the bus had begun a new life.
     pub replayed: Counter,
-    /// Entries of others that never came; members here are told.
+    /// Entries that never came and that members here wait for; they are told.
     pub missed: Counter,
     /// Entries that had to be given up before the bus had taken them.
     pub given_up: Counter,
@@ -109,7 +109,7 @@ impl Counts {
             ),
             (
                 "chat_bus_missed_total",
-                "Entries of other servers that never came.",
+                "Entries that never came.",
                 &self.missed,
             ),
             (

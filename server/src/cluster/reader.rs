@@ -231,11 +231,11 @@ impl Cluster {
             letter,
         } = came;
         let is_own = letter.node == self.node;
-        if *missing > 0 && !is_own {
-            self.tell_of_gap(chat, *partition, *missing);
-        }
-        // In the other mode members here have had it before anybody else.
+        // In the other mode members here have had this server's own before anybody else.
         if !is_own || self.post.is_ordered() {
+            if *missing > 0 {
+                self.tell_of_gap(chat, *partition, *missing);
+            }
             self.act(chat, letter);
         }
         if is_own {
@@ -344,11 +344,11 @@ impl Cluster {
         self.look();
     }
 
-    /// Tells members here that messages of others are missing. It is known in which partition, not in which conversation.
+    /// Tells members here that messages are missing. It is known in which partition, not in which conversation.
     fn tell_of_gap(&self, chat: &Chat, number: u8, missing: u64) {
         self.counts.missed.add(missing);
         tracing::warn!(
-            "[Cluster] {missing} entries of another server are missing in partition {number}: telling members"
+            "[Cluster] {missing} entries of a server are missing in partition {number}: telling members"
         );
         let conversations = chat.users.lock().conversations();
         for conversation in conversations {

@@ -100,9 +100,8 @@ impl Nodes {
     }
 }
 
-/// Another server says its seventh, eighth and twelfth message in a conversation: three are missing.
-pub async fn lose_some(bus: &MemoryBus, conversation: &Conversation) {
-    let other = NodeName::of("other");
+/// A server says its seventh, eighth and twelfth message in a conversation: three are missing.
+pub async fn lose_some(bus: &MemoryBus, of: &NodeName, conversation: &Conversation) {
     for number in [7, 8, 12] {
         let payload = to_raw_value(&json!({ "_id": number.to_string() })).unwrap();
         let what = What::Message {
@@ -111,7 +110,7 @@ pub async fn lose_some(bus: &MemoryBus, conversation: &Conversation) {
             sender: "b".into(),
             payload: &payload,
         };
-        let node = other.clone();
+        let node = of.clone();
         let letter = Letter {
             node,
             number,

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use serde_json::json;
 use server::{
-    config::BusMode,
+    bus::{NodeName, memory::MemoryBus},
+    config::{BusChoice, BusMode},
     message::{Conversation, Kind},
 };
 use tokio::time::{Instant, timeout};
 
 use super::{Nodes, lose_some, on, redis::Redis};
-use crate::client::Client;
+use crate::client::{Client, GUARD};
 
 async fn say(client: &mut Client, body: &str) {
     let ack = client
@@ -98,8 +99,8 @@ async fn while_redis_stands_still_nothing_is_lost_and_nothing_comes_twice() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn ordered_refuses_while_nobody_gives_an_order() {
-    let bus = server::bus::memory::MemoryBus::default();
-    let choice = server::config::BusChoice::Memory(bus.clone());
+    let bus = MemoryBus::default();
+    let choice = BusChoice::Memory(bus.clone());
     let nodes = Nodes::start(2, choice, BusMode::Ordered).await;
     let mut a = Client::in_rooms(nodes.address(0), "a", &["r"]).await;
     let mut there = Client::in_rooms(nodes.address(1), "there", &["r"]).await;
@@ -127,32 +128,42 @@ async fn ordered_refuses_while_nobody_gives_an_order() {
     nodes.stopped().await;
 }
 
+/// In `ordered` members get their own server's messages by the bus alone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn members_are_told_of_a_gap_and_it_is_counted() {
-    let (nodes, bus) = Nodes::in_memory(1).await;
-    let mut a = Client::in_rooms(nodes.address(0), "a", &["r"]).await;
-    lose_some(
-        &bus,
-        &Conversation {
-            kind: Kind::Room,
-            id: "r".to_owned(),
-        },
-    )
-    .await;
-    for number in ["7", "8"] {
-        assert_eq!(a.event("roomMessageRecieved").await["_id"], number);
+    for (mode, of_own) in [(BusMode::LocalFirst, false), (BusMode::Ordered, true)] {
+        let bus = MemoryBus::default();
+        let nodes = Nodes::start(1, BusChoice::Memory(bus.clone()), mode).await;
+        let mut a = Client::in_rooms(nodes.address(0), "a", &["r"]).await;
+        let of = match of_own {
+            true => nodes.name(0).await,
+            false => NodeName::of("other"),
+        };
+        lose_some(
+            &bus,
+            &of,
+            &Conversation {
+                kind: Kind::Room,
+                id: "r".to_owned(),
+            },
+        )
+        .await;
+        for number in ["7", "8"] {
+            assert_eq!(a.event("roomMessageRecieved").await["_id"], number);
+        }
+        let missed = timeout(GUARD, a.event("messagesMissed")).await;
+        assert_eq!(missed.unwrap(), json!({ "roomId": "r" }), "{mode:?}");
+        assert_eq!(a.event("roomMessageRecieved").await["_id"], "12");
+        assert_eq!(nodes.metric("chat_bus_missed_total").await, 3.0);
+        drop(a);
+        nodes.stopped().await;
     }
-    assert_eq!(a.event("messagesMissed").await, json!({ "roomId": "r" }));
-    assert_eq!(a.event("roomMessageRecieved").await["_id"], "12");
-    assert_eq!(nodes.metric("chat_bus_missed_total").await, 3.0);
-    drop(a);
-    nodes.stopped().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_bus_without_an_answer_is_an_error_at_the_start() {
     let cluster = server::config::ClusterConfig {
-        bus: server::config::BusChoice::Redis(
+        bus: BusChoice::Redis(
             server::config::Secret("redis://127.0.0.1:1".to_owned()),
             "chat".to_owned(),
         ),

@@ -6,7 +6,7 @@ use futures::SinkExt as _;
 use serde_json::{Value, json};
 use server::{
     auth::jwt,
-    bus::memory::MemoryBus,
+    bus::{NodeName, memory::MemoryBus},
     config::{BusChoice, BusMode, ClusterConfig, Config, DeliveryMode, Secret},
     message::{Conversation, Kind},
     protocol::{Dialect, MISSED},
@@ -158,7 +158,7 @@ impl Seen {
             .await;
         for kind in [Kind::Room, Kind::Channel] {
             let id = "r".to_owned();
-            lose_some(&bus, &Conversation { kind, id }).await;
+            lose_some(&bus, &NodeName::of("other"), &Conversation { kind, id }).await;
             let missed = client.event(MISSED).await;
             self.events
                 .push((name_of(dialect), MISSED.to_owned(), missed));
