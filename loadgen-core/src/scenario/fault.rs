@@ -302,6 +302,21 @@ impl Damage {
         }
     }
 
+    /// Whether it breaks the same as another one, so that they can't be on at once.
+    pub fn collides_with(self, other: Self) -> bool {
+        match (self, other) {
+            (Damage::Server(_), Damage::Server(_))
+            | (Damage::Bus, Damage::Bus)
+            | (Damage::Store(_), Damage::Store(_))
+            | (Damage::Clients(..), Damage::Clients(..)) => true,
+            (Damage::Node(one, _), Damage::Node(other, _)) => one == other,
+            (Damage::Network(here, _), Damage::Network(there, _)) => {
+                here == there && self.kind() == other.kind()
+            }
+            _ => false,
+        }
+    }
+
     /// Whether so many servers can have it.
     ///
     /// # Errors

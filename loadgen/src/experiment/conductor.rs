@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use super::RunError;
 use crate::{
     drive::worker::Progress,
-    model::{Clock, Nanos, nanos},
+    model::{Clock, Nanos, nanos, numbers},
     observed::FaultSeen,
     plan::{Plan, PlannedFault},
     rig::{
@@ -24,9 +24,17 @@ use crate::{
 /// What a fault began shows so long after it at most: a server that goes on finds its clients silent, and they come back.
 const AFTERMATH: Nanos = 10_000_000_000;
 
+/// A step is taken so soon after it is due, unless another one takes its time.
+const PROMPT: Nanos = 50_000_000;
+
+/// A fault that lasted so much of what was planned is the one that was planned.
+const ENOUGH: f64 = 0.9;
+
 /// The faults of one run.
 pub(super) struct Conductor {
     parts: Vec<Part>,
+    /// When all must be mended, from the schedule's start: the drain needs all as it was.
+    end: Nanos,
     /// What the workers are told of them.
     progress: Arc<Progress>,
     clock: Clock,
@@ -102,6 +110,7 @@ impl Conductor {
         }
         Ok(Self {
             parts,
+            end: plan.end(),
             progress: Arc::clone(progress),
             clock,
             began: None,
@@ -150,6 +159,7 @@ impl Conductor {
             part.apply(system, began).await;
             return Ok(());
         }
+        part.note_if_cut_short(since(began));
         let mended = part.mend(system, began).await;
         self.excuse_no_more(place);
         mended
@@ -193,27 +203,80 @@ impl Conductor {
         self.parts.iter().map(|part| part.seen.clone()).collect()
     }
 
+    /// When the next step is due, and whose it is. Of two at once, what ends comes before what begins.
     fn next(&self) -> Option<(Instant, usize)> {
         let began = self.began?;
         let parts = self.parts.iter().enumerate();
-        let due = parts.filter_map(|(place, part)| Some((part.next()?, place)));
-        let (at, place) = due.min()?;
+        let due = parts.filter_map(|(place, part)| {
+            let begins = part.stage == Stage::Ahead;
+            Some((self.due_of(part)?, begins, place))
+        });
+        let (at, _, place) = due.min()?;
         Some((began + Duration::from_nanos(at), place))
+    }
+
+    /// When the next step of a part is due. One that was held up may be on when another is to begin that breaks the same thing:
+    /// that one waits for its end.
+    fn due_of(&self, part: &Part) -> Option<Nanos> {
+        let due = part.due(self.end)?;
+        let on = self.parts.iter().filter(|other| {
+            part.stage == Stage::Ahead
+                && other.stage == Stage::On
+                && other.planned.damage.collides_with(part.planned.damage)
+        });
+        let over = on.filter_map(|other| other.due(self.end)).max();
+        Some(due.max(over.unwrap_or(0)))
     }
 }
 
 impl Part {
-    fn next(&self) -> Option<Nanos> {
-        match self.stage {
-            Stage::Ahead => Some(self.planned.start),
-            Stage::On => Some(self.planned.end),
-            Stage::Over => None,
+    /// When its next step is due, if all must be mended at `end`. What another fault's step held up lasts as long as was planned.
+    fn due(&self, end: Nanos) -> Option<Nanos> {
+        match (self.stage, self.seen.start) {
+            (Stage::Ahead, _) => Some(self.planned.start),
+            (Stage::On, Some(start)) if !self.is_by_clients() => {
+                Some(end.min(start + self.lasts()))
+            }
+            (Stage::On, _) => Some(self.planned.end),
+            (Stage::Over, _) => None,
+        }
+    }
+
+    /// How long it was to last.
+    fn lasts(&self) -> Nanos {
+        self.planned.end - self.planned.start
+    }
+
+    /// Whether clients do it by themselves: then it is on when the plan says so, whenever this here comes to it.
+    fn is_by_clients(&self) -> bool {
+        matches!(self.planned.damage, Damage::Clients(..))
+    }
+
+    /// When a step is taken that was due then.
+    fn taken(&self, due: Nanos, now: Nanos) -> Nanos {
+        match self.is_by_clients() {
+            true => now.min(due + PROMPT),
+            false => now,
+        }
+    }
+
+    /// Before it is mended: whether the schedule leaves it less time than was planned, since it began so late.
+    fn note_if_cut_short(&mut self, now: Nanos) {
+        let start = self.seen.start.unwrap_or(now);
+        let (lasted, planned) = (now.saturating_sub(start), self.lasts());
+        if !self.is_by_clients() && (lasted as f64) < ENOUGH * planned as f64 {
+            self.seen.trouble.get_or_insert(format!(
+                "it began {} late, since another fault took so long, and lasted {} where {} were planned",
+                numbers::duration(start.saturating_sub(self.planned.start)),
+                numbers::duration(lasted),
+                numbers::duration(planned)
+            ));
         }
     }
 
     async fn apply(&mut self, system: &mut dyn System, began: Instant) {
         self.stage = Stage::On;
-        self.seen.start = Some(since(began));
+        self.seen.start = Some(self.taken(self.planned.start, since(began)));
         let applied = self.fault.apply(system).await;
         self.note(applied);
     }
@@ -232,7 +295,7 @@ impl Part {
                 at: Instant::now(),
             });
         }
-        self.seen.end = Some(since(began));
+        self.seen.end = Some(self.taken(self.planned.end, since(began)));
         if self.seen.proof.is_none() {
             self.prove(system).await;
         }
@@ -287,3 +350,6 @@ impl Fault for ByClients {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

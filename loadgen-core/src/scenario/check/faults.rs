@@ -233,7 +233,7 @@ impl Checker<'_> {
                 return Err(self.wrong(name, hidden));
             }
             let overlap = other.at < fault.at + fault.lasts && fault.at < other.at + other.lasts;
-            if overlap && collide(&fault.damage, &other.damage) {
+            if overlap && fault.damage.collides_with(other.damage) {
                 return Err(self.wrong(
                     at,
                     format!(
@@ -254,21 +254,6 @@ fn hides(network: &Damage, gone: &Damage) -> bool {
             gone,
             Damage::Node(_, ServerDamage::Stop | ServerDamage::Kill)
         )
-}
-
-/// Whether two faults can't be told apart when both are on.
-fn collide(one: &Damage, other: &Damage) -> bool {
-    match (one, other) {
-        (Damage::Server(_), Damage::Server(_))
-        | (Damage::Bus, Damage::Bus)
-        | (Damage::Store(_), Damage::Store(_))
-        | (Damage::Clients(..), Damage::Clients(..)) => true,
-        (Damage::Node(one, _), Damage::Node(other, _)) => one == other,
-        (Damage::Network(here, _), Damage::Network(there, _)) => {
-            here == there && one.kind() == other.kind()
-        }
-        _ => false,
-    }
 }
 
 /// Of the server, or of the one that is named.
