@@ -165,18 +165,20 @@ impl Conductor {
         mended
     }
 
-    /// When the last fault is over that ends connections to a server.
+    /// Ends the excuse of each server of which the last fault is over that ends connections to it.
     fn excuse_no_more(&self, mended: usize) {
         let over = self.parts[mended].planned.damage;
-        let mut on = self.parts.iter().filter(|part| part.stage == Stage::On);
-        let other = on.any(|part| {
-            let damage = part.planned.damage;
-            damage.ends_connections() && damage.node() == over.node()
-        });
-        if over.ends_connections() && !other {
-            let until = self.clock.now() + AFTERMATH;
-            self.progress.excuse.end(server(over), until);
+        if !over.ends_connections() {
+            return;
         }
+        let on = self.parts.iter().filter(|part| part.stage == Stage::On);
+        let on = on.map(|part| part.planned.damage);
+        let on: Vec<Option<u16>> = on
+            .filter(|damage| damage.ends_connections())
+            .map(server)
+            .collect();
+        let until = self.clock.now() + AFTERMATH;
+        self.progress.excuse.end(server(over), &on, until);
     }
 
     /// Mends all that is broken now, whatever the plan says.

@@ -79,15 +79,22 @@ impl Excuse {
     pub fn begin(&self, server: Option<u16>, now: Nanos, deaf: bool) {
         let since = if deaf { now } else { Nanos::MAX };
         for one in self.hit(server) {
-            one.deaf_since.store(since, Relaxed);
+            // What an earlier fault swallowed is missed on connections that end by the later one, too.
+            let earlier = match now < one.until.load(Relaxed) {
+                true => one.deaf_since.load(Relaxed),
+                false => Nanos::MAX,
+            };
+            one.deaf_since.store(since.min(earlier), Relaxed);
             one.until.store(Nanos::MAX, Relaxed);
         }
     }
 
-    /// All such faults of these servers are over; what they began shows until then.
-    pub fn end(&self, server: Option<u16>, until: Nanos) {
-        for one in self.hit(server) {
-            one.until.store(until, Relaxed);
+    /// Such a fault of these servers is over; what it began shows until then. `on`: what the faults break that are still on.
+    pub fn end(&self, server: Option<u16>, on: &[Option<u16>], until: Nanos) {
+        for (number, one) in (0..).zip(&self.0) {
+            if hits(server, number) && !on.iter().any(|&other| hits(other, number)) {
+                one.until.store(until, Relaxed);
+            }
         }
     }
 
@@ -106,9 +113,14 @@ impl Excuse {
     fn hit(&self, server: Option<u16>) -> impl Iterator<Item = &OfServer> {
         let servers = (0_u16..).zip(&self.0);
         servers
-            .filter(move |(number, _)| server.is_none_or(|server| server == *number))
+            .filter(move |(number, _)| hits(server, *number))
             .map(|(_, one)| one)
     }
+}
+
+/// Whether the server of that number is the one that is meant; `None`: all of them are.
+fn hits(server: Option<u16>, number: u16) -> bool {
+    server.is_none_or(|server| server == number)
 }
 
 impl Default for Excuse {
@@ -181,4 +193,27 @@ pub enum Milestone {
     },
     /// Its part of the schedule is sent.
     Sent,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_earlier_fault_swallowed_is_missed_as_long_as_it_shows() {
+        let excuse = Excuse::of(2);
+        excuse.begin(Some(0), 15, true);
+        // Another one begins before the first is over, and one that swallows nothing.
+        excuse.begin(None, 22, true);
+        excuse.begin(None, 23, false);
+        assert_eq!(excuse.deaf_since(0), Some(15));
+        assert_eq!(excuse.deaf_since(1), Some(22));
+        excuse.end(None, &[], 37);
+        // When nothing shows any more of them, a new one begins anew.
+        excuse.begin(None, 37, true);
+        assert_eq!(excuse.deaf_since(0), Some(37));
+        excuse.end(None, &[], 47);
+        excuse.begin(None, 50, false);
+        assert_eq!(excuse.deaf_since(0), None);
+    }
 }

@@ -1,12 +1,17 @@
-//! When the steps of several faults are due, and how long a fault lasts that another one held up.
+//! When the steps of several faults are due, how long a fault lasts that another one held up, and whom the faults excuse.
 
 use super::*;
-use crate::scenario::{ClientDamage, ServerDamage, StoreDamage};
+use crate::{
+    drive::worker::Excuse,
+    scenario::{Between, ClientDamage, NetworkDamage, ServerDamage, StoreDamage},
+};
 
 const S: Nanos = 1_000_000_000;
 
 const FROZEN: Damage = Damage::Store(StoreDamage::Frozen);
 const STOP: Damage = Damage::Server(ServerDamage::Stop);
+const CUT: Damage = Damage::Network(Between::Clients, NetworkDamage::HalfOpen);
+const OF_TWO: Damage = Damage::Node(2, ServerDamage::Freeze);
 
 /// A fault that was planned so, in seconds; `since`: it is on since then.
 fn part(damage: Damage, [start, end]: [Nanos; 2], since: Option<Nanos>) -> Part {
@@ -31,12 +36,16 @@ fn part(damage: Damage, [start, end]: [Nanos; 2], since: Option<Nanos>) -> Part 
     }
 }
 
-/// Of a schedule of a minute.
+/// Of three servers and a schedule of a minute.
 fn conductor(parts: Vec<Part>) -> Conductor {
+    let excuse = Excuse::of(3);
     Conductor {
         parts,
         end: 60 * S,
-        progress: Arc::default(),
+        progress: Arc::new(Progress {
+            excuse,
+            ..Progress::default()
+        }),
         clock: Clock::start(),
         began: Some(Instant::now()),
     }
@@ -105,4 +114,35 @@ fn a_fault_that_the_schedule_cuts_short_is_void() {
     assert_eq!(void([50, 60], 50 * S + S / 2, 60 * S), None);
     assert_eq!(void([12, 17], 20 * S, 25 * S), None);
     assert_eq!(void([12, 12], 20 * S, 20 * S), None);
+}
+
+/// Whether what happens much later to who is on each of the three servers is excused.
+fn excused(conductor: &Conductor) -> [bool; 3] {
+    let excuse = &conductor.progress.excuse;
+    [0, 1, 2].map(|server| excuse.covers(Some(server), Nanos::MAX - 1))
+}
+
+#[test]
+fn the_end_of_one_fault_excuses_nothing_less_of_another_that_is_still_on() {
+    // One of all servers, and one of the second alone.
+    let both = || {
+        let both = conductor(vec![
+            part(CUT, [10, 12], Some(10 * S)),
+            part(OF_TWO, [11, 36], Some(11 * S)),
+        ]);
+        for part in &both.parts {
+            let excuse = &both.progress.excuse;
+            excuse.begin(server(part.planned.damage), 0, true);
+        }
+        both
+    };
+    for (order, between) in [([0, 1], [false, true, false]), ([1, 0], [true; 3])] {
+        let mut both = both();
+        assert_eq!(excused(&both), [true; 3]);
+        for (place, left) in order.into_iter().zip([between, [false; 3]]) {
+            both.parts[place].stage = Stage::Over;
+            both.excuse_no_more(place);
+            assert_eq!(excused(&both), left, "{order:?}");
+        }
+    }
 }
