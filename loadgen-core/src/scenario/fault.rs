@@ -270,6 +270,19 @@ impl Damage {
         self.ends_connections() || matches!(self, Damage::Clients(..))
     }
 
+    /// Whether messages may fail to be saved by it: what the way to the server held up comes all at once, and may be more than it
+    /// takes. How clients read is no reason.
+    pub const fn keeps_from_saving(self) -> bool {
+        match self {
+            Damage::Store(_)
+            | Damage::Network(..)
+            | Damage::Server(_)
+            | Damage::Node(..)
+            | Damage::Bus => true,
+            Damage::Clients(..) => false,
+        }
+    }
+
     /// Whether what was sent may get lost without a trace while it lasts, on connections that end later.
     pub const fn swallows(self) -> bool {
         matches!(

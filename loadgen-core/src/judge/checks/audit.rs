@@ -22,8 +22,8 @@ pub(super) struct Audit<'a> {
     stored: Option<&'a Stored>,
     /// Messages that could not be sent since a fault had their senders away.
     pub(super) away: u64,
-    /// Failed messages that a fault explains.
-    pub(super) failed_by_fault: u64,
+    /// Failed messages that a fault explains, by phase.
+    pub(super) failed_by_fault: Vec<u64>,
     /// Of a run with faults.
     pub(super) fates: Option<Fates>,
     /// Broken promises.
@@ -45,7 +45,7 @@ impl<'a> Audit<'a> {
             evidence,
             stored: evidence.observed.stored.found(),
             away: 0,
-            failed_by_fault: 0,
+            failed_by_fault: vec![0; evidence.plan.phases.len()],
             fates: (!evidence.plan.faults.is_empty()).then(Fates::new),
             findings: Findings::new(evidence.plan),
         }
@@ -231,7 +231,7 @@ impl<'a> Audit<'a> {
         }
         let says = promises.ends || promises.ack_confirms;
         let excused = told.is_failed() && fates::is_by_fault(self.evidence, send);
-        self.failed_by_fault += u64::from(excused);
+        self.failed_by_fault[usize::from(send.phase)] += u64::from(excused);
         let outcomes = self.outcomes();
         let confirmed = says && told.is_confirmed(promises);
         outcomes.note(message, Mark::Confirmed, confirmed);

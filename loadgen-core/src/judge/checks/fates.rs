@@ -167,8 +167,9 @@ fn was_healed_meanwhile(evidence: &Evidence<'_>, message: u32, send: &Send) -> b
 
 /// Whether a fault explains that a message failed, and was told as failed: one that was on its way when the fault began, too.
 pub(super) fn is_by_fault(evidence: &Evidence<'_>, send: &Send) -> bool {
-    let mut seen = evidence.observed.faults.iter();
-    seen.any(|seen| {
+    let both = evidence.plan.faults.iter().zip(&evidence.observed.faults);
+    let mut able = both.filter(|(planned, _)| planned.damage.keeps_from_saving());
+    able.any(|(_, seen)| {
         let until = seen.end.map_or(Nanos::MAX, |end| end.saturating_add(AWAY));
         let begun = seen.start.is_some_and(|start| start <= send.at + UNDER_WAY);
         begun && send.at <= until

@@ -113,6 +113,8 @@ pub struct Account {
     pub away: u64,
     /// Failed messages that a fault explains.
     pub failed_by_fault: u64,
+    /// The same of each phase; of older results, nothing.
+    pub phases_by_fault: Vec<u64>,
     /// What became of each message, in the order of [`Fate::ALL`]; of a run without faults, nothing.
     pub fates: Vec<Met>,
     /// Broken promises, in the order of [`Check::ALL`].
@@ -144,6 +146,7 @@ impl Account {
             grey,
             away: outcomes.away,
             failed_by_fault: outcomes.failed_by_fault,
+            phases_by_fault: outcomes.phases_by_fault.clone(),
             fates: outcomes.fates.clone(),
             findings,
             outcomes,
@@ -245,7 +248,8 @@ pub fn account(plan: &Plan, promises: Promises, observed: &Observed) -> Account 
     check_state(&evidence, &mut findings);
     let (findings, mut outcomes) = findings.into_sorted();
     outcomes.away = away;
-    outcomes.failed_by_fault = failed_by_fault;
+    outcomes.failed_by_fault = failed_by_fault.iter().sum();
+    outcomes.phases_by_fault = failed_by_fault;
     outcomes.fates = fates.map(Fates::into_met).unwrap_or_default();
     outcomes.looked_up = observed.stored.found().is_some();
     outcomes.cut = observed.ended.is_some();

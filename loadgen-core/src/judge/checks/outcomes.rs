@@ -73,6 +73,8 @@ pub struct Outcomes {
     pub(super) away: u64,
     /// Messages that failed since a fault kept them from being stored.
     pub(super) failed_by_fault: u64,
+    /// The same of each phase; nothing where an older result does not say.
+    pub(super) phases_by_fault: Vec<u64>,
     /// Of a run with faults, what became of its messages.
     pub(super) fates: Vec<Met>,
     /// Whether the store was looked up.
@@ -251,6 +253,8 @@ pub struct RecordedOutcomes {
     apart: BTreeMap<Check, u64>,
     away: u64,
     failed_by_fault: u64,
+    #[serde(default)]
+    phases_by_fault: Vec<u64>,
     fates: Vec<Met>,
     looked_up: bool,
     cut: bool,
@@ -277,6 +281,7 @@ impl From<&Outcomes> for RecordedOutcomes {
             apart: outcomes.apart.clone(),
             away: outcomes.away,
             failed_by_fault: outcomes.failed_by_fault,
+            phases_by_fault: outcomes.phases_by_fault.clone(),
             fates: outcomes.fates.clone(),
             looked_up: outcomes.looked_up,
             cut: outcomes.cut,
@@ -307,6 +312,7 @@ impl TryFrom<&RecordedOutcomes> for Outcomes {
             apart: recorded.apart.clone(),
             away: recorded.away,
             failed_by_fault: recorded.failed_by_fault,
+            phases_by_fault: recorded.phases_by_fault.clone(),
             fates: recorded.fates.clone(),
             looked_up: recorded.looked_up,
             cut: recorded.cut,

@@ -223,10 +223,7 @@ pub fn judge(
 
 fn decide(trial: &Trial<'_>) -> Judgement {
     let of_phases = trial.phases.iter().map(|phase| phase.thresholds);
-    let (failed, by_fault) = (trial.account.totals.failed, trial.account.failed_by_fault);
-    // Who tells that it could not save what a fault kept it from saving is honest.
-    let tells = trial.tells && (by_fault == 0 || failed > by_fault);
-    let implied = Implied::beside(trial.thresholds, of_phases, tells);
+    let implied = Implied::beside(trial.thresholds, of_phases, trial.tells);
     let conditions = conditions(trial, &implied);
     let opinions: Vec<Opinion> = conditions
         .iter()
@@ -342,7 +339,17 @@ fn scopes<'a>(trial: &'a Trial<'a>, implied: &'a Implied) -> impl Iterator<Item 
         }
     };
     let sent = |scope: &Scope<'_>| scope.totals().is_some_and(|totals| totals.sent > 0);
-    scopes.into_iter().filter(sent)
+    scopes
+        .into_iter()
+        .filter(move |scope| sent(scope) && !is_honest(scope))
+}
+
+/// Who tells that it could not save what a fault kept it from saving, and nothing else, is honest. Where nobody counted by phase,
+/// that is known of the whole run.
+fn is_honest(scope: &Scope<'_>) -> bool {
+    let of = |scope: &Scope<'_>| Some((scope.failed_by_fault()?, scope.totals()?.failed));
+    let counts = of(scope).or_else(|| of(&Scope::whole(scope.trial)));
+    counts.is_some_and(|(by_fault, failed)| by_fault > 0 && failed <= by_fault)
 }
 
 /// All that went wrong apart from numbers of time.

@@ -119,6 +119,15 @@ impl<'a> Scope<'a> {
         }
     }
 
+    /// Of the failed messages, those that a fault explains; `None` where nobody counted by phase.
+    pub(super) fn failed_by_fault(&self) -> Option<u64> {
+        let account = self.trial.account;
+        match self.phase {
+            None => Some(account.failed_by_fault),
+            Some((index, _)) => account.phases_by_fault.get(usize::from(index)).copied(),
+        }
+    }
+
     /// All samples.
     pub(super) fn samples(&self, metric: Metric) -> &'a Samples {
         if let Some(part) = self.part {

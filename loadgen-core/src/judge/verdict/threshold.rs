@@ -64,13 +64,9 @@ fn judge_count(scope: &Scope<'_>, threshold: &Threshold, count: Count) -> (Verdi
 /// That too many failed, since a fault behind the server lasted longer than planned: what else failed keeps the limit.
 fn overran(scope: &Scope<'_>, threshold: &Threshold, count: Count) -> Option<String> {
     let first = scope.trial.overran.first()?;
-    // What failed for a fault is counted for the whole run alone.
-    let is_told = count == Count::Failed && scope.name().is_none();
-    let totals = scope.totals().filter(|_| is_told)?;
+    let totals = scope.totals().filter(|_| count == Count::Failed)?;
     let is_missed = |failed: u64| kept(threshold, failed as f64) == Verdict::Fail;
-    let else_failed = totals
-        .failed
-        .saturating_sub(scope.trial.account.failed_by_fault);
+    let else_failed = totals.failed.saturating_sub(scope.failed_by_fault()?);
     (is_missed(totals.failed) && !is_missed(else_failed)).then(|| first.told())
 }
 

@@ -115,17 +115,38 @@ fn what_nobody_was_told_of_is_unknown_until_the_store_says() {
 
 #[test]
 fn what_a_fault_kept_from_being_saved_and_was_told_as_failed_is_honest() {
-    let account = with(|run| {
-        run.send_refused();
-        for position in 0..MEMBERS {
-            run.deliver(5, position, 51);
-            run.ledger.failed(run.slot(5, position));
-        }
-    });
+    let account = with(failed);
     assert_eq!((account.totals.failed, account.failed_by_fault), (1, 1));
-    let failed = met(&account, Fate::Failed);
-    assert_eq!((failed.count, failed.broken), (1, 0));
+    let met = met(&account, Fate::Failed);
+    assert_eq!((met.count, met.broken), (1, 0));
     assert_eq!(account.findings, []);
+}
+
+/// Message 5 came to all, and all were told that it could not be stored.
+fn failed(run: &mut Run) {
+    run.send_refused();
+    for position in 0..MEMBERS {
+        run.deliver(5, position, 51);
+        run.ledger.failed(run.slot(5, position));
+    }
+}
+
+#[test]
+fn only_what_can_keep_messages_from_being_saved_excuses_that_they_failed() {
+    let kind = |kind: &str| FAULT.replace("server-kill\"", &format!("{kind}\"\nshare = \"1%\""));
+    for (fault, excused) in [
+        (FAULT.to_owned(), 1),
+        (kind("store-failing"), 1),
+        (kind("network-loss"), 1),
+        (kind("clients-stop-reading"), 0),
+        (kind("clients-silent"), 0),
+        (kind("clients-disconnect"), 0),
+    ] {
+        let account = of(&fault, failed);
+        let seen = (account.totals.failed, account.failed_by_fault);
+        assert_eq!(seen, (1, excused), "{fault}");
+        assert_eq!(account.phases_by_fault, [excused], "{fault}");
+    }
 }
 
 #[test]

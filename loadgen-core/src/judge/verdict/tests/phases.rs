@@ -260,3 +260,35 @@ fn without_any_threshold_the_promise_is_judged_and_with_one_on_a_phase_it_is_not
         ["delivery.p50 < 5ms (phase quiet)"]
     );
 }
+
+#[test]
+fn what_a_fault_kept_from_being_saved_excuses_no_other_phase() {
+    let allowed = [threshold("failed", "<= 1")];
+    let (recorded, mut account) = (two_phases(&[]), account(2_000));
+    account.phases = vec![account.totals.clone(); 2];
+    account.failed_by_fault = 3;
+    account.totals.failed = 4;
+    (account.phases[0].failed, account.phases[1].failed) = (1, 3);
+    let judged = |account: &Account| {
+        let judgement = judge(&Measured {
+            tells: true,
+            phases: &judged_phases(&allowed, &[], [0, 10_000, 20_000]),
+            ..measured(&recorded, account)
+        });
+        let shown = judgement.thresholds.iter();
+        let shown = shown.map(|one| (one.threshold.clone(), one.verdict));
+        shown.collect::<Vec<_>>()
+    };
+    let quiet = || ("failed <= 1 (phase quiet)".to_owned(), Verdict::Pass);
+    let rush = || ("failed == 0 (phase rush)".to_owned(), Verdict::Fail);
+    // All of the second phase, or one less.
+    account.phases_by_fault = vec![0, 3];
+    assert_eq!(judged(&account), [quiet()]);
+    account.phases_by_fault = vec![1, 2];
+    assert_eq!(judged(&account), [quiet(), rush()]);
+    // Where nobody counted by phase, what the whole run says holds for each.
+    account.phases_by_fault = Vec::new();
+    assert_eq!(judged(&account), [quiet(), rush()]);
+    account.failed_by_fault = 4;
+    assert_eq!(judged(&account), [quiet()]);
+}
