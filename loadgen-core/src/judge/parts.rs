@@ -169,12 +169,23 @@ impl Parts {
     }
 }
 
-/// What a second had of a metric; a message that was not sent is one that did not come.
+/// What a second had of a metric; a message that was not sent is one that did not come, and what failed is one without an end.
 fn seen(observed: &Observed, missing: &Missing, metric: Metric, second: usize) -> Second {
-    let lost = match metric {
-        Metric::Delivery | Metric::DeliveryAsSent => missing.deliveries_in.get(second),
-        Metric::DeliverySlowest => missing.messages_in.get(second),
-        _ => None,
+    let lost: &[u64] = match metric {
+        Metric::Delivery | Metric::DeliveryAsSent => &missing.deliveries_in,
+        Metric::DeliverySlowest => &missing.messages_in,
+        _ => &[],
+    };
+    let failed: &[u64] = match metric {
+        Metric::Confirm | Metric::ConfirmAfterDelivery => &missing.failed_in,
+        Metric::Ack => &missing.unacknowledged_in,
+        Metric::Delivery
+        | Metric::DeliveryAsSent
+        | Metric::DeliverySlowest
+        | Metric::DeliverySameNode
+        | Metric::DeliveryCrossNode
+        | Metric::Echo => &missing.turned_away_in,
+        _ => &[],
     };
     let of_messages = !matches!(
         metric,
@@ -182,7 +193,12 @@ fn seen(observed: &Observed, missing: &Missing, metric: Metric, second: usize) -
     );
     let sends = observed.recorded.sends.get(second).filter(|_| of_messages);
     let unsent = sends.map_or(0, |sends| sends.scheduled - sends.sent);
-    let missing = lost.copied().unwrap_or(0) + unsent;
+    let in_it = |counts: &[u64]| counts.get(second).copied().unwrap_or(0);
+    let failed = match observed.rules.know_all_parts() {
+        true => in_it(failed),
+        false => 0,
+    };
+    let missing = in_it(lost) + failed + unsent;
     let window = observed.recorded.windows(metric).get(second);
     let came = window.map_or(0, |window| window.n);
     let histogram = window.filter(|window| window.n > 0).map(Window::histogram);

@@ -12,6 +12,7 @@ mod proxy;
 mod record;
 pub mod recorder;
 mod refusals;
+mod rules;
 mod stored;
 pub mod strays;
 pub mod usage;
@@ -36,6 +37,7 @@ pub use self::{
         Samples, Sends, SizeClass, WINDOW, Watched, Window,
     },
     refusals::Refusals,
+    rules::Rules,
     stored::{Lookup, Stored},
     strays::{Stray, StrayKind, Strays},
     usage::{GeneratorUse, Moment, ProcessUse, ThreadUse, Whose},
@@ -48,6 +50,8 @@ use crate::{
 /// All that was seen of one arm: of a whole run, or of the part of it that one thread drove.
 #[derive(Debug, Clone)]
 pub struct Observed {
+    /// By which rules it is judged.
+    pub rules: Rules,
     /// How long it took.
     pub recorded: Recorded,
     /// Who sent and who received. Threads of one process write into one.
@@ -121,6 +125,7 @@ impl Observed {
     /// What one thread saw of its share.
     pub fn of(recorded: Recorded, ledger: Arc<Ledger>) -> Self {
         Self {
+            rules: Rules::NOW,
             recorded,
             ledger,
             strays: Strays::default(),

@@ -13,7 +13,7 @@ use crate::{
     },
     observed::{
         Broken, Closed, Ended, FaultSeen, Hiccups, Layout, Ledger, Lookup, MachineSecond, Observed,
-        ProxyCost, RecordError, RecordedRecord, Refusals, Stored,
+        ProxyCost, RecordError, RecordedRecord, Refusals, Rules, Stored,
     },
     plan::{Plan, Share, Thread},
 };
@@ -32,6 +32,9 @@ pub struct PackedEvidence(String);
 pub struct Evidence {
     /// [`Plan::digest_of_messages`] of what was to be done.
     plan: String,
+    /// By which rules it is judged; not in older results.
+    #[serde(default)]
+    rules: Rules,
     #[serde(flatten)]
     recorded: RecordedRecord,
     /// The longest oversleep of each second, nanoseconds.
@@ -107,6 +110,7 @@ impl Evidence {
         let limited = &observed.broken.limited;
         Self {
             plan: plan.digest_of_messages(),
+            rules: observed.rules,
             recorded: RecordedRecord::of(&observed.recorded),
             hiccups: observed.hiccups.as_ref().map(|one| one.longest.clone()),
             threads: observed.threads.values().cloned().collect(),
@@ -171,6 +175,7 @@ impl Evidence {
         let threads = shares.map(|share| share.thread());
         let threads: BTreeMap<Thread, Vec<f64>> = threads.zip(self.threads.clone()).collect();
         let mut observed = Observed {
+            rules: self.rules,
             threads,
             connecting: self.connecting.clone(),
             machine: self.machine.clone(),
@@ -232,6 +237,10 @@ mod tests {
         let mut value = serde_json::to_value(Evidence::of(&plan, &observed, None)).unwrap();
         assert!(serde_json::from_value::<Evidence>(value.clone()).is_ok());
         assert_eq!(value["sends"], json!([]));
+        let mut older = value.clone();
+        older.as_object_mut().unwrap().remove("rules");
+        let older: Evidence = serde_json::from_value(older).unwrap();
+        assert!(!older.rules.know_all_parts() && Rules::NOW.know_all_parts());
         value["nobody"] = 1.into();
         let error = serde_json::from_value::<Evidence>(value).unwrap_err();
         assert!(error.to_string().contains("nobody"), "{error}");

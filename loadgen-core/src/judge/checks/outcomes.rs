@@ -175,7 +175,15 @@ impl Outcomes {
         totals.refused += has(Mark::Refused);
         totals.stored = totals.stored.map(|stored| stored + has(Mark::Stored));
         let members = plan.conversation_of(send).members.len();
-        for slot in send.slot as usize..send.slot as usize + members {
+        let slots = send.slot as usize..send.slot as usize + members;
+        if has(Mark::Failed) == 1 && phase.measured {
+            let came = slots.clone().any(|slot| self.slots[slot] & ARRIVED != 0);
+            let turned_away = has(Mark::Refused) == 1 && !came;
+            let acknowledged = has(Mark::Acknowledged) == 1;
+            let missing = &mut counted.missing;
+            missing.add_failed(send.at, acknowledged, turned_away);
+        }
+        for slot in slots {
             let seen = self.slots[slot];
             let arrived = u64::from(seen & ARRIVED != 0);
             totals.duplicated += self.copies(slot);

@@ -61,7 +61,7 @@ impl Totals {
     }
 }
 
-/// Deliveries of measured phases that were lost: over every limit, and in no histogram.
+/// What never came of measured phases: deliveries that were lost are over every limit, and in no histogram.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Missing {
     /// By the second of the schedule that they were due in.
@@ -72,6 +72,12 @@ pub struct Missing {
     pub messages: Vec<u32>,
     /// These, by the second that they were due in.
     pub messages_in: Vec<u64>,
+    /// Messages that somebody was told could not be stored, by the second that they were due in: nothing confirms them.
+    pub failed_in: Vec<u64>,
+    /// Of these, those that were not acknowledged with success either.
+    pub unacknowledged_in: Vec<u64>,
+    /// Of these, those that were refused and came to nobody: they were owed to nobody.
+    pub turned_away_in: Vec<u64>,
 }
 
 impl Missing {
@@ -82,6 +88,17 @@ impl Missing {
         if self.messages.last() != Some(&message) {
             self.messages.push(message);
             add_in(&mut self.messages_in, due);
+        }
+    }
+
+    /// A message that was told as failed.
+    pub(super) fn add_failed(&mut self, due: Nanos, acknowledged: bool, turned_away: bool) {
+        add_in(&mut self.failed_in, due);
+        if !acknowledged {
+            add_in(&mut self.unacknowledged_in, due);
+        }
+        if turned_away {
+            add_in(&mut self.turned_away_in, due);
         }
     }
 

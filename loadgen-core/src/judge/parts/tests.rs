@@ -1,8 +1,14 @@
 //! Which seconds belong to which part, and when a metric was back.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::*;
+use crate::{
+    observed::{FaultSeen, Layout, Ledger, Recorder, Rules},
+    scenario::{Subject, parse_condition},
+};
 
 const MS: Nanos = 1_000_000;
 
@@ -161,6 +167,51 @@ fn a_slow_second_that_was_disturbed_says_nothing_of_the_recovery() {
     ] {
         assert_eq!(recovery(&after), expected, "{after:?}");
     }
+}
+
+/// A run of 20 s with a fault from 5 s to 6 s, of which nothing came back to the sender in three seconds more.
+fn failing(metric: Metric, missing: impl Fn(&mut Missing) -> &mut Vec<u64>, rules: Rules) -> Nanos {
+    let named = parse_condition(Subject::Max(metric), "< 1s").unwrap();
+    let mut recorder = Recorder::new(Arc::new(Layout::new(&[named], &[])));
+    recorder.begin(0);
+    for second in (0..20).filter(|second| !(5..9).contains(second)) {
+        recorder.record(metric, second * WINDOW, second * WINDOW + MS);
+    }
+    let observed = Observed {
+        rules,
+        faults: vec![FaultSeen {
+            start: Some(5 * WINDOW),
+            end: Some(6 * WINDOW),
+            ..FaultSeen::of("f")
+        }],
+        ..Observed::of(recorder.finish(), Arc::new(Ledger::new(0, 0)))
+    };
+    let mut all = Missing::default();
+    *missing(&mut all) = vec![0, 0, 0, 0, 0, 1, 1, 1, 1];
+    match Parts::of(&observed, &all, 20 * WINDOW).recovery(metric, 0) {
+        Recovery::Took { most, .. } => most,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn while_nothing_is_saved_no_confirmation_is_back() {
+    let now = Rules::NOW;
+    for metric in [Metric::Confirm, Metric::ConfirmAfterDelivery] {
+        let took = failing(metric, |missing| &mut missing.failed_in, now);
+        assert_eq!(took, 3 * WINDOW, "{metric:?}");
+    }
+    let acks = failing(Metric::Ack, |missing| &mut missing.unacknowledged_in, now);
+    assert_eq!(acks, 3 * WINDOW);
+    for metric in [Metric::Delivery, Metric::DeliverySlowest, Metric::Echo] {
+        let took = failing(metric, |missing| &mut missing.turned_away_in, now);
+        assert_eq!(took, 3 * WINDOW, "{metric:?}");
+    }
+    // What came to all is no delivery that is missing, and a result of before says what it said.
+    let delivered = failing(Metric::Delivery, |missing| &mut missing.failed_in, now);
+    let before = Rules::default();
+    let confirmed = failing(Metric::Confirm, |missing| &mut missing.failed_in, before);
+    assert_eq!((delivered, confirmed), (0, 0));
 }
 
 #[test]

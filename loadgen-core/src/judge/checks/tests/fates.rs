@@ -150,6 +150,31 @@ fn only_what_can_keep_messages_from_being_saved_excuses_that_they_failed() {
 }
 
 #[test]
+fn what_failed_is_known_by_its_second_and_by_what_else_came_of_it() {
+    let missing = |tell: fn(&mut Run)| {
+        let missing = with(tell).missing;
+        let counted = [
+            missing.failed_in,
+            missing.unacknowledged_in,
+            missing.turned_away_in,
+        ];
+        counted.map(|seconds| seconds.iter().sum::<u64>())
+    };
+    assert_eq!(missing(|run| stored_after(run, 1_000)), [0, 0, 0]);
+    assert_eq!(missing(failed), [1, 1, 0]);
+    assert_eq!(missing(|run| run.send_refused()), [1, 1, 1]);
+    // Acknowledged on receipt, and failed later.
+    let later = |run: &mut Run| {
+        run.send(5);
+        for position in 0..MEMBERS {
+            run.deliver(5, position, 51);
+            run.ledger.failed(run.slot(5, position));
+        }
+    };
+    assert_eq!(missing(later), [1, 0, 0]);
+}
+
+#[test]
 fn what_could_not_be_sent_while_a_fault_had_its_sender_away_is_told_and_excused() {
     let account = with(|_| {});
     assert_eq!((account.totals.dropped, account.away), (1, 1));

@@ -1,0 +1,19 @@
+//! By which rules a run is judged: those of the program that saw it, so that a result says for ever what it said.
+
+use serde::{Deserialize, Serialize};
+
+/// The rules of a program, by their number; the first are those of results that do not say theirs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Rules(u32);
+
+impl Rules {
+    /// Those of this program.
+    pub const NOW: Self = Self(1);
+
+    /// Whether the parts of a run with faults are told by all that is known: what was told as failed keeps a second from being as
+    /// usual, who connected before the schedule did so outside of its faults, and a recovery took no time that nobody saw.
+    pub fn know_all_parts(self) -> bool {
+        self >= Self(1)
+    }
+}
