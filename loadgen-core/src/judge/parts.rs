@@ -34,7 +34,8 @@ pub enum Part {
 pub enum Recovery {
     /// It was back, and stayed so.
     Took {
-        /// Until then it was not, for certain: from here on, only disturbed seconds were slow.
+        /// Until then it was not, for certain: a second before that was seen not to be as usual. From here on, only disturbed
+        /// seconds were slow. 0 where no second was seen so: it may have been back at once.
         least: Nanos,
         /// From then on it was, for certain.
         most: Nanos,
@@ -43,7 +44,7 @@ pub enum Recovery {
     },
     /// It was not back for long enough before the run or the calm ended.
     AtLeast {
-        /// Until then it was not, for certain.
+        /// Until then it was not, for certain, as above.
         least: Nanos,
         /// Seconds after that which say nothing, as above.
         left_out: usize,
@@ -114,7 +115,10 @@ impl Parts {
             let seconds: Vec<Second> = (0..length)
                 .map(|second| seen(observed, missing, metric, second))
                 .collect();
-            let split = Split::of(&seconds, &faults);
+            let mut split = Split::of(&seconds, &faults);
+            if !observed.rules.know_all_parts() {
+                split.as_told_before(&faults);
+            }
             parts.gather(metric, windows, &split, observed);
             parts.splits.insert(metric.index(), split);
         }
@@ -248,6 +252,16 @@ impl Split {
         split
     }
 
+    /// By the first rules nothing was back before the first whole second after a fault.
+    fn as_told_before(&mut self, faults: &[(Nanos, Nanos)]) {
+        for (recovery, &(start, end)) in self.recoveries.iter_mut().zip(faults) {
+            let first = after(span(start, end).1 + 1, end);
+            if let Recovery::Took { least, .. } | Recovery::AtLeast { least, .. } = recovery {
+                *least = first.max(*least);
+            }
+        }
+    }
+
     /// The parts that a second belongs to; none of one that was not seen.
     pub fn of_second(&self, second: usize) -> &[Part] {
         self.seconds.get(second).map_or(&[], Vec::as_slice)
@@ -312,8 +326,8 @@ fn recovered(
     let Some(usual) = usual else {
         return (Recovery::Unknown, quiet.end);
     };
-    // After the last second that was not back for certain.
-    let mut least = quiet.start;
+    // To the end of the last second that was not back for certain.
+    let mut least = 0;
     let mut left_out = 0;
     // Seconds since then that were back.
     let mut back: Vec<usize> = Vec::new();
@@ -321,7 +335,7 @@ fn recovered(
         match seconds[place].is_back(usual) {
             Some(true) => back.push(place),
             Some(false) => {
-                least = place + 1;
+                least = after(place + 1, end);
                 left_out = 0;
                 back.clear();
             }
@@ -330,14 +344,13 @@ fn recovered(
         let something = back.iter().any(|&second| seconds[second].due > 0);
         if back.len() >= CALM && something {
             let took = Recovery::Took {
-                least: after(least, end),
+                least,
                 most: after(back[0], end),
                 left_out,
             };
             return (took, back[0]);
         }
     }
-    let least = after(least, end);
     (Recovery::AtLeast { least, left_out }, quiet.end)
 }
 

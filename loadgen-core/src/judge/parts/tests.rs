@@ -169,6 +169,24 @@ fn a_slow_second_that_was_disturbed_says_nothing_of_the_recovery() {
     }
 }
 
+#[test]
+fn what_nobody_saw_slow_may_have_been_back_at_once() {
+    let within = |most| Recovery::Took {
+        least: 0,
+        most,
+        left_out: 0,
+    };
+    let half = WINDOW / 2;
+    // Over at 7.5 s, and as usual from 8 s on.
+    let fault = [(5 * WINDOW, 7 * WINDOW + half)];
+    assert_eq!(split(&[5, 6, 7], &fault).recoveries, [within(half)]);
+    let mut before = split(&[5, 6, 7], &fault);
+    before.as_told_before(&fault);
+    assert_eq!(before.recoveries, [took(half)]);
+    let ends = [(5 * WINDOW, 16 * WINDOW + half)];
+    assert_eq!(split(&[5], &ends).recoveries, [at_least(0)]);
+}
+
 /// A run of 20 s with a fault from 5 s to 6 s, of which nothing came back to the sender in three seconds more.
 fn failing(metric: Metric, missing: impl Fn(&mut Missing) -> &mut Vec<u64>, rules: Rules) -> Nanos {
     let named = parse_condition(Subject::Max(metric), "< 1s").unwrap();

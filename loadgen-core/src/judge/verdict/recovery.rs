@@ -48,7 +48,7 @@ pub(super) fn judge_recovery(
     })
 }
 
-/// It was back. Where it depends on disturbed seconds whether that was soon enough, nobody knows.
+/// It was back. Where it depends on disturbed seconds whether that was soon enough, or on a part of a second, nobody knows.
 fn took(
     threshold: &Threshold,
     least: Nanos,
@@ -65,12 +65,24 @@ fn took(
         let opinion = Opinion::of((verdict, format!("{back}{among}")));
         return (Some(most as f64), opinion);
     }
-    let all = format!(
-        "back between {} and {} after its end",
-        numbers::duration(least),
-        numbers::duration(most)
-    );
-    let opinion = Opinion::too_disturbed(Stage::Schedule, &after_it(left_out), &all);
+    let all = match least {
+        0 => format!(
+            "back at once or up to {} after its end",
+            numbers::duration(most)
+        ),
+        _ => format!(
+            "back between {} and {} after its end",
+            numbers::duration(least),
+            numbers::duration(most)
+        ),
+    };
+    let opinion = match left_out {
+        0 => Opinion::of((
+            Verdict::Inconclusive,
+            format!("{all}: when, is known to the second alone"),
+        )),
+        _ => Opinion::too_disturbed(Stage::Schedule, &after_it(left_out), &all),
+    };
     (None, opinion)
 }
 
@@ -80,10 +92,11 @@ fn at_least(threshold: &Threshold, least: Nanos, left_out: usize) -> Opinion {
         threshold.comparison,
         Comparison::Less | Comparison::LessOrEqual
     );
-    let text = format!(
-        "not back for {CALM} s in a row before the end of what is known; it took {} at least",
-        numbers::duration(least)
-    );
+    let took = match least {
+        0 => String::new(),
+        _ => format!("; it took {} at least", numbers::duration(least)),
+    };
+    let text = format!("not back for {CALM} s in a row before the end of what is known{took}");
     if upper && least as f64 > threshold.bound {
         return Opinion::of((Verdict::Fail, text));
     }

@@ -12,7 +12,8 @@ use super::*;
 use crate::{
     judge::{Check, Totals},
     observed::{
-        Cause, DeliverySample, FaultSeen, Layout, Ledger, MachineSecond, Recorded, Recorder, WINDOW,
+        Cause, DeliverySample, FaultSeen, Layout, Ledger, MachineSecond, Recorded, Recorder, Rules,
+        WINDOW,
     },
     plan::{PlannedFault, Share},
     scenario::{Damage, ServerDamage, StoreDamage, parse_condition, parse_subject},
@@ -69,6 +70,7 @@ struct Measured<'a> {
     planned: &'a [PlannedFault],
     /// Whether the server says what it could not save.
     tells: bool,
+    rules: Rules,
 }
 
 fn judge(measured: &Measured<'_>) -> Judgement {
@@ -80,6 +82,7 @@ fn judge(measured: &Measured<'_>) -> Judgement {
     let shares = Share::WHOLE.split(measured.worker_cpu.len().max(1));
     let threads = shares.map(|share| share.thread());
     let observed = Observed {
+        rules: measured.rules,
         threads: threads.zip(measured.worker_cpu.iter().cloned()).collect(),
         machine: measured.machine.to_vec(),
         connecting: measured.connecting.to_vec(),
@@ -120,6 +123,7 @@ fn measured<'a>(recorded: &'a Recorded, account: &'a Account) -> Measured<'a> {
         faults: &[],
         planned: &[],
         tells: false,
+        rules: Rules::NOW,
     }
 }
 
