@@ -118,11 +118,24 @@ impl Parts {
             let mut split = Split::of(&seconds, &faults);
             if !observed.rules.know_all_parts() {
                 split.as_told_before(&faults);
+            } else if metric.begins_before_the_schedule() {
+                parts.gather_before(metric, windows, observed);
             }
             parts.gather(metric, windows, &split, observed);
             parts.splits.insert(metric.index(), split);
         }
         parts
+    }
+
+    /// Those that came before the schedule are outside of all faults, and in none of its seconds.
+    fn gather_before(&mut self, metric: Metric, windows: &[Window], observed: &Observed) {
+        let mut in_schedule = Samples::new(observed.recorded.limits());
+        windows.iter().for_each(|window| in_schedule.add(window));
+        let before = observed.recorded.samples(metric).since(&in_schedule);
+        if !before.histogram.is_empty() {
+            let key = (metric.index(), Part::Outside);
+            self.samples.insert(key, before);
+        }
     }
 
     fn gather(&mut self, metric: Metric, windows: &[Window], split: &Split, observed: &Observed) {
@@ -134,11 +147,7 @@ impl Parts {
                     .samples
                     .entry(key)
                     .or_insert_with(|| Samples::new(limits));
-                // Same bounds by construction: adding can't fail.
-                let _ = samples.histogram.add(window.histogram());
-                for (place, within) in samples.within.iter_mut().enumerate() {
-                    *within += window.n - window.over.get(place).map_or(0, |over| over.n);
-                }
+                samples.add(window);
             }
         }
     }

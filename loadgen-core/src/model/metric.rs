@@ -93,6 +93,11 @@ impl Metric {
         matches!(self, Self::DeliverySameNode | Self::DeliveryCrossNode)
     }
 
+    /// Whether most of its samples come before the schedule, while all users connect and join.
+    pub const fn begins_before_the_schedule(self) -> bool {
+        matches!(self, Self::Connect | Self::Join)
+    }
+
     /// Its place in an array indexed by metric.
     pub const fn index(self) -> usize {
         self as usize

@@ -99,9 +99,7 @@ pub(super) fn judge_limit(
 ) -> Opinion {
     let seconds = scope.seconds(metric);
     // Most connects and joins come before the schedule.
-    if seconds.all() == 0 && scope.name().is_none()
-        || matches!(metric, Metric::Connect | Metric::Join)
-    {
+    if seconds.all() == 0 && scope.name().is_none() || metric.begins_before_the_schedule() {
         return whole(scope, metric, judge_whole(scope, threshold, metric, limit));
     }
     if seconds.all() == 0 && !scope.samples(metric).histogram.is_empty() {

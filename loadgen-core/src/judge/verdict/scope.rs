@@ -197,7 +197,7 @@ impl<'a> Scope<'a> {
         let over = |seconds: &mut dyn Iterator<Item = &SeenSecond<'_>>| -> u64 {
             seconds.map(|one| one.over(place).n).sum()
         };
-        match self.phase.is_some() || self.part.is_some() {
+        match self.phase.is_some() {
             true if seconds.all() > 0 => over(&mut seconds.counted(counted)),
             _ => all - over(&mut seconds.left_out()).min(all),
         }
@@ -217,7 +217,7 @@ impl<'a> Scope<'a> {
         if seconds.all() == 0 || disturbed(self.connecting(metric)) > 0 {
             return None;
         }
-        if self.phase.is_some() || self.part.is_some() {
+        if self.phase.is_some() {
             // A second at its edge holds samples of two phases.
             return Some(Cow::Owned(sum(seconds.counted(counted))));
         }
@@ -229,21 +229,26 @@ impl<'a> Scope<'a> {
 
     /// The seconds before the schedule in which there may be such samples: those of connecting.
     pub(super) fn connecting(&self, metric: Metric) -> &'a [MachineSecond] {
-        match metric {
-            Metric::Connect | Metric::Join if self.phase.is_none() && self.part.is_none() => {
-                &self.trial.observed.connecting
-            }
-            _ => &[],
+        match metric.begins_before_the_schedule() && self.is_before_too() {
+            true => &self.trial.observed.connecting,
+            false => &[],
+        }
+    }
+
+    /// Whether what came before the schedule is in it.
+    fn is_before_too(&self) -> bool {
+        match (self.phase, self.part) {
+            (None, None) => true,
+            (None, Some(Part::Outside)) => self.trial.observed.rules.know_all_parts(),
+            _ => false,
         }
     }
 
     /// Whether others had the machine in any second in which there may be such samples.
     pub(super) fn has_disturbed_seconds_around(&self, metric: Metric) -> bool {
-        match metric {
-            Metric::Connect | Metric::Join => {
-                disturbed(self.connecting(metric)) + self.seconds(metric).disturbed() > 0
-            }
-            _ => self.has_disturbed_seconds(metric),
+        match metric.begins_before_the_schedule() {
+            true => disturbed(self.connecting(metric)) + self.seconds(metric).disturbed() > 0,
+            false => self.has_disturbed_seconds(metric),
         }
     }
 

@@ -237,7 +237,7 @@ impl Samples {
     /// How many were over a limit, by its place.
     pub fn over(&self, place: usize) -> u64 {
         let within = self.within.get(place).copied().unwrap_or(0);
-        self.histogram.len() - within
+        self.histogram.len().saturating_sub(within)
     }
 
     /// What came after an earlier look at the same samples.
@@ -246,9 +246,18 @@ impl Samples {
         // A part of the same counts, with the same bounds: subtracting can't fail.
         let _ = since.histogram.subtract(&earlier.histogram);
         for (mine, theirs) in since.within.iter_mut().zip(&earlier.within) {
-            *mine -= theirs;
+            *mine = mine.saturating_sub(*theirs);
         }
         since
+    }
+
+    /// Adds those of a second.
+    pub fn add(&mut self, window: &Window) {
+        // Same bounds by construction: adding can't fail.
+        let _ = self.histogram.add(window.histogram());
+        for (place, within) in self.within.iter_mut().enumerate() {
+            *within += window.n - window.over.get(place).map_or(0, |over| over.n);
+        }
     }
 
     /// Adds the counts of samples under the same limits.

@@ -5,6 +5,11 @@ use crate::model::Metric;
 
 /// Two thousand connects and joins before the schedule, of each the twentieth in 9 ms.
 fn connected(thresholds: &[Threshold]) -> Recorded {
+    connected_and_back(thresholds, &[])
+}
+
+/// And so many more in 100 ms in mid-run, in these seconds of it.
+fn connected_and_back(thresholds: &[Threshold], seconds: &[Nanos]) -> Recorded {
     let mut recorder = Recorder::new(Arc::new(Layout::new(thresholds, &[])));
     for index in 0..2_000_u64 {
         let took = if index % 20 == 0 {
@@ -17,6 +22,12 @@ fn connected(thresholds: &[Threshold]) -> Recorded {
         }
     }
     recorder.begin(1_000_000_000);
+    for second in seconds {
+        let start = (second + 1) * 1_000_000_000;
+        for metric in [Metric::Connect, Metric::Join] {
+            recorder.record(metric, start, start + 100_000_000);
+        }
+    }
     for index in 0..2_000 {
         let intended = 1_000_000_000 + index * 10_000_000;
         recorder.record_delivery(DeliverySample {
@@ -77,4 +88,60 @@ fn rule_10_connects_are_held_against_the_seconds_of_connecting() {
         ..measured(&recorded, &account)
     });
     assert_eq!(judgement.verdict, Verdict::Pass, "{judgement:?}");
+}
+
+#[test]
+fn who_connected_before_the_schedule_did_so_outside_of_its_faults() {
+    let fault = FaultSeen {
+        start: Some(8_000_000_000),
+        end: Some(9_500_000_000),
+        proof: Some("it did".to_owned()),
+        ..FaultSeen::of("f")
+    };
+    let judged = |key, condition, rules, disturbed: &[usize], connecting: &[MachineSecond]| {
+        let thresholds = [threshold(key, condition)];
+        // One comes back inside of the fault, and six outside of it.
+        let recorded = connected_and_back(&thresholds, &[0, 1, 2, 3, 8, 16, 17]);
+        let account = account(2_000);
+        let judgement = judge(&Measured {
+            thresholds: &thresholds,
+            faults: std::slice::from_ref(&fault),
+            machine: &machine(disturbed),
+            connecting,
+            rules,
+            ..measured(&recorded, &account)
+        });
+        let one = judgement.thresholds[0].clone();
+        (one.verdict, one.measured)
+    };
+    let calm = [MachineSecond::default(); 3];
+    for (key, n) in [
+        ("connect.p99", "n = 2,006"),
+        ("join.within_5ms", "n = 2,006"),
+        ("join.max", "n = 2,006"),
+        ("connect.mean", "n = 2,006"),
+    ] {
+        let condition = match key {
+            "join.within_5ms" => ">= 99%",
+            _ => "< 1ms",
+        };
+        let (verdict, measured) = judged(key, condition, Rules::NOW, &[], &calm);
+        assert_eq!(verdict, Verdict::Fail, "{key}: {measured}");
+        assert!(measured.contains(n), "{key}: {measured}");
+    }
+    // What is left out of it as disturbed is a second of the schedule.
+    let (verdict, measured) = judged("join.max", "< 5ms", Rules::NOW, &[16], &calm);
+    assert_eq!(verdict, Verdict::Fail);
+    assert!(measured.contains("100 ms (n = 2,005)"), "{measured}");
+    // Whatever disturbed connecting may have disturbed these.
+    let bad = [MachineSecond {
+        throttled: 0.5,
+        ..MachineSecond::default()
+    }
+    .weighed(); 3];
+    let (verdict, _) = judged("connect.p99", "< 5ms", Rules::NOW, &[], &bad);
+    assert_eq!(verdict, Verdict::Invalid);
+    // A result of before is judged by who came back, as it was.
+    let (_, measured) = judged("connect.max", "< 1ms", Rules::default(), &[], &calm);
+    assert!(measured.contains("n = 6)"), "{measured}");
 }
