@@ -7,7 +7,7 @@ use csv::{ReaderBuilder, StringRecord, Trim};
 use super::DataFile;
 use crate::scenario::Located;
 
-/// What spreadsheets begin a file with.
+/// What spreadsheets begin a file with, some of them twice.
 const MARK: char = '\u{feff}';
 /// The server takes ids of 1 to 128 bytes.
 const LONGEST_ID: usize = 128;
@@ -20,7 +20,7 @@ pub(super) struct Rows {
 
 impl Rows {
     pub(super) fn read(data: DataFile) -> Result<Self, Located> {
-        let text = data.text.strip_prefix(MARK).unwrap_or(&data.text);
+        let text = data.text.trim_start_matches(MARK);
         let mut reader = ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)

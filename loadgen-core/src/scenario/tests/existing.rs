@@ -69,6 +69,7 @@ fn each_way_to_write_them_says_the_same() {
         "created,user_2,room_id,user_1\n2020,bob,r1,ann\n2021,dee,r2,ann\n",
         "\n id , member_a , member_b , x\n\n\"r1\" , ann , bob , \"1,2\"\nr2,ann,dee,3\n",
         "r1,ann,bob,,\nr2,ann,dee,,\n",
+        "\u{feff}\u{feff}r1,ann,bob\nr2,ann,dee\n",
         "conversation,User\nr1,ann\nr1,bob\nr2,ann\nr2,dee\n",
     ] {
         let files = [("users.csv", USERS), ("rooms.csv", rooms)];
@@ -136,6 +137,15 @@ fn each_mistake_is_shown_in_its_file() {
             "rooms.csv:2:8: \"eve\" is none of the 4 users",
         ),
         ("r1, ann ,\"eve\"\n", "rooms.csv:1:10: \"eve\" is none"),
+        // A byte order mark is a character of its line.
+        (
+            "\u{feff}\u{feff}r1,ann,bob\nr2,ann,eve",
+            "rooms.csv:2:8: \"eve\" is none",
+        ),
+        (
+            "\u{feff}\u{feff}r1,ann,eve",
+            "rooms.csv:1:10: \"eve\" is none",
+        ),
         ("\"r\"\"1\" , ann,eve\n", "rooms.csv:1:14: \"eve\" is none"),
         (
             "r1,ann,ann\n",
