@@ -48,6 +48,7 @@ pub(super) fn check(
     let mut checker = Checker {
         sources,
         data: Vec::new(),
+        has_faults: !file.faults.is_empty(),
         mistakes: RefCell::default(),
     };
     let checked = checker.scenario(file, path, variables);
@@ -141,6 +142,8 @@ struct Checker<'a> {
     sources: &'a Sources,
     /// What was read from files of users and of messages.
     data: Vec<SourceFile>,
+    /// Whether something breaks in mid-run.
+    has_faults: bool,
     mistakes: RefCell<Vec<Located>>,
 }
 

@@ -146,7 +146,7 @@ impl Checker<'_> {
             parse_condition(subject, text).map_err(|message| self.wrong(span, message))?;
         threshold.fault = fault.map(str::to_owned);
         if let Some(faults) = faults {
-            self.fits_faults(key, condition, &threshold, faults)?;
+            self.fits_faults(key, &threshold, faults)?;
         }
         if let Some(after) = condition.value.abort_after() {
             let in_time = match subject {
@@ -158,6 +158,8 @@ impl Checker<'_> {
             let key = &key.value;
             let late = format!("{key} is known at the end only: it can't end the run early");
             self.demand(in_time, &after.span, late)?;
+            let inside = "with [[faults]] no threshold can end the run early: it would be judged inside of them too";
+            self.demand(!self.has_faults, &after.span, inside)?;
             threshold.abort_after = Some(after.value.0);
         }
         Ok(threshold)
@@ -170,19 +172,13 @@ impl Checker<'_> {
         parse_subject_at(&key.value).map_err(|message| self.wrong(&key.span, message))
     }
 
-    /// What is judged inside of a fault, or after it, needs that fault, and samples that are known by second; and while faults
-    /// are still to come, nobody knows what is outside of them.
+    /// What is judged inside of a fault, or after it, needs that fault, and samples that are known by second.
     fn fits_faults(
         &self,
         key: &Placed<String>,
-        condition: &Placed<Condition>,
         threshold: &Threshold,
         faults: &[Fault],
     ) -> Result<(), Located> {
-        if let (Some(after), false) = (condition.value.abort_after(), faults.is_empty()) {
-            let what = "with [[faults]] no threshold can end the run early: it would be judged inside of them too";
-            return Err(self.wrong(&after.span, what));
-        }
         let Some(name) = &threshold.fault else {
             return Ok(());
         };

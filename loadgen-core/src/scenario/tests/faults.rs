@@ -288,6 +288,17 @@ fn thresholds_name_a_fault_behind_an_at() {
     let asks = format!("asks = \"confirm.p99\"\n{text}");
     let there = "there are delivery.p99@f, confirm.recovery@f";
     assert!(error(&asks).message.contains(there));
+    let early =
+        "thresholds = { \"delivery.p99\" = { condition = \"< 5ms\", abort_after = \"2s\" } }\n";
+    let phase = error(&one("kind = \"server-kill\"").replacen(
+        "[[faults]]",
+        &format!("{early}[[faults]]"),
+        1,
+    ));
+    assert!(
+        phase.message.contains("no threshold can end the run early"),
+        "{phase}"
+    );
     let phase = with("thresholds = { \"delivery.p99@f\" = \"< 5ms\" }\n");
     assert!(error(&phase).message.contains("[thresholds]"));
 }
