@@ -424,6 +424,7 @@ pub(super) struct FileFault {
     /// Bytes that pass in a second (network-bandwidth, network-slow-reader).
     pub bandwidth: Option<Placed<Bandwidth>>,
     /// How long it takes until what was lost is sent again (network-loss); default "200ms".
+    #[schemars(extend("not" = rules::not_zero()))]
     pub stall: Option<Placed<Span>>,
     /// Whether new connections are refused meanwhile (network-cut); default true.
     pub refuse: Option<Placed<bool>>,

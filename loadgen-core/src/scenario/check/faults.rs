@@ -137,6 +137,7 @@ impl Checker<'_> {
         let damage = match file.kind.value {
             FaultKind::NetworkLatency => {
                 let jitter = file.jitter.as_ref().map(|jitter| jitter.value.0);
+                let jitter = jitter.filter(|jitter| !jitter.is_zero());
                 if let (Some(distribution), None) = (&file.distribution, jitter) {
                     let what = "delays are drawn around `time` by a `jitter`: say how far";
                     return Err(self.wrong(&distribution.span, what));
@@ -154,7 +155,7 @@ impl Checker<'_> {
             FaultKind::NetworkSlowReader => NetworkDamage::SlowReader(self.bandwidth(file)?),
             FaultKind::NetworkLoss => NetworkDamage::Loss {
                 share: self.needed_share(file)?,
-                stall: file.stall.as_ref().map_or(STALL, |stall| stall.value.0),
+                stall: self.stall(file)?,
             },
             FaultKind::NetworkHalfOpen => NetworkDamage::HalfOpen,
             _ => NetworkDamage::Cut {
@@ -172,6 +173,15 @@ impl Checker<'_> {
             "`time` is longer than 0s",
         )?;
         Ok(time.value.0)
+    }
+
+    fn stall(&self, file: &FileFault) -> Result<Duration, Located> {
+        let Some(stall) = &file.stall else {
+            return Ok(STALL);
+        };
+        let at_once = "`stall` is longer than 0s: what is sent again at once is not late";
+        self.demand(!stall.value.0.is_zero(), &stall.span, at_once)?;
+        Ok(stall.value.0)
     }
 
     fn bandwidth(&self, file: &FileFault) -> Result<u64, Located> {
@@ -233,7 +243,9 @@ impl Checker<'_> {
                 return Err(self.wrong(name, hidden));
             }
             let overlap = other.at < fault.at + fault.lasts && fault.at < other.at + other.lasts;
-            if overlap && fault.damage.collides_with(other.damage) {
+            // One that is over at once has no time in which another could be on.
+            let at_once = fault.at == other.at;
+            if (overlap || at_once) && fault.damage.collides_with(other.damage) {
                 return Err(self.wrong(
                     at,
                     format!(

@@ -201,6 +201,16 @@ fn each_mistake_is_told_in_its_place() {
             "`jitter`",
         ),
         (
+            "kind = \"network-latency\"\ntime = \"1s\"\njitter = \"0s\"\ndistribution = \"normal\"",
+            "distribution",
+            "`jitter`",
+        ),
+        (
+            "kind = \"network-loss\"\nshare = \"1%\"\nstall = \"0s\"",
+            "stall",
+            "longer than 0s",
+        ),
+        (
             "kind = \"network-bandwidth\"\nbandwidth = \"64KiB\"",
             "bandwidth",
             "\"64KiB/s\"",
@@ -307,6 +317,13 @@ fn thresholds_name_a_fault_behind_an_at() {
 fn what_happens_at_once_needs_no_time() {
     let text = one("kind = \"network-cut\"").replace("\"3s\"", "\"0s\"");
     assert!(parse(&text).faults[0].lasts.is_zero());
+    for lasts in ["0s", "2s"] {
+        let again = format!(
+            "{text}[[faults]]\nname = \"g\"\nat = \"2s\"\nfor = \"{lasts}\"\nkind = \"network-cut\"\n"
+        );
+        let error = error(&again);
+        assert!(error.message.starts_with("\"f\" is not over"), "{error}");
+    }
 }
 
 /// The same with three servers.
