@@ -102,6 +102,9 @@ impl<'a> Variables<'a> {
             .0
             .get_mut(name)
             .ok_or_else(|| format!("no such variable; {known}"))?;
+        if variable.set {
+            return Err("it is set twice: give each variable one value".to_owned());
+        }
         variable.value = same_type(&variable.value, text)?;
         variable.set = true;
         Ok(())

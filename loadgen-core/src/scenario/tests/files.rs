@@ -195,6 +195,9 @@ fn a_variable_of_an_included_file_that_is_overruled_changes_nothing_and_says_so(
     assert_eq!(load(&folder, &[]).unwrap().population.users, 20);
     let error = load(&folder, &[("users", "30")]).unwrap_err();
     assert!(error.contains("it would change nothing"), "{error}");
+    let error = load(&folder, &[("what", "a"), ("what", "b")]).unwrap_err();
+    let twice = "--set what=b: it is set twice: give each variable one value (main.toml)";
+    assert_eq!(error, twice);
 }
 
 #[test]
