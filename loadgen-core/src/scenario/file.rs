@@ -10,6 +10,7 @@ use serde::{
 
 use super::{
     Arrivals, Behaviour, Burst, ChannelSize, IdType, Spike, Transport,
+    check::{MOST_ROOMS, MOST_USERS},
     event_map::FileEvents,
     fault::{Between, Distribution, FaultKind},
     rules,
@@ -177,7 +178,7 @@ pub(super) struct FileStore {
 #[serde(deny_unknown_fields)]
 pub(super) struct FilePopulation {
     /// How many users; may be left out where a file says who there is: all that it has.
-    #[schemars(range(min = 2))]
+    #[schemars(range(min = 2, max = MOST_USERS))]
     pub users: Option<Placed<u32>>,
     /// How many rooms of two, or the file of those that there are. More than half the users put users into several of them.
     pub rooms: Option<Placed<Rooms>>,
@@ -200,6 +201,7 @@ pub(super) struct FilePopulation {
 #[serde(deny_unknown_fields)]
 pub(super) struct FileChannels {
     /// How many channels.
+    #[schemars(range(max = MOST_ROOMS))]
     pub count: u32,
     /// Members of each: a number, a range, or Zipf's law.
     pub members: Placed<ChannelSize>,
@@ -347,9 +349,10 @@ fn yes() -> bool {
     },
 ))]
 pub(super) struct FilePhase {
-    /// Its name in reports.
-    pub name: String,
-    /// How long it lasts.
+    /// Its name in reports, which no other phase has.
+    #[schemars(regex(pattern = r"\S"))]
+    pub name: Placed<String>,
+    /// How long it lasts, all phases together at most 365d.
     #[schemars(extend("not" = rules::not_zero()))]
     pub duration: Placed<Span>,
     /// false for a warm-up: its messages are accounted for, its latencies are not recorded.

@@ -5,19 +5,28 @@ use std::{borrow::Cow, fmt, str::FromStr, time::Duration};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 
-/// A duration with its unit: `"10s"`, `"1m 30s"`, `"250ms"`, `"5us"`.
+/// A duration with its unit: `"10s"`, `"1m 30s"`, `"250ms"`, `"5us"`; [`Span::LONGEST`] at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span(pub Duration);
+
+impl Span {
+    /// No run is longer, and nobody waits longer: sums of such times stay far below what 64 bits of nanoseconds hold.
+    pub const LONGEST: Self = Self(Duration::from_secs(365 * 24 * 60 * 60));
+}
 
 impl FromStr for Span {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        humantime::parse_duration(text.trim())
-            .map(Span)
-            .map_err(|_| {
-                format!("{text:?} is not a duration: write a number and a unit, as in \"10s\", \"1m 30s\" or \"250ms\"")
-            })
+        let too_long = || format!("{text:?} is too long: at most 365d");
+        match humantime::parse_duration(text.trim()).map(Span) {
+            Ok(span) if span > Self::LONGEST => Err(too_long()),
+            Ok(span) => Ok(span),
+            Err(humantime::DurationError::NumberOverflow) => Err(too_long()),
+            Err(_) => Err(format!(
+                "{text:?} is not a duration: write a number and a unit, as in \"10s\", \"1m 30s\" or \"250ms\""
+            )),
+        }
     }
 }
 
@@ -354,6 +363,21 @@ mod tests {
             ("20".parse::<Share>().unwrap_err(), "\"100%\""),
         ] {
             assert!(error.contains(example), "{error}");
+        }
+    }
+
+    #[test]
+    fn nothing_lasts_longer_than_a_year() {
+        assert_eq!("365d".parse(), Ok(Span::LONGEST));
+        let longer = [
+            "366d",
+            "600y",
+            "18446744073709551615s",
+            "99999999999999999999s",
+        ];
+        for text in longer {
+            let error = text.parse::<Span>().unwrap_err();
+            assert_eq!(error, format!("{text:?} is too long: at most 365d"));
         }
     }
 

@@ -10,6 +10,7 @@ use serde::{
 use toml::Spanned;
 
 use super::{
+    check::MOST_ROOMS,
     file::FileChannels,
     population::{ChannelSize, Zipf},
     units::{Range, Size, Span},
@@ -141,7 +142,7 @@ impl<'de> Forms<'de> for ChannelSize {
 #[derive(Debug, Clone, JsonSchema)]
 #[schemars(untagged)]
 pub(super) enum Rooms {
-    Drawn(u32),
+    Drawn(#[schemars(range(max = MOST_ROOMS))] u32),
     Listed(Listed),
 }
 

@@ -38,6 +38,47 @@ fn an_impossible_number_is_shown_in_place() {
 }
 
 #[test]
+fn what_is_too_much_for_a_run_is_shown_in_place() {
+    insta::assert_snapshot!(error_of(
+        &SMALL.replace("\"2s\"", "\"18446744073709551615s\"")
+    ));
+    insta::assert_snapshot!(error_of(
+        &SMALL
+            .replace("\"500ms\"", "\"300d\"")
+            .replace("\"2s\"", "\"300d\"")
+    ));
+    insta::assert_snapshot!(error_of(&SMALL.replace("users = 10", "users = 4294967295")));
+    insta::assert_snapshot!(error_of(&SMALL.replace(
+        "rooms = 5",
+        "channels = [{ count = 4294967295, members = 10 }]"
+    )));
+}
+
+#[test]
+fn phases_are_told_apart_by_their_names() {
+    insta::assert_snapshot!(error_of(&SMALL.replace("\"warm-up\"", "\"\"")));
+    insta::assert_snapshot!(error_of(&SMALL.replace("\"warm-up\"", "\"steady\"")));
+}
+
+#[test]
+fn a_variable_is_set_once() {
+    let bench = Bench::new();
+    let text = SMALL
+        .replace("users = 10", "users = \"${users}\"")
+        .replace("[server]", "[variables]\nusers = 10\n[server]");
+    let scenario = bench.scenario(&text);
+    let ended = bench.run(&scenario, &["--set", "users=16", "--set", "users=18"]);
+    assert_eq!(ended.code, Some(2));
+    assert_eq!(
+        ended.stderr,
+        format!(
+            "error: --set users=18: it is set twice: give each variable one value ({})\n",
+            scenario.display()
+        )
+    );
+}
+
+#[test]
 fn an_unknown_threshold_is_shown_in_place() {
     insta::assert_snapshot!(error_of(
         &SMALL.replace("\"lost\" = \"== 0\"", "\"delivery.p99\" = \"< 5\"")

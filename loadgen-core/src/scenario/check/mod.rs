@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 
 pub(super) use self::{
     connections::{OWN_HEADERS, OWN_PARAMETERS},
+    population::{MOST_ROOMS, MOST_USERS},
     thresholds::{AT_THE_END, WHOLE_RUN},
 };
 use super::{

@@ -1,12 +1,12 @@
 //! Checks of what happens: loads that can be planned, and people who can do what they are to do.
 
-use std::{ops::Range as ByteRange, time::Duration};
+use std::{collections::HashSet, ops::Range as ByteRange, time::Duration};
 
 use super::Checker;
 use crate::{
     model::{Kind, Names, Vocabulary},
     scenario::{
-        Burst, Churn, Load, Located, Often, Open, Phase, Population, Spike, expected,
+        Burst, Churn, Load, Located, Often, Open, Phase, Population, Span, Spike, expected,
         file::FilePhase, written::Placed,
     },
 };
@@ -15,6 +15,14 @@ use crate::{
 const MOST_MESSAGES: f64 = 1e9;
 /// So many comings and goings likewise.
 const MOST_ACTIONS: f64 = 1e8;
+
+/// What all phases so far come to.
+#[derive(Default)]
+struct SoFar {
+    names: HashSet<String>,
+    lasts: Duration,
+    messages: f64,
+}
 
 impl Checker<'_> {
     pub(super) fn phases(
@@ -36,11 +44,11 @@ impl Checker<'_> {
                 .as_ref()
                 .is_some_and(|often| !often.value.is_never())
         });
-        let mut messages = 0.0;
+        let mut so_far = SoFar::default();
         let checked = phases.into_iter().filter_map(|phase| {
             let can_happen = self.can_happen(&phase, population, vocabulary, somebody_leaves);
             self.note(can_happen);
-            let phase = self.phase(phase, population, vocabulary, &mut messages);
+            let phase = self.phase(phase, population, vocabulary, &mut so_far);
             self.note(phase)
         });
         Ok(checked.collect())
@@ -51,11 +59,10 @@ impl Checker<'_> {
         file: FilePhase,
         population: &Population,
         vocabulary: &Vocabulary,
-        messages: &mut f64,
+        so_far: &mut SoFar,
     ) -> Result<Phase, Located> {
-        let duration = file.duration.value.0;
-        let lasting = "a phase lasts longer than 0s";
-        self.demand(!duration.is_zero(), &file.duration.span, lasting)?;
+        self.phase_name(&file.name, so_far)?;
+        let duration = self.lasting(&file.duration, so_far)?;
         if let Some(Placed { value, span }) = &file.skew {
             let exponent = (0.0..=10.0).contains(value);
             self.demand(exponent, span, "`skew` is an exponent from 0 to 10")?;
@@ -77,17 +84,18 @@ impl Checker<'_> {
                 (each * f64::from(population.users), span)
             }
         };
-        *messages += due;
+        so_far.messages += due;
         self.demand(
-            *messages <= MOST_MESSAGES,
+            so_far.messages <= MOST_MESSAGES,
             span.unwrap_or(&file.duration.span),
             format!(
-                "{messages:.0} messages by the end of this phase; at most {MOST_MESSAGES:.0} fit a run"
+                "{:.0} messages by the end of this phase; at most {MOST_MESSAGES:.0} fit a run",
+                so_far.messages
             ),
         )?;
         let churn = self.churn(&file, population.users, duration)?;
         Ok(Phase {
-            name: file.name,
+            name: file.name.value,
             duration,
             load,
             skew: file.skew.map_or(0.0, |skew| skew.value),
@@ -96,6 +104,27 @@ impl Checker<'_> {
             measured: file.measured,
             thresholds: self.phase_thresholds(file.thresholds, file.measured, vocabulary),
         })
+    }
+
+    /// A name by which this phase alone is told.
+    fn phase_name(&self, name: &Placed<String>, so_far: &mut SoFar) -> Result<(), Located> {
+        let Placed { value, span } = name;
+        let nameless = "a phase has a name: reports tell it by that";
+        self.demand(!value.trim().is_empty(), span, nameless)?;
+        let first = so_far.names.insert(value.clone());
+        let twice = format!("two phases are called {value:?}: name each once");
+        self.demand(first, span, twice)
+    }
+
+    /// How long a phase lasts: together with those before it no longer than a run can.
+    fn lasting(&self, written: &Placed<Span>, so_far: &mut SoFar) -> Result<Duration, Located> {
+        let Placed { value, span } = written;
+        let lasting = "a phase lasts longer than 0s";
+        self.demand(!value.0.is_zero(), span, lasting)?;
+        so_far.lasts = so_far.lasts.saturating_add(value.0);
+        let too_long = "all phases together last at most 365d: with this one they are longer";
+        self.demand(so_far.lasts <= Span::LONGEST.0, span, too_long)?;
+        Ok(value.0)
     }
 
     fn load(

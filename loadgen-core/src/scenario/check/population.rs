@@ -1,5 +1,7 @@
 //! Checks of who is there: enough people for every room and channel, and somebody who talks.
 
+use std::ops::Range as ByteRange;
+
 use super::{Checker, connections::Listing, conversations::Roll};
 use crate::{
     model::Kind,
@@ -9,6 +11,13 @@ use crate::{
         written::{Channels, Placed, Rooms},
     },
 };
+
+/// A plan holds all users at once; so many fit a machine's memory, and no run comes near.
+pub(in crate::scenario) const MOST_USERS: u32 = 10_000_000;
+/// So many memberships likewise.
+const MOST_MEMBERSHIPS: u64 = 100_000_000;
+/// With two members each.
+pub(in crate::scenario) const MOST_ROOMS: u32 = (MOST_MEMBERSHIPS / 2) as u32;
 
 impl Checker<'_> {
     /// Who is there and where they talk; and the users by name, where files say who there is.
@@ -44,12 +53,15 @@ impl Checker<'_> {
         }
         let too_few = "at least 2 users: a delivery needs a sender and a recipient";
         self.demand(users.value >= 2, &users.span, too_few)?;
+        let too_many = format!("at most {MOST_USERS} users fit a run");
+        self.demand(users.value <= MOST_USERS, &users.span, too_many)?;
         let rooms = self.drawn_rooms(&file, users.value)?;
+        let mut memberships = u64::from(rooms) * 2;
         let channels = match file.channels.map(|channels| channels.value) {
             None | Some(Channels::Listed(_)) => Vec::new(),
             Some(Channels::Drawn(groups)) => groups
                 .into_iter()
-                .map(|group| self.channel_group(group, users.value))
+                .map(|group| self.channel_group(group, users.value, &mut memberships))
                 .collect::<Result<_, _>>()?,
         };
         if let Some(Placed { value, span }) = &file.connect_rate {
@@ -126,7 +138,14 @@ impl Checker<'_> {
         let pairs = u64::from(users) * u64::from(users - 1) / 2;
         let too_many = format!("{users} users make at most {pairs} different rooms of two");
         self.demand(u64::from(*rooms) <= pairs, span, too_many)?;
+        self.memberships_fit(u64::from(*rooms) * 2, span)?;
         Ok(*rooms)
+    }
+
+    fn memberships_fit(&self, memberships: u64, span: &ByteRange<usize>) -> Result<(), Located> {
+        let too_many =
+            format!("at most {MOST_MEMBERSHIPS} memberships fit a run: with these there are more");
+        self.demand(memberships <= MOST_MEMBERSHIPS, span, too_many)
     }
 
     /// A share of silent users that leaves somebody to talk.
@@ -139,9 +158,16 @@ impl Checker<'_> {
         Ok(Some(value.0))
     }
 
-    fn channel_group(&self, group: FileChannels, users: u32) -> Result<ChannelGroup, Located> {
+    /// A group of channels that fits, added to all memberships before it.
+    fn channel_group(
+        &self,
+        group: FileChannels,
+        users: u32,
+        memberships: &mut u64,
+    ) -> Result<ChannelGroup, Located> {
         let fits = |members: u32| (2..=users).contains(&members);
-        let wrong = |message: String| Err(self.wrong(&group.members.span, message));
+        let span = &group.members.span;
+        let wrong = |message: String| Err(self.wrong(span, message));
         let allowed = format!("a channel has 2 to {users} members (`users`)");
         match group.members.value {
             ChannelSize::Range(least, most) if least > most => {
@@ -165,7 +191,12 @@ impl Checker<'_> {
                     members,
                     disjoint: group.disjoint,
                 };
+                // Each has two or more: of far too many, the sizes need not be looked at one by one.
+                let least = u64::from(group.count) * 2;
+                self.memberships_fit(memberships.saturating_add(least), span)?;
                 let most = most_members(&group);
+                *memberships = memberships.saturating_add(most);
+                self.memberships_fit(*memberships, span)?;
                 match group.disjoint && most > u64::from(users) {
                     true => wrong(format!(
                         "{} channels that share no member have up to {most} members, and there are {users} users",

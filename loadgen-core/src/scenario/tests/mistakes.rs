@@ -1,6 +1,6 @@
 //! Every mistake is shown where it was made, in one sentence.
 
-use super::*;
+use super::{bounds::beyond_bounds, *};
 
 /// Files with a mistake: the changed or added line, where it goes, and what is said of it.
 fn mistakes() -> Vec<(String, &'static str, &'static str)> {
@@ -365,7 +365,7 @@ fn mistakes_are_told_at_their_place_in_one_sentence() {
 }
 
 /// What the schema can't refuse, by what the program says of it, and why it can't.
-const BEYOND_A_SCHEMA: [(&str, &str); 23] = [
+const BEYOND_A_SCHEMA: [(&str, &str); 27] = [
     ("no threshold is on delivery.p99", "what another table has"),
     ("there are delivery.p95, echo.p50", "what another table has"),
     ("everybody is connected already", "what another table has"),
@@ -398,6 +398,10 @@ const BEYOND_A_SCHEMA: [(&str, &str); 23] = [
     ("5 is less than 6", "two numbers in a text"),
     ("is more than the most", "the numbers of two keys"),
     ("2 to 10 members", "how many users another key says"),
+    ("is too long", "a number in a text"),
+    ("with this one they are longer", "a sum of numbers in texts"),
+    ("with these there are more", "the numbers of several keys"),
+    ("two phases are called", "what another table has"),
 ];
 
 #[test]
@@ -408,7 +412,8 @@ fn the_schema_refuses_each_mistake_that_a_schema_can_tell() {
     let index = compiler.compile("schema.json", &mut schemas).unwrap();
     let mut beyond = Vec::new();
     let mut accepted = Vec::new();
-    for (text, _, message) in mistakes().into_iter().chain(channel_sizes()) {
+    let all = [mistakes(), channel_sizes(), beyond_bounds()];
+    for (text, _, message) in all.into_iter().flatten() {
         let file: serde_json::Value = match toml::from_str(&text) {
             Ok(file) => file,
             // What is no TOML an editor underlines by itself.

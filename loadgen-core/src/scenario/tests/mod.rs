@@ -1,5 +1,6 @@
 //! Tests of the format; what all of them use is here.
 
+mod bounds;
 mod events;
 mod existing;
 mod faults;
