@@ -244,6 +244,10 @@ fn what_a_shard_lacks_is_told_before_anything_runs() {
         ),
         (with(&["--shard", "1/2", "--json"]), "leave --json out"),
         (
+            with(&["--shard", "1/2", "--floor", "10s"]),
+            "leave --floor out",
+        ),
+        (
             with(&["--shard", "1/2", "--report", "csv"]),
             "give --report to `merge`",
         ),

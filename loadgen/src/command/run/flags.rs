@@ -19,6 +19,9 @@ use crate::{
 
 /// A shorter floor has no second of its own.
 const SHORTEST_FLOOR: Duration = Duration::from_secs(1);
+/// How long a floor lasts where nobody says otherwise.
+const USUAL_FLOOR: Floor = Floor(Some(Duration::from_secs(3)));
+
 /// Flags of `run`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -84,11 +87,11 @@ pub struct Args {
     /// What is asked of it, by which generator, and what is said of it.
     #[command(flatten)]
     pub load: Load,
-    /// How long the same load goes against a bare relay, before and after each run, or `off`.
+    /// How long the same load goes against a bare relay, before and after each run, or `off` [default: 3s].
     ///
     /// What the relay takes is the machine's and the generator's own part: the floor under the server's numbers.
-    #[arg(long, value_name = "DURATION", default_value = "3s")]
-    pub floor: Floor,
+    #[arg(long, value_name = "DURATION")]
+    pub floor: Option<Floor>,
     /// The same as `--floor off`.
     #[arg(long, conflicts_with = "floor")]
     pub no_floor: bool,
@@ -172,7 +175,13 @@ pub struct Floor(Option<Duration>);
 impl Args {
     /// How long a floor lasts before and after each run; `None`: there is none.
     pub fn floor(&self) -> Option<Duration> {
-        self.floor.0.filter(|_| !self.no_floor)
+        let floor = self.floor.unwrap_or(USUAL_FLOOR);
+        floor.0.filter(|_| !self.no_floor)
+    }
+
+    /// Whether a floor is asked for, and not only usual.
+    pub(super) fn wants_floor(&self) -> bool {
+        self.floor.is_some_and(|floor| floor.0.is_some())
     }
 }
 

@@ -48,6 +48,10 @@ pub(super) fn asked(run: &Args) -> Result<Option<ShardOptions>, String> {
     }
     for (given, what) in [
         (run.scenarios.len() > 1, "one scenario at a time"),
+        (
+            run.wants_floor(),
+            "a run without a floor, which is of one machine: leave --floor out",
+        ),
         (run.repeat > 1, "one run at a time: leave --repeat out"),
         (run.json, "no result by itself: leave --json out"),
         (run.all, "no result by itself: leave --all out"),
