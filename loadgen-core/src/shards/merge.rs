@@ -114,7 +114,7 @@ pub struct Whole {
 /// What of a recording must be the same in all.
 type Trait = (&'static str, fn(&Recording) -> String);
 
-const SAME: [Trait; 7] = [
+const SAME: [Trait; 12] = [
     ("numbers of shards", |one| one.shard.of().to_string()),
     ("scenarios", |one| one.scenario.name.clone()),
     ("scenario files (SHA-256)", |one| {
@@ -124,6 +124,21 @@ const SAME: [Trait; 7] = [
     ("dialects", |one| one.scenario.dialect.name().to_owned()),
     ("plans (SHA-256)", |one| one.plan.clone()),
     ("labels", |one| format!("{:?}", one.labels)),
+    // A merged result says once what was measured and with what. Only the target may have several addresses.
+    ("clients", |one| one.told.client.clone()),
+    ("acknowledgements", |one| {
+        let asked = one.told.asks_for_acks;
+        if asked { "asked for" } else { "not asked for" }.to_owned()
+    }),
+    ("delivery modes", |one| {
+        let known = one.told.delivery_known;
+        if known { "known" } else { "not known" }.to_owned()
+    }),
+    ("versions of the target", |one| {
+        let version = one.told.target_version.clone();
+        version.unwrap_or_else(|| "not said".to_owned())
+    }),
+    ("stores", |one| one.told.store.clone()),
 ];
 
 impl Whole {
@@ -143,6 +158,9 @@ impl Whole {
         }
         gaps.sort_by_key(ToString::to_string);
         let Some((_, one)) = named.first() else {
+            if gaps.is_empty() {
+                return Err(nothing());
+            }
             let torn: Vec<String> = gaps.iter().map(ToString::to_string).collect();
             return Err(MergeError::Nothing(torn.join("; ")));
         };

@@ -343,7 +343,7 @@ fn a_clock_that_is_known_to_be_ahead_is_no_late_start_and_one_that_is_not_known_
 fn what_is_of_another_run_is_refused_in_one_sentence() {
     type Change = fn(&mut Recording);
     let all = recordings(2, fast);
-    let changes: [(Change, &str); 5] = [
+    let changes: [(Change, &str); 10] = [
         (|one| one.scenario.seed = 4, "seeds differ (3 and 4)"),
         (
             |one| one.scenario.sha256 = "0".repeat(64),
@@ -355,6 +355,26 @@ fn what_is_of_another_run_is_refused_in_one_sentence() {
             "numbers of shards differ (2 and 3)",
         ),
         (|one| one.labels.clear(), "labels differ"),
+        (
+            |one| one.told.client = "rust_socketio".to_owned(),
+            "clients differ (native and rust_socketio)",
+        ),
+        (
+            |one| one.told.asks_for_acks = false,
+            "acknowledgements differ (asked for and not asked for)",
+        ),
+        (
+            |one| one.told.delivery_known = true,
+            "delivery modes differ (not known and known)",
+        ),
+        (
+            |one| one.told.target_version = Some("1.2".to_owned()),
+            "versions of the target differ (not said and 1.2)",
+        ),
+        (
+            |one| one.told.store = "MongoDB".to_owned(),
+            "stores differ (the target's own and MongoDB)",
+        ),
     ];
     for (change, told) in changes {
         let mut other = all[1].clone();
@@ -365,6 +385,11 @@ fn what_is_of_another_run_is_refused_in_one_sentence() {
             "{error}"
         );
     }
+    let mut elsewhere = all[1].clone();
+    elsewhere.told.target = "http://h:2".to_owned();
+    assert!(Whole::of(vec![given(&all[0]), given(&elsewhere)]).is_ok());
+    let error = refused(Vec::new());
+    assert!(error.ends_with(": there is no shard"), "{error}");
     let mut other_plan = all.clone();
     other_plan.iter_mut().for_each(|one| one.scenario.seed = 4);
     let error = refused(other_plan.iter().map(given).collect());
