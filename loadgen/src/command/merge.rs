@@ -63,8 +63,14 @@ pub fn run(args: &Args) -> Result<Exit, Exit> {
         return Ok(print(&shards::schema()));
     }
     output::try_folder(&args.out).map_err(output::failed)?;
-    let given: Vec<Given> = there(args)
-        .map_err(wrong)?
+    let there = there(args).map_err(wrong)?;
+    let absent = absent(args, &there);
+    if let (true, Some(absent)) = (there.is_empty(), &absent) {
+        return Err(wrong(format!(
+            "{absent}: give --wait more time, or the names of what the shards have left"
+        )));
+    }
+    let given: Vec<Given> = there
         .iter()
         .map(|path| {
             let name = path.display().to_string();
@@ -72,7 +78,10 @@ pub fn run(args: &Args) -> Result<Exit, Exit> {
             Given::read(&name, &text).map_err(wrong)
         })
         .collect::<Result<_, _>>()?;
-    let whole = Whole::of(given).map_err(wrong)?;
+    let whole = Whole::of(given).map_err(|error| match &absent {
+        Some(absent) => wrong(format!("{error}; {absent}")),
+        None => wrong(error),
+    })?;
     let report = whole.report(typed::typed(env::args_os()), &experiment::now());
     let kept = Kept {
         out: &args.out,
@@ -106,4 +115,12 @@ fn there(args: &Args) -> Result<Vec<PathBuf>, OutputError> {
         let is_afar = args.shards.iter().any(|path| bucket::is_address(path));
         thread::sleep(if is_afar { LOOK_AFAR } else { LOOK });
     }
+}
+
+/// Which files did not come while they were waited for, in words.
+fn absent(args: &Args, there: &[PathBuf]) -> Option<String> {
+    let wait = args.wait?;
+    let absent = args.shards.iter().filter(|path| !there.contains(path));
+    let absent: Vec<String> = absent.map(|path| path.display().to_string()).collect();
+    (!absent.is_empty()).then(|| format!("not there after {wait}: {}", absent.join(", ")))
 }

@@ -113,6 +113,8 @@ fn shards_are_judged_together_and_not_alone() {
         "{}",
         missing.stdout
     );
+    let waited = merge(&bench, &["1/3", "2/9"], &["--quiet", "--wait", "1s"]);
+    assert_eq!(waited.code, Some(4), "{}{}", waited.stdout, waited.stderr);
     let twice = merge(&bench, &["1/3", "2/3", "2/3", "3/3"], &["--quiet"]);
     assert_eq!(twice.code, Some(4), "{}", twice.stdout);
     assert!(
@@ -298,4 +300,24 @@ fn what_a_shard_lacks_is_told_before_anything_runs() {
         "{}",
         none.stderr
     );
+}
+
+#[test]
+fn what_was_waited_for_and_did_not_come_is_named() {
+    let bench = Bench::new();
+    let none = merge(&bench, &["1/2", "2/2"], &["--wait", "1s"]);
+    let file = |which| file(&bench, which).display().to_string();
+    assert_eq!((none.code, none.stdout.as_str()), (Some(2), ""));
+    let told = format!(
+        "error: not there after 1s: {}, {}: give",
+        file("1/2"),
+        file("2/2")
+    );
+    assert!(none.stderr.starts_with(&told), "{}", none.stderr);
+    fs::create_dir_all(bench.path("out")).unwrap();
+    fs::write(file("1/2"), "{\"version\":").unwrap();
+    let torn = merge(&bench, &["1/2", "2/2"], &["--wait", "1s"]);
+    assert_eq!(torn.code, Some(2), "{}", torn.stderr);
+    let told = format!("; not there after 1s: {}\n", file("2/2"));
+    assert!(torn.stderr.ends_with(&told), "{}", torn.stderr);
 }
