@@ -16,6 +16,7 @@ mod clients;
 mod disturbed;
 mod faults;
 mod floor;
+mod kubernetes;
 mod ladder;
 mod live;
 mod manual;

@@ -13,7 +13,7 @@ const FILES: &str = "/scenario";
 const RESULTS: &str = "/results";
 /// Where shard 1 tells its time.
 const PORT: u16 = 7_070;
-/// Beside the schedule: connecting, looking messages up, and a scheduler's moods.
+/// Beside all that: connecting, looking messages up, and a scheduler's moods.
 const SPARE: Duration = Duration::from_secs(30 * 60);
 /// What stands before the objects.
 const HEAD: &str = "# Made by `loadgen kubernetes`. Not run on a cluster by those who made it.\n";
@@ -49,7 +49,7 @@ pub(super) struct Load {
     pub(super) start_at: String,
     pub(super) settings: Vec<Setting>,
     pub(super) seed: Option<u64>,
-    /// Of the schedule and of what is waited for after it.
+    /// From now to the end of the schedule and of what is waited for after it.
     pub(super) length: Duration,
     pub(super) files: Files,
 }
@@ -224,7 +224,7 @@ impl Load {
         let shards = (1..=self.shards).filter_map(|number| Shard::new(number, self.shards));
         let mut args = vec!["merge".to_owned()];
         args.extend(shards.map(|shard| format!("{}/{}", self.folder(), shards::file_name(shard))));
-        let wait = format!("{}s", (self.length + SPARE).as_secs());
+        let wait = format!("{}s", self.patience().as_secs());
         args.extend(["--wait".to_owned(), wait, "--out".to_owned(), self.folder()]);
         let (volumes, mounts) = self.results.volume();
         let spec = json!({
@@ -248,6 +248,11 @@ impl Load {
             &format!("{}-merge", self.name),
             [("spec", spec)],
         )
+    }
+
+    /// How long the shards' files are waited for: the pod that waits is started with the others.
+    pub(super) fn patience(&self) -> Duration {
+        self.length.saturating_add(SPARE)
     }
 
     fn folder(&self) -> String {

@@ -4,7 +4,8 @@ mod manifest;
 
 use std::{
     fs,
-    path::{Component, Path, PathBuf},
+    path::{self, Component, Path, PathBuf},
+    time::Duration,
 };
 
 use self::manifest::{Files, Load, Results};
@@ -16,9 +17,10 @@ use super::{
     output::{self, print},
 };
 use crate::{
+    dial::{Target, Trust},
     experiment::WallClock,
     plan::{Part, Plan, Shard},
-    scenario::{Scenario, Setting, Token},
+    scenario::{Scenario, Setting, SourceFile, Span, Token},
 };
 
 /// As much as a cluster keeps of a scenario's files in one object, in bytes: less than the 1 MiB of etcd.
@@ -87,11 +89,16 @@ pub fn run(args: &Args) -> Result<Exit, Exit> {
     let name = name.unwrap_or_else(|| format!("loadgen-{}", scenario.name.replace('_', "-")));
     let name = name.to_lowercase();
     check_name(&name).map_err(output::wrong)?;
-    let files = files(&scenario).map_err(output::wrong)?;
+    Target::new(&args.target, &scenario.connections, None, &Trust::default())
+        .map_err(output::wrong)?;
+    let files = files(&scenario, &args.set).map_err(output::wrong)?;
     let results = results(args)?;
-    let start_at = args
-        .start_at
-        .unwrap_or_else(|| WallClock::default().now() + HEAD_START);
+    let now = WallClock::default().now();
+    let start_at = args.start_at.unwrap_or(now + HEAD_START);
+    let head_start = start_at.checked_sub(now).filter(|left| *left > 0);
+    let head_start = head_start
+        .ok_or("--start-at: that is past: name a moment at which all pods can be there")
+        .map_err(output::wrong)?;
     let load = Load {
         name,
         shards: args.shards,
@@ -101,9 +108,16 @@ pub fn run(args: &Args) -> Result<Exit, Exit> {
         start_at: rfc3339(start_at),
         settings: args.set.clone(),
         seed: args.seed,
-        length: scenario.duration() + scenario.drain,
+        length: Duration::from_nanos(head_start)
+            .saturating_add(scenario.duration())
+            .saturating_add(scenario.drain),
         files,
     };
+    if load.patience() > Span::LONGEST.0 {
+        return Err(output::wrong(
+            "the run would be over more than 365d from now, and `merge` waits no longer: let it begin earlier, or make it shorter",
+        ));
+    }
     let yaml = load.yaml().map_err(output::wrong)?;
     Ok(print(&yaml))
 }
@@ -126,11 +140,12 @@ fn results(args: &Args) -> Result<Results, Exit> {
 /// A DNS label, with room for the number of a pod and what the objects are told apart by.
 fn check_name(name: &str) -> Result<(), String> {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    let inner = !name.starts_with('-') && !name.ends_with('-');
-    match !name.is_empty() && name.len() <= 50 && inner && name.chars().all(plain) {
+    // A Service's name begins with a letter, and no name ends with a -.
+    let ends = name.starts_with(|c: char| c.is_ascii_lowercase()) && !name.ends_with('-');
+    match name.len() <= 50 && ends && name.chars().all(plain) {
         true => Ok(()),
         false => Err(format!(
-            "--name: {name:?} can't be called so in a cluster: write up to 50 of a-z, 0-9 and -, as in chat-load"
+            "--name: {name:?} can't be called so in a cluster: write up to 50 of a-z, 0-9 and -, a letter first, as in chat-load"
         )),
     }
 }
@@ -141,12 +156,11 @@ fn rfc3339(nanos: u64) -> String {
 }
 
 /// The scenario's files, each by its path from the folder that holds them all.
-fn files(scenario: &Scenario) -> Result<Files, String> {
-    let paths: Vec<PathBuf> = scenario
-        .files
-        .iter()
-        .map(|file| plain(&file.path))
-        .collect();
+fn files(scenario: &Scenario, settings: &[Setting]) -> Result<Files, String> {
+    // A file above the working folder, as ../users.csv, shares a folder with the others only by whole paths.
+    let whole = |file: &SourceFile| path::absolute(&file.path).map(|path| plain(&path));
+    let paths: Result<Vec<PathBuf>, _> = scenario.files.iter().map(whole).collect();
+    let paths = paths.map_err(|error| format!("the working folder: {error}"))?;
     let mut folder = paths.first().and_then(|path| path.parent());
     while let Some(outer) =
         folder.filter(|folder| paths.iter().any(|path| !path.starts_with(folder)))
@@ -171,10 +185,27 @@ fn files(scenario: &Scenario) -> Result<Files, String> {
             "{bytes} bytes of scenario files: a cluster keeps up to {MOST_BYTES} in one object; put them into the image, or make the files of users and messages smaller"
         ));
     }
+    found_in_pods(&texts, settings)?;
+    let listed = scenario.connections.token == Token::Listed;
     Ok(Files {
         texts,
-        secret: matches!(scenario.connections.token, Token::Signed(_) | Token::Listed),
+        secret: listed || scenario.connections.may_hold_secrets(),
     })
+}
+
+/// Whether the scenario finds all of its files where they lie in a pod: one that is named by its whole path lies elsewhere there.
+fn found_in_pods(texts: &[(String, String)], settings: &[Setting]) -> Result<(), String> {
+    let there = texts.iter().map(|(path, text)| SourceFile {
+        path: path.into(),
+        text: text.clone(),
+    });
+    Scenario::of_files(&there.collect(), settings)
+        .map(|_| ())
+        .map_err(|error| {
+            format!(
+                "not all files are found in a pod: name each by its path from the file that names it, and none by its path from /\n{error}"
+            )
+        })
 }
 
 /// Without what goes up and down again.
@@ -197,7 +228,16 @@ mod tests {
     #[test]
     fn a_name_is_one_that_a_cluster_takes() {
         assert!(check_name("chat-load").is_ok());
-        for wrong in ["", "Chat", "-a", "a-", "a.b", "a_b", &"a".repeat(51)] {
+        for wrong in [
+            "",
+            "Chat",
+            "-a",
+            "a-",
+            "a.b",
+            "a_b",
+            "2nd-run",
+            &"a".repeat(51),
+        ] {
             assert!(
                 check_name(wrong).unwrap_err().contains("as in chat-load"),
                 "{wrong}"
