@@ -268,7 +268,7 @@ impl Part {
         let (lasted, planned) = (now.saturating_sub(start), self.lasts());
         if !self.is_by_clients() && (lasted as f64) < ENOUGH * planned as f64 {
             self.seen.trouble.get_or_insert(format!(
-                "it began {} late, since another fault took so long, and lasted {} where {} were planned",
+                "it began {} late, and all must be mended when the phases end: it lasted {} where {} were planned",
                 numbers::duration(start.saturating_sub(self.planned.start)),
                 numbers::duration(lasted),
                 numbers::duration(planned)

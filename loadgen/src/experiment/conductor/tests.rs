@@ -109,7 +109,7 @@ fn a_fault_that_the_schedule_cuts_short_is_void() {
     };
     assert_eq!(
         void([48, 58], 58 * S, 60 * S).unwrap(),
-        "it began 10.0 s late, since another fault took so long, and lasted 2.00 s where 10.0 s were planned"
+        "it began 10.0 s late, and all must be mended when the phases end: it lasted 2.00 s where 10.0 s were planned"
     );
     assert_eq!(void([50, 60], 50 * S + S / 2, 60 * S), None);
     assert_eq!(void([12, 17], 20 * S, 25 * S), None);
