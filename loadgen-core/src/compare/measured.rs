@@ -8,7 +8,7 @@ use crate::{
     judge::{Verdict, statistic},
     model::{HistogramError, Metric, histogram, nanos, percentile},
     observed::PROMISE,
-    report::statements::{self, Judged},
+    report::seconds::{self, Judged},
     result::{Report, Run, WindowResult},
     scenario::Subject,
 };
@@ -26,9 +26,9 @@ pub(super) enum Seconds {
 impl Seconds {
     pub(super) fn of(self, run: &Run) -> Vec<&WindowResult> {
         match self {
-            Seconds::Judged => statements::counted(run).collect(),
+            Seconds::Judged => seconds::counted(run).collect(),
             Seconds::Undisturbed => {
-                let undisturbed: Vec<_> = statements::undisturbed(run).collect();
+                let undisturbed: Vec<_> = seconds::undisturbed(run).collect();
                 match undisturbed.is_empty() {
                     true => run.windows.iter().collect(),
                     false => undisturbed,
@@ -60,7 +60,7 @@ impl<'a> Measured<'a> {
         let mut histograms = BTreeMap::new();
         for result in &run.metrics {
             let histogram = match result.metric {
-                Metric::Delivery => statements::latencies_in(run, of())?,
+                Metric::Delivery => seconds::latencies_in(run, of())?,
                 _ => histogram::decode(&result.histogram)?,
             };
             histograms.insert(result.metric, histogram);
@@ -71,7 +71,7 @@ impl<'a> Measured<'a> {
             report,
             run,
             left_out: run.windows.len() - seconds.len(),
-            due: statements::due_in(run, of()),
+            due: seconds::due_in(run, of()),
             histograms,
             floor: floor.transpose()?,
         })

@@ -17,7 +17,7 @@ use crate::{
         chart::{Figure, Ink, Ratio, Series, forest, spectrum},
         headline,
         markdown::escaped,
-        statements,
+        seconds,
         table::{Column, Width, fitted, paragraph, sentences},
     },
     result::Report,
@@ -403,7 +403,7 @@ fn together(reports: &[&Report]) -> Result<Histogram<u64>, HistogramError> {
     let mut all = histogram::empty();
     for run in reports.iter().filter_map(|report| report.runs.last()) {
         let seconds = Seconds::Undisturbed.of(run);
-        all.add(statements::latencies_in(run, seconds.into_iter())?)?;
+        all.add(seconds::latencies_in(run, seconds.into_iter())?)?;
     }
     Ok(all)
 }

@@ -3,7 +3,7 @@
 
 use super::{
     limits::{Held, Value, limits},
-    statements, versus,
+    seconds, statements, versus,
 };
 use crate::{
     judge::{Verdict, statistic},
@@ -264,7 +264,7 @@ fn of_how_many(held: &Held<'_>) -> String {
     let n = held.due().map(|n| format!("{} ", count(n)));
     let n = n.unwrap_or_default();
     let calm = match held.left_out {
-        None if statements::left_out(held.run) > 0 => " in undisturbed seconds",
+        None if seconds::left_out(held.run) > 0 => " in undisturbed seconds",
         Some(left_out) if left_out > 0 => " in undisturbed seconds",
         _ => "",
     };

@@ -2,7 +2,7 @@
 
 use hdrhistogram::Histogram;
 
-use super::statements;
+use super::{seconds, statements};
 use crate::{
     judge::{
         Judged, Measured, OUTSIDE, Verdict,
@@ -228,7 +228,7 @@ impl<'a> Held<'a> {
         }
         let recorded = self.judged.numbers.as_ref().map(|numbers| numbers.n);
         let whole = metric == Metric::Delivery && self.phase.is_none();
-        recorded.or_else(|| whole.then(|| statements::judged(self.run).due))
+        recorded.or_else(|| whole.then(|| seconds::judged(self.run).due))
     }
 }
 
@@ -313,7 +313,7 @@ fn within(
     left_out: Option<usize>,
 ) -> Value {
     let whole = metric == Metric::Delivery && phase.is_none();
-    let counted = statements::judged(run);
+    let counted = seconds::judged(run);
     let promised = threshold.limit() == Some(PROMISE);
     let (share, due) = match result(run, metric, phase) {
         None => (None, 0),
@@ -349,7 +349,7 @@ fn samples(
     let Some(all) = result(run, metric, phase) else {
         return Ok(None);
     };
-    let left_out = left_out.unwrap_or_else(|| statements::disturbed(run));
+    let left_out = left_out.unwrap_or_else(|| seconds::disturbed(run));
     if left_out == 0 {
         return Ok(Some((histogram::decode(&all.histogram)?, all.lost)));
     }
@@ -357,6 +357,6 @@ fn samples(
     if metric != Metric::Delivery || phase.is_some() {
         return Ok(None);
     }
-    let judged = statements::judged(run);
-    Ok(Some((statements::judged_latencies(run)?, judged.lost)))
+    let judged = seconds::judged(run);
+    Ok(Some((seconds::judged_latencies(run)?, judged.lost)))
 }

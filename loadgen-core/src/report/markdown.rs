@@ -7,6 +7,7 @@ use super::{
     answer::headline,
     faults, floor,
     latencies::{Latency, latencies},
+    seconds,
     statements::{self, Accounts, Outcome},
 };
 use crate::{
@@ -114,7 +115,7 @@ fn part(report: &Report, run: &Run) -> Part {
     Part {
         mode: run.mode(),
         accounts: statements::accounts(report, run),
-        disturbed: statements::disturbed(run),
+        disturbed: seconds::disturbed(run),
         seconds: run.windows.len(),
         floor: run.floor.as_ref().map(floor::sentence),
         broke: faults::sentences(run)

@@ -18,6 +18,7 @@ pub mod markdown;
 mod openmetrics;
 pub mod publish;
 pub(crate) mod script;
+pub(crate) mod seconds;
 pub(crate) mod setting;
 pub mod statements;
 pub mod table;

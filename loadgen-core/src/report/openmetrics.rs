@@ -5,7 +5,7 @@ use hdrhistogram::Histogram;
 use super::{
     RenderError,
     exposition::{self, Dialect, Family, Kind, Labels, Sample},
-    statements,
+    seconds, statements,
 };
 use crate::{
     judge::Verdict,
@@ -129,7 +129,7 @@ fn seconds(report: &Report) -> Family {
     by_state("loadgen_windows", help, report, |run| {
         vec![
             ("all", run.windows.len() as u64),
-            ("disturbed", statements::disturbed(run) as u64),
+            ("disturbed", seconds::disturbed(run) as u64),
         ]
     })
 }

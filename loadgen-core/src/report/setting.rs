@@ -1,6 +1,6 @@
 //! Under what a result was measured, in a few words each: what every reader of a number has to know beside it.
 
-use super::statements;
+use super::seconds;
 use crate::{
     model::numbers::{count, duration},
     observed::ProxyCost,
@@ -19,7 +19,7 @@ pub(crate) fn setting(report: &Report) -> Vec<String> {
     said.extend(shards(report));
     said.push(date(&report.started));
     if let Some(run) = report.runs.last() {
-        let (disturbed, all) = (statements::disturbed(run), run.windows.len());
+        let (disturbed, all) = (seconds::disturbed(run), run.windows.len());
         said.push(match disturbed {
             0 => format!("none of {} seconds disturbed", count(all as u64)),
             disturbed => format!("{disturbed} of {} seconds disturbed", count(all as u64)),

@@ -5,7 +5,7 @@ mod ending;
 mod measured;
 
 use super::{
-    Choice, answer, faults, floor, statements,
+    Choice, answer, faults, floor, seconds, statements,
     table::{Column, Width, fitted, paragraph, sentences},
 };
 use crate::{
@@ -228,7 +228,7 @@ fn machine(run: &Run) -> Option<String> {
     let windows = run.windows.iter();
     let seen: Vec<_> = windows.filter_map(|window| window.machine).collect();
     let worst = |share: fn(&MachineSecond) -> f64| seen.iter().map(share).fold(0.0, f64::max);
-    match statements::disturbed(run) {
+    match seconds::disturbed(run) {
         0 => None,
         disturbed => Some(format!(
             "{disturbed} of {} seconds disturbed: up to {:.0} % of its CPU used by other processes, {:.0} % stolen",

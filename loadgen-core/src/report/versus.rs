@@ -2,7 +2,7 @@
 
 use super::{
     limits::{Held, Value},
-    statements,
+    seconds,
 };
 use crate::{
     model::{HistogramError, numbers::duration, percentile},
@@ -129,12 +129,12 @@ pub(super) fn also_kept(baseline: &Run, held: &Held<'_>) -> Result<Option<String
 }
 
 fn median(run: &Run) -> Result<Option<Median>, HistogramError> {
-    let latencies = statements::judged_latencies(run)?;
+    let latencies = seconds::judged_latencies(run)?;
     let Ok(value) = percentile::of(&latencies, 50.0) else {
         return Ok(None);
     };
     let value = value as f64;
-    let seconds = statements::counted(run).filter_map(|window| window.p50);
+    let seconds = seconds::counted(run).filter_map(|window| window.p50);
     let mut seconds: Vec<f64> = seconds.map(|p50| p50 as f64).collect();
     seconds.sort_by(f64::total_cmp);
     let interval = by_rank(&seconds).map(|[low, high]| [low.min(value), high.max(value)]);

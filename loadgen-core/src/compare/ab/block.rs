@@ -11,7 +11,7 @@ use super::{
 use crate::{
     judge::{Reason, Verdict},
     model::{HistogramError, histogram},
-    report::statements,
+    report::seconds,
     result::Run,
     scenario::{Subject, parse_subject},
 };
@@ -71,7 +71,7 @@ impl Block {
             broken: broken(run),
             numbers,
             seconds: run.windows.len(),
-            disturbed: statements::disturbed(run),
+            disturbed: seconds::disturbed(run),
             sent: run.totals.sent,
             lost: Some(compared::lost(run)),
             delivery: histogram::encode(&compared::deliveries(run)?),
@@ -81,7 +81,7 @@ impl Block {
 
 /// Why its numbers say nothing of the server: the evidence is the machine's and the generator's, never a latency.
 fn disturbance(run: &Run) -> Option<String> {
-    let (disturbed, seconds) = (statements::disturbed(run), run.windows.len());
+    let (disturbed, seconds) = (seconds::disturbed(run), run.windows.len());
     if 2 * disturbed > seconds {
         let causes = run
             .windows

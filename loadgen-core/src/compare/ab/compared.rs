@@ -7,7 +7,7 @@ use hdrhistogram::Histogram;
 use crate::{
     judge::statistic,
     model::{HistogramError, Metric, Nanos, histogram, nanos, percentile},
-    report::statements,
+    report::seconds,
     result::Run,
     scenario::{Subject, parse_subject},
 };
@@ -124,12 +124,12 @@ fn cpu_per_message(run: &Run) -> Option<f64> {
 
 /// The latencies of the deliveries of these seconds.
 pub(super) fn deliveries(run: &Run) -> Result<Histogram<u64>, HistogramError> {
-    histogram::merged(statements::undisturbed(run).map(|second| second.histogram.as_str()))
+    histogram::merged(seconds::undisturbed(run).map(|second| second.histogram.as_str()))
 }
 
 /// Deliveries of these seconds that never came.
 pub(super) fn lost(run: &Run) -> u64 {
-    statements::undisturbed(run)
+    seconds::undisturbed(run)
         .filter_map(|second| second.lost)
         .sum()
 }

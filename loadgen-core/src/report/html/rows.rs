@@ -6,6 +6,7 @@ use crate::{
     report::{
         floor,
         limits::OF_ALL,
+        seconds,
         statements::{self, Outcome},
     },
     result::{Report, Run},
@@ -40,12 +41,12 @@ pub(super) fn further(report: &Report) -> &[Reason] {
 
 /// Which seconds the numbers are of.
 pub(super) fn left_out(run: &Run) -> Option<String> {
-    let (disturbed, all) = (statements::disturbed(run), run.windows.len());
+    let (disturbed, all) = (seconds::disturbed(run), run.windows.len());
     if disturbed == 0 {
         return None;
     }
     let limits = || run.judgement.thresholds.iter();
-    let what = match statements::left_out(run) {
+    let what = match seconds::left_out(run) {
         0 if limits().any(|judged| judged.measured.contains(OF_ALL)) => {
             "Too few are left to judge by, and all numbers are of all of them"
         }
@@ -177,7 +178,7 @@ pub(super) fn generator(run: &Run) -> Vec<(&'static str, String)> {
     }
     rows.push((
         "disturbed seconds",
-        format!("{} of {}", statements::disturbed(run), run.windows.len()),
+        format!("{} of {}", seconds::disturbed(run), run.windows.len()),
     ));
     rows.push(("impossible samples", count(run.impossible_samples)));
     if run.unread > 0 {

@@ -11,7 +11,7 @@ use crate::{
     observed::PROMISE,
     report::{
         limits::{Value, limits},
-        statements,
+        seconds,
     },
     result::{Circumstances, Report, Run},
     scenario::Subject,
@@ -170,7 +170,7 @@ pub(super) fn promised(run: &Run) -> Result<Option<Promised>, HistogramError> {
         _ => false,
     });
     if held.iter().any(|held| held.phase.is_none()) {
-        let judged = statements::judged(run);
+        let judged = seconds::judged(run);
         return Ok(Some(Promised {
             due: judged.due,
             within: judged.within,

@@ -13,6 +13,7 @@ use crate::{
         answer::{Answer, answer},
         chart::{Against, Latency, Mark, Point},
         limits::Value,
+        seconds,
         setting::date,
         statements, versus,
     },
@@ -87,9 +88,9 @@ pub(super) fn line(report: &Report) -> Result<RunLine, HistogramError> {
     let mut latencies = [Err(0), Err(0)];
     let (mut within, mut lost) = ("-".to_owned(), "-".to_owned());
     if let Some(run) = report.runs.last() {
-        let judged = statements::judged_latencies(run)?;
-        latencies = [50.0, 99.0].map(|p| statements::judged_percentile(run, &judged, p));
-        let counts = statements::judged(run);
+        let judged = seconds::judged_latencies(run)?;
+        latencies = [50.0, 99.0].map(|p| seconds::judged_percentile(run, &judged, p));
+        let counts = seconds::judged(run);
         if counts.due > 0 {
             within = share(counts.within as f64 / counts.due as f64);
         }
@@ -158,10 +159,7 @@ pub(super) fn point(
 /// The samples of the seconds that the verdict rests on, where these are known, and how many never came.
 fn samples(run: &Run, metric: Metric) -> Result<(Histogram<u64>, u64), HistogramError> {
     if metric == Metric::Delivery {
-        return Ok((
-            statements::judged_latencies(run)?,
-            statements::judged(run).lost,
-        ));
+        return Ok((seconds::judged_latencies(run)?, seconds::judged(run).lost));
     }
     match statements::due(run, metric) {
         Some(result) => Ok((histogram::decode(&result.histogram)?, result.lost)),
@@ -176,7 +174,7 @@ fn seconds(run: &Run, metric: Metric, p: f64) -> Option<[Nanos; 2]> {
         (Metric::Delivery, 99.0) => |window| window.p99,
         _ => return None,
     };
-    let mut values: Vec<f64> = statements::counted(run)
+    let mut values: Vec<f64> = seconds::counted(run)
         .filter_map(of)
         .map(|value| value as f64)
         .collect();

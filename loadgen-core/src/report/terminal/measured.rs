@@ -2,10 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{
-    Column, Width, faults, fitted, sentences,
-    statements::{self, within},
-};
+use super::{Column, Width, faults, fitted, seconds, sentences, statements::within};
 use crate::{
     model::{
         Metric, Nanos, nanos,
@@ -153,7 +150,7 @@ pub(super) fn faults(run: &Run, width: Width) -> Option<String> {
         column("back after", 0, |row| &row.took),
     ];
     let text = fitted(columns, 2, width);
-    Some(match statements::left_out(run) {
+    Some(match seconds::left_out(run) {
         0 => text,
         seconds => {
             let seconds = counted(seconds as u64, "disturbed second");
