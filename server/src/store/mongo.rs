@@ -10,7 +10,7 @@ use bson::{Document, doc, oid::ObjectId, raw::RawDocumentBuf};
 use futures::TryStreamExt as _;
 use mongodb::{
     error::{Error, ErrorKind, InsertManyError},
-    options::{ClientOptions, ServerMonitoringMode},
+    options::{ClientOptions, ReadPreference, ServerMonitoringMode},
 };
 
 use super::{
@@ -58,6 +58,11 @@ impl MongoStore {
         let unusable = |error: Error| StoreError(format!("the MongoDB URI can't be used: {error}"));
         let mut options = ClientOptions::parse(&config.uri).await.map_err(unusable)?;
         options.write_concern = Some(config.driver_write_concern());
+        // What is read here decides what people are told, and which connections still write: of the
+        // primary as it is now. Others' levels are refused for `$currentOp`, and a secondary may be
+        // behind and has other connections.
+        options.read_concern = None;
+        options.selection_criteria = Some(ReadPreference::Primary.into());
         options.max_pool_size = Some(config.pool_size.max(4));
         options
             .server_selection_timeout

@@ -52,12 +52,14 @@ struct Bench {
 
 impl Bench {
     async fn start(config: WriterConfig) -> Option<Self> {
+        Self::start_with(config, "").await
+    }
+
+    /// With these options in the URI.
+    async fn start_with(config: WriterConfig, options: &str) -> Option<Self> {
         let server = MongoDb::start().await?;
-        let store = Arc::new(
-            MongoStore::new(MongoConfig::new(server.uri()))
-                .await
-                .unwrap(),
-        );
+        let uri = server.uri() + options;
+        let store = Arc::new(MongoStore::new(MongoConfig::new(uri)).await.unwrap());
         store.prepare().await.unwrap();
         let (queue, writer) = SaveQueue::start(store.clone(), config);
         let mut bench = Self {
@@ -259,7 +261,18 @@ async fn inserts_that_reach_a_frozen_server_are_removed_when_it_wakes_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_insert_that_the_server_executes_after_the_deadline_is_removed() {
-    let Some(mut bench) = Bench::start(impatient()).await else {
+    executed_after_the_deadline("").await;
+}
+
+/// `$currentOp` can be asked with no other read concern, and a secondary has other connections.
+#[tokio::test(flavor = "multi_thread")]
+async fn how_the_uri_wants_to_read_is_no_matter() {
+    executed_after_the_deadline("?readConcernLevel=majority&readPreference=secondaryPreferred")
+        .await;
+}
+
+async fn executed_after_the_deadline(options: &str) {
+    let Some(mut bench) = Bench::start_with(impatient(), options).await else {
         return;
     };
     // Holds the command for 4 s, then executes it. Without a fence the delete would come two

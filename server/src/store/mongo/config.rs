@@ -5,7 +5,8 @@ use std::{fmt, str::FromStr, time::Duration};
 use mongodb::options::{Acknowledgment, WriteConcern};
 
 /// How the MongoDB store is set up. The write concern of the URI is not used:
-/// [`MongoConfig::write_concern`] is, so that it can be stated.
+/// [`MongoConfig::write_concern`] is, so that it can be stated. Nor are its read concern and read
+/// preference: what is stored is asked of the primary.
 #[derive(Clone, PartialEq, Eq)]
 pub struct MongoConfig {
     /// `mongodb://…` or `mongodb+srv://…`; may hold a password, so it is neither printed nor
