@@ -1,7 +1,11 @@
 //! The fuzzers have a lock file of their own: they fuzz what the workspace builds as long as both say the same.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
 /// What a lock file says of the packages of one name.
 #[derive(Default)]
@@ -38,8 +42,19 @@ fn their_lock_file_says_what_the_workspaces_says() {
         locked(&read("../Cargo.lock")),
         locked(&read("fuzz/Cargo.lock")),
     );
-    assert!(fuzzers.contains_key("libfuzzer-sys"));
+    // What they need beside the server.
+    let mut own = BTreeSet::from(["server-fuzz"]);
+    let mut next = vec!["libfuzzer-sys"];
+    while let Some(name) = next.pop() {
+        if own.insert(name) {
+            next.extend(fuzzers[name].needs.iter().map(String::as_str));
+        }
+    }
     for (name, package) in &fuzzers {
+        assert!(
+            workspace.contains_key(name) || own.contains(&**name),
+            "the server needs {name} there, and in the workspace nobody does; {HOW}"
+        );
         let known = workspace.get(name).map_or(&[][..], |known| &known.versions);
         let other = |version: &&String| !known.is_empty() && !known.contains(version);
         let other = package.versions.iter().find(other);

@@ -163,7 +163,7 @@ pub struct Args {
     /// Opens /debug/store-faults, which tells the memory store to fail: for tests of the whole system.
     #[arg(long, hide = true)]
     pub store_faults: bool,
-    /// What to log to stderr, as in RUST_LOG.
+    /// What to log to stderr: a level, and other levels for parts of the program, as in `info,server::store=debug`.
     #[arg(long, env = "RUST_LOG", default_value = "info")]
     pub log: String,
 }

@@ -8,13 +8,14 @@ use std::{fmt, io::IsTerminal as _};
 pub use printable::escaped;
 
 use tracing_subscriber::{
-    EnvFilter,
     field::RecordFields,
-    filter::ParseError,
+    filter::{LevelFilter, ParseError, Targets},
     fmt::{
         FormatFields,
         format::{DefaultFields, Writer},
     },
+    layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
 };
 
 /// Writes what the filter lets through to stderr.
@@ -22,15 +23,28 @@ use tracing_subscriber::{
 /// # Errors
 /// The filter can't be read.
 pub fn start(filter: &str) -> Result<(), ParseError> {
-    let filter = EnvFilter::try_new(filter)?;
-    // A program that this is a part of may have set up its own log before.
-    let _already_set = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let filter = targets(filter)?;
+    let lines = tracing_subscriber::fmt::layer()
         .fmt_fields(OneLine(DefaultFields::new()))
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_ansi(std::io::stderr().is_terminal());
+    // A program that this is a part of may have set up its own log before.
+    let _already_set = tracing_subscriber::registry()
+        .with(lines)
+        .with(filter)
         .try_init();
     Ok(())
+}
+
+/// Levels, and parts of the program with levels of their own, between commas: `info,server::bus=debug`. Where nothing is
+/// said, as by a variable that is set to nothing, errors alone.
+fn targets(filter: &str) -> Result<Targets, ParseError> {
+    let parts = filter.split(',').map(str::trim);
+    let parts: Vec<&str> = parts.filter(|part| !part.is_empty()).collect();
+    if parts.is_empty() {
+        return Ok(Targets::new().with_default(LevelFilter::ERROR));
+    }
+    parts.join(",").parse()
 }
 
 /// Formats an event's message and fields as `F` does, and escapes them.
@@ -116,6 +130,28 @@ mod tests {
         }
         assert!(logged("a\nb").contains("User a\\nb does not keep up"));
         assert!(logged("\u{1b}[2J").contains("User \\x1b[2J does"));
+    }
+
+    #[test]
+    fn a_filter_is_levels_and_parts_with_their_own() {
+        use tracing::Level;
+        let lets = |filter: &str, target: &str, level: Level| {
+            targets(filter).unwrap().would_enable(target, &level)
+        };
+        assert!(lets("info", "server::queue", Level::INFO));
+        assert!(!lets("info", "server::queue", Level::DEBUG));
+        for filter in [
+            "warn,server=debug",
+            " warn , server=debug, ",
+            "WARN,server=DEBUG",
+        ] {
+            assert!(lets(filter, "server::queue", Level::DEBUG), "{filter}");
+            assert!(!lets(filter, "mongodb", Level::INFO), "{filter}");
+        }
+        assert!(!lets("off", "server", Level::ERROR));
+        // A variable that is set to nothing is as good as none.
+        assert!(lets("", "server", Level::ERROR) && !lets("", "server", Level::WARN));
+        assert!(targets("server=loud").is_err());
     }
 
     proptest! {
