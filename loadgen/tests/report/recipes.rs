@@ -69,7 +69,7 @@ fn the_gate_runs_an_invalid_run_once_more_and_no_other() {
 }
 
 #[test]
-fn with_a_base_the_gate_asks_whether_the_change_is_slower_once_the_change_keeps_its_promises() {
+fn with_a_base_the_gate_asks_whether_the_change_is_slower_unless_the_change_breaks_its_promises() {
     let node = "cmd:cd base && PORT={port} node server.js";
     let both = [("BASE", node), ("CHANGE", "own:a build")];
     let (code, made) = calls("0 1", &both);
@@ -81,7 +81,20 @@ fn with_a_base_the_gate_asks_whether_the_change_is_slower_once_the_change_keeps_
     // Two servers of somebody else's have no store to be told of.
     let (_, made) = calls("0 1", &[("BASE", node), ("CHANGE", node)]);
     assert!(made[1].ends_with("--out reports/latest"), "{}", made[1]);
-    assert_eq!(calls("1 0", &both).0, 1);
+    let (code, made) = calls("1 0", &both);
+    assert_eq!((code, made.len()), (1, 1));
+    // What the run could not tell is no reason not to ask of the change, and stays where that passes.
+    for (codes, expected) in [
+        ("3 0", 3),
+        ("3 1", 1),
+        ("4 4 0", 4),
+        ("4 4 1", 1),
+        ("4 4 3", 3),
+    ] {
+        let (code, made) = calls(codes, &both);
+        assert_eq!(code, expected, "{codes}");
+        assert!(made.last().unwrap().starts_with("ab "), "{made:?}");
+    }
     assert_eq!(calls("0 4 0", &both).0, 0);
     assert_eq!(calls("0 4 4", &both).0, 4);
     assert_eq!(calls("0 3", &both).0, 3);
@@ -158,6 +171,7 @@ fn the_gate_says_its_verdict_and_where_the_results_are() {
         ("4 0", &[], "PASS", ""),
         ("5", &[], "ERROR", ""),
         ("0 1", &both, "FAIL", "reports/latest/x.ab.json"),
+        ("3 0", &both, "INCONCLUSIVE", "reports/latest/x.ab.json"),
     ] {
         let expected = format!("verdict={verdict}\n{result}comparison={comparison}\n");
         assert_eq!(said(codes, variables), expected, "{codes} {variables:?}");
