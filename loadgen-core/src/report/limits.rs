@@ -80,12 +80,12 @@ impl<'a> Held<'a> {
         }))
     }
 
-    /// Where it is judged, in words: `in the phase steady`, `inside of outage`.
+    /// Where it is judged, in words: `in the phase steady`, `inside of the fault outage`.
     pub(crate) fn place(&self, place: &str) -> String {
         let recovers = matches!(self.threshold.subject, Subject::Recovery(_));
         match place.strip_prefix('@') {
-            Some(fault) if recovers => format!("after {fault}"),
-            Some(fault) => format!("inside of {fault}"),
+            Some(fault) if recovers => format!("after the fault {fault}"),
+            Some(fault) => format!("inside of the fault {fault}"),
             None if place == OUTSIDE => place.to_owned(),
             None => format!("in the phase {place}"),
         }

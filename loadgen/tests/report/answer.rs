@@ -89,6 +89,49 @@ fn the_answer_is_in_the_metric_that_the_scenario_asks_with_its_floor() {
     assert!(said(&report).contains(slow), "{}", said(&report));
 }
 
+/// Who asks how long people wait to get in asks what the others notice, too.
+#[test]
+fn beside_a_wait_to_get_in_stands_how_long_a_message_takes() {
+    let mut report = hot_channel();
+    report.scenario.asks = Some("connect.p95".into());
+    let run = &mut report.runs[0];
+    run.metrics.retain(|one| one.metric != Metric::Connect);
+    run.metrics
+        .push(result(Metric::Connect, &alike(3_000_000, 600)));
+    run.judgement.thresholds = vec![judged(
+        "connect.p95 < 1s",
+        Verdict::Pass,
+        "3.00 ms (n = 600)",
+    )];
+    let told = said(&report);
+    let both =
+        "A user was connected after 3.00 ms (median; p95 3.00 ms, limit 1 s); a delivery took 3";
+    assert!(told.starts_with(both), "{told}");
+}
+
+#[test]
+fn a_delivery_across_servers_is_held_against_one_within_a_server() {
+    let mut report = hot_channel();
+    report.scenario.asks = Some("delivery_cross_node.p99".into());
+    let run = &mut report.runs[0];
+    for (metric, nanos) in [
+        (Metric::DeliverySameNode, 1_000_000),
+        (Metric::DeliveryCrossNode, 2_000_000),
+    ] {
+        run.metrics.retain(|one| one.metric != metric);
+        run.metrics.push(result(metric, &alike(nanos, 2_000)));
+    }
+    run.judgement.thresholds = vec![judged(
+        "delivery_cross_node.p99 < 20ms",
+        Verdict::Pass,
+        "2.00 ms (n = 2,000)",
+    )];
+    let told = said(&report);
+    let both = "A delivery across servers took 2.00 ms (median; p99 2.00 ms, limit 20 ms); within a server 1.00 ms (median; \
+                p99 1.00 ms)";
+    assert!(told.starts_with(both), "{told}");
+}
+
 #[test]
 fn of_a_baseline_the_ratio_is_the_answer_and_a_warning_stands_where_it_keeps_the_limit() {
     let mut report = fixtures::named("pass").report().clone();

@@ -106,11 +106,45 @@ fn a_limit_on_a_recovery_is_told_as_one() {
         headline(&report).unwrap()
     };
     let back = told(Verdict::Pass, Some(2.8e9));
-    let words = "Delivery latency was back as before 2.80 s after restart (limit 60 s).";
+    let words = "Delivery latency was back as before 2.80 s after the fault restart (limit 60 s).";
     assert!(back.starts_with(words), "{back}");
     let unseen = told(Verdict::Inconclusive, None);
-    let words = "Delivery latency was not seen to be back as before after restart (limit 60 s).";
+    let words =
+        "Delivery latency was not seen to be back as before after the fault restart (limit 60 s).";
     assert!(unseen.contains(words), "{unseen}");
+}
+
+/// Whoever asks whether a fault makes anybody wait longer asks longer than what.
+#[test]
+fn a_time_inside_of_a_fault_is_held_against_the_one_outside() {
+    let told = |p: &str, p99: [Option<u64>; 2]| {
+        let mut report = broken();
+        report.scenario.asks = Some(format!("delivery.{p}@restart"));
+        let run = &mut report.runs[0];
+        run.parts[0].p99 = p99[0];
+        run.parts[1].p99 = p99[1];
+        run.parts[1].p50 = Some(2_000_000);
+        let mut limit = judged(
+            &format!("delivery.{p}@restart < 9ms"),
+            Verdict::Pass,
+            "4.00 ms",
+        );
+        let numbers = serde_json::json!({ "value": 4e6, "n": 1_234 });
+        limit.numbers = Some(serde_json::from_value(numbers).unwrap());
+        limit.left_out = Some(0);
+        run.judgement.thresholds = vec![limit];
+        report.verdict = Verdict::Pass;
+        headline(&report).unwrap()
+    };
+    let inside = "A delivery took 4.00 ms (p99; limit 9 ms) inside of the fault restart";
+    let both = told("p99", [Some(3_000_000), Some(4_000_000)]);
+    let words = format!("{inside}; outside of all faults 3.00 ms.");
+    assert!(both.starts_with(&words), "{both}");
+    let too_few = told("p99", [None, Some(4_000_000)]);
+    assert!(too_few.starts_with(&format!("{inside}.")), "{too_few}");
+    let medians = told("p95", [None, None]);
+    let words = "inside of the fault restart; half of them at most 2.00 ms, and outside of all faults 1.00 ms.";
+    assert!(medians.contains(words), "{medians}");
 }
 
 /// Where too few undisturbed seconds are left, the words are of all seconds, and so is the headline; of a part of a run nothing
