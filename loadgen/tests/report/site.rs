@@ -86,7 +86,22 @@ fn what_faults_cost_is_on_one_page_that_the_index_leads_to() {
     let page = &page.unwrap().text;
     assert_eq!(page.matches("<h3>").count(), 2);
     assert_eq!(page.matches("data-of=\"server\">peer:node<").count(), 1);
-    assert_eq!(page.matches("; 7 were lost;").count(), 1, "{page}");
+    assert_eq!(
+        page.matches("; 7 deliveries were lost;").count(),
+        1,
+        "{page}"
+    );
+    // Servers that were measured on one machine need not name it, and those of two machines do.
+    assert!(!page.contains("is not to be held against"), "{page}");
+    peer.environment.cpu = Some("Another Processor".to_owned());
+    let both = [Document::of(&broken).unwrap(), Document::of(&peer).unwrap()];
+    let site = publish::site(&both, &[]).unwrap();
+    let page = site
+        .iter()
+        .find(|file| file.path == Path::new("faults.html"));
+    let page = &page.unwrap().text;
+    assert!(page.contains("is not to be held against"), "{page}");
+    assert_eq!(page.matches("Another Processor").count(), 2, "{page}");
     // What was measured on another machine is told apart by that and nothing else, and the scenario counts once.
     let mut elsewhere = broken.clone();
     elsewhere.environment.cpu = Some("Another Processor".to_owned());
@@ -103,7 +118,7 @@ fn what_faults_cost_is_on_one_page_that_the_index_leads_to() {
     let page = &page.unwrap().text;
     assert!(page.contains("The latest runs of 1 scenario with 1 fault: "));
     assert!(
-        !page.contains("; 7 were lost;"),
+        !page.contains("; 7 deliveries were lost;"),
         "the newest is what counts"
     );
     let told: Vec<&str> = page
@@ -276,6 +291,25 @@ fn other_targets_stores_machines_and_labels_have_trends_and_claims_of_their_own(
     let mut other = fixtures::slower();
     other.runs[1].target = "http://127.0.0.1:1".into();
     assert_eq!(apart(&[first, &other]), (0, 1, 1));
+}
+
+#[test]
+fn of_two_machines_the_one_that_was_measured_on_last_comes_first() {
+    let on = |cores: usize, started: &str| {
+        let mut report = fixtures::slower();
+        report.environment.cores = cores;
+        report.started = started.to_owned();
+        report
+    };
+    let (before, after) = ("2026-03-02T12:00:00.000Z", "2026-03-04T12:00:00.000Z");
+    for (first, last) in [(before, after), (after, before)] {
+        let reports = [on(32, first), on(64, last)];
+        let text = publish::index(&[&reports[0], &reports[1]], &[])
+            .unwrap()
+            .text;
+        let place = |cores: &str| text.find(cores).unwrap();
+        assert_eq!(place("32 cores") < place("64 cores"), first > last);
+    }
 }
 
 /// What is promised outside of faults only is not counted over the seconds inside of them.

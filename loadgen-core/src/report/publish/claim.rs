@@ -1,6 +1,6 @@
 //! What the latest results say together, in a sentence for each target, store and machine.
 
-use std::collections::BTreeMap;
+use std::{cmp::Reverse, collections::BTreeMap};
 
 use crate::{
     judge::{OUTSIDE, Verdict},
@@ -12,6 +12,7 @@ use crate::{
     report::{
         limits::{Value, limits},
         seconds,
+        setting::date,
     },
     result::{Circumstances, Report, Run},
     scenario::Subject,
@@ -29,7 +30,8 @@ pub(super) struct Claim {
     pub class: &'static str,
 }
 
-/// The latest results, those of each target, store and machine in a sentence of its own; the server of this program comes first.
+/// The latest results, those of each target, store and machine in a sentence of its own: the server of this program first, and
+/// what was measured last before what is older.
 ///
 /// # Errors
 /// [`HistogramError`] when a histogram can't be read.
@@ -49,13 +51,17 @@ pub(super) fn claims(latest: &[&Report]) -> Result<Vec<Claim>, HistogramError> {
         of.push(report);
     }
     let several = apart.len() > 1;
+    let started = |reports: &[&Report]| reports.iter().map(|one| one.started.clone()).max();
+    let mut apart: Vec<_> = apart.into_iter().collect();
+    apart.sort_by_key(|((is_foreign, _), reports)| (*is_foreign, Reverse(started(reports))));
     apart
         .iter()
         .map(|((_, circumstances), reports)| {
+            let newest = started(reports).map(|started| date(&started));
             Ok(Claim {
-                on: match several {
-                    true => circumstances.to_string(),
-                    false => String::new(),
+                on: match (several, newest) {
+                    (true, Some(newest)) => format!("{circumstances}; the newest of {newest}"),
+                    _ => String::new(),
                 },
                 sentence: claim(reports)?,
                 class: gravest(reports),

@@ -25,6 +25,8 @@ pub(super) const PATH: &str = "faults.html";
 #[template(path = "faults.html")]
 struct Page {
     systems: Vec<System>,
+    /// Whether of some scenario servers were measured in different circumstances, as on another machine.
+    differ: bool,
     rows: Vec<Glance>,
     scenarios: Vec<Broken>,
 }
@@ -40,7 +42,7 @@ struct System {
 /// A scenario and a server at first glance: what all runs of that version came to.
 struct Glance {
     scenario: String,
-    /// What sets it apart from others of the same scenario and server; empty where there is none.
+    /// What sets it apart from others of the same scenario, beside the server; empty where there is nothing.
     on: String,
     anchor: String,
     target: String,
@@ -63,7 +65,7 @@ struct Broken {
     anchor: String,
     /// Whose it is; empty where there is no other.
     target: String,
-    /// What sets it apart from others of the same scenario and server; empty where there is none.
+    /// What sets it apart from others of the same scenario, beside the server; empty where there is nothing.
     on: String,
     question: String,
     verdict: &'static str,
@@ -124,12 +126,14 @@ pub(super) fn page(apart: &[Series<'_>]) -> Result<Option<String>, RenderError> 
         return Ok(None);
     };
     let are_several = broken.iter().any(|one| one.target() != first.target());
+    let rows = broken.iter();
+    let rows: Vec<_> = rows
+        .filter_map(|series| Glance::of(series, on(series, &broken)))
+        .collect();
     let page = Page {
         systems: systems(&broken, are_several),
-        rows: broken
-            .iter()
-            .filter_map(|series| Glance::of(series, on(series, &broken)))
-            .collect(),
+        differ: rows.iter().any(|row| !row.on.is_empty()),
+        rows,
         scenarios: broken
             .iter()
             .filter_map(|series| Broken::of(series, on(series, &broken), are_several))
@@ -147,12 +151,10 @@ pub(super) fn broken<'a, 'r>(apart: &'a [Series<'r>]) -> Vec<&'a Series<'r>> {
     apart.iter().filter(breaks).collect()
 }
 
-/// What sets it apart from others of its scenario and its server.
+/// What sets it apart from others of its scenario, beside the server.
 fn on(series: &Series<'_>, broken: &[&Series<'_>]) -> String {
-    let same = |other: &&Series<'_>| {
-        (other.scenario, other.target()) == (series.scenario, series.target())
-    };
-    series.apart_from(broken.iter().copied().filter(same))
+    let same = |other: &&Series<'_>| other.scenario == series.scenario;
+    series.apart_from_other_servers(broken.iter().copied().filter(same))
 }
 
 /// Over all scenarios of each server: how they were judged, and what was promised and not held. A scenario counts once, as it
@@ -196,7 +198,7 @@ fn summary(latest: &[&Report]) -> String {
         several(faults, "fault"),
         verdicts(latest),
         count(confirmed),
-        count(lost),
+        counted(lost, "delivery"),
         counted(cases, "case")
     )
 }
@@ -282,7 +284,7 @@ impl Broken {
                 ),
                 ("failed", count(totals.failed)),
                 ("deliveries", count(totals.delivered)),
-                ("lost", count(totals.lost)),
+                ("deliveries lost", count(totals.lost)),
                 ("duplicated", count(totals.duplicated)),
             ],
             broken: match cases(run) {

@@ -5,7 +5,7 @@ mod faults;
 mod run;
 mod series;
 
-use std::path::PathBuf;
+use std::{cmp::Reverse, path::PathBuf};
 
 use askama::Template;
 
@@ -117,8 +117,11 @@ pub fn site(
 /// [`RenderError`] when a histogram can't be read.
 pub fn index(reports: &[&Report], comparisons: &[Comparison]) -> Result<SiteFile, RenderError> {
     let mut apart = series::apart(reports);
-    // Of a scenario the server of this program comes first, and others are held against it.
-    apart.sort_by_key(|series| (series.scenario, !series.is_own()));
+    // Of a scenario the server of this program comes first, and others are held against it; of a server, what is newest.
+    apart.sort_by_key(|series| {
+        let started = series.latest().map(|report| report.started.clone());
+        (series.scenario, !series.is_own(), Reverse(started))
+    });
     let latest: Vec<&Report> = apart.iter().filter_map(Series::latest).collect();
     let mut scenarios: Vec<Section> = Vec::new();
     for of_scenario in apart.chunk_by(|one, other| one.scenario == other.scenario) {

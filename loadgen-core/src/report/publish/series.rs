@@ -184,26 +184,32 @@ impl Series<'_> {
         &self,
         others: impl Iterator<Item = &'s Series<'s>> + Clone,
     ) -> String {
-        type Part = fn(&Series<'_>) -> String;
-        let parts: [Part; 5] = [
-            |series| series.circumstances.target.clone(),
-            |series| series.circumstances.store.clone(),
-            |series| series.circumstances.machine.clone(),
-            |series| match series.delivery {
-                Some(delivery) => format!("{delivery} delivery"),
-                None => String::new(),
-            },
-            |series| match &series.circumstances.labels[..] {
-                [] => "without labels".to_owned(),
-                labels => labels.join(", "),
-            },
+        self.differing(&[TARGET, STORE, MACHINE, DELIVERY, LABELS], others)
+    }
+
+    /// The same beside other servers, each of which is named anyway.
+    pub(super) fn apart_from_other_servers<'s>(
+        &self,
+        others: impl Iterator<Item = &'s Series<'s>> + Clone,
+    ) -> String {
+        let of_it = others
+            .clone()
+            .filter(|other| other.target() == self.target());
+        let said = [
+            self.differing(&[STORE, MACHINE], others.clone()),
+            self.differing(&[DELIVERY], of_it),
+            self.differing(&[LABELS], others),
         ];
+        listed(said.into_iter())
+    }
+
+    fn differing<'s>(
+        &self,
+        parts: &[Part],
+        others: impl Iterator<Item = &'s Series<'s>> + Clone,
+    ) -> String {
         let differs = |part: &&Part| others.clone().any(|other| part(other) != part(self));
-        let said = parts.iter().filter(differs);
-        said.map(|part| part(self))
-            .filter(|part| !part.is_empty())
-            .collect::<Vec<_>>()
-            .join("; ")
+        listed(parts.iter().filter(differs).map(|part| part(self)))
     }
 
     /// How much the number that answers differs between the runs of the latest version; empty of one run.
@@ -223,16 +229,49 @@ impl Series<'_> {
             unit = Some(answer.held);
         }
         numbers.sort_by(f64::total_cmp);
-        let said = verdicts(&runs);
-        Ok(match (unit, &numbers[..]) {
-            (Some(unit), [least, .., most]) => format!(
-                "{} runs of this version ({said}): {} to {}, in the middle {}",
-                runs.len(),
-                unit.shown(*least),
-                unit.shown(*most),
-                unit.shown(numbers[(numbers.len() - 1) / 2])
-            ),
-            _ => format!("{} runs of this version ({said})", runs.len()),
-        })
+        let said = format!("{} runs of this version ({})", runs.len(), verdicts(&runs));
+        let (Some(unit), [least, .., most]) = (unit, &numbers[..]) else {
+            return Ok(said);
+        };
+        let valid = match numbers.len() {
+            all if all == runs.len() => String::new(),
+            valid => format!(" in the {valid} that count"),
+        };
+        // Of two there is none between them.
+        let median = match numbers.len() {
+            2 => String::new(),
+            _ => format!(", median {}", unit.shown(median(&numbers))),
+        };
+        let (least, most) = (unit.shown(*least), unit.shown(*most));
+        Ok(format!("{said}: {least} to {most}{valid}{median}"))
     }
+}
+
+/// The one in the middle, or halfway between the two that are.
+fn median(sorted: &[f64]) -> f64 {
+    let middle = sorted.len() / 2;
+    match sorted.len() % 2 {
+        0 => f64::midpoint(sorted[middle - 1], sorted[middle]),
+        _ => sorted[middle],
+    }
+}
+
+/// What may set a series apart from others of its scenario, in words.
+type Part = fn(&Series<'_>) -> String;
+
+const TARGET: Part = |series| series.circumstances.target.clone();
+const STORE: Part = |series| series.circumstances.store.clone();
+const MACHINE: Part = |series| series.circumstances.machine.clone();
+const DELIVERY: Part = |series| match series.delivery {
+    Some(delivery) => format!("{delivery} delivery"),
+    None => String::new(),
+};
+const LABELS: Part = |series| match &series.circumstances.labels[..] {
+    [] => "without labels".to_owned(),
+    labels => labels.join(", "),
+};
+
+fn listed(parts: impl Iterator<Item = String>) -> String {
+    let parts = parts.filter(|part| !part.is_empty());
+    parts.collect::<Vec<_>>().join("; ")
 }
