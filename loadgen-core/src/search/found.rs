@@ -109,6 +109,18 @@ pub struct LimitFound {
     pub contradicted: bool,
 }
 
+impl LimitFound {
+    /// Whether its last success is no more than a lower bound: nothing failed, or only at a rate far above it, since it is the
+    /// scenario's own limits whose end a search looks for.
+    pub fn is_open(&self) -> bool {
+        let far = |failed| self.last_success.is_none_or(|kept| failed > FAR * kept);
+        self.first_failure.is_none_or(far)
+    }
+}
+
+/// How many times the last success a first failure is that says little of where the limit ends.
+const FAR: f64 = 1.25;
+
 /// What is known of a system beside its holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct About {

@@ -120,16 +120,28 @@ fn ends(found: &LimitFound) -> [String; 3] {
     ]
 }
 
+/// Before a mean over limits some of which may end far above their last success.
+pub(super) fn at_least<'l>(mut limits: impl Iterator<Item = &'l LimitFound>) -> &'static str {
+    match limits.any(LimitFound::is_open) {
+        true => "at least ",
+        false => "",
+    }
+}
+
 /// The mean over the limits, and over which.
 fn mean(system: &SystemFound) -> String {
     let known = system
         .limits
         .iter()
         .filter(|one| one.last_success.is_some());
-    let names: Vec<String> = known.map(|one| limit(one.limit)).collect();
+    let names: Vec<String> = known.clone().map(|one| limit(one.limit)).collect();
+    let bound = at_least(known);
     system.geometric_mean.map_or_else(
         || "no limit has a last success".to_owned(),
-        |mean| format!("{} (geometric mean over {})", rate(mean), names.join(", ")),
+        |mean| {
+            let mean = rate(mean);
+            format!("{bound}{mean} (geometric mean over {})", names.join(", "))
+        },
     )
 }
 

@@ -1,7 +1,13 @@
 //! What one system carries in one scenario, in the few numbers that systems are held against each other by.
 
 use super::super::{Found, Hold, LimitFound, Outcome, PROMISED, SystemFound};
-use crate::model::Nanos;
+use crate::{
+    model::{Nanos, numbers::bytes},
+    search::found::rate,
+};
+
+/// What the column of [`Carried::memory_for_each`] is called.
+pub(super) const MEMORY: &str = "memory before the first message ÷ users";
 
 /// What one system carries.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -13,11 +19,29 @@ pub struct Carried<'a> {
     /// CPU seconds of the server for each message, in the hold that the cores are of, too: the last at the highest rate that
     /// kept 5 ms, or where none did, at the lowest of all.
     pub cpu: Option<f64>,
+    /// Messages a second in that hold: what a message costs is another thing at another rate.
+    pub cpu_at: Option<f64>,
     /// Cores that the server used on average in it.
     pub cores: Option<f64>,
     /// Resident bytes of the server for each user with all of them connected, before the first message of all: a simulated
     /// store keeps its messages in the server. All that it takes without users is included.
     pub memory_per_user: Option<f64>,
+}
+
+impl Carried<'_> {
+    /// `77 µs at 9,310/s`.
+    pub(super) fn cpu_for_each(&self) -> String {
+        match self.cpu.zip(self.cpu_at) {
+            Some((cpu, at)) => format!("{:.0} µs at {}", cpu * 1e6, rate(at)),
+            None => "unknown".to_owned(),
+        }
+    }
+
+    /// `30.6 KiB`.
+    pub(super) fn memory_for_each(&self) -> String {
+        let memory = self.memory_per_user;
+        memory.map_or_else(|| "unknown".to_owned(), |each| bytes(each as u64))
+    }
 }
 
 /// What each system of a search carries, in their order.
@@ -33,6 +57,7 @@ pub fn carried(found: &Found) -> Vec<Carried<'_>> {
             found: system,
             promised,
             cpu,
+            cpu_at: hold.map(|hold| hold.rate),
             cores: cpu.zip(hold).map(|(cpu, hold)| cpu * hold.rate),
             memory_per_user: memory.map(|bytes| bytes as f64 / users),
         }

@@ -2,13 +2,13 @@
 
 use super::{
     Carried, Ladder, OWN, carried,
-    carried::at,
-    show::{latencies_of, limit_ends, machine},
+    carried::{MEMORY, at},
+    show::{CONTRADICTED, latencies_of, limit_ends, machine},
     site::{PICTURE, place},
 };
 use crate::{
     judge::Verdict,
-    model::numbers::{bytes, count, limit},
+    model::numbers::{count, limit},
     report::{chart, markdown::escaped},
     search::{Found, LIMITS, LimitFound, PROMISED},
 };
@@ -86,12 +86,18 @@ impl Headline {
         // Whoever reads the large numbers alone reads how much they vary.
         let sentence = sentence.to_owned() + &more(range);
         let doubt = more(undecided);
+        let contradicted = match table.contains(CONTRADICTED) {
+            true => more(
+                "*Contradicted*: a lower rate missed the limit and a higher one kept it, each in two holds, so that no rate is told.",
+            ),
+            false => String::new(),
+        };
         let image = match self.picture {
             Some(_) => format!("![{sentence}]({site}/{PICTURE})\n\n"),
             None => String::new(),
         };
         format!(
-            "{image}**{sentence}**\n\n{table}\n{lost}{doubt} Measured on {}: [all numbers]({site}/{json}).\n",
+            "{image}**{sentence}**\n\n{table}\n{lost}{doubt}{contradicted} Measured on {}: [all numbers]({site}/{json}).\n",
             escaped(measured)
         )
     }
@@ -129,7 +135,7 @@ fn sentence<'a>(
     let promised = limit(PROMISED);
     let ends = own.promised.and_then(|one| {
         let kept = one.last_success?;
-        Some((kept, one.first_failure.is_none()))
+        Some((kept, one.is_open()))
     });
     let name = &first.scenario.name;
     let Some((kept, is_open)) = ends else {
@@ -185,7 +191,9 @@ pub(super) fn range<'l>(ladder: &'l Ladder, others: impl Iterator<Item = &'l Lad
         let asked = all.iter().filter(|one| one.systems().contains(&system));
         let without = asked.filter(|one| kept(one).is_none()).count();
         let without = (without > 0).then(|| format!("no rate in {without} of them"));
-        let told: Vec<String> = times.into_iter().chain(without).collect();
+        let open = all.iter().filter(|one| is_undecided(one, system)).count();
+        let open = (open > 0).then(|| format!("undecided in {open} of them"));
+        let told: Vec<String> = times.into_iter().chain(without).chain(open).collect();
         let told = match told.is_empty() {
             true => String::new(),
             false => format!(" ({})", told.join("; ")),
@@ -195,7 +203,7 @@ pub(super) fn range<'l>(ladder: &'l Ladder, others: impl Iterator<Item = &'l Lad
     let found: Vec<String> = ladder.systems().into_iter().map(of).collect();
     listed(&found).map_or_else(String::new, |found| {
         format!(
-            "{} ladders on such a machine found {found}.",
+            "The {} published ladders of such a machine found {found}.",
             count(all.len() as u64)
         )
     })
@@ -215,6 +223,14 @@ fn are_alike(one: &Ladder, other: &Ladder) -> bool {
         && asked(other).is_some_and(|other| scenario.name == other.name && scenario.asks_as(&other))
         && machine(one) == machine(other)
         && one.labels == other.labels
+}
+
+/// Whether the first scenario's search has not found where the limits of a system end.
+fn is_undecided(ladder: &Ladder, system: &str) -> bool {
+    let first = ladder.searches.first();
+    let mut systems = first.into_iter().flat_map(|found| &found.systems);
+    let undecided = [Verdict::Inconclusive, Verdict::Invalid];
+    systems.any(|one| one.system == system && undecided.contains(&one.verdict))
 }
 
 /// In the first scenario, for what is promised.
@@ -247,16 +263,17 @@ fn listed(all: &[String]) -> Option<String> {
 fn beside_it(kept: f64, is_open: bool, other: &Carried<'_>) -> Option<String> {
     let promised = other.promised?;
     let theirs = promised.last_success?;
-    let bound = match (is_open, promised.first_failure.is_none()) {
-        (false, false) => "",
-        (true, false) => "at least ",
-        (false, true) => "at most ",
-        (true, true) => "about ",
+    // A bound is rounded to where it holds.
+    let (bound, rounded): (_, fn(f64) -> f64) = match (is_open, promised.is_open()) {
+        (false, false) => ("", f64::round),
+        (true, false) => ("at least ", f64::floor),
+        (false, true) => ("at most ", f64::ceil),
+        (true, true) => ("about ", f64::round),
     };
     let of = format!("{} ({})", words(&other.found.system), whole(theirs));
     Some(match kept / theirs {
-        less if less < 0.995 => format!("{bound}{:.0} % of {of}", less * 100.0),
-        times => format!("{bound}{times:.1} times {of}"),
+        less if less < 0.995 => format!("{bound}{:.0} % of {of}", rounded(less * 100.0)),
+        times => format!("{bound}{:.1} times {of}", rounded(times * 10.0) / 10.0),
     })
 }
 
@@ -365,7 +382,7 @@ fn table(ladder: &Ladder) -> String {
     let names: Vec<String> = names.map(|found| escaped(&found.scenario.name)).collect();
     let promised = limit(PROMISED);
     let mut rows = format!(
-        "| last success / first failure within {promised} | {} | CPU per message | memory per idle user |\n|---|{}--:|--:|\n",
+        "| last success / first failure within {promised} | {} | CPU per message | {MEMORY} |\n|---|{}--:|--:|\n",
         names.join(" | "),
         "--:|".repeat(names.len())
     );
@@ -382,17 +399,16 @@ fn table(ladder: &Ladder) -> String {
         });
         let ends: Vec<String> = ends.collect();
         let first = all.first().copied().flatten();
-        let cpu = first.and_then(|one| one.cpu);
-        let memory = first.and_then(|one| one.memory_per_user);
+        let told = |of: fn(&Carried<'_>) -> String| {
+            let told = first.as_ref().map(of);
+            told.unwrap_or_else(|| "not asked".to_owned())
+        };
         rows += &format!(
             "| {} | {} | {} | {} |\n",
             escaped(system),
             ends.join(" | "),
-            cpu.map_or_else(
-                || "unknown".to_owned(),
-                |cpu| format!("{:.0} µs", cpu * 1e6)
-            ),
-            memory.map_or_else(|| "unknown".to_owned(), |each| bytes(each as u64)),
+            told(|one| one.cpu_for_each()),
+            told(|one| one.memory_for_each()),
         );
     }
     rows

@@ -2,7 +2,11 @@
 
 use askama::Template;
 
-use super::{Carried, Ladder, carried, carried::at, headline};
+use super::{
+    Carried, Ladder, carried,
+    carried::{MEMORY, at},
+    headline,
+};
 use crate::{
     model::{
         Nanos,
@@ -17,6 +21,7 @@ use crate::{
     search::{
         Found, Hold, LIMITS, LimitFound, PROMISED, SystemFound,
         found::{geometric_mean, rate},
+        show::at_least,
     },
 };
 
@@ -64,10 +69,13 @@ impl LadderFormat {
     }
 }
 
+/// Of a limit that has no end to tell.
+pub(super) const CONTRADICTED: &str = "contradicted";
+
 /// Where a limit ends, in two rates.
 pub(super) fn limit_ends(found: &LimitFound) -> String {
     if found.contradicted {
-        return "contradicted".to_owned();
+        return CONTRADICTED.to_owned();
     }
     if found.last_success.is_none() && found.first_failure.is_none() {
         return "undecided".to_owned();
@@ -112,8 +120,13 @@ impl Columns {
         let rows = found.systems.iter().map(|system| {
             let ends = system.limits.iter().map(limit_ends);
             let limits = system.limits.iter();
-            let mean = geometric_mean(limits.filter(|one| shared.contains(&one.limit)));
-            let mean = mean.map_or_else(|| "none".to_owned(), rate);
+            let limits = limits.filter(|one| shared.contains(&one.limit));
+            let bound = at_least(limits.clone());
+            let mean = geometric_mean(limits);
+            let mean = mean.map_or_else(
+                || "none".to_owned(),
+                |mean| format!("{bound}{}", rate(mean)),
+            );
             let row = [system.system.clone()].into_iter().chain(ends);
             row.chain([mean]).collect()
         });
@@ -129,7 +142,7 @@ impl Columns {
             "system",
             "CPU per message",
             "cores",
-            "memory per idle user",
+            MEMORY,
             "used up first",
         ];
         Self {
@@ -161,19 +174,16 @@ impl Columns {
 
 fn costs(one: &Carried<'_>) -> Vec<String> {
     let system = one.found;
-    let unknown = || "unknown".to_owned();
     let used_up = system.bottleneck.map_or_else(
         || "nothing that was found".to_owned(),
         |used_up| used_up.name().to_owned(),
     );
     vec![
         system.system.clone(),
-        one.cpu
-            .map_or_else(unknown, |cpu| format!("{:.3} ms", cpu * 1e3)),
+        one.cpu_for_each(),
         one.cores
-            .map_or_else(unknown, |cores| format!("{cores:.2}")),
-        one.memory_per_user
-            .map_or_else(unknown, |each| bytes(each as u64)),
+            .map_or_else(|| "unknown".to_owned(), |cores| format!("{cores:.2}")),
+        one.memory_for_each(),
         used_up,
     ]
 }

@@ -218,7 +218,7 @@ fn what_other_ladders_of_the_kind_found_stands_beside_the_newest() {
     assert_eq!(
         told.range,
         format!(
-            "3 ladders on such a machine found {:.0} for this server, {:.0} to {:.0} for plain Node.js ({:.1} to {:.1} \
+            "The 3 published ladders of such a machine found {:.0} for this server, {:.0} to {:.0} for plain Node.js ({:.1} to {:.1} \
              times) and 1,{:.0} for the bare relay.",
             kept(&ladders[0], 0),
             kept(&ladders[3], 1),
@@ -242,7 +242,8 @@ fn what_other_ladders_of_the_kind_found_stands_beside_the_newest() {
         found.systems[1].limits[2].last_success = None;
     }
     let (_, told) = newest(ladders.iter().chain([&without])).unwrap();
-    assert!(told.range.starts_with("4 ladders "), "{}", told.range);
+    let all = "The 4 published ladders ";
+    assert!(told.range.starts_with(all), "{}", told.range);
     let said = " times; no rate in 1 of them) and 1,";
     assert!(told.range.contains(said), "{}", told.range);
     // What was labelled otherwise, or asked otherwise, is another kind.
@@ -251,7 +252,8 @@ fn what_other_ladders_of_the_kind_found_stands_beside_the_newest() {
     let mut changed = on("22", 400.0);
     changed.searches[0].scenario.sha256 = "another".to_owned();
     let (_, told) = newest(ladders.iter().chain([&labelled, &changed])).unwrap();
-    assert!(told.range.starts_with("3 ladders "), "{}", told.range);
+    let all = "The 3 published ladders ";
+    assert!(told.range.starts_with(all), "{}", told.range);
 }
 
 /// A mean over limits that another system keeps nowhere can't be held against that of the other.
