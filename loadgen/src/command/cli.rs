@@ -22,7 +22,7 @@ const EXIT_CODES: &str = "\
 Exit codes of `run`:
   0  PASS          the promises and the limits were kept
   1  FAIL          a limit was missed, or a message was lost, doubled, or confirmed and not stored
-  2                the command line or a scenario file is wrong; nothing was run
+  2                the command line or a scenario file is wrong; there is no result
   3  INCONCLUSIVE  too little was measured to say
   4  INVALID       the machine or the generator, not the server, decided the numbers
   5                the store, the server or the target could not be set up, or died in mid-run";

@@ -12,7 +12,7 @@ pub enum Exit {
     Pass = 0,
     /// A limit was missed, or a message was lost, duplicated, or confirmed and not stored.
     Fail = 1,
-    /// The command line or a scenario file is wrong; nothing was run.
+    /// The command line or a scenario file is wrong, its event map too: there is no result.
     Usage = 2,
     /// Too little was measured to say.
     Inconclusive = 3,
