@@ -9,7 +9,7 @@ use std::{
 
 use axum::http::HeaderValue;
 
-pub use self::flags::{Args, StoreChoice, StoreChoiceError};
+pub use self::flags::{Args, FlagsError, StoreChoice, StoreChoiceError};
 use crate::{
     bus::memory::MemoryBus,
     protocol::Dialect,

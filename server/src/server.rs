@@ -38,7 +38,7 @@ use crate::{
     auth::{Authenticator, Handshake},
     chat::Chat,
     cluster::{Cluster, ClusterError},
-    config::{Args, Config, MAX_PAYLOAD, StoreConfig},
+    config::{Args, Config, FlagsError, MAX_PAYLOAD, StoreConfig},
     delivery::Delivery,
     door::{self, Door},
     front::Front,
@@ -55,6 +55,7 @@ use crate::{
     store::{
         MessageStore, StoreError,
         journal::{Journal, JournalError},
+        later,
         mongo::MongoStore,
         queue::SaveQueue,
         writer::Writer,
@@ -78,6 +79,9 @@ const KILLED_WITHIN: Duration = Duration::from_millis(100);
 /// Why the server could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The flags can't work together.
+    #[error("{0}")]
+    Flags(#[from] FlagsError),
     /// The address is taken or not ours.
     #[error("cannot listen on {address}: {source}")]
     Listen {
@@ -116,6 +120,7 @@ pub enum Error {
 /// # Errors
 /// It could not start.
 pub fn serve(args: Args) -> Result<Stopped, Error> {
+    args.check()?;
     log::start(&args.log).map_err(|source| Error::LogFilter {
         filter: args.log.clone(),
         source,
@@ -253,7 +258,7 @@ impl Server {
                 }
             }
         }
-        let deadline = Instant::now() + drain_deadline;
+        let deadline = later(Instant::now(), drain_deadline);
         let for_the_clients = (drain_deadline / 4).min(FAREWELLS_WITHIN);
         chat.draining.store(true, Ordering::SeqCst);
         drop(listener);

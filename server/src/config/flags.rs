@@ -49,7 +49,7 @@ pub struct Args {
     #[arg(long, default_value = "majority+journal")]
     pub write_concern: WriteConcernSetting,
     /// Connections to MongoDB at most.
-    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(4..=1000))]
     pub pool_size: u32,
     /// File that remembers which messages were told as failed while MongoDB didn't answer, for the next start to settle.
     #[arg(long, value_name = "PATH")]
@@ -73,16 +73,16 @@ pub struct Args {
     #[arg(long, env = "JWT_SECRET_KEY", hide_env_values = true)]
     pub jwt_secret: Option<Secret>,
     /// Messages without an end that may wait for the store; one more fails at once.
-    #[arg(long, default_value_t = 32_768)]
+    #[arg(long, default_value_t = 32_768, value_parser = parse_count)]
     pub queue_capacity: usize,
     /// Messages in one insert at most.
-    #[arg(long, default_value_t = 500)]
+    #[arg(long, default_value_t = 500, value_parser = parse_count)]
     pub batch_max: usize,
-    /// How long the first message of an insert waits for others.
+    /// How long the first message of an insert waits for others; shorter than `--save-deadline`.
     #[arg(long, default_value = "0s", value_parser = humantime::parse_duration)]
     pub batch_wait: Duration,
     /// From queueing a save to Confirmed or Failed at the latest.
-    #[arg(long, default_value = "10s", value_parser = humantime::parse_duration)]
+    #[arg(long, default_value = "10s", value_parser = parse_positive)]
     pub save_deadline: Duration,
     /// From the signal to stop to the end of the process at the latest.
     #[arg(long, default_value = "15s", value_parser = humantime::parse_duration)]
@@ -98,10 +98,10 @@ pub struct Args {
     #[arg(long, default_value_t = 268_435_456, value_parser = parse_send_buffer_bytes)]
     pub send_memory: usize,
     /// Longest message body in bytes.
-    #[arg(long, default_value_t = 65_536)]
+    #[arg(long, default_value_t = 65_536, value_parser = parse_max_body)]
     pub max_body: usize,
     /// Rooms and channels that one user may be in.
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, default_value_t = 1000, value_parser = parse_count)]
     pub rooms_per_user: usize,
     /// Events a second that one socket may send, with a burst of the same number. No limit without it.
     #[arg(long)]
@@ -166,6 +166,29 @@ pub struct Args {
     /// What to log to stderr: a level, and other levels for parts of the program, as in `info,server::store=debug`.
     #[arg(long, env = "RUST_LOG", default_value = "info")]
     pub log: String,
+}
+
+impl Args {
+    /// Holds the flags against each other.
+    ///
+    /// # Errors
+    /// Two of them can't both be meant.
+    pub fn check(&self) -> Result<(), FlagsError> {
+        if self.batch_wait >= self.save_deadline {
+            return Err(FlagsError::WaitsUntilItFails);
+        }
+        Ok(())
+    }
+}
+
+/// Flags that are right each, and can't work together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum FlagsError {
+    /// A batch that does not fill goes when its first message has failed.
+    #[error(
+        "--batch-wait must be shorter than --save-deadline, or messages fail while they wait for others"
+    )]
+    WaitsUntilItFails,
 }
 
 /// Where messages are saved.
@@ -286,11 +309,30 @@ fn parse_origin(text: &str) -> Result<HeaderValue, String> {
     HeaderValue::from_str(text).map_err(|_| wrong())
 }
 
+/// The kernel takes timeouts up to 24 days, and so do timers of JavaScript, which add the ping's interval and timeout.
+const LONGEST: Duration = Duration::from_secs(10 * 24 * 3600);
+
 fn parse_positive(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
+        Ok(duration) if duration > LONGEST => Err("expected at most 10days".to_owned()),
         Ok(duration) if duration >= Duration::from_millis(1) => Ok(duration),
         Ok(_) => Err("expected at least 1ms".to_owned()),
         Err(error) => Err(error.to_string()),
+    }
+}
+
+fn parse_count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count) if count > 0 => Ok(count),
+        _ => Err("expected a number from 1".to_owned()),
+    }
+}
+
+/// What is longer than a packet can't arrive.
+fn parse_max_body(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(bytes) if (1..=MAX_PAYLOAD).contains(&bytes) => Ok(bytes),
+        _ => Err("expected a number of bytes from 1 to 1000000".to_owned()),
     }
 }
 
@@ -333,138 +375,4 @@ fn parse_threads(text: &str) -> Result<usize, String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::Parser as _;
-
-    use super::*;
-
-    #[derive(clap::Parser)]
-    struct Cli {
-        #[command(flatten)]
-        args: Args,
-    }
-
-    fn parse(flags: &[&str]) -> Result<Args, String> {
-        Cli::try_parse_from([&["server"], flags].concat())
-            .map(|cli| cli.args)
-            .map_err(|e| e.to_string())
-    }
-
-    #[test]
-    fn the_flags_of_the_contract_are_understood() {
-        let args = parse(&[
-            "--host",
-            "0.0.0.0",
-            "--port",
-            "0",
-            "--store",
-            "mongodb://u:hunter2@h/db",
-            "--dialect",
-            "reference",
-            "--delivery",
-            "persist-first",
-            "--origin",
-            "https://a.example",
-            "--origin",
-            "http://localhost:5173",
-            "--events-per-second",
-            "50",
-            "--connections-per-address",
-            "10",
-            "--save-deadline",
-            "3s",
-            "--jwt-secret",
-            "hunter2",
-            "--debug-pages",
-            "anywhere",
-            "--debug-token",
-            "hunter2",
-            "--bus",
-            "redis://:hunter2@127.0.0.1:6379/0",
-            "--bus-mode",
-            "ordered",
-            "--node-id",
-            "a-1",
-        ])
-        .unwrap();
-        assert!(!format!("{args:?}").contains("hunter2"));
-        let config = Config::from(args);
-        assert!(!format!("{config:?}").contains("hunter2"));
-        assert_eq!(config.address.to_string(), "0.0.0.0:0");
-        assert_eq!(config.dialect, Dialect::Reference);
-        assert_eq!(config.delivery, DeliveryMode::PersistFirst);
-        assert_eq!(config.origins.len(), 2);
-        assert_eq!(config.debug_access.pages, DebugPages::Anywhere);
-        assert_eq!(config.writer.deadline, Duration::from_secs(3));
-        assert!(matches!(config.store, StoreConfig::MongoDb(_)));
-        let cluster = config.cluster.unwrap();
-        assert_eq!((&*cluster.node_id, cluster.mode), ("a-1", BusMode::Ordered));
-    }
-
-    #[test]
-    fn the_defaults_are_those_that_tests_start_from() {
-        let from_flags = Config::from(
-            parse(&[
-                "--port",
-                "0",
-                "--store",
-                "memory",
-                "--jwt-secret",
-                "",
-                "--debug-token",
-                "",
-                "--bus",
-                "",
-            ])
-            .unwrap(),
-        );
-        assert_eq!(
-            format!("{from_flags:?}"),
-            format!("{:?}", Config::on_a_free_port())
-        );
-    }
-
-    #[test]
-    fn bad_flags_are_told_what_would_be_right() {
-        for (flags, expected) in [
-            (["--store", "redis://x"], "expected `memory`, `mongodb://…`"),
-            (
-                ["--origin", "example.org"],
-                "expected an origin like https://chat.example.org",
-            ),
-            (
-                ["--send-buffer", "1"],
-                "expected a number of packets from 16",
-            ),
-            (
-                ["--send-memory", "1GB"],
-                "expected a number of bytes from 1000000",
-            ),
-            (["--threads", "0"], "expected a number from 1 to 256"),
-            (
-                ["--bus", "memory"],
-                "expected a Redis like redis://127.0.0.1:6379",
-            ),
-            (["--node-id", "a b"], "expected 1 to 64 letters, digits"),
-            (
-                ["--bus-mode", "global"],
-                "possible values: local-first, ordered",
-            ),
-            (["--ping-interval", "0s"], "expected at least 1ms"),
-            (["--save-time", "5"], "expected one like 50ms-200ms"),
-            (
-                ["--write-concern", "all"],
-                "expected `majority` or a number",
-            ),
-            (["--dialect", "node"], "possible values: readme, reference"),
-            (
-                ["--debug-pages", "all"],
-                "possible values: off, loopback, anywhere",
-            ),
-            (["--debug-pages", "anywhere"], "--debug-token <DEBUG_TOKEN>"),
-        ] {
-            let error = parse(&flags).unwrap_err();
-            assert!(error.contains(expected), "{error}");
-        }
-    }
-}
+mod tests;

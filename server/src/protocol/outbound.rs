@@ -244,10 +244,13 @@ pub fn millis(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e3
 }
 
-/// `2025-10-09T03:49:24.000Z`, as JavaScript's `toISOString`.
+/// `2025-10-09T03:49:24.000Z`, as JavaScript's `toISOString`. What another program stored may be of any time: what is
+/// before 1970 or after 9999 is shown as the nearest time between.
 #[must_use]
 pub fn iso(time: DateTime) -> String {
-    humantime::format_rfc3339_millis(time.to_system_time()).to_string()
+    const LAST: i64 = 253_402_300_799_999;
+    let shown = DateTime::from_millis(time.timestamp_millis().clamp(0, LAST));
+    humantime::format_rfc3339_millis(shown.to_system_time()).to_string()
 }
 
 #[cfg(test)]
@@ -364,6 +367,18 @@ mod tests {
             json_of(failed("temp_1_x", None)),
             json!({ "tempId": "temp_1_x", "error": "Failed to save message" })
         );
+    }
+
+    #[test]
+    fn a_time_that_the_text_has_no_place_for_is_the_nearest_that_it_has() {
+        let shown = |millis| iso(DateTime::from_millis(millis));
+        assert_eq!(shown(1_759_981_764_000), "2025-10-09T03:49:24.000Z");
+        for before in [-1, i64::MIN] {
+            assert_eq!(shown(before), "1970-01-01T00:00:00.000Z");
+        }
+        for after in [253_402_300_800_000, i64::MAX] {
+            assert_eq!(shown(after), "9999-12-31T23:59:59.999Z");
+        }
     }
 
     #[test]

@@ -389,7 +389,7 @@ impl GroupCommit {
 }
 
 /// The sum; of a configured duration beyond what an `Instant` can hold, some day that never comes.
-pub(super) fn later(instant: Instant, by: Duration) -> Instant {
+pub(crate) fn later(instant: Instant, by: Duration) -> Instant {
     const NEVER: Duration = Duration::from_secs(30 * 365 * 24 * 3_600);
     instant.checked_add(by).unwrap_or_else(|| instant + NEVER)
 }

@@ -17,6 +17,8 @@ pub mod queue;
 mod settle;
 pub mod writer;
 
+pub(crate) use group_commit::later;
+
 /// What a store is and how durable a confirmed write in it is, for `/health` and for reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreInfo {

@@ -98,6 +98,17 @@ async fn an_idle_server_stops_at_once() {
 }
 
 #[tokio::test]
+async fn a_drain_deadline_beyond_all_time_is_none() {
+    let mut config = config();
+    config.drain_deadline = Duration::MAX;
+    let server = start(config).await;
+    let mut a = Client::login(server.address, "a").await;
+    let stopped = server.stopped().await;
+    assert!(stopped.clean && stopped.saves.failed == 0);
+    assert_eq!(a.until_closed().await, []);
+}
+
+#[tokio::test]
 async fn who_has_logged_out_is_owed_nothing() {
     let server = start(config()).await;
     let polling = Polling::login(server.address, "p").await;
