@@ -13,7 +13,11 @@ use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt as _};
 use tokio::time::{Instant, timeout_at};
 
-use crate::{config::MAX_PAYLOAD, wire::SEPARATOR};
+use crate::{
+    config::MAX_PAYLOAD,
+    inspection::{LOOK, Verdict, judge},
+    wire::SEPARATOR,
+};
 
 /// How long a whole body may take: a megabyte at 33 kB a second.
 const BODY_WITHIN: Duration = Duration::from_secs(30);
@@ -169,6 +173,20 @@ pub fn foreign_bytes(part: &[u8]) -> usize {
         .sum()
 }
 
+/// The first event that the library would drop, or would carry out and not answer: what it is counted as. On a WebSocket
+/// the same judge ends the session, or answers; a poll has no place for answers that the library does not know of.
+#[must_use]
+pub fn unfit_event(part: &[u8]) -> Option<&'static str> {
+    part.split(|byte| *byte == SEPARATOR).find_map(|packet| {
+        let begins = &packet[..packet.len().min(LOOK)];
+        match judge(begins, packet.len() <= LOOK) {
+            Verdict::Pass | Verdict::AnswerAndPass(_) => None,
+            Verdict::Answer(_) => Some("ack_id"),
+            Verdict::Refuse => Some("unfit_event"),
+        }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use futures::stream;
@@ -234,6 +252,17 @@ mod tests {
             prop_assert_eq!(parts.len(), packets.len().div_ceil(PACKETS_AT_ONCE));
             prop_assert_eq!(parts.join(&SEPARATOR), body);
         }
+    }
+
+    #[test]
+    fn an_event_that_the_library_would_not_answer_is_found_among_others() {
+        let fit = "40/a,\x1e42[\"x\",{}]\x1e4212[\"x\",\"42/a,\"]\x1e41\x1e2\x1e";
+        assert_eq!(unfit_event(fit.as_bytes()), None);
+        let id = format!("{fit}\x1e42{}[\"x\"]\x1e3", "9".repeat(20));
+        assert_eq!(unfit_event(id.as_bytes()), Some("ack_id"));
+        let long = format!("{fit}42{}[\"x\"]", "9".repeat(LOOK));
+        assert_eq!(unfit_event(long.as_bytes()), Some("unfit_event"));
+        assert_eq!(unfit_event(b"42/a,[\"x\"]"), Some("unfit_event"));
     }
 
     #[test]

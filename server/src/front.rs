@@ -17,7 +17,7 @@ use tower::Service as _;
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
 use crate::{
-    bodies::{Bodies, foreign_bytes, parts},
+    bodies::{Bodies, foreign_bytes, parts, unfit_event},
     line::Line,
     lines::Lines,
     listener::{Connection, Stream},
@@ -239,6 +239,10 @@ impl Front {
             if foreign > 0 && !line.may_ask_foreign(foreign) {
                 line.cut();
                 return Ok(self.refused(StatusCode::BAD_REQUEST, "foreign_namespaces"));
+            }
+            if let Some(reason) = unfit_event(&part) {
+                line.cut();
+                return Ok(self.refused(StatusCode::BAD_REQUEST, reason));
             }
             answer = self.app.call(part_of(&head, part)).await?;
             if answer.status() != StatusCode::OK {

@@ -15,6 +15,7 @@ use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use self::frames::{Incoming, Outgoing};
+pub use self::verdict::{LOOK, Verdict, judge};
 use crate::telemetry::Telemetry;
 
 /// Bytes read at once: some chat messages.

@@ -60,6 +60,29 @@ async fn names_of_other_namespaces_are_bounded_where_answers_wait() {
     timeout(GUARD, closed).await.expect("the session goes on");
 }
 
+#[tokio::test]
+async fn an_event_that_the_library_would_drop_or_not_answer_ends_the_session() {
+    let server = start(config()).await;
+    let mut other = Client::in_rooms(server.address, "w", &["r"]).await;
+    let message = r#"["roomMessage",{"roomId":"r","body":"x"}]"#;
+    for (reason, packet) in [
+        ("ack_id", format!("429223372036854775808{message}")),
+        ("unfit_event", format!("42{}{message}", "9".repeat(100))),
+        ("unfit_event", format!("42/elsewhere,{message}")),
+    ] {
+        let counted = format!("chat_refused_requests_total{{reason=\"{reason}\"}}");
+        let before = server.metric(&counted).await;
+        let polling = Polling::login(server.address, "p").await;
+        polling.post("421[\"joinRoom\",{\"roomId\":\"r\"}]").await;
+        polling.until("431").await;
+        // Also where it is not the first packet.
+        assert_eq!(polling.post(&format!("3\u{1e}{packet}")).await, 400);
+        assert_eq!(server.metric(&counted).await, before + 1.0, "{packet}");
+        server.until_stats(1, 1, 1).await;
+    }
+    assert_eq!(other.settled().await, [], "nothing was carried out");
+}
+
 /// Sends until the server takes no more for a second; how many bytes it took.
 async fn send_until_stuck(address: std::net::SocketAddr, packet: String, most: usize) -> usize {
     let mut ws = open(address).await;
