@@ -136,6 +136,8 @@ pub(super) struct JournalFile {
     length: u64,
     /// Whether there may be something behind them.
     is_torn: bool,
+    /// Whether the folder may still name another file on the disk than this one.
+    is_folder_owed: bool,
     /// Everything that is not settled, whether a line says so or could not be written.
     live: HashMap<ObjectId, Unknown>,
     /// Lines that could not be written: they go first next time.
@@ -191,6 +193,7 @@ impl JournalFile {
             _lock: lock,
             length: text.len() as u64,
             is_torn: false,
+            is_folder_owed: true,
             live,
             owed: String::new(),
         };
@@ -217,11 +220,11 @@ impl JournalFile {
             lines.push_str(&Line::Unknown(unknown.clone()).to_string());
             self.live.insert(unknown.id, unknown);
         }
-        let written = self.write(&lines).and_then(|()| self.file.sync_data());
-        if written.is_err() {
+        if let Err(error) = self.write(&lines).and_then(|()| self.file.sync_data()) {
             self.owed = lines;
+            return Err(error);
         }
-        written
+        self.sync_folder()
     }
 
     /// Notes that these are settled. Not forced to the disk: settling again does no harm.
@@ -269,18 +272,21 @@ impl JournalFile {
         Ok(())
     }
 
-    /// Writes what is to be settled into a new file and puts it in the place of the old one.
+    /// Writes what is to be settled into a new file and puts it in the place of the old one. It stays open for what comes
+    /// next: opening it again could fail, and what was written then would go into the old one, which has no name any more.
     fn compact(&mut self) -> io::Result<()> {
         let lines: String = self.live.values().map(line).collect();
         let new_path = beside(&self.path, ".new");
-        let mut new = File::create(&new_path)?;
+        let mut new = append(&new_path)?;
+        // An earlier try may have left something there.
+        new.set_len(0)?;
         new.write_all(lines.as_bytes())?;
         new.sync_data()?;
-        drop(new);
         std::fs::rename(&new_path, &self.path)?;
-        self.file = append(&self.path)?;
+        self.file = new;
         self.length = lines.len() as u64;
         self.is_torn = false;
+        self.is_folder_owed = true;
         self.owed.clear();
         self.sync_folder()
     }
@@ -292,13 +298,18 @@ impl JournalFile {
             .sum()
     }
 
-    /// Makes the file's name as durable as what is in it.
-    fn sync_folder(&self) -> io::Result<()> {
+    /// Makes the file's name as durable as what is in it, unless it is.
+    fn sync_folder(&mut self) -> io::Result<()> {
+        if !self.is_folder_owed {
+            return Ok(());
+        }
         let folder = match self.path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
         };
-        File::open(folder)?.sync_all()
+        File::open(folder)?.sync_all()?;
+        self.is_folder_owed = false;
+        Ok(())
     }
 }
 

@@ -152,6 +152,48 @@ fn what_could_not_be_written_is_written_when_there_is_room_again() {
     assert_eq!(ids(&journal), BTreeSet::from([second.id, third.id]));
 }
 
+/// Settles so much beside `kept` that the file is written anew.
+fn compact(journal: &mut JournalFile, kept: &Unknown) -> io::Result<()> {
+    let many: Vec<_> = (0..4_000).map(|_| unknown(Kind::Room)).collect();
+    let ids: Vec<_> = many.iter().map(|entry| entry.id).collect();
+    journal.record(many.into_iter().chain([kept.clone()]))?;
+    assert!(journal.length > COMPACT_FROM, "{}", journal.length);
+    journal.settle(ids)
+}
+
+#[test]
+fn what_is_written_after_a_compaction_is_in_the_file_of_that_name() {
+    let (_folder, path) = folder();
+    let mut journal = JournalFile::open(&path, &here()).unwrap();
+    let [first, second] = [Kind::Room, Kind::Channel].map(unknown);
+    // What an earlier try has left is no part of it.
+    std::fs::write(beside(&path, ".new"), "unknown room 507f").unwrap();
+    compact(&mut journal, &first).unwrap();
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), line(&first));
+    journal.record([second.clone()]).unwrap();
+    let both = line(&first) + &line(&second);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), both);
+}
+
+#[test]
+fn a_name_that_may_not_be_on_the_disk_is_owed_until_it_is() {
+    let (folder, path) = folder();
+    let mut journal = JournalFile::open(&path, &here()).unwrap();
+    let [first, second] = [Kind::Room, Kind::Channel].map(unknown);
+    // A compaction after whose renaming the folder could not be opened.
+    compact(&mut journal, &first).unwrap();
+    journal.is_folder_owed = true;
+    let nowhere = folder.path().join("nowhere").join("journal");
+    let path = std::mem::replace(&mut journal.path, nowhere);
+    assert!(journal.record([second.clone()]).is_err());
+    journal.path = path.clone();
+    journal.record([]).unwrap();
+    assert!(!journal.is_folder_owed);
+    // Written once, though it was said only the second time.
+    let both = line(&first) + &line(&second);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), both);
+}
+
 proptest! {
     /// Wherever a write was torn, all lines before it count, and those after the next start too.
     #[test]
