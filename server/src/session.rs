@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -29,6 +29,9 @@ const LOOK: Duration = Duration::from_millis(20);
 /// How long a client that sends too much is not listened to, at once.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
+/// Repetitions of messages on their way that one login may wait for.
+const REPETITIONS: usize = 256;
+
 /// One login, from the handshake to the disconnect.
 #[derive(Debug)]
 pub struct Session {
@@ -43,6 +46,8 @@ pub struct Session {
     pace: Option<Mutex<Pace>>,
     /// Ends when the message before has been delivered: the order of one sender in `persist-first`.
     previous: Mutex<Option<oneshot::Receiver<()>>>,
+    /// Its repetitions of messages that are still on their way.
+    repetitions: AtomicUsize,
     /// Its place under the limit per address, until it ends: what was delivered may keep the rest of it for much longer.
     place: Mutex<Option<AddressSlot>>,
 }
@@ -75,6 +80,7 @@ impl Session {
             cut_off: AtomicBool::new(false),
             pace: pace.map(Mutex::new),
             previous: Mutex::new(None),
+            repetitions: AtomicUsize::new(0),
             place: Mutex::new(place),
         }
     }
@@ -122,6 +128,26 @@ impl Session {
             previous: self.previous.lock().replace(next),
             _done: done,
         }
+    }
+
+    /// Lets a repetition wait for a message that is still on its way; not where as many wait as may.
+    #[must_use]
+    pub fn repeat(self: &Arc<Self>) -> Option<Repetition> {
+        let take = |waiting| (waiting < REPETITIONS).then_some(waiting + 1);
+        self.repetitions
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
+            .ok()?;
+        Some(Repetition(Arc::clone(self)))
+    }
+}
+
+/// A repetition that waits for the first message's end. Dropping it makes room for another.
+#[derive(Debug)]
+pub struct Repetition(Arc<Session>);
+
+impl Drop for Repetition {
+    fn drop(&mut self) {
+        self.0.repetitions.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

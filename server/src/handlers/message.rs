@@ -14,13 +14,17 @@ use serde_json::value::{RawValue, to_raw_value};
 use tokio::time::Instant;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::{call::Call, membership::JoinEverywhere};
+use super::{
+    call::Call,
+    membership::JoinEverywhere,
+    repeat::{self, Repeat, check_member},
+};
 use crate::{
     cluster::told::Told,
     config::DeliveryMode,
     delivery::{self, Delivered},
-    idempotency::{Earlier, EncodedAck, Seen, Ticket},
-    message::{Conversation, Kind, Message},
+    idempotency::{EncodedAck, Seen, Ticket},
+    message::{Kind, Message},
     protocol::{
         Refusal,
         inbound::{NewMessage, Payload},
@@ -66,15 +70,6 @@ pub struct Deliver {
     turn: Turn,
 }
 
-/// A repetition of a message that is still on its way.
-pub struct Repeat {
-    call: Call,
-    conversation: Conversation,
-    earlier: Earlier,
-    /// Keeps the drain waiting.
-    _in_flight: TaskTrackerToken,
-}
-
 /// A message that is let in: everything that its end needs.
 struct Accepted {
     call: Call,
@@ -107,14 +102,7 @@ pub fn send(call: Call, kind: Kind, payload: Option<Payload>) -> Option<Pending>
         None => None,
         Some(Seen::First(ticket)) => Some(ticket),
         Some(Seen::Pending(earlier)) => {
-            call.chat.telemetry.repeated.increment();
-            let repeat = Repeat {
-                call,
-                conversation: message.conversation,
-                earlier,
-                _in_flight: in_flight,
-            };
-            return Some(Pending::Repeat(Box::new(repeat)));
+            return repeat::of_pending(call, message.conversation, earlier, in_flight);
         }
         Some(Seen::Ended(ack)) => {
             call.chat.telemetry.repeated.increment();
@@ -336,35 +324,6 @@ impl Pending {
             Self::Repeat(repeat) => repeat.finish().await,
             Self::Join(join) => join.finish().await,
         }
-    }
-}
-
-impl Repeat {
-    async fn finish(self) {
-        let Self {
-            call,
-            conversation,
-            earlier,
-            _in_flight,
-        } = self;
-        let ack = earlier.await;
-        match check_member(&call, &conversation).map(|()| ack) {
-            Ok(Ok(ack)) => call.reply(&*ack),
-            Ok(Err(_)) => call.reply(&Ack::not_saved("no outcome")),
-            Err(refusal) => call.refuse(&refusal),
-        }
-    }
-}
-
-/// Whether whoever repeats a message may still be told of it. What is told is what was said first, maybe by somebody
-/// else whose name the caller gave, so it is for members only, at the moment of the telling.
-fn check_member(call: &Call, conversation: &Conversation) -> Result<(), Refusal> {
-    let user_id = &call.session().user.id;
-    let users = call.chat.users.lock();
-    if users.is_user_in_room(user_id, conversation) {
-        Ok(())
-    } else {
-        Err(Refusal::NotJoined(conversation.kind))
     }
 }
 

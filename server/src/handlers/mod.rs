@@ -4,6 +4,7 @@ pub mod call;
 pub mod connection;
 pub mod membership;
 pub mod message;
+pub mod repeat;
 
 use std::sync::Arc;
 

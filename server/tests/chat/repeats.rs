@@ -149,6 +149,44 @@ async fn while_the_first_is_remembered_or_on_its_way_too() {
 }
 
 #[tokio::test]
+async fn repetitions_that_wait_for_the_first_are_bounded() {
+    const BOUND: usize = 256;
+    const TOO_MANY: usize = 50;
+    let store = Obedient::closed();
+    let server = start_with(config(), store.clone()).await;
+    let mut ann = Client::in_rooms(server.address, "ann", &["r"]).await;
+    let mut asked = Vec::new();
+    for _ in 0..1 + BOUND + TOO_MANY {
+        asked.push(ann.ask("roomMessage", say("r", "x")).await);
+    }
+    let refused = json!({ "success": false, "message": "Too many events" });
+    let packets = ann.settled().await;
+    let answers: Vec<_> = packets
+        .iter()
+        .filter_map(|packet| match packet {
+            Packet::Ack(_, answer) => Some(answer),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(answers, [&refused; TOO_MANY]);
+    store.hold("y");
+    store.open();
+    for ask in &asked[..=BOUND] {
+        assert_eq!(ann.ack(*ask).await["success"], true);
+    }
+    // There is room again.
+    let other = json!({ "roomId": "r", "body": "y", "clientMsgId": "2" });
+    let first = ann.ask("roomMessage", other.clone()).await;
+    let again = ann.ask("roomMessage", other).await;
+    ann.settled().await;
+    store.release("y");
+    let stored = ann.ack(first).await;
+    assert_eq!(stored["success"], true, "{stored}");
+    assert_eq!(ann.ack(again).await, stored);
+    assert_eq!(server.metric("chat_repeated_total").await, 257.0);
+}
+
+#[tokio::test]
 async fn who_names_somebody_elses_message_learns_nothing_outside_its_room() {
     let store = Obedient::closed();
     let server = start_with(config(), store.clone()).await;
