@@ -49,6 +49,20 @@ pub struct Message {
 }
 
 impl Message {
+    /// Bytes of memory that it takes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let optional = [
+            &self.workspace_id,
+            &self.image,
+            &self.image_key,
+            &self.client_msg_id,
+        ];
+        let optional: usize = optional.into_iter().flatten().map(String::len).sum();
+        let always = self.conversation.id.len() + self.sender_id.len() + self.body.len();
+        size_of::<Self>() + always + optional
+    }
+
     /// Whether `other` is this message sent again: by the same sender, to the same conversation, under the same
     /// `clientMsgId`. What it says doesn't count.
     #[must_use]

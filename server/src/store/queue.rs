@@ -65,12 +65,12 @@ impl fmt::Display for FailureReason {
     }
 }
 
-/// The queue holds as many messages without an outcome as it may: this one was not taken.
+/// The queue holds as many messages without an outcome, or bytes of such, as it may: this one was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the save queue is full")]
 pub struct QueueFull;
 
-/// What the queue and the writer did so far. All but the two gauges only grow.
+/// What the queue and the writer did so far. All but the gauges only grow.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WriterStats {
     /// Messages taken by [`SaveQueue::try_save`].
@@ -79,6 +79,8 @@ pub struct WriterStats {
     pub refused: u64,
     /// Gauge: messages taken and without an outcome.
     pub depth: usize,
+    /// Gauge: bytes of these.
+    pub bytes: usize,
     /// Ended as [`SaveOutcome::Saved`].
     pub saved: u64,
     /// Ended as [`SaveOutcome::AlreadySaved`].
@@ -117,6 +119,7 @@ pub(super) struct Counters {
     queued: AtomicU64,
     refused: AtomicU64,
     depth: AtomicUsize,
+    bytes: AtomicUsize,
     saved: AtomicU64,
     already_saved: AtomicU64,
     failed: [AtomicU64; FailureReason::ALL.len()],
@@ -132,11 +135,34 @@ pub(super) struct Counters {
 }
 
 impl Counters {
+    /// Counts a message in; false, and not counted, where there is no room for it.
+    fn take(&self, bytes: usize, capacity: usize, capacity_bytes: usize) -> bool {
+        let one_more = |depth| (depth < capacity).then_some(depth + 1);
+        if self.depth.fetch_update(Relaxed, Relaxed, one_more).is_err() {
+            return false;
+        }
+        let so_much_more = |held: usize| {
+            let sum = held.saturating_add(bytes);
+            (held == 0 || sum <= capacity_bytes).then_some(sum)
+        };
+        let taken = self.bytes.fetch_update(Relaxed, Relaxed, so_much_more);
+        if taken.is_err() {
+            self.depth.fetch_sub(1, Relaxed);
+        }
+        taken.is_ok()
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.depth.fetch_sub(1, Relaxed);
+        self.bytes.fetch_sub(bytes, Relaxed);
+    }
+
     pub(super) fn snapshot(&self) -> WriterStats {
         WriterStats {
             queued: self.queued.load(Relaxed),
             refused: self.refused.load(Relaxed),
             depth: self.depth.load(Relaxed),
+            bytes: self.bytes.load(Relaxed),
             saved: self.saved.load(Relaxed),
             already_saved: self.already_saved.load(Relaxed),
             failed: std::array::from_fn(|i| self.failed[i].load(Relaxed)),
@@ -188,7 +214,7 @@ impl Ticket {
     fn end(&mut self, outcome: SaveOutcome, counter: impl Fn(&Counters) -> &AtomicU64) {
         if let Some(answer) = self.answer.take() {
             counter(&self.counters).fetch_add(1, Relaxed);
-            self.counters.depth.fetch_sub(1, Relaxed);
+            self.counters.give_back(self.message.bytes());
             // Whoever asked may have gone; the message is saved or failed all the same.
             let _gone = answer.send(outcome);
         }
@@ -205,11 +231,12 @@ impl Drop for Ticket {
 #[derive(Debug, Clone)]
 pub struct SaveQueue {
     journal: Option<Entry>,
-    // Unbounded as a channel: the bound is `capacity` on `depth`, which counts what is in flight
-    // too.
+    // Unbounded as a channel: the bounds are `capacity` on `depth` and `capacity_bytes` on `bytes`,
+    // which count what is in flight too.
     sender: mpsc::UnboundedSender<Ticket>,
     counters: Arc<Counters>,
     capacity: usize,
+    capacity_bytes: usize,
     deadline: Duration,
 }
 
@@ -245,6 +272,7 @@ impl SaveQueue {
             sender,
             counters: counters.clone(),
             capacity: config.capacity,
+            capacity_bytes: config.capacity_bytes,
             deadline: config.deadline,
             journal: journal.as_ref().map(Journal::entry),
         };
@@ -258,15 +286,14 @@ impl SaveQueue {
     ///
     /// # Errors
     ///
-    /// [`QueueFull`] when [`WriterConfig::capacity`] messages have no outcome yet. The message is
-    /// then counted as refused and not touched.
+    /// [`QueueFull`] when [`WriterConfig::capacity`] messages, or with this one more than
+    /// [`WriterConfig::capacity_bytes`] of them, have no outcome yet. The message is then counted as
+    /// refused and not touched.
     pub fn try_save(&self, message: Arc<Message>) -> Result<PendingSave, QueueFull> {
-        let take = |depth| (depth < self.capacity).then_some(depth + 1);
-        if self
+        let bytes = message.bytes();
+        if !self
             .counters
-            .depth
-            .fetch_update(Relaxed, Relaxed, take)
-            .is_err()
+            .take(bytes, self.capacity, self.capacity_bytes)
         {
             self.counters.refused.fetch_add(1, Relaxed);
             return Err(QueueFull);

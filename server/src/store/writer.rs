@@ -23,6 +23,8 @@ pub struct WriterConfig {
     /// Messages without an outcome that the queue takes; one more is refused with
     /// [`super::queue::QueueFull`].
     pub capacity: usize,
+    /// Bytes of these messages; beyond it the queue refuses as well. One message alone it always takes.
+    pub capacity_bytes: usize,
     /// Messages in one batch at most; 0 counts as 1.
     pub batch_max: usize,
     /// How long the first message of a batch waits for others. With zero, a batch goes as soon as a
@@ -44,6 +46,7 @@ impl Default for WriterConfig {
     fn default() -> Self {
         Self {
             capacity: 32_768,
+            capacity_bytes: 256 << 20,
             batch_max: 500,
             batch_wait: Duration::ZERO,
             max_in_flight: None,

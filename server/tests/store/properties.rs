@@ -246,7 +246,7 @@ fn check(seen: &Seen) -> Result<(), TestCaseError> {
             }
         }
     }
-    prop_assert_eq!(stats.depth, 0);
+    prop_assert_eq!((stats.depth, stats.bytes), (0, 0));
     prop_assert_eq!(
         (
             stats.saved,

@@ -9,7 +9,7 @@ use std::{
 };
 
 use server::{
-    message::Kind,
+    message::{Kind, Message},
     store::{
         SaveOutcome,
         memory::{DurationRange, MemoryConfig, MemoryStore},
@@ -18,7 +18,7 @@ use server::{
     },
 };
 
-use crate::messages::{room_message, with_client_msg_id};
+use crate::messages::{message, room_message, with_client_msg_id};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -86,6 +86,44 @@ async fn refuses_more_than_its_capacity_and_takes_again_when_there_is_room() {
     assert!(all(pending).await.iter().all(is_saved));
     assert!(is_saved(&queue.try_save(room_message()).unwrap().await));
     assert_eq!((queue.stats().queued, queue.stats().refused), (11, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn refuses_more_bytes_than_it_may_hold_and_takes_again_when_there_is_room() {
+    let large = || {
+        Arc::new(Message {
+            body: "x".repeat(40_000),
+            image: Some("y".repeat(40_000)),
+            ..message(Kind::Room, "alice")
+        })
+    };
+    let config = WriterConfig {
+        capacity_bytes: 200_000,
+        ..WriterConfig::default()
+    };
+    let (queue, _writer) = SaveQueue::start(memory(100), config);
+    let pending: Vec<_> = (0..2).map(|_| queue.try_save(large()).unwrap()).collect();
+    assert!((160_000..165_000).contains(&queue.stats().bytes));
+    assert!(matches!(queue.try_save(large()), Err(QueueFull)));
+    assert_eq!(queue.depth(), 2, "the refused one is not counted");
+    let small = queue.try_save(room_message()).unwrap();
+    assert!(all(pending).await.iter().all(is_saved));
+    assert!(is_saved(&small.await));
+    assert_eq!((queue.depth(), queue.stats().bytes), (0, 0));
+    assert!(is_saved(&queue.try_save(large()).unwrap().await));
+    assert_eq!((queue.stats().queued, queue.stats().refused), (4, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_larger_than_the_queue_is_taken_alone() {
+    let config = WriterConfig {
+        capacity_bytes: 1,
+        ..WriterConfig::default()
+    };
+    let (queue, _writer) = SaveQueue::start(memory(100), config);
+    let alone = queue.try_save(room_message()).unwrap();
+    assert!(matches!(queue.try_save(room_message()), Err(QueueFull)));
+    assert!(is_saved(&alone.await));
 }
 
 #[tokio::test(start_paused = true)]
