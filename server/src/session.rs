@@ -48,6 +48,8 @@ pub struct Session {
     previous: Mutex<Option<oneshot::Receiver<()>>>,
     /// Its repetitions of messages that are still on their way.
     repetitions: AtomicUsize,
+    /// Its joins that wait for the bus.
+    joins: AtomicUsize,
     /// Its place under the limit per address, until it ends: what was delivered may keep the rest of it for much longer.
     place: Mutex<Option<AddressSlot>>,
 }
@@ -81,6 +83,7 @@ impl Session {
             pace: pace.map(Mutex::new),
             previous: Mutex::new(None),
             repetitions: AtomicUsize::new(0),
+            joins: AtomicUsize::new(0),
             place: Mutex::new(place),
         }
     }
@@ -132,22 +135,39 @@ impl Session {
 
     /// Lets a repetition wait for a message that is still on its way; not where as many wait as may.
     #[must_use]
-    pub fn repeat(self: &Arc<Self>) -> Option<Repetition> {
-        let take = |waiting| (waiting < REPETITIONS).then_some(waiting + 1);
-        self.repetitions
+    pub fn wait_for_first(self: &Arc<Self>) -> Option<Waiting> {
+        self.wait(|session| &session.repetitions, REPETITIONS)
+    }
+
+    /// Lets a join wait for the bus; not where `most` wait already.
+    #[must_use]
+    pub fn wait_for_bus(self: &Arc<Self>, most: usize) -> Option<Waiting> {
+        self.wait(|session| &session.joins, most)
+    }
+
+    fn wait(self: &Arc<Self>, of: fn(&Self) -> &AtomicUsize, most: usize) -> Option<Waiting> {
+        let take = |waiting| (waiting < most).then_some(waiting + 1);
+        of(self)
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take)
             .ok()?;
-        Some(Repetition(Arc::clone(self)))
+        Some(Waiting {
+            session: Arc::clone(self),
+            of,
+        })
     }
 }
 
-/// A repetition that waits for the first message's end. Dropping it makes room for another.
+/// An event of a login that waits, in a task of its own. Dropping it makes room for another.
 #[derive(Debug)]
-pub struct Repetition(Arc<Session>);
+pub struct Waiting {
+    session: Arc<Session>,
+    /// The count that it is in.
+    of: fn(&Session) -> &AtomicUsize,
+}
 
-impl Drop for Repetition {
+impl Drop for Waiting {
     fn drop(&mut self) {
-        self.0.repetitions.fetch_sub(1, Ordering::Relaxed);
+        (self.of)(&self.session).fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -35,6 +35,8 @@ struct State {
     life: u64,
     away: bool,
     tires_beyond: Option<usize>,
+    holds_counts: bool,
+    counted: usize,
     last: u64,
     streams: HashMap<Stream, VecDeque<(Position, Bytes)>>,
     nodes: HashMap<NodeName, (Instant, Bytes)>,
@@ -51,6 +53,21 @@ impl MemoryBus {
     /// From now on what asks for more than so much at once has no answer in time, and nothing of it is done.
     pub fn tire_beyond(&self, at_once: usize) {
         self.0.state.lock().tires_beyond = Some(at_once);
+    }
+
+    /// Lets those wait who say how many users there are, or go on.
+    pub fn hold_counts(&self, hold: bool) {
+        self.0.state.lock().holds_counts = hold;
+    }
+
+    fn holds_counts(&self) -> bool {
+        self.0.state.lock().holds_counts
+    }
+
+    /// How many exchanges have said how many users there are.
+    #[must_use]
+    pub fn counted(&self) -> usize {
+        self.0.state.lock().counted
     }
 
     /// Lets it forget everything and live on, as a Redis does that was killed.
@@ -248,7 +265,11 @@ impl Bus for MemoryBus {
         node: &NodeName,
         counts: &[(Arc<Conversation>, usize)],
     ) -> Result<Vec<usize>, BusError> {
+        while self.holds_counts() {
+            tokio::time::sleep(LOOK).await;
+        }
         let mut state = self.state_for(counts.len())?;
+        state.counted += 1;
         let mut others = Vec::with_capacity(counts.len());
         for (conversation, count) in counts {
             let mut nodes = state.counts.remove(conversation).unwrap_or_default();

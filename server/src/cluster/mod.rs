@@ -17,6 +17,7 @@ mod settle;
 pub mod told;
 
 use std::{
+    collections::HashSet,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -42,6 +43,7 @@ use crate::{
     bus::{Bus, BusError, FORGOTTEN_AFTER, Life, NodeName, memory::MemoryBus, redis::RedisBus},
     chat::Chat,
     config::{BusChoice, BusMode, ClusterConfig},
+    message::Conversation,
     socket_manager::Stats,
 };
 
@@ -64,6 +66,8 @@ pub struct Cluster {
     seen: Mutex<Seen>,
     afar: Mutex<FromAfar>,
     settled: tokio::sync::Mutex<Settled>,
+    /// Conversations that somebody has joined who waits for `settled`: whoever has it next brings them all along.
+    wishes: Mutex<HashSet<Arc<Conversation>>>,
     /// All that the bus was told has to be told again.
     again: AtomicBool,
     changed: Notify,
@@ -141,6 +145,7 @@ impl Cluster {
             seen: Mutex::default(),
             afar: Mutex::default(),
             settled: tokio::sync::Mutex::default(),
+            wishes: Mutex::default(),
             again: false.into(),
             changed: Notify::new(),
             nodes: Mutex::default(),

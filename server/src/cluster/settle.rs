@@ -106,16 +106,23 @@ impl Settled {
 }
 
 impl Cluster {
-    /// Waits until a user who has just joined here hears what other servers' users say; how many those are. At once, and
-    /// none, while the bus does not answer: it is made up for when it does.
+    /// Waits until a user who has just joined here hears what other servers' users say; how many those are. However many
+    /// join meanwhile, they wait for the exchange that is under way and for one more, which tells of all of them. None, and
+    /// at once when it is known, while the bus does not answer: it is made up for when it does.
     pub async fn joined(&self, chat: &Arc<Chat>, conversation: &Conversation) -> usize {
         if !self.post.is_up() {
             return 0;
         }
-        let mut settled = self.settled.lock().await;
         let conversation = Arc::new(conversation.clone());
-        settled.to_count.insert(Arc::clone(&conversation));
-        if let Err(error) = self.settle_now(&mut settled, chat).await {
+        self.wishes.lock().insert(Arc::clone(&conversation));
+        let mut settled = self.settled.lock().await;
+        // It may have been found out by those who waited before.
+        if !self.post.is_up() {
+            return 0;
+        }
+        // If not, somebody who waited before has brought it along.
+        let is_open = self.wishes.lock().contains(&conversation);
+        if is_open && let Err(error) = self.settle_now(&mut settled, chat).await {
             tracing::debug!("[Cluster] a join is told to the other servers later: {error}");
         }
         settled.others.get(&conversation).copied().unwrap_or(0)
@@ -134,6 +141,9 @@ impl Cluster {
         if self.again.swap(false, Relaxed) {
             settled.say_all_again();
         }
+        // Before the changes, which then hold the joins that these are of.
+        let wishes = std::mem::take(&mut *self.wishes.lock());
+        settled.to_count.extend(wishes);
         self.take_changes(settled, chat);
         let done = self.tell(settled, chat).await;
         if done.is_err() {

@@ -8,6 +8,7 @@ use crate::{
         inbound::Payload,
         outbound::{Ack, MembershipData},
     },
+    session::Waiting,
     socket_manager::{JoinError, Joined},
 };
 
@@ -16,16 +17,24 @@ pub struct JoinEverywhere {
     call: Call,
     conversation: Conversation,
     joined: Joined,
+    _waiting: Waiting,
 }
 
 /// `joinRoom`, `JOIN_CHANNEL`, `JoinChannel`. Nothing is pending afterwards but where there are other servers.
 pub fn join(call: Call, kind: Kind, payload: Option<Payload>) -> Option<Pending> {
     match try_join(&call, kind, payload) {
         Ok((conversation, joined)) if call.chat.cluster.is_some() => {
+            // Nobody has more to join than that: the others wait for the same. Where so many wait, this one does not.
+            let most = call.chat.limits.rooms_per_user;
+            let Some(waiting) = call.session().wait_for_bus(most) else {
+                answer(call, &conversation, joined);
+                return None;
+            };
             let join = JoinEverywhere {
                 call,
                 conversation,
                 joined,
+                _waiting: waiting,
             };
             return Some(Pending::Join(Box::new(join)));
         }
@@ -42,6 +51,7 @@ impl JoinEverywhere {
             call,
             conversation,
             mut joined,
+            _waiting,
         } = self;
         if let Some(cluster) = &call.chat.cluster {
             joined.connected_users += cluster.joined(&call.chat, &conversation).await;

@@ -7,7 +7,7 @@ use crate::{
     idempotency::Earlier,
     message::Conversation,
     protocol::{Refusal, outbound::Ack},
-    session::Repetition,
+    session::Waiting,
 };
 
 /// A repetition of a message that is still on its way.
@@ -15,7 +15,7 @@ pub struct Repeat {
     call: Call,
     conversation: Conversation,
     earlier: Earlier,
-    _repetition: Repetition,
+    _waiting: Waiting,
     /// Keeps the drain waiting.
     _in_flight: TaskTrackerToken,
 }
@@ -28,7 +28,7 @@ pub fn of_pending(
     earlier: Earlier,
     in_flight: TaskTrackerToken,
 ) -> Option<Pending> {
-    let Some(repetition) = call.session().repeat() else {
+    let Some(waiting) = call.session().wait_for_first() else {
         call.refuse(&Refusal::TooManyEvents);
         return None;
     };
@@ -37,7 +37,7 @@ pub fn of_pending(
         call,
         conversation,
         earlier,
-        _repetition: repetition,
+        _waiting: waiting,
         _in_flight: in_flight,
     })))
 }
@@ -49,7 +49,7 @@ impl Repeat {
             call,
             conversation,
             earlier,
-            _repetition,
+            _waiting,
             _in_flight,
         } = self;
         let ack = earlier.await;

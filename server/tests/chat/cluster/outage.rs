@@ -97,6 +97,90 @@ async fn while_redis_stands_still_nothing_is_lost_and_nothing_comes_twice() {
     nodes.stopped().await;
 }
 
+/// Each exchange takes two seconds to fail: one after the other they would take minutes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn who_joins_while_redis_stands_still_is_answered_however_many_they_are() {
+    const USERS: usize = 100;
+    let Some(redis) = Redis::start() else {
+        return;
+    };
+    let nodes = Nodes::start(2, on(&redis), BusMode::LocalFirst).await;
+    let mut there = Client::login(nodes.address(1), "there").await;
+    let mut clients = Vec::new();
+    for user in 0..USERS {
+        clients.push(Client::login(nodes.address(0), &user.to_string()).await);
+    }
+    redis.stand_still(true);
+    let room = json!({ "roomId": "r" });
+    let mut asked = Vec::new();
+    for client in &mut clients {
+        asked.push(client.ask("joinRoom", room.clone()).await);
+    }
+    let answered = timeout(GUARD, async {
+        for (client, ask) in clients.iter_mut().zip(asked) {
+            assert_eq!(client.ack(ask).await["success"], true);
+        }
+    });
+    let answered = answered.await;
+    redis.stand_still(false);
+    answered.expect("joins wait for a bus that does not answer");
+    let told = timeout(GUARD, async {
+        while there.call("joinRoom", room.clone()).await["data"]["connectedUsers"] != USERS + 1 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    told.await.expect("they are made up for");
+    drop((clients, there));
+    nodes.stopped().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn who_joins_while_others_wait_for_the_bus_waits_for_one_exchange_with_them() {
+    const USERS: usize = 100;
+    let (nodes, bus) = Nodes::in_memory(1).await;
+    let mut first = Client::in_rooms(nodes.address(0), "first", &["r"]).await;
+    let mut clients = Vec::new();
+    for user in 0..USERS {
+        clients.push(Client::login(nodes.address(0), &user.to_string()).await);
+    }
+    bus.hold_counts(true);
+    let mut asked = Vec::new();
+    for client in &mut clients {
+        asked.push(client.ask("joinRoom", json!({ "roomId": "r" })).await);
+        client.settled().await;
+    }
+    let before = bus.counted();
+    bus.hold_counts(false);
+    for (client, ask) in clients.iter_mut().zip(asked) {
+        assert_eq!(client.ack(ask).await["success"], true);
+    }
+    let exchanges = bus.counted() - before;
+    // The one that was held and the next; some joins may have come to wait only after that.
+    assert!(exchanges < USERS / 4, "{exchanges}");
+    first.settled().await;
+    drop((clients, first));
+    nodes.stopped().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn joins_of_one_login_that_wait_for_the_bus_are_bounded() {
+    const TOO_MANY: usize = 50;
+    let (nodes, bus) = Nodes::in_memory(1).await;
+    let mut a = Client::login(nodes.address(0), "a").await;
+    bus.hold_counts(true);
+    let mut asked = Vec::new();
+    for _ in 0..crate::running::config().limits.rooms_per_user + TOO_MANY {
+        asked.push(a.ask("joinRoom", json!({ "roomId": "r" })).await);
+    }
+    assert_eq!(a.settled().await.len(), TOO_MANY, "answered at once");
+    bus.hold_counts(false);
+    for ask in &asked[..asked.len() - TOO_MANY] {
+        assert_eq!(a.ack(*ask).await["success"], true);
+    }
+    drop(a);
+    nodes.stopped().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn ordered_refuses_while_nobody_gives_an_order() {
     let bus = MemoryBus::default();
