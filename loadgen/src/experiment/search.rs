@@ -351,9 +351,13 @@ impl<'a> Search<'a> {
         match measured {
             Err(RunError::Interrupted) => Err(RunError::Interrupted),
             Err(_) => Ok(None),
-            Ok((observed, left)) => {
+            Ok((mut observed, left)) => {
                 self.not_cleaned_up.extend(left);
                 let usable = floor::usable(&arm.plan, &observed).is_ok();
+                if usable {
+                    // All came: none is to be left out as lost.
+                    observed.record_slowest(&arm.plan, |_| false);
+                }
                 Ok(usable.then(|| (Arc::clone(&arm.plan), observed)))
             }
         }

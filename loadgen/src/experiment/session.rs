@@ -195,8 +195,12 @@ impl Session<'_> {
             Ok(observed) if observed.ended == Some(Ended::Interrupted) => {
                 return Err(RunError::Interrupted);
             }
-            Ok(observed) => match floor::usable(&arm.plan, &observed) {
-                Ok(()) => return Ok(Some(self.with_resident_before(observed))),
+            Ok(mut observed) => match floor::usable(&arm.plan, &observed) {
+                Ok(()) => {
+                    // All came: none is to be left out as lost.
+                    observed.record_slowest(&arm.plan, |_| false);
+                    return Ok(Some(self.with_resident_before(observed)));
+                }
                 Err(why) => why,
             },
         };

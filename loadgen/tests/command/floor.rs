@@ -38,6 +38,8 @@ fn rule_09_the_same_load_goes_against_a_relay_before_and_after_each_run() {
         assert_eq!(sum("deliveries"), n(&floor["delivery"]));
         // A channel of six delivers five times.
         assert!(n(&floor["delivery"]) > sum("sent"), "{floor}");
+        // Of each measured message one is the slowest.
+        assert_eq!(n(&floor["slowest"]), sum("sent"), "{floor}");
         let seconds: Vec<_> = windows.iter().map(|window| &window["second"]).collect();
         assert_eq!(seconds, [0, 1, 2, 3]);
         // What a busy machine leaves no difference of is not quoted.
