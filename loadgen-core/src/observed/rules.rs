@@ -9,11 +9,17 @@ pub struct Rules(u32);
 
 impl Rules {
     /// Those of this program.
-    pub const NOW: Self = Self(1);
+    pub const NOW: Self = Self(2);
 
     /// Whether the parts of a run with faults are told by all that is known: what was told as failed keeps a second from being as
     /// usual, who connected before the schedule did so outside of its faults, and a recovery took no time that nobody saw.
     pub fn know_all_parts(self) -> bool {
         self >= Self(1)
+    }
+
+    /// Whether deliveries on one server, and those between two, count by their messages, as all deliveries do: what is slow for
+    /// one recipient of a message is mostly slow for all.
+    pub fn know_messages_of_nodes(self) -> bool {
+        self >= Self(2)
     }
 }

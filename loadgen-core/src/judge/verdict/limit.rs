@@ -152,7 +152,7 @@ pub(super) fn floor_misses(
     threshold: &Threshold,
     metric: Metric,
 ) -> Option<Misses> {
-    let fan_out = scope.fan_out().of_samples(metric);
+    let fan_out = scope.fan_out(metric);
     floor::misses(&scope.trial.floor, metric, threshold.limit()?, fan_out)
 }
 
@@ -168,7 +168,7 @@ pub(super) fn misses<'a>(
         let missed = if limit.over_misses { over } else { n - over };
         Second { missed, n }
     });
-    let fan_out = scope.fan_out().of_samples(metric);
+    let fan_out = scope.fan_out(metric);
     Misses::of(&counted.collect::<Vec<_>>(), fan_out)
 }
 

@@ -10,7 +10,7 @@ use super::{fan_out::FanOut, implied, limit::Limit, misses::FEWEST_SECONDS, scop
 use crate::{
     judge::{Verdict, statistic},
     model::{Count, Metric, Nanos, nanos, numbers},
-    observed::{FaultSeen, Layout, MachineSecond, Samples, WINDOW, Watched},
+    observed::{FaultSeen, Layout, MachineSecond, Rules, Samples, WINDOW, Watched},
     plan::{Plan, Send},
     scenario::{Scenario, Subject, Threshold},
 };
@@ -381,8 +381,9 @@ impl Live {
             },
         };
         // A run that may yet go on is ended only by what it missed for certain.
+        let fan_out = condition.fan_out.of_samples(metric, Rules::NOW);
         let held = match Limit::of(threshold) {
-            Some(limit) => !limit.is_missed(over, n, condition.fan_out.of_samples(metric)),
+            Some(limit) => !limit.is_missed(over, n, fan_out),
             None => condition.holds(number),
         };
         Said::of(held, format!("{text} (n = {})", numbers::count(n)))

@@ -177,14 +177,15 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// How many deliveries its messages have.
-    pub(super) fn fan_out(&self) -> FanOut {
+    /// So many samples of a metric say as much as one that stands for itself.
+    pub(super) fn fan_out(&self, metric: Metric) -> f64 {
         let phases = match self.phase {
             Some((_, phase)) => std::slice::from_ref(phase),
             None => &self.trial.phases,
         };
         let measured = phases.iter().filter(|phase| phase.measured);
-        measured.fold(FanOut::default(), |sum, phase| sum.with(phase.fan_out))
+        let all = measured.fold(FanOut::default(), |sum, phase| sum.with(phase.fan_out));
+        all.of_samples(metric, self.trial.observed.rules)
     }
 
     /// Of the samples that [`Scope::latencies`] has, those over a limit.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    model::numbers,
+    model::{Metric, numbers},
     observed::recorder::tests::{phase, threshold},
 };
 
@@ -279,6 +279,50 @@ fn rule_08_what_one_message_meets_counts_once() {
         judgement.thresholds[0].measured.contains("(40 messages)"),
         "{judgement:?}"
     );
+}
+
+#[test]
+fn rule_08_what_one_message_meets_on_one_server_or_between_two_counts_once() {
+    for (key, metric) in [
+        ("delivery_same_node.within_5ms", Metric::DeliverySameNode),
+        ("delivery_cross_node.within_5ms", Metric::DeliveryCrossNode),
+    ] {
+        let thresholds = [threshold(key, ">= 99%")];
+        let layout = Layout::new(&thresholds, &[phase("steady", 20, true, Vec::new())]);
+        let mut recorder = Recorder::new(Arc::new(layout));
+        recorder.begin(0);
+        for index in 0..2_000 {
+            let intended = index * SECOND / 100;
+            let takes = if index % 50 == 0 { 9 * MS } else { MS };
+            recorder.record_in(0, metric, intended, intended + takes);
+        }
+        let recorded = recorder.finish();
+        let judged = |rules| {
+            let phases = [JudgedPhase {
+                name: "steady",
+                start: 0,
+                end: 20 * SECOND,
+                measured: true,
+                closed: false,
+                fan_out: FanOut::to_nodes(50, 50),
+                thresholds: &[],
+            }];
+            judge(&Measured {
+                thresholds: &thresholds,
+                phases: &phases,
+                rules,
+                ..measured(&recorded, &account(2_000))
+            })
+        };
+        let judgement = judged(Rules::NOW);
+        assert_eq!(judgement.verdict, Verdict::Inconclusive, "{judgement:?}");
+        assert!(
+            judgement.thresholds[0].measured.contains("(40 messages)"),
+            "{judgement:?}"
+        );
+        // Results of before say what they said.
+        assert_eq!(judged(Rules::default()).verdict, Verdict::Fail, "{key}");
+    }
 }
 
 #[test]
