@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
-use super::{Observed, by_place};
+use super::{Observed, WINDOW, by_place};
 use crate::model::{Nanos, histogram};
 
 /// Of all cores' time, as much taken by the hypervisor as makes a second disturbed: 100 ms on two cores. Bursts of 5 to
@@ -20,6 +20,8 @@ const OTHERS: f64 = 0.05;
 const THROTTLED: f64 = 0.010;
 /// Seconds that the generator stood still, or sent late without having worked, as many as make one disturbed.
 const PAUSED: f64 = 0.010;
+/// The clock of a thread that had work all the time shows so much of a second at least: its short waits are not counted.
+const BUSY: f64 = 0.9;
 
 /// One second of the schedule, as the kernel counts it and a thread that only sleeps feels it. In older results, what is
 /// in seconds is zero.
@@ -164,14 +166,24 @@ impl Observed {
             .hiccups
             .as_ref()
             .map_or(&none, |hiccups| &hiccups.paused);
+        let waits: Vec<f64> = self.machine.iter().map(|one| one.waited).collect();
         for (second, seen) in self.machine.iter_mut().enumerate() {
             let paused = pauses.get(second).copied().unwrap_or(0);
             let sends = self.recorded.sends.get(second);
             let late = sends.and_then(|sends| sends.lateness_max).unwrap_or(0);
+            // What a send waited for after the last second, nobody watched.
+            let watched = late.min((waits.len() - second) as Nanos * WINDOW);
+            let length = (watched.div_ceil(WINDOW) as usize).max(1);
             // A reading of a thread's clock comes late as a rule: the next second's may have been this one's.
-            let used = |cpu: &Vec<f64>| cpu.iter().skip(second).take(2).sum::<f64>();
+            let used = |cpu: &Vec<f64>| cpu.iter().skip(second).take(length + 1).sum::<f64>();
             let worked = self.threads.values().map(used).fold(0.0, f64::max);
-            let unexplained = seconds(late) - worked - seen.waited;
+            let waited = waits.iter().skip(second).take(length).sum::<f64>();
+            // Of many seconds, what their clocks don't show adds up.
+            let hidden = match late > WINDOW {
+                true => seconds(watched) * (1.0 - BUSY),
+                false => 0.0,
+            };
+            let unexplained = seconds(watched) - worked - waited - hidden;
             seen.paused = seen.paused.max(unexplained);
             *seen = seen.with_pause(paused);
         }
@@ -360,6 +372,36 @@ mod tests {
         assert_eq!(second(60_000_000, 0.07, 0.0, none()).cause, None);
         assert_eq!(second(60_000_000, 0.0, 0.07, none()).cause, None);
         assert_eq!(second(5_000_000, 0.0, 0.0, none()).cause, None);
+    }
+
+    #[test]
+    fn rule_10_a_generator_that_falls_ever_further_behind_its_schedule_did_not_stand_still() {
+        let paused = |worked: f64, waited: f64| {
+            let mut recorder = Recorder::new(Arc::new(Layout::new(&[], &[])));
+            recorder.begin(0);
+            for second in 0..20 {
+                let due = second * WINDOW + WINDOW / 2;
+                // It sends half of what is due.
+                recorder.record_send(due, Some(2 * due));
+            }
+            let seen = MachineSecond {
+                waited,
+                ..MachineSecond::default()
+            };
+            let mut observed = Observed {
+                machine: vec![seen; 20],
+                ..Observed::of(recorder.finish(), Arc::new(Ledger::new(0, 0)))
+            };
+            let thread = Share::WHOLE.thread();
+            observed.threads.insert(thread, vec![worked; 20]);
+            observed.weigh_machine();
+            let seconds = observed.machine.iter();
+            let paused = seconds.filter(|one| one.cause == Some(Cause::Paused));
+            paused.count()
+        };
+        assert_eq!(paused(0.97, 0.0), 0);
+        assert_eq!(paused(0.5, 0.47), 0);
+        assert_eq!(paused(0.1, 0.0), 20);
     }
 
     #[test]
