@@ -3,15 +3,21 @@
 use super::{
     number::{Estimate, Number, Quantity},
     sets::{CHANCE, Design, FEWEST, Sets},
-    show::{percent, signed, value},
+    show::{percent, signed, value, value_of_due},
 };
 
 /// What became of the server's numbers.
 pub(super) fn sentence(numbers: &[Number], chance: Option<f64>, runs: (usize, usize)) -> String {
-    let seen: Vec<&Number> = numbers.iter().filter(|number| number.headline).collect();
+    let (never, seen): (Vec<&Number>, Vec<&Number>) = numbers
+        .iter()
+        .filter(|number| number.headline)
+        .partition(|number| number.is_never());
     let mut sentences: Vec<String> = broken(numbers).into_iter().collect();
+    sentences.extend(never_with_the_change(&never));
     let Some(largest) = largest(&seen) else {
-        sentences.push("There are too few samples to compare.".to_owned());
+        if never.is_empty() {
+            sentences.push("There are too few samples to compare.".to_owned());
+        }
         return sentences.join(" ");
     };
     match chance {
@@ -89,6 +95,30 @@ fn broken(numbers: &[Number]) -> Option<String> {
     })
 }
 
+/// Times that are of deliveries that never came with the change alone: its worst difference, which no ratio tells.
+fn never_with_the_change(never: &[&Number]) -> Option<String> {
+    let alone = never.iter().filter(|number| number.base_never == 0);
+    let said = alone.map(|number| {
+        let often = match number.change_runs.len() {
+            0 => String::new(),
+            known => format!(
+                " in {} of {} runs",
+                number.change_never,
+                known + number.change_never
+            ),
+        };
+        let base = value(number.quantity, number.base);
+        format!("{}{often} ({base} at the base)", number.key)
+    });
+    let said: Vec<String> = said.collect();
+    (!said.is_empty()).then(|| {
+        format!(
+            "Never with the change, since so many deliveries were lost: {}.",
+            said.join(", ")
+        )
+    })
+}
+
 /// By its own interval.
 fn differs(number: &Number) -> bool {
     let ratio = number.ratio.map(|ratio| ratio.excludes(1.0));
@@ -140,8 +170,8 @@ fn said(number: &Number) -> String {
     };
     format!(
         "{became}, {} at the base and {} with the change",
-        value(number.quantity, number.base),
-        value(number.quantity, number.change)
+        value_of_due(number.quantity, number.base, number.base_never),
+        value_of_due(number.quantity, number.change, number.change_never)
     )
 }
 

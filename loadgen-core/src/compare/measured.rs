@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 
 use crate::{
-    judge::{Verdict, statistic},
+    judge::{
+        Verdict,
+        statistic::{self, Time},
+    },
     model::{HistogramError, Metric, histogram, nanos, percentile},
     observed::PROMISE,
     report::seconds::{self, Judged},
@@ -35,6 +38,43 @@ impl Seconds {
                 }
             }
         }
+    }
+}
+
+/// What a number of a run comes to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Value {
+    /// It, in its own unit.
+    Known(f64),
+    /// It is the time of a delivery that never came.
+    Never,
+    /// It has too few samples.
+    TooFew,
+}
+
+impl Value {
+    /// The number, where it is one.
+    pub(super) fn known(self) -> Option<f64> {
+        match self {
+            Value::Known(value) => Some(value),
+            Value::Never | Value::TooFew => None,
+        }
+    }
+}
+
+impl From<Time> for Value {
+    fn from(time: Time) -> Self {
+        match time {
+            Time::Known(value) => Value::Known(value),
+            Time::Never => Value::Never,
+            Time::TooFew(_) => Value::TooFew,
+        }
+    }
+}
+
+impl From<Option<f64>> for Value {
+    fn from(number: Option<f64>) -> Self {
+        number.map_or(Value::TooFew, Value::Known)
     }
 }
 
@@ -82,32 +122,45 @@ impl<'a> Measured<'a> {
         self.report.verdict != Verdict::Invalid
     }
 
-    /// Samples of a metric.
-    pub(super) fn n(&self, metric: Metric) -> u64 {
-        self.histograms.get(&metric).map_or(0, Histogram::len)
-    }
-
-    /// A number of the run; `None` where it has too few samples.
-    pub(super) fn value(&self, subject: Subject) -> Option<f64> {
-        Some(match subject {
-            Subject::Percentile(Metric::Delivery, p) => {
-                let latencies = self.histograms.get(&Metric::Delivery)?;
-                percentile::of_due(latencies, self.due.lost, p)
-                    .ok()
-                    .flatten()? as f64
-            }
-            Subject::Recovery(_) => return None,
+    /// A number of the run. A delivery that never came took longer than any that did.
+    pub(super) fn value(&self, subject: Subject) -> Value {
+        match subject {
+            Subject::Recovery(_) => Value::TooFew,
             Subject::Percentile(metric, _) | Subject::Max(metric) | Subject::Mean(metric) => {
-                statistic::time(subject, self.histograms.get(&metric)?).ok()?
+                let Some(latencies) = self.histograms.get(&metric) else {
+                    return Value::TooFew;
+                };
+                let lost = match metric {
+                    Metric::Delivery => self.due.lost,
+                    _ => 0,
+                };
+                statistic::time_of_due(subject, latencies, lost).into()
             }
-            Subject::Within(Metric::Delivery, limit) => self.share_of_deliveries(nanos(limit))?,
+            Subject::Within(Metric::Delivery, limit) => {
+                let share = self.share_of_deliveries(nanos(limit));
+                share.into()
+            }
             Subject::Within(metric, limit) => {
                 let mut results = self.run.metrics.iter();
-                let result = results.find(|result| result.metric == metric)?;
-                result.share_within(nanos(limit))?
+                let result = results.find(|result| result.metric == metric);
+                let share = result.and_then(|result| result.share_within(nanos(limit)));
+                share.into()
             }
-            Subject::Count(count) => statistic::count(count, &self.run.totals) as f64,
-        })
+            Subject::Count(count) => {
+                let counted = statistic::count(count, &self.run.totals);
+                Value::Known(counted as f64)
+            }
+        }
+    }
+
+    /// A percentile of the deliveries, held against the floor's.
+    pub(super) fn beside_floor(&self, p: f64, relate: fn(f64, f64) -> f64) -> Value {
+        let value = self.value(Subject::Percentile(Metric::Delivery, p));
+        match (value, self.floor(p)) {
+            (_, None) => Value::TooFew,
+            (Value::Known(latency), Some(floor)) => Value::Known(relate(latency, floor)),
+            (value, Some(_)) => value,
+        }
     }
 
     /// Deliveries within a limit; lost ones are over it.
@@ -124,7 +177,7 @@ impl<'a> Measured<'a> {
     }
 
     /// A percentile of the floor's deliveries.
-    pub(super) fn floor(&self, p: f64) -> Option<f64> {
+    fn floor(&self, p: f64) -> Option<f64> {
         Some(percentile::of(self.floor.as_ref()?, p).ok()? as f64)
     }
 }

@@ -21,7 +21,7 @@ use self::{
 pub use self::{
     number::{Estimate, Number, Quantity},
     regression::{Allowance, Judged},
-    repeats::Repeats,
+    repeats::{REPEATS_VERSION, Repeats},
     show::CompareFormat,
 };
 use crate::{
@@ -246,7 +246,7 @@ impl<'a> Timed<'a> {
     fn decide(&self, numbers: &mut [Number]) -> Option<f64> {
         let mut seen: Vec<&mut Number> = numbers
             .iter_mut()
-            .filter(|number| number.headline)
+            .filter(|number| number.headline && !number.is_never())
             .collect();
         let values: Vec<_> = seen.iter().map(|number| number.values()).collect();
         let certain = self.sets.certain(&values);

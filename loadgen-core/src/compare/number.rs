@@ -1,10 +1,12 @@
 //! One number in all runs of both sides: what became of it, and whether that is certain.
 
+use std::iter;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
-    measured::Measured,
+    measured::{Measured, Value},
     sets::{Sets, Values},
 };
 use crate::{
@@ -35,18 +37,25 @@ pub struct Number {
     pub key: String,
     /// What the number counts, and in which unit.
     pub quantity: Quantity,
-    /// Of the base: the median of its runs. `None`: too few samples in any run, here and below.
+    /// Of the base: the median of its runs. `None`: too few samples in any run, or that of a delivery that never came, here and
+    /// below.
     pub base: Option<f64>,
     /// Of the change: the median of its runs.
     pub change: Option<f64>,
-    /// The change minus the base.
+    /// The change minus the base; `None` too where it is the time of a delivery that never came in any run, here and below.
     pub difference: Option<Estimate>,
     /// The change divided by the base; `None` of what is zero in a run, and of shares and counts.
     pub ratio: Option<Estimate>,
-    /// In each run of the base that is compared, in the order of time.
+    /// In each run of the base that is compared, in the order of time, but for those that have none since it never came.
     pub base_runs: Vec<f64>,
     /// In each run of the change.
     pub change_runs: Vec<f64>,
+    /// In how many runs of the base it is the time of a delivery that never came.
+    #[serde(skip_serializing_if = "is_none")]
+    pub base_never: usize,
+    /// In how many runs of the change.
+    #[serde(skip_serializing_if = "is_none")]
+    pub change_never: usize,
     /// Whether it is the server's, as far as users see it: these are held against chance together, and the headline is of one.
     pub headline: bool,
     /// Whether it differs for certain, as far as it is for the headline.
@@ -81,7 +90,7 @@ pub(super) enum Asked {
 }
 
 impl Asked {
-    /// What both sides have numbers of: deliveries, these against each run's own floor (what is left of a difference when the
+    /// What all these runs bear: deliveries, these against each run's own floor (what is left of a difference when the
     /// machine got faster or slower, rule 9), everything else.
     pub(super) fn all(runs: &[&Measured<'_>]) -> Vec<Asked> {
         let mut asked = Vec::new();
@@ -99,18 +108,16 @@ impl Asked {
             .into_iter()
             .filter(|metric| *metric != Metric::Delivery);
         asked.extend(others.flat_map(percentiles));
-        asked.retain(|asked| runs.iter().all(|run| asked.of(run).is_some()));
+        asked.retain(|asked| runs.iter().all(|run| asked.of(run) != Value::TooFew));
         asked
     }
 
-    /// In one run; `None` where it has too few samples.
-    pub(super) fn of(self, run: &Measured<'_>) -> Option<f64> {
-        let latency = |p| run.value(Subject::Percentile(Metric::Delivery, p));
+    /// In one run.
+    pub(super) fn of(self, run: &Measured<'_>) -> Value {
         match self {
-            Asked::Of(Subject::Percentile(metric, _)) if run.n(metric) == 0 => None,
             Asked::Of(subject) => run.value(subject),
-            Asked::TimesFloor(p) => Some(latency(p)? / run.floor(p)?),
-            Asked::OverFloor(p) => Some(latency(p)? - run.floor(p)?),
+            Asked::TimesFloor(p) => run.beside_floor(p, |latency, floor| latency / floor),
+            Asked::OverFloor(p) => run.beside_floor(p, |latency, floor| latency - floor),
         }
     }
 
@@ -154,6 +161,37 @@ impl Asked {
     }
 }
 
+/// One number in the runs of one side.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct InRuns {
+    /// In those that have one, in the order of time.
+    pub(super) known: Vec<f64>,
+    /// In how many it is the time of a delivery that never came.
+    pub(super) never: usize,
+}
+
+impl InRuns {
+    /// `None` where a run has too few samples.
+    pub(super) fn of(asked: Asked, runs: &[&Measured<'_>]) -> Option<Self> {
+        let mut all = Self::default();
+        for run in runs {
+            match asked.of(run) {
+                Value::Known(value) => all.known.push(value),
+                Value::Never => all.never += 1,
+                Value::TooFew => return None,
+            }
+        }
+        Some(all)
+    }
+
+    /// What stands for all of them; `None` of no run, and where it is the time of a delivery that never came.
+    pub(super) fn shown(&self, of: fn(&[f64]) -> Option<f64>) -> Option<f64> {
+        let never = iter::repeat_n(f64::INFINITY, self.never);
+        let all: Vec<f64> = self.known.iter().copied().chain(never).collect();
+        of(&all).filter(|value| value.is_finite())
+    }
+}
+
 impl Number {
     /// Of these runs; counts are facts of each and need no more than one.
     pub(super) fn of(
@@ -162,14 +200,16 @@ impl Number {
         base: &[&Measured<'_>],
         change: &[&Measured<'_>],
     ) -> Self {
-        let each = |runs: &[&Measured<'_>]| {
-            runs.iter()
-                .map(|run| asked.of(run))
-                .collect::<Option<Vec<_>>>()
+        let both = InRuns::of(asked, base).zip(InRuns::of(asked, change));
+        let (base, change) = both.unwrap_or_default();
+        let values = match base.never + change.never {
+            0 => Values {
+                base: base.known.clone(),
+                change: change.known.clone(),
+            },
+            // By how much more never is, no number says.
+            _ => Values::default(),
         };
-        let both = each(base).zip(each(change));
-        let values = both.map(|(base, change)| Values { base, change });
-        let values = values.unwrap_or_default();
         let quantity = asked.quantity();
         let (difference, ratio) = match quantity {
             Quantity::Count => (counted(&values), None),
@@ -187,19 +227,29 @@ impl Number {
         Self {
             key: asked.key(),
             quantity,
-            base: shown(&values.base),
-            change: shown(&values.change),
+            base: base.shown(shown),
+            change: change.shown(shown),
             difference,
             ratio,
-            base_runs: values.base,
-            change_runs: values.change,
+            base_runs: base.known,
+            change_runs: change.known,
+            base_never: base.never,
+            change_never: change.never,
             headline: asked.is_for_the_headline(),
             certain: false,
         }
     }
 
-    /// As it is held against chance: times by their ratios.
+    /// Whether it is the time of a delivery that never came in any run.
+    pub(super) fn is_never(&self) -> bool {
+        self.base_never + self.change_never > 0
+    }
+
+    /// As it is held against chance: times by their ratios; nothing where it is never in any run.
     pub(super) fn values(&self) -> Values {
+        if self.is_never() {
+            return Values::default();
+        }
         let values = Values {
             base: self.base_runs.clone(),
             change: self.change_runs.clone(),
@@ -231,15 +281,28 @@ fn estimate(sets: &Sets, values: &Values, back: fn(f64) -> f64) -> Option<Estima
 
 /// By how much a count is larger: from the runs of both sides that are nearest to each other to those that are farthest.
 fn counted(values: &Values) -> Option<Estimate> {
-    let least = |of: &[f64]| of.iter().copied().reduce(f64::min);
     let (base, change) = (largest(&values.base)?, largest(&values.change)?);
+    let least = (smallest(&values.base)?, smallest(&values.change)?);
     Some(Estimate {
         value: change - base,
-        interval: Some((least(&values.change)? - base, change - least(&values.base)?)),
+        interval: Some((least.1 - base, change - least.0)),
     })
 }
 
-fn largest(values: &[f64]) -> Option<f64> {
+/// For serde: whether there is no such run.
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands a reference over"
+)]
+fn is_none(runs: &usize) -> bool {
+    *runs == 0
+}
+
+pub(super) fn smallest(values: &[f64]) -> Option<f64> {
+    values.iter().copied().reduce(f64::min)
+}
+
+pub(super) fn largest(values: &[f64]) -> Option<f64> {
     values.iter().copied().reduce(f64::max)
 }
 

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::{
     number::{Estimate, Number},
     sets::{CHANCE, FEWEST},
+    show::value,
 };
 use crate::{
     judge::Verdict,
@@ -120,6 +121,9 @@ impl Allowance {
                 "all results of one side are INVALID: their numbers say nothing about the server";
             return (Verdict::Invalid, why.to_owned());
         }
+        if number.is_never() {
+            return of_never(number);
+        }
         let (worse, allowed) = match self.limit {
             // A share that sinks is one that gets worse.
             Limit::Difference(limit) if matches!(self.subject, Subject::Within(..)) => {
@@ -191,6 +195,41 @@ impl Allowance {
     }
 }
 
+/// What is known of a time that in some runs is of a delivery that never came: no allowance is as long as that.
+fn of_never(number: &Number) -> (Verdict, String) {
+    let told = |side: Option<f64>| value(number.quantity, side);
+    let all = |known: &[f64], never: usize| known.len() + never;
+    match (
+        number.base_never,
+        number.change_never,
+        number.base_runs.is_empty(),
+        number.change_runs.is_empty(),
+    ) {
+        (0, _, _, true) => (
+            Verdict::Fail,
+            format!(
+                "never with the change, since so many deliveries were lost; {} at the base",
+                told(number.base)
+            ),
+        ),
+        (_, 0, true, _) => (
+            Verdict::Pass,
+            format!(
+                "{} with the change; never at the base, since so many deliveries were lost",
+                told(number.change)
+            ),
+        ),
+        (base, change, _, _) => (
+            Verdict::Inconclusive,
+            format!(
+                "never, since so many deliveries were lost, in {base} of {} runs of the base and in {change} of {} of the change",
+                all(&number.base_runs, base),
+                all(&number.change_runs, change)
+            ),
+        ),
+    }
+}
+
 fn shifted(estimate: Estimate, by: f64) -> Estimate {
     Estimate {
         value: estimate.value + by,
@@ -240,6 +279,8 @@ mod tests {
             ratio: Some(around(change / base, 1.0)),
             base_runs: vec![],
             change_runs: vec![],
+            base_never: 0,
+            change_never: 0,
             headline: true,
             certain: true,
         }
@@ -312,6 +353,43 @@ mod tests {
             verdict("delivery.p99=10%", &number, ground),
             Verdict::Invalid
         );
+    }
+
+    #[test]
+    fn what_never_comes_with_the_change_is_worse_than_anything_allowed() {
+        // In so many runs of either side it is known, and in so many never.
+        let judged = |base: [usize; 2], change: [usize; 2], ground| {
+            let number = Number {
+                base: (base[1] == 0).then_some(4e6),
+                change: (change[1] == 0).then_some(4e6),
+                difference: None,
+                ratio: None,
+                base_runs: vec![4e6; base[0]],
+                change_runs: vec![4e6; change[0]],
+                base_never: base[1],
+                change_never: change[1],
+                ..latency(4e6, 4e6, None)
+            };
+            let allowance: Allowance = "delivery.p99=10%".parse().unwrap();
+            allowance.judge(&number, ground)
+        };
+        let verdict = |base, change| judged(base, change, GROUND).verdict;
+        // One run against one says it, too.
+        assert_eq!(verdict([1, 0], [0, 1]), Verdict::Fail);
+        assert_eq!(verdict([4, 0], [0, 4]), Verdict::Fail);
+        assert_eq!(verdict([0, 4], [4, 0]), Verdict::Pass);
+        assert_eq!(verdict([4, 0], [3, 1]), Verdict::Inconclusive);
+        assert_eq!(verdict([0, 4], [0, 4]), Verdict::Inconclusive);
+        let told = judged([4, 0], [0, 4], GROUND).measured;
+        assert_eq!(
+            told,
+            "never with the change, since so many deliveries were lost; 4.00 ms at the base"
+        );
+        let ground = Ground {
+            is_invalid: true,
+            ..GROUND
+        };
+        assert_eq!(judged([4, 0], [0, 4], ground).verdict, Verdict::Invalid);
     }
 
     #[test]

@@ -7,9 +7,9 @@ use serde::Serialize;
 use super::{
     CompareFormat, Quantity,
     ab::broken,
-    measured::{Measured, Seconds},
-    number::Asked,
-    show::value,
+    measured::{Measured, Seconds, Value},
+    number::{Asked, InRuns, largest, median, smallest},
+    show::value_of_due,
 };
 use crate::{
     judge::Verdict,
@@ -24,8 +24,8 @@ use crate::{
     scenario::Subject,
 };
 
-/// The version of the schema of [`Repeats`].
-const VERSION: u32 = 1;
+/// The version of the schema of [`Repeats`], and of the rules that it is worked out by.
+pub const REPEATS_VERSION: u32 = 2;
 
 /// All runs of one scenario in one call.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -54,8 +54,10 @@ pub struct OneRun {
     pub verdict: Verdict,
     /// Its headline.
     pub headline: String,
-    /// Median and p99 of its deliveries, nanoseconds; `None` of too few samples.
+    /// Median and p99 of its deliveries, nanoseconds; `None` of too few samples, and of a delivery that never came.
     pub delivery: [Option<f64>; 2],
+    /// Of these two, whether it is the time of a delivery that never came.
+    pub never: [bool; 2],
 }
 
 /// How one number varies from run to run.
@@ -65,14 +67,16 @@ pub struct Spread {
     pub key: String,
     /// What it counts, and in which unit.
     pub quantity: Quantity,
-    /// The median of the runs.
-    pub median: f64,
+    /// The median of the runs; `None`: it is the time of a delivery that never came, here and below.
+    pub median: Option<f64>,
     /// The smallest of any run.
-    pub least: f64,
+    pub least: Option<f64>,
     /// The largest of any run.
-    pub most: f64,
-    /// In each run that counts, in the order of time.
+    pub most: Option<f64>,
+    /// In each run that counts, in the order of time, but for those that have none since it never came.
     pub runs: Vec<f64>,
+    /// In how many runs it is the time of a delivery that never came.
+    pub never: usize,
 }
 
 impl Repeats {
@@ -88,12 +92,14 @@ impl Repeats {
                 continue;
             };
             let one = Measured::of(report, run, Seconds::Judged)?;
-            let latency = |p| one.value(Subject::Percentile(Metric::Delivery, p));
+            let latencies =
+                [50.0, 99.0].map(|p| one.value(Subject::Percentile(Metric::Delivery, p)));
             runs.push(OneRun {
                 started: report.started.clone(),
                 verdict: report.verdict,
                 headline: report::headline(report)?,
-                delivery: [50.0, 99.0].map(latency),
+                delivery: latencies.map(Value::known),
+                never: latencies.map(|latency| latency == Value::Never),
             });
             measured.push(one);
         }
@@ -110,7 +116,7 @@ impl Repeats {
             false => valid,
         };
         Ok(Some(Self {
-            repeats_version: VERSION,
+            repeats_version: REPEATS_VERSION,
             scenario: first.scenario.name.clone(),
             verdict,
             reason,
@@ -199,14 +205,15 @@ fn spreads(runs: &[&Measured<'_>]) -> Vec<Spread> {
     let asked = Asked::all(runs).into_iter();
     let asked = asked.filter(|asked| asked.is_for_the_headline() || asked.is_count());
     let spread = |asked: Asked| {
-        let each: Vec<f64> = runs.iter().filter_map(|run| asked.of(run)).collect();
+        let each = InRuns::of(asked, runs)?;
         Some(Spread {
             key: asked.key(),
             quantity: asked.quantity(),
-            median: super::number::median(&each)?,
-            least: each.iter().copied().reduce(f64::min)?,
-            most: each.iter().copied().reduce(f64::max)?,
-            runs: each,
+            median: each.shown(median),
+            least: each.shown(smallest),
+            most: each.shown(largest),
+            runs: each.known,
+            never: each.never,
         })
     };
     asked.filter_map(spread).collect()
@@ -215,7 +222,7 @@ fn spreads(runs: &[&Measured<'_>]) -> Vec<Spread> {
 const HEADER: [&str; 4] = ["number", "median of runs", "least", "most"];
 
 fn cells(spread: &Spread) -> [String; 4] {
-    let show = |number| value(spread.quantity, Some(number));
+    let show = |number| value_of_due(spread.quantity, number, spread.never);
     [
         spread.key.clone(),
         show(spread.median),
@@ -306,11 +313,14 @@ impl<'a> Page<'a> {
             asks_anew: false,
             latencies: run
                 .delivery
-                .map(|latency| match latency {
+                .into_iter()
+                .zip(run.never)
+                .map(|(latency, never)| match latency {
                     Some(latency) => Latency::Known(latency as u64, None),
+                    None if never => Latency::Never,
                     None => Latency::TooFew,
                 })
-                .to_vec(),
+                .collect(),
         };
         let points: Vec<Point> = numbered().map(point).collect();
         let title = "How deliveries varied from run to run";
@@ -341,6 +351,7 @@ mod tests {
             verdict,
             headline: format!("a run that is {}", verdict.name()),
             delivery: [Some(1e6), None],
+            never: [false, true],
         }
     }
 
@@ -369,7 +380,7 @@ mod tests {
         let runs = vec![run(Verdict::Pass), run(Verdict::Fail)];
         let (verdict, reason) = concluded(&runs, None);
         let repeats = Repeats {
-            repeats_version: VERSION,
+            repeats_version: REPEATS_VERSION,
             scenario: "quick|start".into(),
             verdict,
             reason,
@@ -377,10 +388,11 @@ mod tests {
             numbers: vec![Spread {
                 key: "delivery.p50".into(),
                 quantity: Quantity::Nanoseconds,
-                median: 2e6,
-                least: 1e6,
-                most: 3e6,
-                runs: vec![1e6, 3e6],
+                median: Some(2e6),
+                least: Some(1e6),
+                most: None,
+                runs: vec![1e6, 2e6],
+                never: 1,
             }],
         };
         for format in [
@@ -396,7 +408,7 @@ mod tests {
         }
         let table = repeats.render(CompareFormat::Terminal).unwrap();
         assert!(
-            table.contains("2.00 ms") && table.contains("1.00 ms") && table.contains("3.00 ms"),
+            table.contains("2.00 ms") && table.contains("1.00 ms") && table.contains("never"),
             "{table}"
         );
         let page = repeats.render(CompareFormat::Html).unwrap();

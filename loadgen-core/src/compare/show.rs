@@ -77,6 +77,14 @@ pub(super) fn value(quantity: Quantity, number: Option<f64>) -> String {
     }
 }
 
+/// The same of a number that in so many runs is the time of a delivery that never came.
+pub(super) fn value_of_due(quantity: Quantity, number: Option<f64>, never: usize) -> String {
+    match number {
+        None if never > 0 => "never".to_owned(),
+        number => value(quantity, number),
+    }
+}
+
 pub(super) fn signed(quantity: Quantity, number: f64) -> String {
     let sign = if number < 0.0 { '-' } else { '+' };
     let size = number.abs();
@@ -222,8 +230,8 @@ const COLUMNS: [(&str, u8); 5] = [
 fn cells(number: &Number) -> [String; 5] {
     [
         number.key.clone(),
-        value(number.quantity, number.base),
-        value(number.quantity, number.change),
+        value_of_due(number.quantity, number.base, number.base_never),
+        value_of_due(number.quantity, number.change, number.change_never),
         difference(number),
         ratio(number),
     ]
@@ -351,9 +359,10 @@ fn side(name: &'static str, from: &Origin, reports: &[&Report]) -> Result<Side, 
     })
 }
 
-/// Whether a count that was none is some now, or the other way round.
+/// Whether a count that was none is some now, or a time of what came is one of what never did, or the other way round.
 fn broke(number: &Number) -> bool {
-    number.quantity == Quantity::Count && number.base != number.change
+    let counted = number.quantity == Quantity::Count && number.base != number.change;
+    counted || number.base_never != number.change_never
 }
 
 fn figures(

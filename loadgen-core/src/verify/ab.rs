@@ -8,6 +8,7 @@ use crate::{
         AbResult, Block, Compared, Conclusion, Cycle, Effect, Ending, Side, Trial, conclude,
         of_deliveries,
     },
+    judge::statistic::Time,
     model::{HistogramError, Metric, histogram},
     plan::Plan,
     result::{ScenarioInfo, of_scenario},
@@ -104,10 +105,15 @@ fn number_again(
 ) -> Option<f64> {
     match (subject, lost) {
         (Subject::Percentile(..), None) if !deliveries.is_empty() => {
-            let least = of_deliveries(subject, deliveries, 0);
-            Some(least.map_or(told, |least| told.max(least)))
+            match of_deliveries(subject, deliveries, 0) {
+                Time::Known(least) => Some(told.max(least)),
+                Time::Never | Time::TooFew(_) => Some(told),
+            }
         }
-        _ => of_deliveries(subject, deliveries, lost.unwrap_or(0)),
+        _ => match of_deliveries(subject, deliveries, lost.unwrap_or(0)) {
+            Time::Known(number) => Some(number),
+            Time::Never | Time::TooFew(_) => None,
+        },
     }
 }
 

@@ -13,6 +13,7 @@ mod document;
 mod faults;
 mod fixtures;
 mod formats;
+mod never;
 mod page;
 mod recipes;
 mod site;

@@ -9,7 +9,7 @@ use super::{
     trial::Numbers,
 };
 use crate::{
-    judge::{Reason, Verdict},
+    judge::{Reason, Verdict, statistic::Time},
     model::{HistogramError, histogram},
     report::seconds,
     result::Run,
@@ -25,7 +25,7 @@ pub struct Block {
     pub started: String,
     /// It is the second try: the first was disturbed.
     pub repeated: bool,
-    /// Why it does not count, where it does not: it was disturbed, or has too few samples.
+    /// Why it does not count, where it does not: it was disturbed, has too few samples, or lost too many deliveries.
     pub doubt: Option<String>,
     /// Promises that were broken in it, in words.
     pub broken: Vec<String>,
@@ -56,18 +56,22 @@ impl Block {
         started: String,
     ) -> Result<Self, HistogramError> {
         let mut numbers = Numbers::new();
+        let mut lacks = Lacks::default();
         for one in compared {
-            if let Some(value) = one.of(run)? {
-                numbers.insert(one.number.to_string(), value);
+            let key = one.number.to_string();
+            match one.of(run)? {
+                Time::Known(value) => {
+                    numbers.insert(key, value);
+                }
+                Time::Never => lacks.never.push(key),
+                Time::TooFew(_) => lacks.too_few.push(key),
             }
         }
-        let missing = compared.iter().map(|one| one.number.to_string());
-        let missing = missing.filter(|key| !numbers.contains_key(key)).collect();
         Ok(Self {
             side,
             started,
             repeated: false,
-            doubt: disturbance(run).or_else(|| lacking(side, missing)),
+            doubt: disturbance(run).or_else(|| lacks.told(side)),
             broken: broken(run),
             numbers,
             seconds: run.windows.len(),
@@ -103,10 +107,25 @@ fn disturbance(run: &Run) -> Option<String> {
     of_the_generator.next().map(Reason::to_string)
 }
 
-/// The relay is only looked at: what it lacks makes no cycle doubtful.
-fn lacking(side: Side, missing: Vec<String>) -> Option<String> {
-    (side != Side::Relay && !missing.is_empty())
-        .then(|| format!("too few samples for {}", missing.join(", ")))
+/// The numbers that a block does not have.
+#[derive(Default)]
+struct Lacks {
+    too_few: Vec<String>,
+    /// Times of deliveries that never came.
+    never: Vec<String>,
+}
+
+impl Lacks {
+    /// Why the block does not count, if so. The relay is only looked at: what it lacks makes no cycle doubtful.
+    fn told(&self, side: Side) -> Option<String> {
+        let of = |what: &str, numbers: &[String]| {
+            (!numbers.is_empty()).then(|| format!("{what} {}", numbers.join(", ")))
+        };
+        let too_few = of("too few samples for", &self.too_few);
+        let never = of("never, since so many deliveries were lost:", &self.never);
+        let told: Vec<String> = never.into_iter().chain(too_few).collect();
+        (side != Side::Relay && !told.is_empty()).then(|| told.join("; "))
+    }
 }
 
 /// What is wrong however busy the machine is: the account's findings, and counts over their limits. Of a run that is INVALID

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr, time::Duration};
 use hdrhistogram::Histogram;
 
 use crate::{
-    judge::statistic,
+    judge::statistic::{self, Time},
     model::{HistogramError, Metric, Nanos, histogram, nanos, percentile},
     report::seconds,
     result::Run,
@@ -76,45 +76,42 @@ impl Compared {
         }
     }
 
-    /// In one block, in nanoseconds: of deliveries those of undisturbed seconds; `None` where it has too few samples.
+    /// In one block, in nanoseconds: of deliveries those of undisturbed seconds.
     ///
     /// # Errors
     /// [`HistogramError`] when a histogram can't be read.
-    pub fn of(&self, run: &Run) -> Result<Option<f64>, HistogramError> {
+    pub fn of(&self, run: &Run) -> Result<Time, HistogramError> {
         match self.number {
-            Number::ServerCpu => Ok(cpu_per_message(run)),
+            Number::ServerCpu => Ok(cpu_per_message(run).map_or(NONE, Time::Known)),
             Number::Time(subject) => time(subject, run),
         }
     }
 }
 
-fn time(subject: Subject, run: &Run) -> Result<Option<f64>, HistogramError> {
+/// Without a sample.
+const NONE: Time = Time::TooFew(1);
+
+fn time(subject: Subject, run: &Run) -> Result<Time, HistogramError> {
     let Some(metric) = subject.metric() else {
-        return Ok(None);
+        return Ok(NONE);
     };
     if metric == Metric::Delivery {
         return Ok(of_deliveries(subject, &deliveries(run)?, lost(run)));
     }
     let Some(result) = run.metrics.iter().find(|one| one.metric == metric) else {
-        return Ok(None);
+        return Ok(NONE);
     };
     let samples = histogram::decode(&result.histogram)?;
-    Ok(statistic::time(subject, &samples).ok())
+    Ok(statistic::time_of_due(subject, &samples, 0))
 }
 
-/// A time of these deliveries and so many that never came; `None`: they are too few, or it is the time of one that never came.
-pub(crate) fn of_deliveries(
-    subject: Subject,
-    latencies: &Histogram<u64>,
-    lost: u64,
-) -> Option<f64> {
-    match subject {
-        Subject::Percentile(_, p) => {
-            let value = percentile::of_due(latencies, lost, p).ok().flatten();
-            value.map(|value| value as f64)
-        }
-        _ => statistic::time(subject, latencies).ok(),
-    }
+/// A time of these deliveries and so many that never came. The largest and the mean are of those that came.
+pub(crate) fn of_deliveries(subject: Subject, latencies: &Histogram<u64>, lost: u64) -> Time {
+    let lost = match subject {
+        Subject::Percentile(..) => lost,
+        _ => 0,
+    };
+    statistic::time_of_due(subject, latencies, lost)
 }
 
 fn cpu_per_message(run: &Run) -> Option<f64> {
@@ -225,5 +222,18 @@ mod tests {
         assert_eq!(needs, [Some(20), Some(1_000), None]);
         let least: Vec<_> = defaults().iter().map(Compared::least).collect();
         assert_eq!(least, [50_000, 50_000, 0]);
+    }
+
+    #[test]
+    fn a_percentile_among_the_lost_is_never_and_not_too_few() {
+        let mut latencies = histogram::empty();
+        latencies.saturating_record_n(1_000_000, 980);
+        let of = |p, lost| {
+            let subject = Subject::Percentile(Metric::Delivery, p);
+            of_deliveries(subject, &latencies, lost)
+        };
+        assert_eq!(of(99.0, 20), Time::Never);
+        assert_eq!(of(99.0, 19), Time::TooFew(1_000));
+        assert!(matches!(of(50.0, 20), Time::Known(_)));
     }
 }
