@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     judge::{Reason, Verdict, statistic::Time},
-    model::{HistogramError, histogram},
+    model::{Count, HistogramError, histogram},
     report::seconds,
     result::Run,
     scenario::{Subject, parse_subject},
@@ -128,8 +128,8 @@ impl Lacks {
     }
 }
 
-/// What is wrong however busy the machine is: the account's findings, and counts over their limits. Of a run that is INVALID
-/// nothing is: it was not the server's doing.
+/// What is wrong however busy the machine is: the account's findings, and counts over their limits, but for what was dropped:
+/// what was not sent, the generator did not send. Of a run that is INVALID nothing is: it was not the server's doing.
 pub(in crate::compare) fn broken(run: &Run) -> Vec<String> {
     if run.judgement.verdict == Verdict::Invalid {
         return Vec::new();
@@ -142,7 +142,9 @@ pub(in crate::compare) fn broken(run: &Run) -> Vec<String> {
             .split_whitespace()
             .next()
             .unwrap_or_default();
-        judged.verdict == Verdict::Fail && matches!(parse_subject(key), Ok(Subject::Count(_)))
+        let is_the_servers =
+            matches!(parse_subject(key), Ok(Subject::Count(count)) if count != Count::Dropped);
+        judged.verdict == Verdict::Fail && is_the_servers
     });
     let limits = limits.map(|judged| format!("{}: {}", judged.threshold, judged.measured));
     findings.chain(limits).collect()
@@ -168,7 +170,12 @@ mod tests {
 
     /// A block in which a worker used so much of a core and all was delivered but what was found wrong.
     fn block(used: f64, wrong: &[Check]) -> Block {
-        let scenario = Scenario::parse(Path::new("t.toml"), SCENARIO).unwrap();
+        block_of(used, wrong, Totals::default(), SCENARIO)
+    }
+
+    /// The same with more of these counts, of another scenario.
+    fn block_of(used: f64, wrong: &[Check], more: Totals, scenario: &str) -> Block {
+        let scenario = Scenario::parse(Path::new("t.toml"), scenario).unwrap();
         let short = scenario.block(&scenario::Block {
             phase: None,
             warm_up: Duration::ZERO,
@@ -200,9 +207,9 @@ mod tests {
         };
         let account = Account {
             totals: Totals {
-                scheduled: sent,
+                scheduled: sent + more.dropped,
                 sent,
-                ..Totals::default()
+                ..more
             },
             findings: wrong.iter().map(finding).collect(),
             ..Account::default()
@@ -235,11 +242,26 @@ mod tests {
     #[test]
     fn what_a_saturated_generator_lost_with_its_connections_breaks_no_promise() {
         let thrown_out = [Check::Lost, Check::ConnectionLost];
-        let block_of = |used| block(used, &thrown_out);
-        assert_eq!(block_of(0.95).broken, [""; 0]);
-        assert_eq!(block_of(0.4).broken.len(), 2);
+        assert_eq!(block(0.95, &thrown_out).broken, [""; 0]);
+        assert_eq!(block(0.4, &thrown_out).broken.len(), 2);
         // What was doubled is so however busy the generator is.
         let doubled = block(0.95, &[Check::Duplicated]);
         assert!(doubled.doubt.is_some() && doubled.broken.len() == 1);
+    }
+
+    #[test]
+    fn what_the_generator_did_not_send_is_no_promise_of_the_server() {
+        let scenario = format!("{SCENARIO}\"dropped\" = \"== 0\"\n\"failed\" = \"== 0\"\n");
+        let broken = |totals| block_of(0.4, &[], totals, &scenario).broken;
+        let dropped = Totals {
+            dropped: 3,
+            ..Totals::default()
+        };
+        assert_eq!(broken(dropped.clone()), [""; 0]);
+        let failed = Totals {
+            failed: 2,
+            ..dropped
+        };
+        assert_eq!(broken(failed), ["failed == 0: 2"]);
     }
 }
