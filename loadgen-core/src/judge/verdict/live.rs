@@ -12,7 +12,7 @@ use crate::{
     model::{Count, Metric, Nanos, nanos, numbers},
     observed::{FaultSeen, Layout, MachineSecond, Rules, Samples, WINDOW, Watched},
     plan::{Plan, Send},
-    scenario::{Scenario, Subject, Threshold},
+    scenario::{Comparison, Scenario, Subject, Threshold},
 };
 
 /// Counts so far.
@@ -382,9 +382,15 @@ impl Live {
         };
         // A run that may yet go on is ended only by what it missed for certain.
         let fan_out = condition.fan_out.of_samples(metric, Rules::NOW);
-        let held = match Limit::of(threshold) {
-            Some(limit) => !limit.is_missed(over, n, fan_out),
-            None => condition.holds(number),
+        let at_most = matches!(
+            threshold.comparison,
+            Comparison::Less | Comparison::LessOrEqual
+        );
+        let held = match (Limit::of(threshold), threshold.subject) {
+            (Some(limit), _) => !limit.is_missed(over, n, fan_out),
+            // A histogram knows the largest by its bucket alone; whether any is over the limit is counted.
+            (None, Subject::Max(_)) if place.is_some() => (over == 0) == at_most,
+            (None, _) => condition.holds(number),
         };
         Said::of(held, format!("{text} (n = {})", numbers::count(n)))
     }

@@ -146,6 +146,15 @@ fn what_is_kept_does_not_end_a_run() {
 }
 
 #[test]
+fn rule_06_the_largest_ends_a_run_by_the_exact_count_over_its_limit() {
+    // Of a histogram, its bucket ends beyond the limit.
+    let mut kept = live("delivery.max | < 1s | 0s", "");
+    assert_eq!(ends(&mut kept, &[SECOND - 100_000; 4], &[]), None);
+    let mut missed = live("delivery.max | < 1s | 0s", "");
+    assert!(ends(&mut missed, &[SECOND; 4], &[]).is_some());
+}
+
+#[test]
 fn too_few_samples_end_nothing() {
     let mut live = live("delivery.p99.99 | < 5ms | 0s", "");
     assert_eq!(ends(&mut live, &[9 * MS; 8], &[]), None);
