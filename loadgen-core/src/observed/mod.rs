@@ -1,6 +1,7 @@
 //! What a run saw, in one value that its parts merge into: what each thread saw, and whatever is measured apart.
 
 mod broken;
+mod due;
 pub mod fault;
 mod first;
 mod ignored;
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     broken::{Breaks, Broken, Closed},
+    due::Due,
     fault::FaultSeen,
     first::First,
     ignored::Ignored,
@@ -189,13 +191,14 @@ impl Observed {
     pub fn record_slowest(&mut self, plan: &Plan, lost: impl Fn(u32) -> bool) {
         let mut slowest = Recorder::new(Arc::clone(self.recorded.layout()));
         slowest.begin(0);
+        let due = Due::of(plan, &self.ledger);
         for (message, send) in (0..).zip(&plan.sends) {
             if plan.phase_of(send).measured
                 && let Some(latency) = self.ledger.slowest(message)
                 && !lost(message)
             {
-                let metric = Metric::DeliverySlowest;
-                slowest.record_in(send.phase, metric, send.at, send.at + latency);
+                let (metric, at) = (Metric::DeliverySlowest, due.at(message, send));
+                slowest.record_in(send.phase, metric, at, at + latency);
             }
         }
         self.recorded.merge(slowest.finish());

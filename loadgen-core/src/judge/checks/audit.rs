@@ -67,7 +67,7 @@ impl<'a> Audit<'a> {
         let turned_away = told.is_turned_away(evidence.promises(send));
         let first_sign = evidence.ledger().first_sign(message);
         let handled_by = presence::handled_by(sent, first_sign, told.delivered);
-        let died = fates::died_with_its_server(evidence, send, sent);
+        let died = fates::died_with_its_server(evidence, message, send, sent);
         let unconfirmed = died && !told.is_confirmed(evidence.promises(send));
         let unheard =
             (first_sign.is_none() || unconfirmed) && evidence.presence.cut_short(send.sender, sent);
@@ -98,6 +98,11 @@ impl<'a> Audit<'a> {
         }
         self.told(message, send, &told);
         self.fate(message, send, &told, before);
+        let is_missing = told.is_failed() || self.findings.count_of(Check::Lost) > before.1;
+        if is_missing && evidence.plan.phase_of(send).closed {
+            let due = evidence.due.at(message, send);
+            self.outcomes().was_due(message, due);
+        }
     }
 
     /// A message that was due, and for which there was no connection.
@@ -107,7 +112,7 @@ impl<'a> Audit<'a> {
         let plan = self.evidence.plan;
         if let Some(fates) = &mut self.fates {
             let case = || finding::example(plan, Case::of(message, send, send.sender));
-            fates.add(Fate::NotSent, send, false, case);
+            fates.add(Fate::NotSent, send.at, false, case);
         }
     }
 
@@ -124,7 +129,8 @@ impl<'a> Audit<'a> {
         let fate = fates::of_sent(evidence, message, send, told, lost, stored);
         let broken = self.findings.count() > before.0;
         let plan = evidence.plan;
-        fates.add(fate, send, broken, || {
+        let due = evidence.due.at(message, send);
+        fates.add(fate, due, broken, || {
             finding::example(plan, Case::of(message, send, send.sender))
         });
     }
@@ -230,7 +236,8 @@ impl<'a> Audit<'a> {
             self.findings.add(Check::AnswersContradict, case);
         }
         let says = promises.ends || promises.ack_confirms;
-        let excused = told.is_failed() && fates::is_by_fault(self.evidence, send);
+        let due = self.evidence.due.at(message, send);
+        let excused = told.is_failed() && fates::is_by_fault(self.evidence, due);
         self.failed_by_fault[usize::from(send.phase)] += u64::from(excused);
         let outcomes = self.outcomes();
         let confirmed = says && told.is_confirmed(promises);

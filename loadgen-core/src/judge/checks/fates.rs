@@ -87,10 +87,11 @@ impl Fates {
         )
     }
 
+    /// A message that was due then, and whether a promise was broken with it.
     pub(super) fn add(
         &mut self,
         fate: Fate,
-        send: &Send,
+        due: Nanos,
         broken: bool,
         example: impl FnOnce() -> Example,
     ) {
@@ -99,7 +100,7 @@ impl Fates {
         };
         met.count += 1;
         met.broken += u64::from(broken);
-        let second = (send.at / WINDOW) as usize;
+        let second = (due / WINDOW) as usize;
         if met.seconds.len() <= second {
             met.seconds.resize(second + 1, 0);
         }
@@ -150,46 +151,54 @@ pub(super) fn of_sent(
     }
 }
 
-/// Whether a fault ended between a message's intended time and its first confirmation.
+/// Whether a fault ended between the time that a message was due and its first confirmation.
 fn was_healed_meanwhile(evidence: &Evidence<'_>, message: u32, send: &Send) -> bool {
     let Some(after) = evidence.ledger().first_confirmed(message) else {
         return false;
     };
+    let due = evidence.due.at(message, send);
+    let confirmed = due + after;
     let mut faults = evidence.observed.faults.iter();
     faults.any(|fault| {
-        let started = fault.start.is_some_and(|start| start <= send.at + after);
-        let ended = fault
-            .end
-            .is_some_and(|end| send.at <= end && end < send.at + after);
+        let started = fault.start.is_some_and(|start| start <= confirmed);
+        let end = fault.end;
+        let ended = end.is_some_and(|end| (due..confirmed).contains(&end));
         started && ended
     })
 }
 
-/// Whether a fault explains that a message failed, and was told as failed: one that was on its way when the fault began, too.
-pub(super) fn is_by_fault(evidence: &Evidence<'_>, send: &Send) -> bool {
+/// Whether a fault explains that a message that was due then failed, and was told as failed: one that was on its way when the
+/// fault began, too.
+pub(super) fn is_by_fault(evidence: &Evidence<'_>, due: Nanos) -> bool {
     let both = evidence.plan.faults.iter().zip(&evidence.observed.faults);
     let mut able = both.filter(|(planned, _)| planned.damage.keeps_from_saving());
     able.any(|(_, seen)| {
         let until = seen.end.map_or(Nanos::MAX, |end| end.saturating_add(AWAY));
-        let begun = seen.start.is_some_and(|start| start <= send.at + UNDER_WAY);
-        begun && send.at <= until
+        let begun = seen.start.is_some_and(|start| start <= due + UNDER_WAY);
+        begun && due <= until
     })
 }
 
 /// Whether the server that had taken a message, one of several, was killed before all that it owed for it was told for
 /// certain: what it had not handed on is gone with it, also for members on the other servers.
-pub(super) fn died_with_its_server(evidence: &Evidence<'_>, send: &Send, sent: Nanos) -> bool {
+pub(super) fn died_with_its_server(
+    evidence: &Evidence<'_>,
+    message: u32,
+    send: &Send,
+    sent: Nanos,
+) -> bool {
+    let due = evidence.due.at(message, send);
     let both = evidence.plan.faults.iter().zip(&evidence.observed.faults);
     let mut kills = both.filter(|(planned, _)| planned.damage.kills_a_node());
     let was_on = kills.any(|(_, seen)| {
-        let soon = seen.start.is_some_and(|start| start <= send.at + END_OWED);
-        soon && send.at <= seen.end.unwrap_or(Nanos::MAX)
+        let soon = seen.start.is_some_and(|start| start <= due + END_OWED);
+        soon && due <= seen.end.unwrap_or(Nanos::MAX)
     });
     // Who lost no connection then was on another server.
     was_on && !evidence.presence.owes_ack(send.sender, sent)
 }
 
-/// Whether a fault explains that a message's sender had no connection.
+/// Whether a fault explains that a message's sender had no connection: one of an open phase, since of a closed one it was not due.
 pub(super) fn is_away(evidence: &Evidence<'_>, send: &Send) -> bool {
     let both = evidence.plan.faults.iter().zip(&evidence.observed.faults);
     both.filter(|(planned, _)| planned.damage.takes_clients_away())

@@ -24,7 +24,7 @@ pub use self::{
 };
 use crate::{
     model::{Delivery, Kind, Vocabulary},
-    observed::{Ledger, Observed, StrayKind, presence::Presence},
+    observed::{Due, Ledger, Observed, StrayKind, presence::Presence},
     plan::{Plan, Send},
 };
 
@@ -85,6 +85,7 @@ struct Evidence<'a> {
     promises: Promises,
     observed: &'a Observed,
     presence: Presence,
+    due: Due<'a>,
 }
 
 impl Evidence<'_> {
@@ -234,6 +235,7 @@ pub fn account(plan: &Plan, promises: Promises, observed: &Observed) -> Account 
         promises,
         observed,
         presence: Presence::new(plan, &observed.presence).with_stall(observed.longest_stall()),
+        due: Due::of(plan, &observed.ledger),
     };
     let Audit {
         away,

@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{Check, Met, Missing, Totals};
 use crate::{
-    model::packed::{self, UnpackError},
+    model::{
+        Nanos,
+        packed::{self, UnpackError},
+    },
     plan::{Plan, Send},
 };
 
@@ -65,6 +68,9 @@ pub struct Outcomes {
     slots: Vec<u8>,
     /// Copies of slots whose byte has no room for them.
     copies: BTreeMap<u32, u64>,
+    /// When messages of closed phases were due that failed or did not come to all, from the schedule's start: the plan does not
+    /// say. Nothing in older results.
+    due: BTreeMap<u32, Nanos>,
     /// Broken promises that the bytes don't say.
     breaches: BTreeMap<Check, Vec<Breach>>,
     /// Broken promises that are no message's.
@@ -116,6 +122,11 @@ impl Outcomes {
         if copies >= u64::from(MOST_COPIES) {
             self.copies.insert(slot as u32, copies);
         }
+    }
+
+    /// When a message of a closed phase was due.
+    pub(super) fn was_due(&mut self, message: u32, due: Nanos) {
+        self.due.insert(message, due);
     }
 
     /// A broken promise of a message to a member.
@@ -174,6 +185,7 @@ impl Outcomes {
         totals.failed += has(Mark::Failed);
         totals.refused += has(Mark::Refused);
         totals.stored = totals.stored.map(|stored| stored + has(Mark::Stored));
+        let due = self.due.get(&message).copied().unwrap_or(send.at);
         let members = plan.conversation_of(send).members.len();
         let slots = send.slot as usize..send.slot as usize + members;
         if has(Mark::Failed) == 1 && phase.measured {
@@ -181,7 +193,7 @@ impl Outcomes {
             let turned_away = has(Mark::Refused) == 1 && !came;
             let acknowledged = has(Mark::Acknowledged) == 1;
             let missing = &mut counted.missing;
-            missing.add_failed(send.at, acknowledged, turned_away);
+            missing.add_failed(due, acknowledged, turned_away);
         }
         for slot in slots {
             let seen = self.slots[slot];
@@ -193,7 +205,7 @@ impl Outcomes {
                     totals.delivered += arrived;
                     totals.lost += 1 - arrived;
                     if arrived == 0 && phase.measured {
-                        counted.missing.add(message, send.at, members);
+                        counted.missing.add(message, due, members);
                     }
                 }
                 owed if owed == Owed::OwnCopy as u8 => totals.echo_missing += 1 - arrived,
@@ -257,6 +269,8 @@ pub struct RecordedOutcomes {
     messages: String,
     slots: String,
     copies: Vec<(u32, u64)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    due: Vec<(u32, Nanos)>,
     breaches: BTreeMap<Check, String>,
     apart: BTreeMap<Check, u64>,
     away: u64,
@@ -285,6 +299,7 @@ impl From<&Outcomes> for RecordedOutcomes {
                 .iter()
                 .map(|(&slot, &n)| (slot, n))
                 .collect(),
+            due: outcomes.due.iter().map(|(&one, &at)| (one, at)).collect(),
             breaches: breaches.collect(),
             apart: outcomes.apart.clone(),
             away: outcomes.away,
@@ -316,6 +331,7 @@ impl TryFrom<&RecordedOutcomes> for Outcomes {
             messages: packed::unpack(&recorded.messages)?,
             slots: packed::unpack(&recorded.slots)?,
             copies: recorded.copies.iter().copied().collect(),
+            due: recorded.due.iter().copied().collect(),
             breaches,
             apart: recorded.apart.clone(),
             away: recorded.away,

@@ -191,7 +191,7 @@ fn of_a_bad_fate_the_first_ten_are_kept_and_those_that_break_a_promise_before_th
     for message in 0..30_u32 {
         let send = &plan.sends[message as usize % plan.sends.len()];
         let broken = message % 5 == 4;
-        fates.add(Fate::UnknownGone, send, broken, || Example {
+        fates.add(Fate::UnknownGone, send.at, broken, || Example {
             message: Some(message),
             ..Example::default()
         });
@@ -272,4 +272,65 @@ fn who_lost_no_connection_is_excused_by_no_other_server() {
     let found: Vec<Check> = account.findings.iter().map(|one| one.check).collect();
     assert!(found.contains(&Check::Lost), "{found:?}");
     assert!(found.contains(&Check::EndMissing), "{found:?}");
+}
+
+#[test]
+fn a_fault_excuses_what_was_sent_in_it_in_a_closed_phase_and_not_what_could_have_been() {
+    const SECOND: u64 = 1_000_000_000;
+    let mut run = Run::healthy_with(
+        "[[phases]]\nname = \"closed\"\nduration = \"100s\"\nthink_time = \"1s\"\n\
+         [[faults]]\nname = \"f\"\nat = \"60s\"\nfor = \"10s\"\nkind = \"store-failing\"\n",
+    );
+    run.ledger = Arc::new(Ledger::of(&run.plan));
+    run.stored = Stored::new(run.plan.sends.len());
+    let mut behind = [0; MEMBERS];
+    let mut failed = 0;
+    for (message, send) in (0..).zip(run.plan.sends.clone()) {
+        let mut due = send.at;
+        if run.plan.phase_of(&send).closed {
+            // Each acknowledgement takes a quarter of a second.
+            let behind = &mut behind[send.sender as usize];
+            due += *behind;
+            *behind += SECOND / 4;
+        }
+        if due >= run.plan.end() {
+            continue;
+        }
+        let fails = (60 * SECOND..70 * SECOND).contains(&due);
+        run.ledger.sent(message, 5 * SECOND + due);
+        let own = run.plan.slot(&send, send.sender).unwrap();
+        run.ledger.acked(own, !fails);
+        for position in 0..MEMBERS {
+            run.deliver(message, position, 10 * message + 1);
+            if fails {
+                run.ledger.failed(run.slot(message, position));
+            } else {
+                run.confirm(message, position);
+            }
+        }
+        match fails {
+            true => failed += 1,
+            false => run.stored.add(message, id(message)),
+        }
+    }
+    assert!(failed > 10, "{failed}");
+    let observed = Observed {
+        faults: vec![FaultSeen {
+            name: "f".to_owned(),
+            start: Some(60 * SECOND),
+            end: Some(70 * SECOND),
+            proof: Some("it did".to_owned()),
+            trouble: None,
+        }],
+        ..run.observed()
+    };
+    let account = account(&run.plan, run.promises, &observed);
+    let counted = (account.totals.failed, account.failed_by_fault);
+    assert_eq!(counted, (failed, failed));
+    let failed_in = &account.missing.failed_in;
+    assert_eq!(failed_in[60..70].iter().sum::<u64>(), failed);
+    // Counted up again from what a result records, too.
+    let recorded = RecordedOutcomes::from(&account.outcomes);
+    let outcomes = Outcomes::try_from(&recorded).unwrap();
+    assert_eq!(Account::again(&run.plan, outcomes).missing, account.missing);
 }
