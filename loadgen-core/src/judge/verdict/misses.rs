@@ -7,6 +7,11 @@ use super::resample::{Resampling, at};
 
 /// Of each end of a 95 % interval.
 const TAIL: f64 = 0.025;
+/// So many deviations to either side leave that over at each end of a normal distribution.
+const DEVIATIONS: f64 = 1.959_963_984_540_054;
+/// Of more misses, and of more samples that don't miss, the exact interval is the normal one to a thousandth of its width, and no
+/// longer worked out: its continued fraction is cut off before it has converged.
+const MANY: f64 = 1e6;
 /// Seconds that pass at least: a single one would seem certain of anything.
 pub const FEWEST_SECONDS: usize = 5;
 /// From so many seconds on, how they vary counts for PASS, even where they don't yet show what is rare.
@@ -142,8 +147,11 @@ impl Misses {
     }
 }
 
-/// The exact interval of a share (Clopper and Pearson 1934), also between whole numbers.
+/// The exact interval of a share (Clopper and Pearson 1934), also between whole numbers; of very many, that of Wilson.
 fn binomial(missed: f64, n: f64) -> Range {
+    if missed > MANY && n - missed > MANY {
+        return normal(missed, n);
+    }
     let quantile = |a: f64, b: f64, of: f64| {
         let (mut low, mut high) = (0.0, 1.0);
         // Each halving gives a binary digit.
@@ -165,6 +173,20 @@ fn binomial(missed: f64, n: f64) -> Range {
             true => quantile(missed + 1.0, n - missed, 1.0 - TAIL),
             false => 1.0,
         },
+    }
+}
+
+/// The interval of a share by the normal distribution (Wilson 1927).
+fn normal(missed: f64, n: f64) -> Range {
+    let share = missed / n;
+    let square = DEVIATIONS * DEVIATIONS;
+    let scale = 1.0 + square / n;
+    let centre = (share + square / (2.0 * n)) / scale;
+    let variance = share * (1.0 - share) / n + square / (4.0 * n * n);
+    let off = DEVIATIONS * variance.sqrt() / scale;
+    Range {
+        low: centre - off,
+        high: centre + off,
     }
 }
 
@@ -229,6 +251,12 @@ mod tests {
         (range.low - low).abs() < 1e-4 && (range.high - high).abs() < 1e-4
     }
 
+    /// To a hundredth of half its width.
+    fn is(range: Range, low: f64, high: f64) -> bool {
+        let hair = (high - low) / 200.0;
+        (range.low - low).abs() < hair && (range.high - high).abs() < hair
+    }
+
     fn seconds(missed: &[u64]) -> Vec<Second> {
         let of = missed.iter();
         of.map(|&missed| Second { missed, n: 100 }).collect()
@@ -240,7 +268,16 @@ mod tests {
         assert!(near(binomial(10.0, 100.0), 0.0490, 0.1762));
         assert!(near(binomial(100.0, 100.0), 0.9638, 1.0));
         // Where a normal approximation is as good.
-        assert!(near(binomial(1e5, 1e7), 0.009_938, 0.010_062));
+        assert!(is(binomial(1e5, 1e7), 0.009_938_4, 0.010_061_9));
+    }
+
+    #[test]
+    fn rule_08_the_binomial_interval_of_very_many_is_the_normal_one() {
+        assert!(is(binomial(2.5e7, 5e7), 0.499_861_4, 0.500_138_6));
+        assert!(is(binomial(4e6, 1e9), 0.003_996_09, 0.004_003_91));
+        // Where the one takes over from the other, they agree.
+        let (exact, normal) = (binomial(MANY, 3e6), normal(MANY, 3e6));
+        assert!(exact != normal && is(exact, normal.low, normal.high));
     }
 
     #[test]
