@@ -130,11 +130,7 @@ impl<'a> Measured<'a> {
                 let Some(latencies) = self.histograms.get(&metric) else {
                     return Value::TooFew;
                 };
-                let lost = match metric {
-                    Metric::Delivery => self.due.lost,
-                    _ => 0,
-                };
-                statistic::time_of_due(subject, latencies, lost).into()
+                statistic::time_of_due(subject, latencies, self.lost(metric)).into()
             }
             Subject::Within(Metric::Delivery, limit) => {
                 let share = self.share_of_deliveries(nanos(limit));
@@ -150,6 +146,17 @@ impl<'a> Measured<'a> {
                 let counted = statistic::count(count, &self.run.totals);
                 Value::Known(counted as f64)
             }
+        }
+    }
+
+    /// What was due of a metric and never came, as far as its samples are taken.
+    fn lost(&self, metric: Metric) -> u64 {
+        let mut results = self.run.metrics.iter();
+        match metric {
+            Metric::Delivery => self.due.lost,
+            _ => results
+                .find(|result| result.metric == metric)
+                .map_or(0, |result| result.lost),
         }
     }
 

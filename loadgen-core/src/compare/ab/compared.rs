@@ -102,7 +102,7 @@ fn time(subject: Subject, run: &Run) -> Result<Time, HistogramError> {
         return Ok(NONE);
     };
     let samples = histogram::decode(&result.histogram)?;
-    Ok(statistic::time_of_due(subject, &samples, 0))
+    Ok(of_deliveries(subject, &samples, result.lost))
 }
 
 /// A time of these deliveries and so many that never came. The largest and the mean are of those that came.
