@@ -137,6 +137,14 @@ pub enum TargetError {
         /// What installs it.
         command: String,
     },
+    /// A server answers where a command was to start one.
+    #[error(
+        "{url} is answered already, before the command was started: end that server, or use {{port}}, which is a free port"
+    )]
+    AnswersAlready {
+        /// The address as it was given.
+        url: String,
+    },
     /// The command of a server ended before it answered.
     #[error("the command ended before it answered: {0}")]
     CommandEnded(ServerExit),

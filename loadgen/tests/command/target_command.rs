@@ -2,7 +2,7 @@
 
 use std::{fs, process::Stdio, thread, time::Duration};
 
-use crate::{Bench, SMALL, ended, loadgen};
+use crate::{Bench, SMALL, bad_target::Server, ended, loadgen};
 
 /// A command that starts the program's own server behind another process, and leaves a child of its own.
 fn command(mark: &str) -> String {
@@ -64,6 +64,24 @@ fn a_command_that_ends_before_it_answers_is_told_with_its_words() {
     assert_eq!(ended.code, Some(5), "{}", ended.stderr);
     let said = "error: the command ended before it answered: exit status 3; its last lines: no such module";
     assert!(ended.stderr.contains(said), "{}", ended.stderr);
+}
+
+#[test]
+fn who_answers_before_the_command_is_started_is_not_measured_in_its_place() {
+    let bench = Bench::new();
+    let scenario = bench.scenario(SMALL);
+    let old = Server::start(&["--save-time", "1ms"], &[]);
+    // As a watcher does whose own server has died of the address that is in use: it stays.
+    let flags = ["--target", &old.url, "--command", "exec sleep 9876503"];
+    let ended = bench.run(&scenario, &flags);
+    assert_eq!(ended.code, Some(5), "{}{}", ended.stdout, ended.stderr);
+    let said = format!(
+        "error: {} is answered already, before the command was started: end that server, or use {{port}}",
+        old.url
+    );
+    assert!(ended.stderr.contains(&said), "{}", ended.stderr);
+    assert!(!bench.path("out").join("small.json").exists());
+    assert!(!child_runs("03"));
 }
 
 #[test]

@@ -134,7 +134,14 @@ impl Breakable for Commanded<'_> {
 
 #[async_trait(?Send)]
 impl System for Commanded<'_> {
+    /// Whoever answers there before the command runs would be taken for what it starts. A handshake tells, since what stands
+    /// before the server may listen already.
     async fn start(&mut self) -> Result<Endpoint, TargetError> {
+        if self.server.answers().await {
+            return Err(TargetError::AnswersAlready {
+                url: self.server.address().to_owned(),
+            });
+        }
         let mut group = Group::start(&self.command, &self.variables)?;
         let endpoint = self.answered(&mut group).await?;
         self.group = Some(group);

@@ -52,6 +52,14 @@ impl Running {
             ..self
         }
     }
+
+    /// Whether a Socket.IO server answers there, whoever started it.
+    pub(super) async fn answers(&self) -> bool {
+        match Endpoint::resolve(self.target.clone(), self.asker.clone()).await {
+            Ok(endpoint) => probe(&endpoint, self.transport).await.is_ok(),
+            Err(_) => false,
+        }
+    }
 }
 
 #[async_trait(?Send)]
