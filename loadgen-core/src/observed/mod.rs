@@ -98,6 +98,8 @@ pub struct Observed {
     pub stored: Lookup,
     /// Users, rooms and sockets that the server still had when everybody had gone; `None` where it could not say.
     pub left: Option<[u64; 3]>,
+    /// The server told before the run who is on it, and afterwards did not answer until there was no more time to ask.
+    pub left_unanswered: bool,
 }
 
 /// What ends a run before its time, the weightier the later.
@@ -150,6 +152,7 @@ impl Observed {
             version: None,
             stored: Lookup::NotAsked,
             left: None,
+            left_unanswered: false,
         }
     }
 
@@ -184,6 +187,7 @@ impl Observed {
         merge_some(&mut self.left, other.left, |mine, theirs| {
             *mine = std::array::from_fn(|place| mine[place].max(theirs[place]));
         });
+        self.left_unanswered |= other.left_unanswered;
     }
 
     /// Adds the metric that only the whole ledger knows: of each measured message, its slowest delivery. One that some

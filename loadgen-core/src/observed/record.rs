@@ -68,6 +68,9 @@ pub struct Record {
     version: Option<String>,
     stored: StoredRecord,
     left: Option<[u64; 3]>,
+    /// Not in older ones.
+    #[serde(default)]
+    left_unanswered: bool,
 }
 
 /// How long a thread overslept that only sleeps, nanoseconds.
@@ -129,6 +132,7 @@ impl Record {
             version: observed.version.clone(),
             stored: StoredRecord::of(&observed.stored, plan, part),
             left: observed.left,
+            left_unanswered: observed.left_unanswered,
         }
     }
 
@@ -172,6 +176,7 @@ impl Record {
             version: self.version,
             stored: self.stored.restored(plan, part)?,
             left: self.left,
+            left_unanswered: self.left_unanswered,
             ..Observed::of(recorded, Arc::new(ledger))
         })
     }

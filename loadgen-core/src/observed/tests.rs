@@ -152,7 +152,10 @@ fn seen<'a>(sights: impl Iterator<Item = &'a Sight>) -> Observed {
                 stored.add(message, id);
                 all.stored.merge(Lookup::Found(stored));
             }
-            Sight::Unanswered(_) => all.stored.merge(Lookup::Failed),
+            Sight::Unanswered(_) => {
+                all.stored.merge(Lookup::Failed);
+                all.left_unanswered = true;
+            }
             Sight::Cpu(user, cpu) => {
                 let share = Share::WHOLE
                     .split(USERS as usize)
@@ -245,7 +248,7 @@ fn told(all: &Observed) -> String {
         .collect();
     let hiccups = all.hiccups.as_ref();
     format!(
-        "{metrics:?} {sizes:?} {:?} {:?} {messages:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {}",
+        "{metrics:?} {sizes:?} {:?} {:?} {messages:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
         all.recorded.sends,
         (
             all.recorded.clamped,
@@ -262,7 +265,7 @@ fn told(all: &Observed) -> String {
         all.server,
         all.ended,
         all.left,
-        all.stored == Lookup::Failed,
+        (all.stored == Lookup::Failed, all.left_unanswered),
     )
 }
 

@@ -53,6 +53,9 @@ pub struct Evidence {
     thrown_off: u64,
     lookup: LookupSeen,
     left: Option<[u64; 3]>,
+    /// Not in older results.
+    #[serde(default)]
+    left_unanswered: bool,
     durability: Option<String>,
     refusals: Vec<(String, u64)>,
     /// What became of each message; a floor's all came, or there is none.
@@ -134,6 +137,7 @@ impl Evidence {
                 Lookup::Found(_) => LookupSeen::Found,
             },
             left: observed.left,
+            left_unanswered: observed.left_unanswered,
             durability: observed.durability.clone(),
             refusals: observed
                 .refusals
@@ -193,6 +197,7 @@ impl Evidence {
                 LookupSeen::Found => Lookup::Found(Stored::new(0)),
             },
             left: self.left,
+            left_unanswered: self.left_unanswered,
             durability: self.durability.clone(),
             refusals: Refusals::recorded(
                 self.refusals
@@ -238,7 +243,9 @@ mod tests {
         assert!(serde_json::from_value::<Evidence>(value.clone()).is_ok());
         assert_eq!(value["sends"], json!([]));
         let mut older = value.clone();
-        older.as_object_mut().unwrap().remove("rules");
+        for later in ["rules", "left_unanswered"] {
+            assert!(older.as_object_mut().unwrap().remove(later).is_some());
+        }
         let older: Evidence = serde_json::from_value(older).unwrap();
         assert!(!older.rules.know_all_parts() && Rules::NOW.know_all_parts());
         value["nobody"] = 1.into();

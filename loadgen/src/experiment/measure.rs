@@ -11,7 +11,8 @@ use super::{
     awaited::Awaited,
     conductor::Conductor,
     environment,
-    lookout::{self, Lookout, View},
+    inquiry::{Before, ask_after},
+    lookout::{Lookout, View},
     mistake::Agreed,
     monitors::Monitors,
     shard::Duty,
@@ -23,22 +24,17 @@ use crate::{
     drive::{
         Driver,
         crew::{Crew, Task},
-        worker::hash,
     },
     judge::{Promises, verdict::live::Live},
-    model::{Metric, body},
-    observed::{Ended, GeneratorUse, Lookup, Moment, Observed, ProcessUse, Stored},
+    model::Metric,
+    observed::{Ended, GeneratorUse, Lookup, Moment, Observed, ProcessUse},
     plan::Share,
     rig::{
-        Audit, Present, Processes, QueueSampler, ResourceSampler, System, TargetError, Usage,
+        Processes, QueueSampler, ResourceSampler, Usage,
         machine::{HiccupMonitor, Monitor, Server, ThreadMeter},
     },
 };
 
-/// How long the server may take to notice that everybody has gone.
-const LEAVING: Duration = Duration::from_secs(5);
-/// How long it may take to be done with what it told as failed.
-const SETTLED_WITHIN: Duration = Duration::from_secs(30);
 const SECOND: Duration = Duration::from_secs(1);
 
 /// What all arms are measured with.
@@ -109,23 +105,12 @@ pub(super) async fn observe(
     bench: &Bench<'_>,
     watcher: &mut dyn Watcher,
 ) -> Result<Observed, RunError> {
-    let asked = async {
-        let audit = arm.system.audit().await;
-        let durability = arm.system.durability().await;
-        let version = arm.system.version().await;
-        // Where others drive users too, nobody can say whose is left.
-        let present = match bench.is_alone() {
-            true => arm.system.present().await,
-            false => None,
-        };
-        (audit, durability, version, present)
-    };
     watcher.event(Event::Turn(&arm.turn()));
-    let (audit, durability, version, before) = tokio::select! {
-        asked = asked => asked,
+    let before = tokio::select! {
+        before = Before::ask(&*arm.system, bench.is_alone()) => before,
         () = bench.interrupt.nth(1) => return Err(RunError::Interrupted),
     };
-    if let (Some(said), Some(given)) = (&version, &bench.options.target_version)
+    if let (Some(said), Some(given)) = (&before.version, &bench.options.target_version)
         && said != given
     {
         watcher.event(Event::Notice(format!(
@@ -133,16 +118,16 @@ pub(super) async fn observe(
         )));
     }
     let (mut observed, began) = run(arm, endpoint, bench, watcher).await?;
-    observed.durability = durability;
-    observed.version = version;
+    observed.durability.clone_from(&before.durability);
+    observed.version.clone_from(&before.version);
     // Whoever stops it now waits for the report, not for a server's answers; who has stopped it before is not asked again.
     let signals = match observed.ended {
         Some(Ended::Interrupted) => 2,
         _ => 1,
     };
-    let audited = audit.is_some();
+    let audited = before.is_audited();
     let interrupted = tokio::select! {
-        () = ask_after(arm, bench.share(), audit, before, began, &mut observed, watcher) => false,
+        () = ask_after(arm, bench.share(), before, began, &mut observed, watcher) => false,
         () = bench.interrupt.nth(signals) => true,
     };
     if interrupted {
@@ -152,45 +137,6 @@ pub(super) async fn observe(
         }
     }
     Ok(observed)
-}
-
-/// What only the system can say of a run that is over.
-async fn ask_after(
-    arm: &Arm<'_>,
-    share: &Share,
-    audit: Option<Audit>,
-    before: Option<Present>,
-    began: Option<Instant>,
-    observed: &mut Observed,
-    watcher: &mut dyn Watcher,
-) {
-    if let Some(times) = arm.system.times().await {
-        observed.recorded.adopt(Metric::ServerEmit, &times.emit);
-        observed.recorded.adopt(Metric::ServerSave, &times.save);
-    }
-    let died = matches!(observed.ended, Some(Ended::Died(_)));
-    // Who is left of a server that others use too, nobody can say.
-    if !died && before.is_some_and(Present::is_none) {
-        observed.left = wait_until_left(&*arm.system).await;
-    }
-    if let Some(audit) = audit {
-        watcher.event(Event::Stage("audit"));
-        wait_until_settled(&*arm.system).await;
-        observed.stored = match look_up(&audit, arm, share).await {
-            Ok(stored) => Lookup::Found(stored),
-            // A store that died with its server can't be asked.
-            Err(_) if died => Lookup::Failed,
-            Err(error) => {
-                match arm.system.store_gone().await {
-                    Some(death) => observed.ended = Some(lookout::died(death, began)),
-                    None => watcher.event(Event::Notice(format!(
-                        "the store could not be looked up: {error}"
-                    ))),
-                }
-                Lookup::Failed
-            }
-        };
-    }
 }
 
 /// Connects, sends and drains; and when the schedule began.
@@ -354,47 +300,6 @@ fn workers(options: &Options) -> usize {
     options
         .workers
         .unwrap_or_else(|| (environment::cores() / 2).max(1))
-}
-
-/// Looks up every stored message of the run that these users have sent.
-async fn look_up(audit: &Audit, arm: &Arm<'_>, share: &Share) -> Result<Stored, TargetError> {
-    let mut stored = Stored::new(arm.plan.sends.len());
-    audit
-        .visit(&arm.run_id.body_prefix(), &mut |document| {
-            let message = body::message_of(&arm.run_id, &document.body);
-            let own = |message: &u32| {
-                let send = arm.plan.sends.get(*message as usize);
-                send.is_none_or(|send| share.has(send.sender))
-            };
-            if let Some(message) = message.filter(own) {
-                stored.add(message, hash(&document.id));
-            }
-        })
-        .await?;
-    Ok(stored)
-}
-
-/// Waits until the server has taken out of its store what it told as failed: it does so as soon as that answers, which a busy
-/// machine may keep it from. Whoever says nothing of that is not waited for, and who is never done is looked up as it is.
-async fn wait_until_settled(system: &dyn System) {
-    let until = tokio::time::Instant::now() + SETTLED_WITHIN;
-    while system.unsettled().await.is_some_and(|open| open > 0)
-        && tokio::time::Instant::now() < until
-    {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-}
-
-/// Waits until the server knows nobody any more, or says who is left.
-async fn wait_until_left(system: &dyn System) -> Option<[u64; 3]> {
-    let deadline = tokio::time::Instant::now() + LEAVING;
-    loop {
-        let left = system.present().await?;
-        if left.is_none() || tokio::time::Instant::now() > deadline {
-            return Some([left.total_users, left.total_rooms, left.total_sockets]);
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
 }
 
 /// Reads off what a process takes while messages are sent.

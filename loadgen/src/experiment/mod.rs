@@ -7,6 +7,7 @@ mod conductor;
 mod environment;
 mod error;
 mod floor;
+mod inquiry;
 mod interrupt;
 mod lookout;
 mod measure;

@@ -25,6 +25,8 @@ pub enum Fault {
     SavesAndFails,
     /// The same, and it says how many there are, and takes one out of its store each time it was asked after the run.
     SettlesWhenAsked,
+    /// The same, and it does not answer when it is asked for the first time after the run.
+    SettlesAfterASilence,
     /// A message is confirmed twice.
     ConfirmsTwice,
     /// A message is neither confirmed nor failed.
@@ -41,6 +43,8 @@ pub enum Fault {
     SavesTwice,
     /// A room stays when everybody has gone.
     LeaksARoom,
+    /// Nobody is told any more who is there once everybody has gone.
+    FallsSilent,
     /// An acknowledgement never comes.
     ForgetsAnAck,
     /// A client is thrown out.

@@ -183,6 +183,7 @@ each_is_caught_by! {
     a_confirmation_without_a_save_is_found_in_the_store: ConfirmsWithoutSaving => [ConfirmedNotStored];
     a_failure_that_was_saved_is_found_in_the_store: SavesAndFails => [FailedButStored];
     a_failure_that_is_still_to_be_taken_out_of_the_store_is_waited_for: SettlesWhenAsked => [];
+    a_failure_is_waited_for_though_one_answer_comes_late: SettlesAfterASilence => [];
     a_second_confirmation_is_a_double_end: ConfirmsTwice => [EndTwice];
     a_message_without_an_end_is_missed: NeverEnds => [EndMissing];
     a_confirmation_before_the_delivery_is_early: ConfirmsEarly => [EndEarly];
@@ -353,6 +354,28 @@ async fn more_than_the_generator_reads_is_no_fault_and_no_pass() {
             |reason| reason.contains("1 connection went unheard") && reason.contains("16 MiB")
         ),
         "{reasons:?}"
+    );
+}
+
+/// Who answered before the run and no longer does may have kept anybody.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_no_longer_says_who_is_there_does_not_pass() {
+    let report = report_of(SCENARIO, Fault::FallsSilent, "\"failed\" = \"== 0\"").await;
+    let run = &report.runs[0];
+    assert!(run.audited, "the store was not looked up");
+    assert_eq!(run.findings, []);
+    assert_eq!(
+        report.verdict,
+        Verdict::Inconclusive,
+        "{:?}",
+        report.reasons
+    );
+    let said = "who is left on the server is not known: it no longer says so";
+    let mut reasons = report.reasons.iter();
+    assert!(
+        reasons.any(|reason| reason.to_string() == said),
+        "{:?}",
+        report.reasons
     );
 }
 

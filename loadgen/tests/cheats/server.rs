@@ -36,6 +36,8 @@ pub struct State {
     pub swallowed: u64,
     next_socket: u64,
     leaked: u64,
+    /// It has left a question after the run without an answer.
+    was_silent: bool,
     /// A message that waits to be overtaken.
     pub held: Option<talk::Held>,
     /// When the one worker of a server that takes its time has done all that came.
@@ -114,6 +116,9 @@ async fn answer(mut stream: TcpStream, state: Shared, fault: Fault, speech: Spee
             chat(socket, state, fault, speech).await;
         }
         return;
+    } else if is_silent(&head, &state, fault) {
+        // Held open, and never answered.
+        return std::future::pending().await;
     } else if head.starts_with("GET /debug/messages") {
         stored_documents(&state)
     } else if head.starts_with("GET /debug/sockets") {
@@ -132,6 +137,21 @@ async fn answer(mut stream: TcpStream, state: Shared, fault: Fault, speech: Spee
     let mut request = vec![0; bytes];
     let _ = tokio::io::AsyncReadExt::read(&mut stream, &mut request).await;
     let _ = stream.write_all(answer.as_bytes()).await;
+}
+
+/// Whether it owes an answer to this and never gives it.
+fn is_silent(head: &str, state: &Shared, fault: Fault) -> bool {
+    let mut state = lock(state);
+    if state.next_socket == 0 || !state.sockets.is_empty() {
+        return false;
+    }
+    match fault {
+        Fault::FallsSilent => head.starts_with("GET /debug/sockets"),
+        Fault::SettlesAfterASilence => {
+            head.starts_with("GET /health") && !std::mem::replace(&mut state.was_silent, true)
+        }
+        _ => false,
+    }
 }
 
 fn stored_documents(state: &Shared) -> String {

@@ -299,7 +299,7 @@ impl Message {
             let other = format!("f{}", &id[1..]);
             state.stored.push((other, self.saved.clone()));
         }
-        if self.is_hit_by(Fault::SettlesWhenAsked) {
+        if self.is_hit_by(Fault::SettlesWhenAsked) || self.is_hit_by(Fault::SettlesAfterASilence) {
             state.unsettled.push(id.clone());
         }
         state.stored.push((id, self.saved.clone()));
@@ -322,7 +322,10 @@ impl Message {
             Fault::ConfirmsByAnotherKind => {
                 state.emit(member, self.others_names.confirmed, &self.saved);
             }
-            Fault::SavesAndFails | Fault::SettlesWhenAsked | Fault::ConfirmsToSome => {
+            Fault::SavesAndFails
+            | Fault::SettlesWhenAsked
+            | Fault::SettlesAfterASilence
+            | Fault::ConfirmsToSome => {
                 state.emit(member, failed, &this);
             }
             fault if fault.fails() => state.emit(member, failed, &this),
@@ -352,6 +355,7 @@ impl Message {
             }
             Fault::SavesAndFails
             | Fault::SettlesWhenAsked
+            | Fault::SettlesAfterASilence
             | Fault::FailsEverySave
             | Fault::FailsByAnotherKind
             | Fault::DeniesAndConfirms

@@ -379,6 +379,9 @@ fn broken_promises(trial: &Trial<'_>) -> Vec<(Verdict, Reason)> {
             if observed.stored == Lookup::Failed {
                 said.push((Verdict::Inconclusive, Reason::NotLookedUp));
             }
+            if observed.left_unanswered {
+                said.push((Verdict::Inconclusive, Reason::LeftUnanswered));
+            }
             let scheduled = account.totals.scheduled;
             let dropped = account.totals.dropped.saturating_sub(account.away);
             if dropped > 0 {

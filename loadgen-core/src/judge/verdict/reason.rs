@@ -53,6 +53,8 @@ pub enum Reason {
     Incomplete(String),
     /// The store was not looked up.
     NotLookedUp,
+    /// When everybody had gone, the server no longer said who is on it.
+    LeftUnanswered,
     /// Messages that were due could not be sent.
     NotSent {
         /// How many.
@@ -169,6 +171,9 @@ impl fmt::Display for Reason {
             Reason::Incomplete(why) => write!(f, "the run did not go to its end: {why}"),
             Reason::NotLookedUp => {
                 f.write_str("confirmed messages could not be looked up in the store")
+            }
+            Reason::LeftUnanswered => {
+                f.write_str("who is left on the server is not known: it no longer says so")
             }
             Reason::NotSent { dropped, scheduled } => {
                 write!(
