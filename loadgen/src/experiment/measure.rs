@@ -32,6 +32,7 @@ use crate::{
     rig::{
         Processes, QueueSampler, ResourceSampler, Usage,
         machine::{HiccupMonitor, Monitor, Server, ThreadMeter},
+        usage_of_all,
     },
 };
 
@@ -150,7 +151,8 @@ async fn run(
     let promises = arm.promises(bench.driver.asks_for_acks());
     let address = arm.system.address().to_owned();
     let processes = arm.system.processes();
-    let mut watched = watched_server(processes, &address).await;
+    let servers = arm.system.servers();
+    let mut watched = watched_server(processes.clone(), &address).await;
     if let Server::Here(processes) = &mut watched
         && arm
             .plan
@@ -203,8 +205,8 @@ async fn run(
     };
     let mut stage = lookout.connect(&mut crew).await?;
     generator.connecting = crew.elapsed();
-    let own = Meter::start(Some(Processes::One(std::process::id())), None);
-    let server = Meter::start(processes, Some(endpoint));
+    let own = Meter::start(vec![Processes::One(std::process::id())], Vec::new());
+    let server = Meter::start(processes.clone(), servers);
     let threads = ThreadMeter::start(processes);
     generator.resident_connected = own.as_ref().map_or(0, |meter| meter.before.resident);
     if stage.is_ok() {
@@ -273,7 +275,7 @@ fn settles(arm: &Arm<'_>) -> bool {
 }
 
 /// What of the server is on this machine. Names are looked up and processes gone through, which may take a while.
-async fn watched_server(processes: Option<Processes>, address: &str) -> Server {
+async fn watched_server(processes: Vec<Processes>, address: &str) -> Server {
     let address = address.to_owned();
     let found = tokio::task::spawn_blocking(move || Server::of(processes, &address)).await;
     found.unwrap_or(Server::Unknown)
@@ -302,33 +304,35 @@ fn workers(options: &Options) -> usize {
         .unwrap_or_else(|| (environment::cores() / 2).max(1))
 }
 
-/// Reads off what a process takes while messages are sent.
+/// Reads off what processes take while messages are sent.
 struct Meter {
-    processes: Processes,
+    processes: Vec<Processes>,
     before: Usage,
     sampler: Option<ResourceSampler>,
     queue: Option<QueueSampler>,
 }
 
 impl Meter {
-    /// From now on; a server is asked for its queue, too.
-    fn start(processes: Option<Processes>, server: Option<&Endpoint>) -> Option<Self> {
-        let processes = processes?;
+    /// From now on; servers are asked for their queues, too. `None` of no processes, and where one of them is gone.
+    fn start(processes: Vec<Processes>, servers: Vec<Endpoint>) -> Option<Self> {
+        if processes.is_empty() {
+            return None;
+        }
         Some(Self {
+            before: usage_of_all(&processes).ok()?,
+            sampler: ResourceSampler::start(&processes, SECOND).ok(),
+            queue: (!servers.is_empty()).then(|| QueueSampler::start(servers)),
             processes,
-            before: processes.usage().ok()?,
-            sampler: ResourceSampler::start(processes, SECOND).ok(),
-            queue: server.map(QueueSampler::start),
         })
     }
 
-    /// Until now, by the time of the schedule.
+    /// Until now, by the time of the schedule; `None` where one of the processes is gone, with what it had used.
     fn finish(self, began: Option<Instant>) -> Option<ProcessUse> {
         let mut moments = moments(self.sampler, began);
         if let (Some(queue), Some(began)) = (self.queue, began) {
             add_queue(&mut moments, &queue.finish(), began);
         }
-        let after = self.processes.usage().ok()?;
+        let after = usage_of_all(&self.processes).ok()?;
         Some(ProcessUse {
             cpu: after.cpu.saturating_sub(self.before.cpu),
             resident: after.resident,
@@ -337,7 +341,7 @@ impl Meter {
     }
 }
 
-/// What a process took, by the schedule's time; the first sample, taken just before it, stands for its beginning.
+/// What processes took, by the schedule's time; the first sample, taken just before it, stands for its beginning.
 fn moments(sampler: Option<ResourceSampler>, began: Option<Instant>) -> Vec<Moment> {
     let samples = sampler.map(ResourceSampler::finish).unwrap_or_default();
     let Some(began) = began.or(samples.first().map(|first| first.at)) else {

@@ -12,7 +12,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::{error::TargetError, exit::ServerExit, group::Group};
+use super::{error::TargetError, exit::ServerExit, group::Group, resources::Processes};
 
 /// Names a Redis that is there.
 const VARIABLE: &str = "REDIS_URL";
@@ -85,6 +85,12 @@ impl Bus {
     /// Where the Redis is, if it is one.
     pub(super) fn url(&self) -> Option<&str> {
         self.url.as_deref()
+    }
+
+    /// The processes of one that was started here, as long as it runs.
+    pub(super) fn processes(&self) -> Option<Processes> {
+        let process = self.process.as_ref()?;
+        Some(Processes::Group(process.id()))
     }
 
     /// Kills one that was started here (SIGKILL); `None`: there is none to be killed.

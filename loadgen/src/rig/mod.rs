@@ -41,7 +41,7 @@ pub use peer::Peer;
 pub use probe::probe;
 pub use process::RunningServer;
 pub use queue::QueueSampler;
-pub use resources::{Processes, ResourceSample, ResourceSampler, Usage, usage_of};
+pub use resources::{Processes, ResourceSample, ResourceSampler, Usage, usage_of, usage_of_all};
 pub use status::{Present, ServerTimes, durability, lists_messages, present, server_times};
 pub use store::{RunningStore, StoreChoice, StoreNeeds};
 pub use system::{

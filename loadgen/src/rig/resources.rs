@@ -111,6 +111,23 @@ impl Processes {
     }
 }
 
+/// Reads what all of these have used until now, together.
+///
+/// # Errors
+/// As [`Processes::usage`], if any of them is gone: what the others have used is no sum of all.
+pub fn usage_of_all(all: &[Processes]) -> Result<Usage, TargetError> {
+    let mut sum = Usage {
+        cpu: Duration::ZERO,
+        resident: 0,
+    };
+    for one in all {
+        let usage = one.usage()?;
+        sum.cpu += usage.cpu;
+        sum.resident += usage.resident;
+    }
+    Ok(sum)
+}
+
 /// Reads what the process `pid` has used.
 ///
 /// # Errors
@@ -171,7 +188,7 @@ fn resident_pages(statm: &str) -> Option<u64> {
     statm.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
-/// Samples a process at a steady interval, on a thread of its own so that no runtime's load delays it.
+/// Samples processes at a steady interval, on a thread of its own so that no runtime's load delays it.
 #[derive(Debug)]
 pub struct ResourceSampler {
     // Dropping it ends the thread.
@@ -180,27 +197,28 @@ pub struct ResourceSampler {
 }
 
 impl ResourceSampler {
-    /// Takes a first sample at once and then one every `interval`, until it is finished or the process is gone.
+    /// Takes a first sample at once and then one every `interval`, until it is finished or any of the processes is gone.
     ///
     /// # Errors
-    /// [`TargetError::Usage`] if the process cannot be read now, or no thread can be started.
-    pub fn start(of: Processes, interval: Duration) -> Result<ResourceSampler, TargetError> {
+    /// [`TargetError::Usage`] if one of the processes cannot be read now, or no thread can be started.
+    pub fn start(of: &[Processes], interval: Duration) -> Result<ResourceSampler, TargetError> {
         let first = ResourceSample {
             at: Instant::now(),
-            usage: of.usage()?,
+            usage: usage_of_all(of)?,
         };
         let (stop, stopped) = mpsc::channel::<()>();
+        let all = of.to_vec();
         let thread = thread::Builder::new()
             .name("resources".to_owned())
-            .spawn(move || sample(of, interval, first, &stopped))
+            .spawn(move || sample(&all, interval, first, &stopped))
             .map_err(|error| TargetError::Usage {
-                pid: of.id(),
+                pid: of.first().map_or(0, |first| first.id()),
                 reason: error.to_string(),
             })?;
         Ok(ResourceSampler { stop, thread })
     }
 
-    /// Takes a last sample, if the process is still there, and returns all of them, oldest first.
+    /// Takes a last sample, if all processes are still there, and returns all of them, oldest first.
     #[must_use]
     pub fn finish(self) -> Vec<ResourceSample> {
         drop(self.stop);
@@ -209,7 +227,7 @@ impl ResourceSampler {
 }
 
 fn sample(
-    of: Processes,
+    of: &[Processes],
     interval: Duration,
     first: ResourceSample,
     stopped: &mpsc::Receiver<()>,
@@ -219,7 +237,7 @@ fn sample(
         // On an absolute schedule, so that a late sample does not shift all that follow.
         let due = first.at + interval * u32::try_from(samples.len()).unwrap_or(u32::MAX);
         let waited = stopped.recv_timeout(due.saturating_duration_since(Instant::now()));
-        let Ok(usage) = of.usage() else {
+        let Ok(usage) = usage_of_all(of) else {
             return samples;
         };
         samples.push(ResourceSample {
@@ -265,16 +283,14 @@ mod tests {
         // Above the highest process id that Linux gives.
         let error = usage_of(1 << 30).unwrap_err().to_string();
         assert!(error.contains("/proc/1073741824/stat"), "{error}");
-        assert!(ResourceSampler::start(Processes::One(1 << 30), Duration::from_secs(1)).is_err());
+        let none = [Processes::One(1 << 30)];
+        assert!(ResourceSampler::start(&none, Duration::from_secs(1)).is_err());
     }
 
     #[test]
     fn the_sampler_returns_a_first_and_a_last_sample_and_some_between() {
-        let sampler = ResourceSampler::start(
-            Processes::One(std::process::id()),
-            Duration::from_millis(10),
-        )
-        .unwrap();
+        let own = [Processes::One(std::process::id())];
+        let sampler = ResourceSampler::start(&own, Duration::from_millis(10)).unwrap();
         thread::sleep(Duration::from_millis(55));
         let samples = sampler.finish();
         assert!(samples.len() >= 2, "{samples:?}");
@@ -312,10 +328,23 @@ mod tests {
             .arg("100")
             .spawn()
             .unwrap();
-        let sampler =
-            ResourceSampler::start(Processes::One(child.id()), Duration::from_millis(5)).unwrap();
+        // One of several is enough.
+        let both = [child.id(), std::process::id()].map(Processes::One);
+        let sampler = ResourceSampler::start(&both, Duration::from_millis(5)).unwrap();
+        assert!(usage_of_all(&both).is_ok());
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(!sampler.finish().is_empty());
+        assert!(usage_of_all(&both).is_err());
+    }
+
+    #[test]
+    fn several_have_what_each_of_them_has() {
+        let own = Processes::One(std::process::id());
+        let one = own.usage().unwrap();
+        let twice = usage_of_all(&[own, own]).unwrap();
+        // Memory may shrink meanwhile, but not to the half of it; CPU time never does.
+        assert!(twice.resident > one.resident, "{twice:?} {one:?}");
+        assert!(twice.cpu >= 2 * one.cpu, "{twice:?} {one:?}");
     }
 }

@@ -11,16 +11,16 @@ use crate::{
 
 /// From the beginning of a schedule to its end.
 pub struct ThreadMeter {
-    server: Option<Processes>,
+    server: Vec<Processes>,
     began: Instant,
     before: BTreeMap<Whose, Threads>,
 }
 
 impl ThreadMeter {
     /// From now on, of this program, of a server where its processes are known, and of the databases on this machine.
-    pub fn start(server: Option<Processes>) -> Self {
+    pub fn start(server: Vec<Processes>) -> Self {
         Self {
-            before: now(server),
+            before: now(&server),
             server,
             began: Instant::now(),
         }
@@ -30,7 +30,7 @@ impl ThreadMeter {
     pub fn finish(self) -> Vec<ThreadUse> {
         let passed = self.began.elapsed();
         let mut used = Vec::new();
-        for (whose, threads) in now(self.server) {
+        for (whose, threads) in now(&self.server) {
             let before = self.before.get(&whose);
             for (process, threads) in threads.0 {
                 let before = before.and_then(|before| before.0.get(&process));
@@ -54,8 +54,8 @@ impl ThreadMeter {
     }
 }
 
-fn now(server: Option<Processes>) -> BTreeMap<Whose, Threads> {
-    let server = server.map_or_else(Vec::new, Processes::ids);
+fn now(server: &[Processes]) -> BTreeMap<Whose, Threads> {
+    let server: Vec<u32> = server.iter().flat_map(|one| one.ids()).collect();
     let all = [
         (Whose::Server, server),
         (Whose::Store, databases()),
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_thread_that_works_is_seen_with_its_name_and_one_that_sleeps_is_not() {
-        let meter = ThreadMeter::start(None);
+        let meter = ThreadMeter::start(Vec::new());
         let (ended, wait) = std::sync::mpsc::channel::<()>();
         let busy = std::thread::Builder::new()
             .name("busy".to_owned())

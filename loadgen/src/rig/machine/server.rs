@@ -28,9 +28,9 @@ pub enum Server {
 
 impl Server {
     /// The processes that were started as the server, or else those that listen where it is.
-    pub fn of(processes: Option<Processes>, address: &str) -> Self {
-        if let Some(processes) = processes {
-            return Server::Here(vec![processes]);
+    pub fn of(processes: Vec<Processes>, address: &str) -> Self {
+        if !processes.is_empty() {
+            return Server::Here(processes);
         }
         let Ok(url) = Url::parse(address) else {
             return Server::Unknown;
@@ -109,7 +109,7 @@ mod tests {
         let port = listener.local_addr().unwrap().port();
         for host in ["127.0.0.1", "localhost"] {
             assert_eq!(
-                Server::of(None, &format!("http://{host}:{port}")),
+                Server::of(Vec::new(), &format!("http://{host}:{port}")),
                 Server::Here(vec![Processes::One(std::process::id())])
             );
         }
@@ -119,21 +119,22 @@ mod tests {
             .unwrap();
         let silent = held.local_addr().unwrap().as_socket().unwrap();
         assert_eq!(
-            Server::of(None, &format!("http://{silent}")),
+            Server::of(Vec::new(), &format!("http://{silent}")),
             Server::Unknown
         );
+        let several = vec![Processes::One(7), Processes::Group(8)];
         assert_eq!(
-            Server::of(Some(Processes::One(7)), "http://127.0.0.1:1"),
-            Server::Here(vec![Processes::One(7)])
+            Server::of(several.clone(), "http://127.0.0.1:1"),
+            Server::Here(several)
         );
     }
 
     #[test]
     fn an_address_of_another_machine_is_elsewhere() {
         // For documentation (RFC 5737): nobody has it.
-        let server = Server::of(None, "http://192.0.2.1:3000");
+        let server = Server::of(Vec::new(), "http://192.0.2.1:3000");
         assert_eq!(server, Server::Elsewhere);
-        assert_eq!(Server::of(None, "no address"), Server::Unknown);
+        assert_eq!(Server::of(Vec::new(), "no address"), Server::Unknown);
     }
 
     #[test]

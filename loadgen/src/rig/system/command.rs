@@ -69,6 +69,12 @@ impl<'a> Commanded<'a> {
         self.variables.push((name, value.to_owned()));
     }
 
+    /// Its processes, as long as it runs.
+    pub(super) fn group(&self) -> Option<Processes> {
+        let group = self.group.as_ref()?;
+        Some(Processes::Group(group.id()))
+    }
+
     /// Whether it was started again since.
     pub(super) fn began_anew(&self) -> bool {
         self.began_anew
@@ -114,8 +120,7 @@ impl Breakable for Commanded<'_> {
     }
 
     fn stands_still(&self) -> bool {
-        let group = self.group.as_ref();
-        group.is_some_and(|group| Processes::Group(group.id()).stand_still())
+        self.group().is_some_and(Processes::stand_still)
     }
 
     fn take_down(&mut self, how: End) -> Option<Ending> {
@@ -176,9 +181,8 @@ impl System for Commanded<'_> {
         self.server.excuse_store(excused);
     }
 
-    fn processes(&self) -> Option<Processes> {
-        let group = self.group.as_ref()?;
-        Some(Processes::Group(group.id()))
+    fn processes(&self) -> Vec<Processes> {
+        self.group().into_iter().collect()
     }
 
     async fn times(&self) -> Option<ServerTimes> {

@@ -63,6 +63,11 @@ impl Launched {
         self.running.as_ref().map(RunningServer::pid)
     }
 
+    /// The same, as what is measured.
+    pub(super) fn processes(&self) -> Option<Processes> {
+        self.pid().map(Processes::One)
+    }
+
     /// Whether it was started again since.
     pub(super) fn began_anew(&self) -> bool {
         self.began_anew

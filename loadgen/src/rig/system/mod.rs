@@ -139,9 +139,14 @@ pub trait System {
     /// That its store does not answer is no death for now, or is one again: somebody breaks it on purpose.
     fn excuse_store(&self, _excused: bool) {}
 
-    /// Its processes on this machine, where they are known.
-    fn processes(&self) -> Option<Processes> {
-        None
+    /// Its processes on this machine; none where they are not known.
+    fn processes(&self) -> Vec<Processes> {
+        Vec::new()
+    }
+
+    /// Each of its servers by itself, to be asked for what is to be summed up over all.
+    fn servers(&self) -> Vec<Endpoint> {
+        self.endpoint().cloned().into_iter().collect()
     }
 
     /// How durable a confirmed message is in its store, as it says.

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::{Breakable, Commanded, System as _, launched::Launched};
 use crate::{
     model::BusMode,
-    rig::{error::TargetError, exit::ServerExit},
+    rig::{error::TargetError, exit::ServerExit, resources::Processes},
 };
 
 /// Where others find the Redis, in the environment of a server that somebody else wrote.
@@ -43,6 +43,9 @@ pub(super) trait Node: Breakable {
     /// # Errors
     /// Why it can't be measured.
     async fn start_in(&mut self, place: &Place<'_>) -> Result<String, TargetError>;
+
+    /// Its processes, as long as it runs.
+    fn processes(&self) -> Option<Processes>;
 
     /// It was started again in mid-run: what it says of itself is said of the rest of the run only.
     fn began_anew(&self) -> bool;
@@ -82,6 +85,10 @@ impl Node for Launched {
         Ok(self.url().to_owned())
     }
 
+    fn processes(&self) -> Option<Processes> {
+        Launched::processes(self)
+    }
+
     fn began_anew(&self) -> bool {
         Launched::began_anew(self)
     }
@@ -115,6 +122,10 @@ impl Node for Commanded<'_> {
         self.tell(CHAT, chat);
         self.start().await?;
         Ok(self.address().to_owned())
+    }
+
+    fn processes(&self) -> Option<Processes> {
+        self.group()
     }
 
     fn began_anew(&self) -> bool {

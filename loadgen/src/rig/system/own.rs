@@ -107,8 +107,8 @@ impl System for OwnServer<'_> {
         }
     }
 
-    fn processes(&self) -> Option<Processes> {
-        self.server.pid().map(Processes::One)
+    fn processes(&self) -> Vec<Processes> {
+        self.server.processes().into_iter().collect()
     }
 
     async fn times(&self) -> Option<ServerTimes> {

@@ -240,9 +240,16 @@ impl System for SeveralServers<'_> {
         }
     }
 
-    /// All that was started here: the servers, and what joins them.
-    fn processes(&self) -> Option<Processes> {
-        Some(Processes::Children(std::process::id()))
+    /// The servers, and a Redis that was started to join them. What else this program has started is no part of them: a
+    /// database, or another system that is measured in turn with this one.
+    fn processes(&self) -> Vec<Processes> {
+        let servers = self.processes.iter();
+        let servers = servers.filter_map(|server| server.processes());
+        servers.chain(self.bus.processes()).collect()
+    }
+
+    fn servers(&self) -> Vec<Endpoint> {
+        self.servers.clone()
     }
 
     async fn present(&self) -> Option<Present> {
@@ -326,5 +333,93 @@ impl System for SeveralServers<'_> {
         }
         self.bus.stop().await?;
         Ok((!wrong.is_empty()).then(|| wrong.join("; ")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rig::{End, Ending, StoreChoice};
+
+    /// A server of which nothing but its processes is asked.
+    struct Known(Option<Processes>);
+
+    #[async_trait(?Send)]
+    impl Breakable for Known {
+        fn stand_still(&self, _: bool) -> Result<(), TargetError> {
+            Ok(())
+        }
+
+        fn stands_still(&self) -> bool {
+            false
+        }
+
+        fn take_down(&mut self, _: End) -> Option<Ending> {
+            None
+        }
+
+        async fn start_again(&mut self) -> Result<(), TargetError> {
+            Ok(())
+        }
+    }
+
+    #[async_trait(?Send)]
+    impl Node for Known {
+        async fn start_in(&mut self, _: &Place<'_>) -> Result<String, TargetError> {
+            Ok(String::new())
+        }
+
+        fn processes(&self) -> Option<Processes> {
+            self.0
+        }
+
+        fn began_anew(&self) -> bool {
+            false
+        }
+
+        async fn exited(&mut self) -> ServerExit {
+            std::future::pending().await
+        }
+
+        async fn end(&mut self) -> Result<Option<String>, TargetError> {
+            Ok(None)
+        }
+
+        fn breakable(&mut self) -> &mut dyn Breakable {
+            self
+        }
+    }
+
+    /// The store, the guard and the systems of the same search are children of this program, too.
+    #[tokio::test]
+    async fn their_processes_are_the_servers_and_no_others_that_this_program_has_started() {
+        let store = RunningStore::start(&StoreChoice::Memory, "", &mut |_| {})
+            .await
+            .unwrap();
+        let chat = Chat {
+            nodes: Nodes::ONE,
+            users: 0,
+            mode: None,
+        };
+        let connections = Connections::default();
+        let servers: Vec<Box<dyn Node + '_>> = vec![
+            Box::new(Known(Some(Processes::One(7)))),
+            Box::new(Known(None)),
+            Box::new(Known(Some(Processes::Group(9)))),
+        ];
+        let several = SeveralServers::of(
+            servers,
+            Bus::find(),
+            &store,
+            String::new(),
+            &connections,
+            chat,
+        );
+        assert_eq!(
+            several.processes(),
+            [Processes::One(7), Processes::Group(9)]
+        );
+        drop(several);
+        store.stop().await.unwrap();
     }
 }
