@@ -12,7 +12,7 @@ use crate::{
     model::{Metric, body},
     observed::{Ended, Lookup, Observed, Stored},
     plan::Share,
-    rig::{Audit, Present, System, TargetError},
+    rig::{Audit, Present, ServerTimes, System, TargetError},
 };
 
 /// How long the server may take to notice that everybody has gone.
@@ -32,6 +32,8 @@ pub(super) struct Before {
     present: Option<Present>,
     /// How many messages it had still to take out of its store.
     unsettled: Option<u64>,
+    /// What it had timed itself: of runs before this one, where it was not started for this one alone.
+    times: Option<ServerTimes>,
 }
 
 impl Before {
@@ -47,6 +49,7 @@ impl Before {
                 false => None,
             },
             unsettled: system.unsettled().await,
+            times: system.times().await,
         }
     }
 
@@ -65,7 +68,8 @@ pub(super) async fn ask_after(
     observed: &mut Observed,
     watcher: &mut dyn Watcher,
 ) {
-    if let Some(times) = arm.system.times().await {
+    let times = before.times.zip(arm.system.times().await);
+    if let Some(times) = times.and_then(|(earlier, times)| times.since(&earlier)) {
         observed.recorded.adopt(Metric::ServerEmit, &times.emit);
         observed.recorded.adopt(Metric::ServerSave, &times.save);
     }

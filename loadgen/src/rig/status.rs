@@ -87,6 +87,15 @@ pub struct ServerTimes {
     pub save: Histogram<u64>,
 }
 
+impl ServerTimes {
+    /// What was timed since an earlier answer; `None` where that one was of another server, or of one with more behind it.
+    pub fn since(mut self, earlier: &Self) -> Option<Self> {
+        self.emit.subtract(&earlier.emit).ok()?;
+        self.save.subtract(&earlier.save).ok()?;
+        Some(self)
+    }
+}
+
 /// Fetches what the server timed itself; `None` where it has no such page.
 pub async fn server_times(endpoint: &Endpoint) -> Option<ServerTimes> {
     let times = get(endpoint, "/debug/histograms").await?;
@@ -120,6 +129,31 @@ async fn get(endpoint: &Endpoint, path: &str) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Of messages that took so long, nanoseconds: to their emit, and a thousand times as long to their save.
+    fn times(took: &[u64]) -> ServerTimes {
+        let mut times = ServerTimes {
+            emit: histogram::empty(),
+            save: histogram::empty(),
+        };
+        for nanos in took {
+            times.emit.saturating_record(*nanos);
+            times.save.saturating_record(1_000 * nanos);
+        }
+        times
+    }
+
+    #[test]
+    fn what_was_timed_before_is_no_part_of_what_was_timed_since() {
+        let before = times(&[1_000, 2_000, 900_000]);
+        let after = times(&[1_000, 2_000, 900_000, 2_000, 3_000]);
+        let since = after.clone().since(&before).unwrap();
+        let only = times(&[2_000, 3_000]);
+        assert_eq!((since.emit, since.save), (only.emit, only.save));
+        // Of a server that has begun anew.
+        assert!(before.since(&after).is_none());
+        assert!(after.since(&times(&[])).is_some());
+    }
 
     #[test]
     fn a_server_says_what_it_is_in_one_line_or_not_at_all() {

@@ -169,7 +169,7 @@ pub trait System {
         status::unsettled(self.endpoint()?).await
     }
 
-    /// What it timed itself, if all of that was this run's.
+    /// What it has timed itself since it was started; `None` where it was started again since.
     async fn times(&self) -> Option<ServerTimes> {
         None
     }
