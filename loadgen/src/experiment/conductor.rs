@@ -56,7 +56,7 @@ enum Stage {
     Over,
 }
 
-/// Whether all of a plan's faults can be brought about in this system.
+/// Whether all of a plan's faults can be brought about in this system, each by itself and all together.
 ///
 /// # Errors
 /// [`RunError::Fault`] of the first that can't.
@@ -64,7 +64,7 @@ pub(super) fn check(plan: &Plan, system: &mut dyn System) -> Result<(), RunError
     for planned in &plan.faults {
         fault::prepare(planned, system, &[])?;
     }
-    Ok(())
+    Ok(fault::together(&plan.faults, system)?)
 }
 
 /// Refuses a scenario with faults, for what compares times that must be alike.

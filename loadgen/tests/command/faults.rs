@@ -144,6 +144,15 @@ fn what_cannot_be_broken_here_is_told_before_the_run() {
         assert!(ended.stderr.contains(said), "{}", ended.stderr);
         assert!(!bench.path("out").join("broken.json").exists());
     }
+    // A store that is inside of a server that stands still can't be told when its fault is over.
+    let slow = "[[faults]]\nname = \"s\"\nat = \"3s\"\nfor = \"2s\"\nkind = \"store-slow\"\ntime = \"100ms\"\n[thresholds]";
+    let both = broken("server-freeze", "").replace("[thresholds]", slow);
+    let ended = bench.run(&bench.scenario(&both), &["--store", "memory"]);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    let said = "the in-memory store is inside of the server, which stands still meanwhile";
+    assert!(ended.stderr.contains(said), "{}", ended.stderr);
+    assert!(!bench.path("out").join("broken.json").exists());
+    let scenario = bench.scenario(&broken("server-kill", ""));
     let ended = {
         let mut command = crate::loadgen();
         command.arg("search").arg(&scenario);

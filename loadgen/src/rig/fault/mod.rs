@@ -26,7 +26,7 @@ use super::{
 use crate::{
     dial::DialError,
     plan::PlannedFault,
-    scenario::{Between, Damage, ServerDamage, StoreDamage},
+    scenario::{Between, Damage, FaultKind, ServerDamage, StoreDamage},
 };
 
 /// A fault that can be brought about in the system that it was made for.
@@ -79,6 +79,16 @@ pub enum FaultError {
     NothingThere,
 }
 
+impl FaultError {
+    fn unable(planned: &PlannedFault, reason: &'static str) -> Self {
+        Self::Unable {
+            name: planned.name.clone(),
+            what: planned.damage.to_string(),
+            reason,
+        }
+    }
+}
+
 const STARTED_HERE: &str = "nobody may stop a server that this program did not start; leave --target out, or start it with --command";
 const NO_BUS: &str = "nobody may break the bus of servers that this program did not start, and one server has none; have several started, by `nodes` in [server]";
 const NAMED_BUS: &str = "nobody may break a Redis that this program did not start; leave REDIS_URL out, and have a redis-server on the PATH";
@@ -90,6 +100,7 @@ const THEIR_STORE: &str = "nobody may break the store of a server that this prog
 const NAMED_STORE: &str = "nobody may break a MongoDB that this program did not start; choose one that it starts: --store docker or mongod";
 const SIMULATION: &str = "the in-memory store can't; choose a MongoDB that this program starts: --store docker or mongod";
 const INSIDE: &str = "the in-memory store is inside of the server, and no network between them; choose a MongoDB that this program starts: --store docker or mongod";
+const STANDS_STILL: &str = "the in-memory store is inside of the server, which stands still meanwhile by server-freeze and can be told nothing; let one end before the other begins, or choose a MongoDB that this program starts: --store docker or mongod";
 const IN_A_SET: &str = "the members of a replica set tell the driver their own addresses, and no proxy is among them; have it in another scenario than store-stepdown";
 
 /// What the planned faults need of a store that is started for them; `seed` is for what is drawn at random.
@@ -119,11 +130,7 @@ pub fn prepare(
     system: &mut dyn System,
     clients: &[Arc<Proxy>],
 ) -> Result<Option<Box<dyn Fault>>, FaultError> {
-    let unable = |reason| FaultError::Unable {
-        name: planned.name.clone(),
-        what: planned.damage.to_string(),
-        reason,
-    };
+    let unable = |reason| FaultError::unable(planned, reason);
     match planned.damage {
         Damage::Clients(..) => Ok(None),
         Damage::Server(damage) => of_server(damage, None, system).map_err(unable),
@@ -152,6 +159,30 @@ pub fn prepare(
             Ok(Some(Box::new(Network::before_the_store(damage))))
         }
     }
+}
+
+/// Whether faults that can be brought about each by itself can be so together in this system.
+///
+/// # Errors
+/// [`FaultError::Unable`], with what would do.
+pub fn together(planned: &[PlannedFault], system: &dyn System) -> Result<(), FaultError> {
+    let store = system.own_store();
+    let is_inside = store.is_some_and(RunningStore::is_simulation);
+    if !is_inside {
+        return Ok(());
+    }
+    let freeze = FaultKind::ServerFreeze;
+    let freezes = planned.iter().filter(|one| one.damage.kind() == freeze);
+    for frozen in freezes {
+        let mut of_store = planned
+            .iter()
+            .filter(|one| matches!(one.damage, Damage::Store(_)));
+        let meanwhile = of_store.find(|one| one.start < frozen.end && frozen.start < one.end);
+        if let Some(one) = meanwhile {
+            return Err(FaultError::unable(one, STANDS_STILL));
+        }
+    }
+    Ok(())
 }
 
 /// A fault of the server, or of one of several, or why that can't have it.

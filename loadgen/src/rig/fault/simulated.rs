@@ -16,8 +16,11 @@ use crate::{
 
 /// Where the door is.
 const DOOR: &str = "/debug/store-faults";
-/// How long the server may take to open it.
+/// How long the server may take to bring a fault about.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long it may take to end one, as a MongoDB may: what stays broken ends the run, and a busy machine is no reason. It is asked
+/// once, since what has ended already is no fault that it knows.
+const HEAL_PATIENCE: Duration = Duration::from_secs(30);
 /// More than it ever answers.
 const ANSWER_BYTES: usize = 4096;
 
@@ -48,12 +51,17 @@ impl Simulated {
         })
     }
 
-    async fn ask(&mut self, method: Method, system: &dyn System) -> Result<(), FaultError> {
+    async fn ask(
+        &mut self,
+        method: Method,
+        patience: Duration,
+        system: &dyn System,
+    ) -> Result<(), FaultError> {
         let Some(endpoint) = system.endpoint() else {
             return Err(FaultError::NothingThere);
         };
-        let asked = timeout(PATIENCE, met(endpoint, method, &self.asked)).await;
-        self.met = asked.unwrap_or(Err(DialError::Late(PATIENCE)))?;
+        let asked = timeout(patience, met(endpoint, method, &self.asked)).await;
+        self.met = asked.unwrap_or(Err(DialError::Late(patience)))?;
         Ok(())
     }
 }
@@ -61,7 +69,7 @@ impl Simulated {
 #[async_trait(?Send)]
 impl Fault for Simulated {
     async fn apply(&mut self, system: &mut dyn System) -> Result<(), FaultError> {
-        self.ask(Method::POST, system).await
+        self.ask(Method::POST, PATIENCE, system).await
     }
 
     async fn prove(&mut self, _: &mut dyn System) -> Result<Option<String>, FaultError> {
@@ -70,7 +78,7 @@ impl Fault for Simulated {
     }
 
     async fn heal(&mut self, system: &mut dyn System) -> Result<(), FaultError> {
-        self.ask(Method::DELETE, system).await
+        self.ask(Method::DELETE, HEAL_PATIENCE, system).await
     }
 }
 
