@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs, time::Instant};
 
-use super::{DATABASES, threads::Threads};
+use super::{DATABASES, called, threads::Threads};
 use crate::{
     model::Nanos,
     observed::{ThreadUse, Whose},
@@ -58,23 +58,11 @@ fn now(server: &[Processes]) -> BTreeMap<Whose, Threads> {
     let server: Vec<u32> = server.iter().flat_map(|one| one.ids()).collect();
     let all = [
         (Whose::Server, server),
-        (Whose::Store, databases()),
+        (Whose::Store, called(|name| DATABASES.contains(&name))),
         (Whose::Generator, vec![std::process::id()]),
     ];
     let all = all.into_iter();
     all.map(|(whose, processes)| (whose, Threads::now(processes.into_iter())))
-        .collect()
-}
-
-/// The databases on this machine, whoever started them.
-fn databases() -> Vec<u32> {
-    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let processes = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    processes
-        .filter(|process: &u32| {
-            let name = fs::read_to_string(format!("/proc/{process}/comm"));
-            name.is_ok_and(|name| DATABASES.contains(&name.trim()))
-        })
         .collect()
 }
 

@@ -31,6 +31,10 @@ const SECOND: Duration = Duration::from_secs(1);
 const STEP: Duration = Duration::from_millis(10);
 /// Databases on this machine are part of what is measured, whoever started them.
 const DATABASES: [&str; 2] = ["mongod", "mongos"];
+/// So is what joins several servers, and what passes on to a server or a database in a container.
+const BETWEEN: [&str; 3] = ["redis-server", "valkey-server", PROXY];
+/// A proxy of this name listens for a server in a container, whose own process nobody knows.
+const PROXY: &str = "docker-proxy";
 
 /// The name of a thread of this program that the run does not need: when it waits for a processor, nothing of the run does.
 pub const ONLOOKER: &str = "onlooker";
@@ -168,7 +172,10 @@ impl Kernel {
 
     fn now(&self) -> Counted {
         let threads = match &self.server {
-            Server::Here(_) => Threads::now(self.run().into_iter().chain(databases())),
+            Server::Here(_) => {
+                let beside = called(|name| DATABASES.contains(&name) || BETWEEN.contains(&name));
+                Threads::now(self.run().into_iter().chain(beside))
+            }
             Server::Unknown | Server::Elsewhere => Threads::now(self.run().into_iter()),
         };
         Counted {
@@ -208,16 +215,16 @@ impl Kernel {
     }
 }
 
-/// The databases that run on this machine, in containers too.
-fn databases() -> impl Iterator<Item = u32> {
-    fs::read_dir("/proc")
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .filter(|pid| {
-            fs::read_to_string(format!("/proc/{pid}/comm"))
-                .is_ok_and(|name| DATABASES.contains(&name.trim()))
+/// The processes on this machine, in containers too, whose names are such.
+fn called(is: impl Fn(&str) -> bool) -> Vec<u32> {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let processes = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    processes
+        .filter(|pid: &u32| {
+            let name = fs::read_to_string(format!("/proc/{pid}/comm"));
+            name.is_ok_and(|name| is(name.trim()))
         })
+        .collect()
 }
 
 #[cfg(test)]
@@ -290,6 +297,27 @@ mod tests {
     fn rule_10_what_happens_to_the_generator_is_not_the_doing_of_a_server_elsewhere() {
         let second = second(Server::Elsewhere, 1.0, 1.0, 0.2, 0.0);
         assert_eq!(second.cause, Some(Cause::Waited));
+    }
+
+    #[test]
+    fn rule_10_what_servers_work_with_is_no_stranger() {
+        use std::{
+            os::unix::{fs::symlink, process::CommandExt},
+            process::Command,
+        };
+        let folder = tempfile::tempdir().unwrap();
+        for name in DATABASES.into_iter().chain(BETWEEN) {
+            // The kernel knows a process by the name of what was run.
+            let program = folder.path().join(name);
+            symlink("/bin/sleep", &program).unwrap();
+            let mut sleeper = Command::new(&program);
+            let mut sleeper = sleeper.arg0("sleep").arg("100").spawn().unwrap();
+            let kernel = Kernel::of(Server::Here(vec![Processes::One(std::process::id())]));
+            let counted = kernel.now().threads;
+            sleeper.kill().unwrap();
+            sleeper.wait().unwrap();
+            assert!(counted.0.contains_key(&sleeper.id()), "{name}");
+        }
     }
 
     #[test]

@@ -8,10 +8,9 @@ use std::{
 
 use url::Url;
 
+use super::PROXY;
 use crate::rig::Processes;
 
-/// A proxy of this name listens for a server in a container, whose own process nobody knows.
-const PROXY: &str = "docker-proxy";
 /// The state of a socket that listens, in `/proc/net/tcp`.
 const LISTENS: &str = "0A";
 
