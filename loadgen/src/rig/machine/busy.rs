@@ -85,6 +85,7 @@ mod tests {
     fn a_thread_that_works_is_seen_with_its_name_and_one_that_sleeps_is_not() {
         let meter = ThreadMeter::start(Vec::new());
         let (ended, wait) = std::sync::mpsc::channel::<()>();
+        let (spun, has_spun) = std::sync::mpsc::channel();
         let busy = std::thread::Builder::new()
             .name("busy".to_owned())
             .spawn(move || {
@@ -93,18 +94,19 @@ mod tests {
                 while began.elapsed() < Duration::from_millis(60) {
                     sum = sum.wrapping_add(1);
                 }
+                let _ = spun.send(());
                 // It is still there when it is looked at.
                 let _ = wait.recv();
                 sum
             });
-        std::thread::sleep(Duration::from_millis(150));
+        has_spun.recv().unwrap();
         let used = meter.finish();
         drop(ended);
         let _ = busy.unwrap().join();
         let of = |name: &str| used.iter().find(|thread| thread.name == name).unwrap();
         // Its name tells it from the sleeper, whatever else the machine does.
         assert!(of("busy").ran > Duration::ZERO);
-        assert!(of("busy").passed >= Duration::from_millis(150));
+        assert!(of("busy").passed >= Duration::from_millis(60));
         assert!(used.iter().all(|thread| thread.whose != Whose::Server));
     }
 }
