@@ -177,9 +177,11 @@ struct Gate<'a> {
     not_cleaned_up: Vec<String>,
 }
 
-/// One block was measured, or there will be no more.
+/// One block was measured, or could not be, or there will be no more.
 enum Measurement {
     Block(Block),
+    /// Why not: something could not be started, or nobody could connect.
+    Failed(String),
     End,
 }
 
@@ -226,17 +228,9 @@ impl Gate<'_> {
         };
         for side in order {
             self.watcher.place = format!("cycle {number}, {}", side.name());
-            let mut block = match self.block(side).await? {
-                Measurement::Block(block) => block,
-                Measurement::End => return Ok(None),
+            let Some(block) = self.tried(side).await? else {
+                return Ok(None);
             };
-            if block.doubt.is_some() && block.broken.is_empty() {
-                block = match self.block(side).await? {
-                    Measurement::Block(block) => block,
-                    Measurement::End => return Ok(None),
-                };
-                block.repeated = true;
-            }
             cycle.left_out = block
                 .doubt
                 .as_ref()
@@ -247,6 +241,32 @@ impl Gate<'_> {
             }
         }
         Ok(Some(cycle))
+    }
+
+    /// One side, a second time where the first says nothing of the server; `None`: there will be no more.
+    async fn tried(&mut self, side: Side) -> Result<Option<Block>, RunError> {
+        match self.block(side).await? {
+            Measurement::Block(block) if block.doubt.is_none() || !block.broken.is_empty() => {
+                return Ok(Some(block));
+            }
+            Measurement::Block(_) => {}
+            Measurement::Failed(why) => {
+                let again = format!("{}: it is tried again, since {why}", self.watcher.place);
+                self.watcher.event(Event::Notice(again));
+            }
+            Measurement::End => return Ok(None),
+        }
+        Ok(match self.block(side).await? {
+            Measurement::Block(block) => Some(Block {
+                repeated: true,
+                ..block
+            }),
+            Measurement::Failed(why) => {
+                self.died = Some(format!("{}: {why}", side.name()));
+                None
+            }
+            Measurement::End => None,
+        })
     }
 
     /// One side, started anew on an empty store, and ended.
@@ -260,6 +280,10 @@ impl Gate<'_> {
         let measured = match measured {
             // What was measured before is there all the same.
             Err(RunError::Interrupted) if !self.cycles.is_empty() => return Ok(Measurement::End),
+            // In the first cycle it is a mistake of whoever asks, as a rule; later a bad moment of the machine.
+            Err(error) if !self.cycles.is_empty() && !error.is_the_questions() => {
+                return Ok(Measurement::Failed(error.to_string()));
+            }
             measured => measured?,
         };
         let Some(Measured {

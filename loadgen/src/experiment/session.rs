@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     judge::{account, judge},
-    observed::{Ended, Observed},
+    observed::{Ended, FaultSeen, Layout, Ledger, Observed, Recorded},
     plan::Plan,
     result::{self, Run},
     rig::{RunningStore, StoreNeeds},
@@ -91,7 +91,11 @@ impl Session<'_> {
         }
     }
 
-    /// Measures the arms in their order, until one does not go to its end.
+    /// Measures the arms in their order, until one does not go to its end. What was measured before one that could not be measured
+    /// at all is complete all the same; that one is told as cut off.
+    ///
+    /// # Errors
+    /// [`RunError`] when nothing could be measured, or what was asked can't be.
     pub(super) async fn measure(
         &mut self,
         arms: impl Iterator<Item = Arm<'_>>,
@@ -101,7 +105,7 @@ impl Session<'_> {
         for arm in &mut arms {
             conductor::check(&arm.plan, &mut *arm.system)?;
         }
-        let mut turns = order(&arms).into_iter().peekable();
+        let mut turns = order(&arms).into_iter();
         let mut measured = Measured {
             runs: Vec::new(),
             died: None,
@@ -109,14 +113,15 @@ impl Session<'_> {
         };
         let mut last_floor = None;
         let mut waiting: Option<Waiting> = None;
+        let mut cut_off: Option<(usize, Ended)> = None;
         while let Some(turn) = turns.next() {
             let arm = &mut arms[turn];
             let is_floor = arm.part == Part::Floor;
             let floor = match is_floor {
                 false => None,
                 true => match self.measure_floor(arm).await {
-                    // What was measured before is complete all the same.
-                    Err(RunError::Interrupted) if waiting.is_some() && turns.peek().is_none() => {
+                    Err(RunError::Interrupted) if waiting.is_some() => {
+                        cut_off = turns.next().map(|next| (next, Ended::Interrupted));
                         None
                     }
                     floor => floor?.map(Arc::new),
@@ -126,12 +131,29 @@ impl Session<'_> {
                 .take()
                 .map(|one| self.conclude(&arms, one, floor.clone()));
             measured.runs.extend(judged);
+            if cut_off.is_some() {
+                break;
+            }
             if is_floor {
                 last_floor = floor;
                 continue;
             }
-            let (observed, left) =
-                measure::measure(&mut arms[turn], &self.bench, self.watcher).await?;
+            let seen = measure::measure(&mut arms[turn], &self.bench, self.watcher).await;
+            let (observed, left) = match seen {
+                Ok(seen) => seen,
+                Err(error) if measured.runs.is_empty() || error.is_the_questions() => {
+                    return Err(error);
+                }
+                Err(RunError::Interrupted) => {
+                    cut_off = Some((turn, Ended::Interrupted));
+                    break;
+                }
+                Err(error) => {
+                    measured.died = Some(error.to_string());
+                    cut_off = Some((turn, Ended::Died(error.to_string())));
+                    break;
+                }
+            };
             measured.not_cleaned_up.extend(left);
             let ended = observed.ended.clone();
             self.tell_ignored(&observed);
@@ -146,6 +168,14 @@ impl Session<'_> {
                 }
                 break;
             }
+        }
+        if let Some((arm, ended)) = cut_off {
+            self.notice(format!("{}: not measured: {ended}", arms[arm].name));
+            waiting = Some(Waiting {
+                arm,
+                observed: self.with_resident_before(nothing_of(&arms[arm], ended)),
+                before: None,
+            });
         }
         let judged = waiting.map(|one| self.conclude(&arms, one, None));
         measured.runs.extend(judged);
@@ -279,5 +309,16 @@ impl Session<'_> {
 
     pub(super) fn notice(&mut self, text: impl Into<String>) {
         self.watcher.event(Event::Notice(text.into()));
+    }
+}
+
+/// What was seen of an arm that was cut off before anything could be.
+fn nothing_of(arm: &Arm<'_>, ended: Ended) -> Observed {
+    let recorded = Recorded::empty(Arc::new(Layout::of(&arm.scenario)));
+    let faults = arm.plan.faults.iter();
+    Observed {
+        faults: faults.map(|fault| FaultSeen::of(&fault.name)).collect(),
+        ended: Some(ended),
+        ..Observed::of(recorded, Arc::new(Ledger::of(&arm.plan)))
     }
 }

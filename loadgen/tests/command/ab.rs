@@ -125,6 +125,40 @@ fn both_sides_and_a_relay_are_measured_in_turn_until_it_is_certain() {
     }
 }
 
+#[test]
+fn a_start_that_fails_is_tried_again_and_takes_no_finished_cycle_away() {
+    let program = env!("CARGO_BIN_EXE_loadgen");
+    // The third start alone, or each from then on.
+    for (fails, code) in [("= 2", 0), ("-ge 2", 5)] {
+        let bench = Bench::new();
+        let starts = bench.path("starts").display().to_string();
+        let server = format!(
+            "cmd:n=$(cat {starts} || echo 0); echo $((n + 1)) > {starts}; [ $n {fails} ] && exit 3; \
+             exec {program} serve --host 127.0.0.1 --port {{port}} --store memory --save-time 1ms"
+        );
+        let sides = ["--base", "own", "--change", &server, "--store", "memory"];
+        let short = ["--cycles", "7", "--warm-up", "0s", "--block", "1s"];
+        let number = ["--metric", "server.cpu=900%", "--no-machine-check"];
+        let ended = ab(&bench, &[&sides[..], &short[..], &number[..]].concat());
+        assert_eq!(ended.code, Some(code), "{}{}", ended.stdout, ended.stderr);
+        let told = "it is tried again, since the command ended before it answered";
+        assert!(ended.stderr.contains(told), "{}", ended.stderr);
+        let result = bench.report("small.ab");
+        let cycles = result["cycles"].as_array().unwrap();
+        assert!(!cycles.is_empty(), "{result}");
+        let mut blocks = cycles
+            .iter()
+            .flat_map(|cycle| cycle["blocks"].as_array().unwrap());
+        if code == 0 {
+            let repeated = blocks.any(|block| block["repeated"] == true);
+            assert!(repeated, "{result}");
+        } else {
+            let first = result["reasons"][0].as_str().unwrap();
+            assert!(first.starts_with("change: the command ended"), "{first}");
+        }
+    }
+}
+
 /// By the CPU that a message costs, which no other process changes by much. A server without optimisation on a busy machine spends
 /// a millisecond on each: the change's spends two more. `benches/false-alarms --busy-work 200us` is the same as people build it.
 #[test]

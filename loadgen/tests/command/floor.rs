@@ -1,6 +1,6 @@
 //! The floor (rule 9), phases with thresholds of their own, and thresholds that end a run.
 
-use std::{path::Path, process::Stdio, thread, time::Duration};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Stdio, thread, time::Duration};
 
 use serde_json::Value;
 
@@ -105,6 +105,79 @@ fn a_run_that_is_killed_during_its_floor_leaves_no_relay_behind() {
         !Path::new(&format!("/proc/{relay}/exe")).exists()
     });
     assert!(gone, "the relay {relay} is still running");
+}
+
+#[test]
+fn an_interrupt_between_two_runs_leaves_the_first_one_whole() {
+    let bench = Bench::new();
+    let mut flags = FLAGS.to_vec();
+    flags[4] = "2s";
+    flags.extend(["--delivery", "persist-first,optimistic"]);
+    let child = bench
+        .command(&bench.scenario(SMALL), &flags)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let pid = child.id();
+    let relay_after = |known: Option<u32>| {
+        let relay = (0..1_200).find_map(|_| {
+            thread::sleep(Duration::from_millis(50));
+            child_of(pid, "floor").filter(|relay| Some(*relay) != known)
+        });
+        relay.unwrap_or_else(|| panic!("no relay appeared"))
+    };
+    let first = relay_after(None);
+    relay_after(Some(first));
+    let pid = rustix::process::Pid::from_raw(pid.cast_signed()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let ended = ended(child);
+    assert_eq!(ended.code, Some(3), "{}{}", ended.stdout, ended.stderr);
+    let report = bench.report("small");
+    assert_eq!(report["verdict"], "INCONCLUSIVE");
+    let runs = report["runs"].as_array().unwrap();
+    let told = |run: &Value| (run["complete"].clone(), run["incomplete_because"].clone());
+    let told: Vec<_> = runs.iter().map(told).collect();
+    let expected: [(Value, Value); 2] = [
+        (true.into(), Value::Null),
+        (false.into(), "interrupted".into()),
+    ];
+    assert_eq!(told, expected, "{}", ended.stderr);
+    assert!(runs[0]["totals"]["delivered"].as_u64().unwrap() > 0);
+}
+
+#[test]
+fn a_server_that_does_not_start_again_takes_nothing_from_the_run_before() {
+    let bench = Bench::new();
+    let (once, mark) = (bench.path("once.sh"), bench.path("mark"));
+    let mark = mark.display();
+    let script = format!(
+        "#!/bin/sh\n[ -e {mark} ] && exit 3\ntouch {mark}\nexec {} serve \"$@\"\n",
+        env!("CARGO_BIN_EXE_loadgen")
+    );
+    fs::write(&once, script).unwrap();
+    fs::set_permissions(&once, fs::Permissions::from_mode(0o755)).unwrap();
+    let system = format!("own:{}", once.display());
+    let flags = [
+        "--store",
+        "memory",
+        "--no-machine-check",
+        "--system",
+        &system,
+    ];
+    let modes = ["--delivery", "persist-first,optimistic"];
+    let ended = bench.run(&bench.scenario(SMALL), &[&flags[..], &modes].concat());
+    assert_eq!(ended.code, Some(5), "{}{}", ended.stdout, ended.stderr);
+    assert!(
+        ended.stderr.contains("the server ended before it listened"),
+        "{}",
+        ended.stderr
+    );
+    let report = bench.report("small");
+    assert_eq!(report["runs"][0]["complete"], true);
+    assert_eq!(report["runs"][1]["complete"], false);
+    assert_eq!(report["verdict"], "INCONCLUSIVE");
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub struct Block {
     pub side: Side,
     /// When it began: RFC 3339, UTC.
     pub started: String,
-    /// It is the second try: the first was disturbed.
+    /// It is the second try: the first was disturbed, or could not be begun.
     pub repeated: bool,
     /// Why it does not count, where it does not: it was disturbed, has too few samples, or lost too many deliveries.
     pub doubt: Option<String>,
