@@ -71,7 +71,7 @@ pub(super) async fn version(client: &Client, uri: &str) -> Result<String, Target
 }
 
 /// Whether somebody answers.
-pub(super) async fn answers(client: &Client, uri: &str) -> Result<(), TargetError> {
+async fn answers(client: &Client, uri: &str) -> Result<(), TargetError> {
     let answer = client
         .database("admin")
         .run_command(doc! { "ping": 1 })
@@ -82,6 +82,21 @@ pub(super) async fn answers(client: &Client, uri: &str) -> Result<(), TargetErro
             uri: redacted(uri),
             reason: in_one_line(&error),
         })
+}
+
+/// The id of the process that answers, on its machine.
+pub(super) async fn process(client: &Client, uri: &str) -> Result<u32, TargetError> {
+    let unreachable = |reason: String| TargetError::MongoUnreachable {
+        uri: redacted(uri),
+        reason,
+    };
+    let admin = client.database("admin");
+    let status = admin.run_command(doc! { "serverStatus": 1 }).await;
+    let status = status.map_err(|error| unreachable(in_one_line(&error)))?;
+    let process = status.get_i64("pid");
+    let process = process.or_else(|_| status.get_i32("pid").map(i64::from));
+    let process = process.ok().and_then(|pid| u32::try_from(pid).ok());
+    process.ok_or_else(|| unreachable("it does not tell its process".to_owned()))
 }
 
 /// Waits until one that starts answers as one that can be written to.

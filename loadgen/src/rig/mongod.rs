@@ -15,7 +15,10 @@ use std::{
 use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
 
-use super::{docker::Fragile, error::TargetError, held::Held, leftover::Leftover, mongo};
+use super::{
+    docker::Fragile, error::TargetError, held::Held, leftover::Leftover, mongo,
+    resources::Processes,
+};
 
 /// Ports that are tried until one of them is free.
 const LASTING_ATTEMPTS: u32 = 1_000;
@@ -29,6 +32,9 @@ const START_PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long one attempt to reach it may take, before it is checked that it still runs.
 const ATTEMPT: Duration = Duration::from_millis(500);
+
+/// How often it is looked whether it has ended, while another process answers at its port.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// The port is picked free, but anybody may take it before `mongod` does.
 const PORT_ATTEMPTS: u32 = 3;
@@ -138,12 +144,22 @@ impl Mongod {
             }
             let client = mongo::client(&uri, ATTEMPT).await;
             let (client, _) = client.map_err(|error| error.to_string())?;
-            match mongo::answers(&client, &uri).await {
-                Ok(()) => return Ok(()),
+            match mongo::process(&client, &uri).await {
+                Ok(pid) if self.is_own(pid) => return Ok(()),
+                Ok(pid) if Instant::now() > deadline => {
+                    return Err(format!("process {pid} answers at its port"));
+                }
+                // Somebody else had the port before it, and it is about to end of that.
+                Ok(_) => tokio::time::sleep(LOOK).await,
                 Err(error) if Instant::now() > deadline => return Err(error.to_string()),
                 Err(_) => {}
             }
         }
+    }
+
+    /// Whether that process is the one that was started, or one that it has started: the program may be a script.
+    fn is_own(&self, pid: u32) -> bool {
+        Processes::Group(self.pid()).ids().contains(&pid)
     }
 
     /// Kills it (SIGKILL); in words, how it ended.
@@ -329,5 +345,21 @@ mod tests {
             error.contains("did not start: it ended (exit status: 3); its last lines: not today"),
             "{error}"
         );
+    }
+
+    #[tokio::test]
+    async fn another_that_answers_at_its_port_is_not_taken_for_it() {
+        // Where there is none, nothing can answer.
+        let Ok(program) = find() else { return };
+        let winner = Mongod::start(&program, None).await.unwrap();
+        let port = winner.uri.rsplit(':').next().unwrap().parse().unwrap();
+        let folder = TempDir::new().unwrap();
+        let loser = folder.path().join("mongod");
+        fs::write(&loser, "#!/bin/sh\nsleep 2\nexit 48\n").unwrap();
+        fs::set_permissions(&loser, fs::Permissions::from_mode(0o755)).unwrap();
+        let started = Mongod::start(&loser, Some(Fragile::alone(port))).await;
+        let error = started.unwrap_err().to_string();
+        assert!(error.contains("it ended (exit status: 48)"), "{error}");
+        winner.stop().unwrap();
     }
 }

@@ -153,13 +153,17 @@ impl<'a> SeveralServers<'a> {
     }
 
     async fn start_in_one(&mut self) -> Result<Vec<String>, TargetError> {
-        let mut ports = Vec::new();
-        for _ in 0..self.nodes.count() {
+        let mut ports: Vec<String> = Vec::new();
+        while ports.len() < usize::from(self.nodes.count()) {
             let port = free_port().map_err(|error| TargetError::Bus {
                 bus: "memory",
                 reason: error.to_string(),
             })?;
-            ports.push(port.to_string());
+            // The system may give one twice that nobody has taken yet.
+            let port = port.to_string();
+            if !ports.contains(&port) {
+                ports.push(port);
+            }
         }
         let twins = Place::Twins {
             ports: &ports.join(","),
