@@ -47,6 +47,22 @@ think_time = "100ms-400ms"
 rejoins = "4/s"
 "#;
 
+/// Six users who wait for each answer, and who come and go.
+const TALK: &str = r#"version = 1
+name = "talk"
+question = "Does everybody go on talking?"
+seed = 5
+drain = "2s"
+population = { users = 6, rooms = 6 }
+behaviour = { away = "50ms-100ms" }
+
+[[phases]]
+name = "talk"
+duration = "6s"
+think_time = "10ms-20ms"
+reconnects = "6/s"
+"#;
+
 /// `CHURN_RUNS` runs, each with another seed; three where it does not say.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rule_13_a_correct_server_passes_while_people_come_and_go() {
@@ -105,4 +121,13 @@ async fn rule_13_what_is_swallowed_among_comings_and_goings_is_counted_fully() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rule_13_a_lost_delivery_is_found_among_comings_and_goings() {
     assert_eq!(caught_in(CHURN, Fault::Drops).await, [Check::Lost]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_was_away_waits_for_no_answer_of_before_in_a_closed_phase() {
+    let cheat = Cheat::start(Fault::ForgetsAnAck, READMES).await;
+    let report = report_on(cheat.url.clone(), TALK, "\"failed\" = \">= 0\"").await;
+    let sent = report.runs[0].totals.sent;
+    // Each answer that never comes has one of the six wait until it is away: without that they are silent after 300.
+    assert!(sent > 400, "{sent}");
 }

@@ -30,7 +30,9 @@ struct Turns {
     queues: Vec<VecDeque<u32>>,
     /// Users of this worker who think, by when they will have thought, from the schedule's start.
     thinking: BinaryHeap<Reverse<(Nanos, usize)>>,
-    /// How many wait for an acknowledgement.
+    /// By user of this worker: the message whose acknowledgement it waits for.
+    waiting_for: Vec<Option<u32>>,
+    /// How many wait for one.
     waiting: usize,
 }
 
@@ -39,7 +41,9 @@ impl Dialogue {
     pub(super) fn new(plan: &Arc<Plan>, share: Share) -> Rc<Self> {
         let mut turns = Turns::default();
         if plan.phases.iter().any(|phase| phase.closed) {
-            turns.queues = vec![VecDeque::new(); share.places(plan.users.len())];
+            let users = share.places(plan.users.len());
+            turns.queues = vec![VecDeque::new(); users];
+            turns.waiting_for = vec![None; users];
             for (message, send) in share.sends(plan) {
                 if plan.phase_of(send).closed {
                     turns.queues[share.place(send.sender)].push_back(message);
@@ -74,11 +78,13 @@ impl Dialogue {
         let mut turns = self.state.borrow_mut();
         let Reverse((_, user)) = turns.thinking.pop()?;
         let message = turns.queues[user].pop_front()?;
+        turns.waiting_for[user] = Some(message);
         turns.waiting += 1;
         Some(message)
     }
 
-    /// A message was acknowledged, so long after the schedule's start: its sender thinks, then sends again.
+    /// A message was acknowledged, so long after the schedule's start: its sender thinks, then sends again. An answer that
+    /// nobody waits for any more counts for nothing.
     pub(super) fn acknowledged(&self, message: u32, at: Nanos) {
         let send = &self.plan.sends[message as usize];
         if !self.plan.phase_of(send).closed {
@@ -86,10 +92,26 @@ impl Dialogue {
         }
         let mut turns = self.state.borrow_mut();
         let user = self.share.place(send.sender);
-        turns.waiting = turns.waiting.saturating_sub(1);
+        let waited = turns.waiting_for[user].take_if(|waited| *waited == message);
+        if waited.is_none() {
+            return;
+        }
+        turns.waiting -= 1;
         turns.think(&self.plan, user, Some((message, at)));
         drop(turns);
         self.changed.notify_one();
+    }
+
+    /// A user's connection is gone, so long after the schedule's start: the answer that it waits for can't come any more, so
+    /// it thinks of something else.
+    pub(super) fn gone(&self, user: u32, at: Nanos) {
+        let place = self.share.place(user);
+        let turns = self.state.borrow();
+        let waited = turns.waiting_for.get(place).copied().flatten();
+        drop(turns);
+        if let Some(message) = waited {
+            self.acknowledged(message, at);
+        }
     }
 }
 
@@ -164,6 +186,40 @@ mod tests {
             plan.sends[next as usize].sender,
             plan.sends[first as usize].sender
         );
+    }
+
+    #[test]
+    fn who_is_gone_waits_no_more_and_the_answer_counts_for_nothing_then() {
+        let plan = closed_plan();
+        let dialogue = Dialogue::new(&plan, Share::WHOLE);
+        let first = dialogue.take().unwrap();
+        let sender = plan.sends[first as usize].sender;
+        dialogue.take().unwrap();
+        dialogue.gone(sender, 900_000_000);
+        assert_eq!(dialogue.next(), Some(1_400_000_000));
+        // The other one waits still.
+        assert_eq!(dialogue.end(), Some(3_000_000_000));
+        // The answer comes on a later connection, and the user has begun to think already.
+        dialogue.acknowledged(first, 1_000_000_000);
+        let next = dialogue.take().unwrap();
+        assert_eq!(plan.sends[next as usize].sender, sender);
+        assert_eq!(dialogue.next(), None);
+        // Once more when it waits for the next one, which that is no answer to.
+        dialogue.acknowledged(first, 1_500_000_000);
+        assert_eq!(dialogue.next(), None);
+        dialogue.acknowledged(next, 1_600_000_000);
+        assert_eq!(dialogue.next(), Some(2_100_000_000));
+    }
+
+    #[test]
+    fn who_waits_for_nothing_and_is_gone_thinks_on() {
+        let plan = closed_plan();
+        let dialogue = Dialogue::new(&plan, Share::WHOLE);
+        let next = dialogue.next();
+        for user in 0..2 {
+            dialogue.gone(user, 900_000_000);
+        }
+        assert_eq!((dialogue.next(), dialogue.end()), (next, None));
     }
 
     #[test]

@@ -326,8 +326,20 @@ impl Users {
     /// A connection is no more, by the doing of this program.
     pub(super) fn gone(&self, user: u32, at: Nanos) {
         self.note(user, at, Step::Gone);
+        self.unanswered(user);
+    }
+
+    /// A connection is no more, whoever ended it: what its user waited for can't come.
+    fn unanswered(&self, user: u32) {
         self.job.progress.connected.fetch_sub(1, Relaxed);
-        self.with_receipts(|receipts| receipts.gone(user));
+        let now = self.job.clock.now();
+        let since_start = self.with_receipts(|receipts| {
+            receipts.gone(user);
+            receipts.since_start(now)
+        });
+        if let Some(at) = since_start {
+            self.dialogue.gone(user, at);
+        }
     }
 
     /// When a user was connected last, on the run's clock.

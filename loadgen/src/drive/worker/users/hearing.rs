@@ -1,6 +1,6 @@
 //! What users hear: events and acknowledgements go to the books of their thread, and the end of a connection is told.
 
-use std::{rc::Rc, sync::atomic::Ordering::Relaxed};
+use std::rc::Rc;
 
 use super::{Stalled, Users};
 use crate::{
@@ -79,8 +79,7 @@ impl Observer for Rc<Users> {
                 self.tell_broken(user, why);
             }
             None => {
-                self.job.progress.connected.fetch_sub(1, Relaxed);
-                self.with_receipts(|receipts| receipts.gone(user));
+                self.unanswered(user);
                 self.tell_broken(user, why);
             }
         }
