@@ -6,6 +6,7 @@
 )]
 
 mod another;
+mod arrivals;
 mod carries;
 mod churn;
 mod fault;

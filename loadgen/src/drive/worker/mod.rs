@@ -20,7 +20,7 @@ use std::{io, rc::Rc, thread};
 use rustix::thread::{CpuSet, sched_setaffinity};
 use tokio::{runtime::Builder, sync::mpsc, task::LocalSet};
 
-use self::{dialogue::Dialogue, request::NotThere, users::Users};
+use self::{dialogue::Dialogue, request::NotThere, timer::Timer, users::Users};
 pub use self::{
     heard::{Heard, Part, Unreadable, text_at},
     job::{Command, Excuse, Job, Milestone, Progress},
@@ -89,11 +89,13 @@ async fn run(
     mut inbox: mpsc::Receiver<Command>,
     milestones: mpsc::Sender<Milestone>,
 ) -> io::Result<Observed> {
+    // What can fail for want of a descriptor does so before anybody is there.
+    let timer = Rc::new(Timer::new()?);
     let dialogue = Dialogue::new(&job.plan, job.share.clone());
     let users = Rc::new(Users::new(job, Rc::clone(&dialogue)));
     let housekeeping = tokio::task::spawn_local(Rc::clone(&users).housekeeping());
     let connected = tokio::select! {
-        connected = Rc::clone(&users).connect_all() => connected,
+        connected = Rc::clone(&users).connect_all(&timer) => connected,
         // Whoever started it gives up, or is gone, before everybody is there.
         _ = inbox.recv() => return Ok(users.finish()),
     };
@@ -109,8 +111,9 @@ async fn run(
         tokio::task::spawn_local(Rc::clone(&users).watch_cpu(at));
         let (users, dialogue, milestones) =
             (Rc::clone(&users), Rc::clone(&dialogue), milestones.clone());
+        let timer = Rc::clone(&timer);
         performing = Some(tokio::task::spawn_local(async move {
-            schedule::perform(users, dialogue, at).await?;
+            schedule::perform(users, dialogue, &timer, at).await?;
             let _ = milestones.send(Milestone::Sent).await;
             Ok::<_, io::Error>(())
         }));

@@ -21,6 +21,7 @@ const SENDS_IN_A_ROW: usize = 16;
 pub(super) async fn perform(
     users: Rc<Users>,
     dialogue: Rc<Dialogue>,
+    timer: &Timer,
     start: Nanos,
 ) -> io::Result<()> {
     users.with_receipts(|receipts| receipts.begin(start));
@@ -36,7 +37,6 @@ pub(super) async fn perform(
         users: &users,
         text: Text::default(),
     };
-    let timer = Timer::new()?;
     let mut in_a_row = 0;
     loop {
         // What is due at one moment: first who comes and goes, then who sends.

@@ -1,5 +1,6 @@
 //! The users of one worker: they connect, join, leave, go, stop reading and come back, and hear what the server says.
 
+mod connecting;
 mod hearing;
 
 use std::{
@@ -10,7 +11,6 @@ use std::{
     time::Duration,
 };
 
-use futures::{StreamExt, stream};
 use tokio::{
     sync::{Mutex, Notify},
     task::JoinSet,
@@ -34,8 +34,6 @@ use crate::{
     plan::{Deed, Place},
 };
 
-/// Connects under way at once in one worker: enough to keep a server busy, few enough for its accept queue.
-const CONNECTING: usize = 64;
 /// How long one user may take to be connected, and to have joined.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 /// The greatest acknowledgement id that a server with signed 32-bit numbers keeps.
@@ -157,70 +155,6 @@ impl Users {
         self.log.borrow_mut().push(entry);
     }
 
-    /// Connects everybody who is there from the start.
-    pub(super) async fn connect_all(self: Rc<Self>) -> Result<(), (u32, NotThere)> {
-        let began = tokio::time::Instant::now();
-        let plan = &self.job.plan;
-        let own = self.job.share.users(plan.users.len());
-        let own = own.filter(|&user| plan.connected[user as usize]);
-        let mut connecting = stream::iter(own.enumerate())
-            .map(|(index, user)| {
-                let me = Rc::clone(&self);
-                async move {
-                    if let Some(rate) = me.job.connect_rate {
-                        let due = began + Duration::from_secs_f64(index as f64 / rate);
-                        tokio::time::sleep_until(due).await;
-                    }
-                    me.connect(user, false).await.map_err(|error| (user, error))
-                }
-            })
-            .buffer_unordered(CONNECTING);
-        while let Some(connected) = connecting.next().await {
-            connected?;
-        }
-        Ok(())
-    }
-
-    /// Connects a user and joins what it is a member of.
-    async fn connect(self: Rc<Self>, user: u32, logged: bool) -> Result<(), NotThere> {
-        let asked = self.job.clock.now();
-        let state = self.user(user);
-        let target = self.job.endpoint.target();
-        let jar = Arc::clone(&state.jar);
-        let caller = self.job.tokens.caller(&self.job.plan, user, target, jar);
-        let places: Vec<u32> = (0..)
-            .zip(&*state.member_of.borrow())
-            .filter_map(|(place, member)| member.then_some(place))
-            .collect();
-        if logged {
-            // A server may remember where the user was and put it there before it asks.
-            for &place in &places {
-                self.note(user, asked, Step::Joining(place));
-            }
-        }
-        let (connection, incoming) = Connection::open(
-            self.job.driver,
-            &self.job.endpoint,
-            caller,
-            self.job.transport,
-            Rc::clone(&self.shared),
-            PATIENCE,
-        )
-        .await?;
-        self.record(Metric::Connect, asked);
-        let server = self.job.endpoint.server_of(user);
-        self.job.whereabouts.connected(user, server, asked);
-        state.stalled.set(Stalled::Never);
-        state.connected_at.set(self.job.clock.now());
-        state.connection.replace(Some(connection.clone()));
-        self.job.progress.connected.fetch_add(1, Relaxed);
-        self.read(connection.clone().run(incoming, Rc::clone(&self)));
-        for place in places {
-            self.ask(user, &connection, Asked::Join(place), logged);
-        }
-        Ok(self.answers(user).await?)
-    }
-
     /// Reads a connection until it ends.
     fn read(&self, reader: impl Future<Output = ()> + 'static) {
         let mut readers = self.readers.borrow_mut();
@@ -305,7 +239,8 @@ impl Users {
         if self.connection(user).is_some() {
             return Ok(());
         }
-        self.connect(user, true).await
+        let now = self.job.clock.now();
+        self.connect(user, now, true).await
     }
 
     pub(super) fn go(&self, user: u32, cut: bool) {
