@@ -1,6 +1,6 @@
 //! HTTP requests to a target: one at a time over a connection of its own, or one after the other over one that is kept.
 
-use std::{future::Future, time::Duration};
+use std::{error::Error, future::Future, io, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -85,8 +85,51 @@ pub async fn ask(
     let (mut line, connection) = Line::over(TokioIo::new(stream)).await?;
     // Ends by itself when the answer has been read or dropped.
     tokio::spawn(connection);
-    line.send(caller, method, target, Bytes::from_static(body.as_bytes()))
-        .await
+    let body = Bytes::from_static(body.as_bytes());
+    Ok(line.send(caller, method, target, body).await?)
+}
+
+/// A request that was not answered.
+#[derive(Debug)]
+pub struct Unanswered {
+    /// Why.
+    pub why: DialError,
+    /// What became of it.
+    pub fate: Fate,
+}
+
+/// What became of a request that was not answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It was never sent.
+    Unsent,
+    /// The server ended the connection in order, as it does in a pause: nothing that it had sent was lost.
+    Ended,
+    /// Nobody knows: the server may have taken it, and its answer may be lost.
+    Unknown,
+}
+
+impl Fate {
+    /// Of a request that was handed over, by what it ended with.
+    fn of(error: &hyper::Error) -> Self {
+        let cause = error.source();
+        let cause = cause.and_then(|cause| cause.downcast_ref::<io::Error>());
+        // Many end TLS without a word of TLS.
+        let eof = cause.is_some_and(|cause| cause.kind() == io::ErrorKind::UnexpectedEof);
+        if error.is_canceled() {
+            Fate::Unsent
+        } else if error.is_incomplete_message() || eof {
+            Fate::Ended
+        } else {
+            Fate::Unknown
+        }
+    }
+}
+
+impl From<Unanswered> for DialError {
+    fn from(unanswered: Unanswered) -> Self {
+        unanswered.why
+    }
 }
 
 /// A connection over which one request follows the other.
@@ -122,25 +165,27 @@ impl Line {
     /// Sends a request when the last one is answered, keeps the cookies that come, and hands the answer over.
     ///
     /// # Errors
-    /// [`DialError`], if no answer in HTTP comes.
+    /// [`Unanswered`], if no answer in HTTP comes.
     pub async fn send(
         &mut self,
         caller: &Caller,
         method: Method,
         target: &str,
         body: Bytes,
-    ) -> Result<Response<Incoming>, DialError> {
-        let request = request(caller, method, target, body)?;
-        self.0.ready().await.map_err(|error| no_answer(&error))?;
+    ) -> Result<Response<Incoming>, Unanswered> {
+        let failed = |why: DialError, fate: Fate| Unanswered { why, fate };
+        let request = request(caller, method, target, body);
+        let request = request.map_err(|why| failed(why, Fate::Unsent))?;
+        let ready = self.0.ready().await;
+        ready.map_err(|error| failed(no_answer(&error), Fate::Unsent))?;
         let answer = self.0.send_request(request).await;
-        let answer = answer.map_err(|error| no_answer(&error))?;
+        let answer = answer.map_err(|error| failed(no_answer(&error), Fate::of(&error)))?;
         if let Some(encoding) = answer.headers().get(CONTENT_ENCODING)
             && encoding != PLAIN
         {
             let encoding = String::from_utf8_lossy(encoding.as_bytes());
-            return Err(DialError::NoText(format!(
-                "an answer in the encoding {encoding}, and none was asked for"
-            )));
+            let what = format!("an answer in the encoding {encoding}, and none was asked for");
+            return Err(failed(DialError::NoText(what), Fate::Unknown));
         }
         for cookie in answer.headers().get_all(SET_COOKIE) {
             if let Ok(cookie) = cookie.to_str() {
@@ -207,7 +252,8 @@ pub async fn beginning(body: Incoming, limit: usize) -> Result<Vec<u8>, DialErro
 
 /// Why there is no answer, or no more of it.
 pub fn no_answer(error: &hyper::Error) -> DialError {
-    let reason = std::error::Error::source(error)
+    let reason = error
+        .source()
         .map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"));
     match error.is_parse() {
         true => DialError::NotHttp(reason),

@@ -17,7 +17,7 @@ pub use self::{
     cookies::Jar,
     endpoint::Endpoint,
     error::DialError,
-    http::{Line, PAGE_PATIENCE, Page, ask, beginning, media_type, no_answer},
+    http::{Fate, Line, PAGE_PATIENCE, Page, Unanswered, ask, beginning, media_type, no_answer},
     stream::{Stream, into_parts},
     target::{Target, TargetMistake},
     tls::Trust,

@@ -9,7 +9,7 @@ use std::{
 };
 
 use loadgen::{drive::Client, observed::Closed, scenario::Transport};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{
     peer::{Peer, serve},
@@ -315,7 +315,7 @@ async fn a_connection_that_the_server_closed_in_a_pause_is_made_anew() {
                 let answer = session.answer(&mut peer).await;
                 peer.raw(&whole("", answer.as_bytes())).await;
                 // The next request is on its way when the connection ends.
-                let _ = peer.wire.read_u8().await;
+                end_at_the_next_request(&mut peer).await;
             }
         })
         .await
@@ -328,6 +328,82 @@ async fn a_connection_that_the_server_closed_in_a_pause_is_made_anew() {
         seen.closed,
         Some(Closed::ByServer("Engine.IO close".into()))
     );
+}
+
+/// Ends a connection in order while a request comes over it that nobody will answer.
+async fn end_at_the_next_request(peer: &mut Peer) {
+    let _ = peer.wire.read_u8().await;
+    let _ = peer.wire.shutdown().await;
+    // What is closed with something unread in it is reset.
+    let _ = peer.wire.read_to_end(&mut Vec::new()).await;
+}
+
+/// A session whose connection ends as `end` has it while a request comes over it, the one behind the answer that begins so.
+async fn torn_behind(answer: &'static str, end: End) -> (String, Session) {
+    let session = Session::new(&[SMALL, "40{\"sid\":\"s\"}", "42[\"again\"]"]);
+    let shared = session.clone();
+    let url = serve(move |mut peer: Peer| {
+        let session = shared.clone();
+        async move {
+            loop {
+                peer.request.clear();
+                peer.hear().await;
+                if peer.request.is_empty() {
+                    return;
+                }
+                let said = session.answer(&mut peer).await;
+                peer.raw(&whole("", said.as_bytes())).await;
+                if said.starts_with(answer) {
+                    match end {
+                        // What is closed with something unread in it is reset.
+                        End::Reset => {
+                            let _ = peer.wire.read_u8().await;
+                        }
+                        End::Late => {
+                            peer.hear().await;
+                            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                        }
+                    }
+                    return;
+                }
+            }
+        }
+    })
+    .await;
+    (url, session)
+}
+
+/// How a connection ends under a request.
+#[derive(Clone, Copy)]
+enum End {
+    /// By a reset.
+    Reset,
+    /// In order, when the request has waited for longer than any round trip.
+    Late,
+}
+
+#[tokio::test]
+async fn a_request_that_the_server_may_have_taken_is_not_repeated() {
+    for end in [End::Reset, End::Late] {
+        // A poll, and whatever would have been in its answer.
+        let (url, _) = torn_behind("40", end).await;
+        let way = Way::to(&url).over(Transport::Polling);
+        let seen = way.until_closed(|user| user.emit("last", "1", None)).await;
+        assert!(seen.events.is_empty(), "{seen:?}");
+        assert!(
+            matches!(seen.closed, Some(Closed::Transport(_))),
+            "{seen:?}"
+        );
+    }
+    // A post, which would come twice.
+    let (url, session) = torn_behind("ok", End::Reset).await;
+    let way = Way::to(&url).over(Transport::Polling);
+    let seen = way.until_closed(|user| user.emit("last", "1", None)).await;
+    assert!(
+        matches!(seen.closed, Some(Closed::Transport(_))),
+        "{seen:?}"
+    );
+    assert_eq!(session.posted.lock().unwrap().len(), 1);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! HTTP requests of one user, one after the other over a connection that is kept, each answer stamped where it was read.
 
-use std::{cell::Cell, rc::Rc};
+use std::{cell::Cell, rc::Rc, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
@@ -10,20 +10,31 @@ use tokio_util::io::InspectReader;
 
 use super::frame::MOST_BYTES;
 use crate::{
-    dial::{Caller, DialError, Endpoint, Line, no_answer},
-    model::{Clock, Nanos},
+    dial::{Caller, DialError, Endpoint, Fate, Line, Unanswered, no_answer},
+    model::{Clock, Nanos, nanos},
 };
 
 /// Packets of one answer are this far from each other.
 pub const SEPARATOR: char = '\u{1e}';
+/// That a server closed a connection before it got a request is heard of within a round trip: this is longer than one takes,
+/// and than who drives many users takes to look. Who is told of an end later had a request that the server was at.
+const ROUND_TRIP: Duration = Duration::from_millis(500);
 
 /// A kept connection, made anew when the server has closed it in a pause.
 pub struct Lane {
     endpoint: Endpoint,
     clock: Clock,
     line: Option<Line>,
-    /// When bytes came last.
-    came: Rc<Cell<Nanos>>,
+    came: Rc<Came>,
+}
+
+/// What came over the connections of a lane.
+#[derive(Default)]
+struct Came {
+    /// When bytes came last, or their end.
+    at: Cell<Nanos>,
+    /// How many.
+    bytes: Cell<u64>,
 }
 
 /// An answer.
@@ -47,7 +58,9 @@ impl Lane {
         }
     }
 
-    /// Asks, and reads the whole answer. To be called on a `LocalSet`.
+    /// Asks, and reads the whole answer. To be called on a `LocalSet`. What the server did not get, since it had closed the
+    /// kept connection, is asked once more. Nothing else is: a server that took a post would get it twice, and one whose answer
+    /// to a poll was lost would be charged for what was in it.
     ///
     /// # Errors
     /// [`DialError`]: no connection, no HTTP over it, or more than 16 MiB of answer.
@@ -66,10 +79,15 @@ impl Lane {
             kept = None;
         }
         if let Some(mut line) = kept {
+            let (asked, before) = (self.clock.now(), self.came.bytes.get());
             let answer = line.send(caller, method.clone(), target, body.clone());
-            match answer.await {
+            let answer = answer.await;
+            let at_once = self.clock.now().saturating_sub(asked) < nanos(ROUND_TRIP);
+            let silent = self.came.bytes.get() == before;
+            match answer {
+                Err(Unanswered { fate, .. }) if fate == Fate::Unsent => {}
                 // The server closed it in a pause, just when the request was on its way: browsers ask again, too.
-                Err(DialError::Broken(_)) => {}
+                Err(Unanswered { fate, .. }) if fate == Fate::Ended && at_once && silent => {}
                 answer => {
                     self.line = Some(line);
                     return self.read(answer?).await;
@@ -101,7 +119,7 @@ impl Lane {
             .map_err(|error| DialError::NoText(format!("an answer that is not UTF-8: {error}")))?;
         Ok(Answered {
             status,
-            stamp: self.came.get(),
+            stamp: self.came.at.get(),
             body,
         })
     }
@@ -109,7 +127,10 @@ impl Lane {
     async fn connect(&self, caller: &Caller) -> Result<Line, DialError> {
         let (clock, came) = (self.clock, Rc::clone(&self.came));
         let stream = self.endpoint.connect(caller.user).await?;
-        let stream = InspectReader::new(stream, move |_: &[u8]| came.set(clock.now()));
+        let stream = InspectReader::new(stream, move |bytes: &[u8]| {
+            came.at.set(clock.now());
+            came.bytes.set(came.bytes.get() + bytes.len() as u64);
+        });
         let (line, work) = Line::over(TokioIo::new(stream)).await?;
         tokio::task::spawn_local(work);
         Ok(line)
