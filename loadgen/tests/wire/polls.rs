@@ -284,6 +284,23 @@ async fn what_ends_a_session_is_told_and_the_server_is_told_too() {
     }
 }
 
+/// As socketioxide answers when it closes a session.
+#[tokio::test]
+async fn an_empty_answer_to_a_poll_is_the_servers_end_of_the_session() {
+    let (url, posted, open) = by_hand(|| whole("", b"")).await;
+    let seen = Way::to(&url)
+        .over(Transport::Polling)
+        .until_closed(|_| {})
+        .await;
+    let Some(Closed::ByServer(what)) = &seen.closed else {
+        panic!("{seen:?}");
+    };
+    assert!(what.contains("empty answer"), "{what}");
+    // To who has ended it nothing more is said.
+    assert_eq!(posted.lock().unwrap().len(), 1);
+    none_open(&open).await;
+}
+
 #[tokio::test]
 async fn answers_may_be_chunked_and_of_http_1_0() {
     for answer in [

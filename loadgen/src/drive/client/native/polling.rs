@@ -34,6 +34,8 @@ const USUAL_PAYLOAD: u64 = 1_000_000;
 const TURN_PACKETS: usize = 1_000;
 /// How long a server may take to answer a post, if its heartbeat is no slower.
 const POSTED: Duration = Duration::from_secs(20);
+/// What a poll was answered with by a server that has ended the session. No packet is empty, and of HTTP it is an answer.
+pub(super) const EMPTY: &str = "an empty answer to a poll, which ends the session";
 /// How long a goodbye may take to be posted, and the poll that waits to be answered.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -252,6 +254,9 @@ impl Polling {
             return Ok(());
         }
         taken(&answer)?;
+        if answer.body.is_empty() {
+            return Err(Closed::ByServer(EMPTY.into()));
+        }
         let mut pong = None;
         for (nth, piece) in pieces(&answer.body).enumerate() {
             if nth % TURN_PACKETS == TURN_PACKETS - 1 {
@@ -431,6 +436,9 @@ fn greet(greeting: &mut Greeting<'_>, answer: &Answered) -> Result<Option<String
             answer.status,
             packet::beginning(&answer.body)
         )));
+    }
+    if answer.body.is_empty() {
+        return Err(not_socket_io(EMPTY.into()));
     }
     let mut pong = None;
     for piece in pieces(&answer.body) {

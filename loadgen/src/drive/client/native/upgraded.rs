@@ -10,7 +10,7 @@ use super::{
     greeting::Early,
     lane::{Answered, Lane},
     packet::{self, Packet},
-    polling::{Piece, Polled, Polling, pieces},
+    polling::{EMPTY, Piece, Polled, Polling, pieces},
 };
 use crate::{
     dial::{self, Caller, Endpoint},
@@ -94,6 +94,9 @@ async fn ask(polls: &mut Lane, polling: &Polling) -> Result<Answered, ConnectErr
 
 /// Keeps what came over polling while the WebSocket was probed; the payload of a pong, if it asks for one.
 fn keep(answer: &Answered, early: &mut Vec<Early>) -> Result<Option<String>, ConnectError> {
+    if answer.body.is_empty() {
+        return Err(ConnectError::NotSocketIo(EMPTY.into()));
+    }
     let mut pong = None;
     for piece in pieces(&answer.body) {
         match piece.map_err(ConnectError::NotSocketIo)? {
