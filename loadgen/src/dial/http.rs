@@ -250,6 +250,15 @@ pub async fn beginning(body: Incoming, limit: usize) -> Result<Vec<u8>, DialErro
     Ok(bytes)
 }
 
+/// What may help where a server answers so instead of what was asked for; empty, or to be put behind what it answered.
+pub fn hint(status: u16, location: Option<&str>) -> String {
+    match (location, status) {
+        (Some(location), 300..400) => format!("; it sends to {location}: name that as the target"),
+        (_, 404) => "; is the path right (--path)?".to_owned(),
+        _ => String::new(),
+    }
+}
+
 /// Why there is no answer, or no more of it.
 pub fn no_answer(error: &hyper::Error) -> DialError {
     let reason = error

@@ -17,7 +17,9 @@ pub use self::{
     cookies::Jar,
     endpoint::Endpoint,
     error::DialError,
-    http::{Fate, Line, PAGE_PATIENCE, Page, Unanswered, ask, beginning, media_type, no_answer},
+    http::{
+        Fate, Line, PAGE_PATIENCE, Page, Unanswered, ask, beginning, hint, media_type, no_answer,
+    },
     stream::{Stream, into_parts},
     target::{Target, TargetMistake},
     tls::Trust,

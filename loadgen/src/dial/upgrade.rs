@@ -10,7 +10,7 @@ use tungstenite::handshake::{client::generate_key, derive_accept_key};
 
 use super::{
     Caller, DialError, Endpoint, Stream,
-    http::{MOST_HEADER_BYTES, MOST_HEADERS},
+    http::{MOST_HEADER_BYTES, MOST_HEADERS, hint},
 };
 
 /// More answers than this before the one to the request are none.
@@ -160,15 +160,9 @@ impl Head {
             .chars()
             .take(200)
             .collect();
-        let hint = match (&self.location, self.status) {
-            (Some(location), 300..400) => {
-                format!("; it sends to {location}: name that as the target")
-            }
-            (_, 404) => "; is the path right (--path)?".to_owned(),
-            _ if body.contains("Transport unknown") => {
-                "; it speaks no WebSocket: transport = \"polling\" in [connections]".to_owned()
-            }
-            _ => String::new(),
+        let hint = match body.contains("Transport unknown") {
+            true => "; it speaks no WebSocket: transport = \"polling\" in [connections]".to_owned(),
+            false => hint(self.status, self.location.as_deref()),
         };
         DialError::NoWebSocket(format!(
             "it answered the WebSocket upgrade with HTTP {} {} {line}{hint}",

@@ -251,3 +251,31 @@ async fn each_refusal_is_told() {
         assert!(refused.contains(what), "{what}: {refused}");
     }
 }
+
+#[tokio::test]
+async fn a_refused_poll_tells_what_may_help() {
+    for (answer, what) in [
+        (
+            "HTTP/1.1 404 Not Found\r\ncontent-length: 4\r\n\r\nnope",
+            "404 Not Found with \"nope\"; is the path right (--path)?",
+        ),
+        (
+            "HTTP/1.1 301 Moved Permanently\r\nlocation: https://h/\r\ncontent-length: 0\r\n\r\n",
+            "it sends to https://h/: name that as the target",
+        ),
+        (
+            "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+            "empty answer",
+        ),
+    ] {
+        for transport in [Transport::Polling, Transport::Upgraded] {
+            let url = serve(move |mut peer: Peer| async move {
+                peer.hear().await;
+                peer.raw(answer.as_bytes()).await;
+            })
+            .await;
+            let refused = Way::to(&url).over(transport).refused().await;
+            assert!(refused.contains(what), "{what}: {refused}");
+        }
+    }
+}

@@ -1,10 +1,10 @@
 //! HTTP requests of one user, one after the other over a connection that is kept, each answer stamped where it was read.
 
-use std::{cell::Cell, rc::Rc, time::Duration};
+use std::{borrow::Cow, cell::Cell, rc::Rc, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
-use hyper::{Method, Response, StatusCode, body::Incoming};
+use hyper::{Method, Response, StatusCode, body::Incoming, header::LOCATION};
 use hyper_util::rt::TokioIo;
 use tokio_util::io::InspectReader;
 
@@ -41,6 +41,8 @@ struct Came {
 pub struct Answered {
     /// Its status.
     pub status: StatusCode,
+    /// Where it sends to, if it says so.
+    pub location: Option<String>,
     /// When its last bytes came.
     pub stamp: Nanos,
     /// Its text.
@@ -85,9 +87,13 @@ impl Lane {
             let at_once = self.clock.now().saturating_sub(asked) < nanos(ROUND_TRIP);
             let silent = self.came.bytes.get() == before;
             match answer {
-                Err(Unanswered { fate, .. }) if fate == Fate::Unsent => {}
+                Err(Unanswered {
+                    fate: Fate::Unsent, ..
+                }) => {}
                 // The server closed it in a pause, just when the request was on its way: browsers ask again, too.
-                Err(Unanswered { fate, .. }) if fate == Fate::Ended && at_once && silent => {}
+                Err(Unanswered {
+                    fate: Fate::Ended, ..
+                }) if at_once && silent => {}
                 answer => {
                     self.line = Some(line);
                     return self.read(answer?).await;
@@ -102,6 +108,9 @@ impl Lane {
 
     async fn read(&self, answer: Response<Incoming>) -> Result<Answered, DialError> {
         let status = answer.status();
+        let location = answer.headers().get(LOCATION);
+        let location = location.map(|place| String::from_utf8_lossy(place.as_bytes()));
+        let location = location.map(Cow::into_owned);
         let mut frames = std::pin::pin!(answer.into_body());
         let mut bytes = Vec::new();
         while let Some(frame) = frames.frame().await {
@@ -119,6 +128,7 @@ impl Lane {
             .map_err(|error| DialError::NoText(format!("an answer that is not UTF-8: {error}")))?;
         Ok(Answered {
             status,
+            location,
             stamp: self.came.at.get(),
             body,
         })

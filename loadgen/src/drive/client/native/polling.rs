@@ -20,7 +20,7 @@ use super::{
     session::{Session, Step},
 };
 use crate::{
-    dial::{Caller, DialError, Endpoint},
+    dial::{self, Caller, DialError, Endpoint},
     drive::{Client, ConnectError, client::Observer},
     model::{Clock, Nanos},
     observed::Closed,
@@ -34,7 +34,7 @@ const USUAL_PAYLOAD: u64 = 1_000_000;
 const TURN_PACKETS: usize = 1_000;
 /// How long a server may take to answer a post, if its heartbeat is no slower.
 const POSTED: Duration = Duration::from_secs(20);
-/// What a poll was answered with by a server that has ended the session. No packet is empty, and of HTTP it is an answer.
+/// What a poll was answered with by a server that has ended the session and has nothing more to say.
 pub(super) const EMPTY: &str = "an empty answer to a poll, which ends the session";
 /// How long a goodbye may take to be posted, and the poll that waits to be answered.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -428,8 +428,8 @@ fn greet(greeting: &mut Greeting<'_>, answer: &Answered) -> Result<Option<String
     let not_socket_io = ConnectError::NotSocketIo;
     if answer.status != StatusCode::OK {
         let hint = match answer.body.contains("Transport unknown") {
-            true => "; it speaks no polling: transport = \"websocket\"",
-            false => "",
+            true => "; it speaks no polling: transport = \"websocket\"".to_owned(),
+            false => dial::hint(answer.status.as_u16(), answer.location.as_deref()),
         };
         return Err(not_socket_io(format!(
             "it answered HTTP {} with {:?}{hint}",
