@@ -58,9 +58,35 @@ behaviour = { away = "50ms-100ms" }
 
 [[phases]]
 name = "talk"
-duration = "6s"
+duration = "10s"
 think_time = "10ms-20ms"
 reconnects = "6/s"
+"#;
+
+/// The first attempt to come back meets a network that is still cut; long after, some leave.
+const COME_BACK: &str = r#"version = 1
+name = "come-back"
+question = "Is it found out after a fault?"
+seed = 5
+drain = "5s"
+population = { users = 12, rooms = 12 }
+
+[[phases]]
+name = "broken"
+duration = "8s"
+rate = "40/s"
+
+[[phases]]
+name = "leave"
+duration = "3s"
+rate = "200/s"
+leaves = "3/s"
+
+[[faults]]
+name = "cut"
+at = "1s"
+for = "2s"
+kind = "network-cut"
 "#;
 
 /// `CHURN_RUNS` runs, each with another seed; three where it does not say.
@@ -130,4 +156,16 @@ async fn who_was_away_waits_for_no_answer_of_before_in_a_closed_phase() {
     let sent = report.runs[0].totals.sent;
     // Each answer that never comes has one of the six wait until it is away: without that they are silent after 300.
     assert!(sent > 400, "{sent}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rule_13_who_came_back_at_the_second_attempt_and_leaves_is_out() {
+    let cheat = Cheat::start(Fault::KeepsWhoLeft, READMES).await;
+    let report = report_on(cheat.url.clone(), COME_BACK, "\"failed\" = \">= 0\"").await;
+    let findings = &report.runs[0].findings;
+    let mut checks = findings.iter().map(|finding| finding.check);
+    assert!(
+        checks.any(|check| check == Check::CrossDelivered),
+        "{findings:?}"
+    );
 }

@@ -103,7 +103,7 @@ impl Users {
                 self.note(user, asked, Step::Joining(place));
             }
         }
-        let (connection, incoming) = Connection::open(
+        let opened = Connection::open(
             self.job.driver,
             &self.job.endpoint,
             caller,
@@ -111,7 +111,12 @@ impl Users {
             Rc::clone(&self.shared),
             PATIENCE,
         )
-        .await?;
+        .await;
+        if opened.is_err() && logged {
+            // What the server may have put it into ends with the attempt: the next one begins anew.
+            self.note(user, self.job.clock.now(), Step::Gone);
+        }
+        let (connection, incoming) = opened?;
         self.record(Metric::Connect, asked);
         let server = self.job.endpoint.server_of(user);
         self.job.whereabouts.connected(user, server, asked);
