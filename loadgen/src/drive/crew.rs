@@ -11,7 +11,9 @@ use tokio::sync::mpsc;
 use super::{
     client::Driver,
     token::Tokens,
-    worker::{Command, Excuse, Heard, Job, Milestone, Progress, Whereabouts, Worker},
+    worker::{
+        Command, Excuse, Heard, Job, Milestone, Progress, Reporting, Stopped, Whereabouts, Worker,
+    },
 };
 use crate::{
     dial::Endpoint,
@@ -51,8 +53,8 @@ pub struct Crew {
     workers: Vec<Worker>,
     jobs: Vec<Job>,
     /// For the jobs; no more once these are started, so that their end is noticed.
-    reporting: Option<mpsc::Sender<Milestone>>,
-    milestones: mpsc::Receiver<Milestone>,
+    reporting: Option<Reporting>,
+    milestones: mpsc::Receiver<Result<Milestone, Stopped>>,
     /// Counts so far.
     pub progress: Arc<Progress>,
     /// The run's clock.
@@ -111,8 +113,8 @@ impl Crew {
                 .map(|rate| rate.0 * here as f64 / users as f64 / workers as f64),
         };
         let jobs = task.share.clone().split(workers).enumerate();
-        // Each worker says at most two things, so that none ever waits for room.
-        let (reporting, milestones) = mpsc::channel(2 * workers);
+        // Each worker says at most three things, so that none ever waits for room.
+        let (reporting, milestones) = mpsc::channel(3 * workers);
         Self {
             workers: Vec::new(),
             jobs: jobs
@@ -154,9 +156,9 @@ impl Crew {
         self.workers.len()
     }
 
-    /// The next thing that any worker says; `None` when all have ended.
+    /// The next thing that any worker says; `None` when one has ended that was not told to, whose error [`Crew::finish`] has.
     pub async fn milestone(&mut self) -> Option<Milestone> {
-        self.milestones.recv().await
+        self.milestones.recv().await?.ok()
     }
 
     /// The account of what was sent and received, which goes on.

@@ -2,7 +2,7 @@
 
 mod acknowledged;
 #[cfg(test)]
-mod allocations;
+pub(super) mod allocations;
 mod ends;
 mod reading;
 #[cfg(test)]

@@ -31,7 +31,7 @@ impl Users {
         let at = self.job.clock.now();
         let broken = Broken { at, user, why };
         self.broken.borrow_mut().excused.add(broken);
-        tokio::task::spawn_local(Rc::clone(self).come_back(user));
+        self.set_about(Rc::clone(self).come_back(user));
     }
 
     /// Connects a user again, as often as it takes while the fault lasts.

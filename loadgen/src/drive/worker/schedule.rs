@@ -21,7 +21,7 @@ const SENDS_IN_A_ROW: usize = 16;
 pub(super) async fn perform(
     users: Rc<Users>,
     dialogue: Rc<Dialogue>,
-    timer: &Timer,
+    timer: Rc<Timer>,
     start: Nanos,
 ) -> io::Result<()> {
     users.with_receipts(|receipts| receipts.begin(start));
@@ -65,7 +65,7 @@ pub(super) async fn perform(
                     if let Some(fault) = action.fault {
                         users.struck(action.user, fault);
                     }
-                    tokio::task::spawn_local(Rc::clone(&users).act(action.user, action.deed));
+                    users.set_about(Rc::clone(&users).act(action.user, action.deed));
                 }
             }
             Some((at, Next::Send)) => {

@@ -13,7 +13,7 @@ use std::{
 
 use tokio::{
     sync::{Mutex, Notify},
-    task::JoinSet,
+    task::{JoinError, JoinSet},
     time::MissedTickBehavior,
 };
 
@@ -54,6 +54,10 @@ pub(super) struct Users {
     users: Vec<User>,
     /// What reads each connection until it ends.
     readers: RefCell<JoinSet<()>>,
+    /// What users do beside sending.
+    deeds: RefCell<JoinSet<()>>,
+    /// One of these panicked, and nobody knows what its user would have seen.
+    panicked: Cell<bool>,
     next_request: Cell<u64>,
     /// Whether any join was answered so far.
     pub(super) any_answered: Cell<bool>,
@@ -115,6 +119,8 @@ impl Users {
                 .map(|user| User::new(&job.plan.places[user as usize]))
                 .collect(),
             readers: RefCell::default(),
+            deeds: RefCell::default(),
+            panicked: Cell::default(),
             next_request: Cell::new(job.plan.sends.len() as u64),
             any_answered: Cell::default(),
             hears_joins: [&job.vocabulary.room, &job.vocabulary.channel]
@@ -157,9 +163,38 @@ impl Users {
 
     /// Reads a connection until it ends.
     fn read(&self, reader: impl Future<Output = ()> + 'static) {
-        let mut readers = self.readers.borrow_mut();
-        while readers.try_join_next().is_some() {}
-        readers.spawn_local(reader);
+        self.begin(&self.readers, reader);
+    }
+
+    /// Lets a user do something that takes a while.
+    pub(super) fn set_about(&self, deed: impl Future<Output = ()> + 'static) {
+        self.begin(&self.deeds, deed);
+    }
+
+    fn begin(&self, tasks: &RefCell<JoinSet<()>>, task: impl Future<Output = ()> + 'static) {
+        self.reap(tasks);
+        tasks.borrow_mut().spawn_local(task);
+    }
+
+    /// Forgets the tasks that have ended.
+    fn reap(&self, tasks: &RefCell<JoinSet<()>>) {
+        let mut tasks = tasks.borrow_mut();
+        while let Some(ended) = tasks.try_join_next() {
+            self.weigh(&ended);
+        }
+    }
+
+    fn weigh(&self, ended: &Result<(), JoinError>) {
+        if ended.as_ref().is_err_and(|error| error.is_panic()) {
+            self.panicked.set(true);
+        }
+    }
+
+    /// Whether anything that was done for a user has panicked.
+    pub(super) fn has_panicked(&self) -> bool {
+        self.reap(&self.readers);
+        self.reap(&self.deeds);
+        self.panicked.get()
     }
 
     /// Acknowledgement ids from here on belong to joins and leaves; those below are message numbers.
@@ -228,7 +263,7 @@ impl Users {
         match done {
             Ok(()) => {}
             Err(NotThere::Connect(_)) if me.is_excused(user) => {
-                tokio::task::spawn_local(Rc::clone(&me).come_back(user));
+                me.set_about(Rc::clone(&me).come_back(user));
             }
             Err(error) => me.not_there(user, error),
         }
@@ -337,13 +372,16 @@ impl Users {
         self.broken.borrow_mut().add(Broken { at, user, why });
     }
 
-    /// Ends connections whose server is silent, and shows others how far this worker is.
+    /// Ends connections whose server is silent, and shows others how far this worker is. It ends when a task has panicked.
     pub(super) async fn housekeeping(self: Rc<Self>) {
         let mut ticks = tokio::time::interval(HOUSEKEEPING);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut last = self.job.clock.now();
         loop {
             ticks.tick().await;
+            if self.has_panicked() {
+                return;
+            }
             let now = self.job.clock.now();
             // Who was held up itself may not have read yet what the server said meanwhile.
             let in_time = now.saturating_sub(last) < 2 * nanos(HOUSEKEEPING);
@@ -385,7 +423,11 @@ impl Users {
             tokio::task::yield_now().await;
         }
         let mut readers = self.readers.take();
-        let gone = async { while readers.join_next().await.is_some() {} };
+        let gone = async {
+            while let Some(ended) = readers.join_next().await {
+                self.weigh(&ended);
+            }
+        };
         // What is still open then ends with this thread.
         let _ = tokio::time::timeout(GOODBYES, gone).await;
     }

@@ -19,7 +19,7 @@ use crate::{
 const WARM_UP: u32 = 2_000;
 const COUNTED: u32 = 20_000;
 
-pub(super) fn job() -> Job {
+pub(in crate::drive::worker) fn job() -> Job {
     let text = format!(
         "version = 1\nname = \"t\"\nquestion = \"?\"\npopulation = {{ users = 2, rooms = 1 }}\n\
          [messages]\nsize = \"200B\"\n\

@@ -67,7 +67,7 @@ impl Observer for Rc<Users> {
                 self.note(user, since, Step::Deaf);
                 self.gone(user, stamp);
                 state.stalled.set(Stalled::Never);
-                tokio::task::spawn_local(Rc::clone(self).act(user, Deed::Connect));
+                self.set_about(Rc::clone(self).act(user, Deed::Connect));
             }
             None if !matches!(why, Closed::Protocol(_)) && self.is_excused(user) => {
                 self.thrown_off(user, stamp, why);
