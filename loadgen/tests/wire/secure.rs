@@ -1,8 +1,14 @@
 //! TLS: whom a user trusts, what it shows, and that it hears over it what it hears without.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    io,
+    path::PathBuf,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
 
-use loadgen::dial::Trust;
+use loadgen::{dial::Trust, observed::Closed};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::{
     RootCertStore, ServerConfig,
@@ -11,8 +17,11 @@ use rustls::{
     server::WebPkiClientVerifier,
 };
 use tempfile::TempDir;
-use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
+    net::{TcpListener, TcpStream},
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use crate::{
     peer::{BINARY, CLOSE, Peer},
@@ -64,6 +73,21 @@ async fn serve(
     key: &KeyPair,
     roots: Option<RootCertStore>,
 ) -> String {
+    let script = |stream: TlsStream<TcpStream>| talk(Peer::new(Box::new(stream)));
+    serve_by(certificate, key, roots, script).await
+}
+
+/// A server that serves each connection by a script.
+async fn serve_by<F, S>(
+    certificate: &rcgen::Certificate,
+    key: &KeyPair,
+    roots: Option<RootCertStore>,
+    script: F,
+) -> String
+where
+    F: Fn(TlsStream<TcpStream>) -> S + Clone + Send + 'static,
+    S: Future<Output = ()> + Send + 'static,
+{
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let provider = Arc::new(ring::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
@@ -82,10 +106,10 @@ async fn serve(
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let acceptor = acceptor.clone();
+            let (acceptor, script) = (acceptor.clone(), script.clone());
             tokio::spawn(async move {
                 if let Ok(stream) = acceptor.accept(stream).await {
-                    talk(Peer::new(Box::new(stream))).await;
+                    script(stream).await;
                 }
             });
         }
@@ -139,6 +163,73 @@ async fn the_same_is_heard_over_tls() {
             "{:?}",
             seen.closed
         );
+    }
+}
+
+/// A stream whose shutdown is the goodbye of TLS and something behind it, and no end of the TCP connection.
+struct Ends(TlsStream<TcpStream>, &'static [u8]);
+
+impl AsyncRead for Ends {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Ends {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let behind = self.1;
+        let (tcp, tls) = self.0.get_mut();
+        ready!(tcp.poll_write_ready(cx))?;
+        tls.send_close_notify();
+        let mut bytes = Vec::new();
+        while tls.wants_write() {
+            tls.write_tls(&mut bytes)?;
+        }
+        bytes.extend_from_slice(behind);
+        assert_eq!(tcp.try_write(&bytes)?, bytes.len());
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test]
+async fn the_goodbye_of_tls_ends_a_connection_whatever_comes_behind_it() {
+    let authority = Authority::new();
+    let (certificate, key) = authority.sign("localhost");
+    for behind in [&b""[..], b"anything"] {
+        let script = move |stream: TlsStream<TcpStream>| async move {
+            let mut peer = Peer::new(Box::new(Ends(stream, behind)));
+            peer.greet().await;
+            peer.text("42[\"said\"]").await;
+            peer.wire.shutdown().await.unwrap();
+            peer.drain().await;
+        };
+        let way = Way {
+            trust: Trust {
+                ca: Some(authority.file("ca.pem")),
+                ..Trust::default()
+            },
+            ..Way::to(&serve_by(&certificate, &key, None, script).await)
+        };
+        let seen = way.until_closed(|_| {}).await;
+        assert_eq!(seen.events, [("said".to_owned(), String::new())]);
+        let ended = Closed::Transport("by the other side".into());
+        assert_eq!(seen.closed, Some(ended));
     }
 }
 

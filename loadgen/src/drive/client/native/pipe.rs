@@ -120,7 +120,8 @@ impl Pipe {
     /// Decrypts what came and hands over each piece, through a buffer of the caller's.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// What is wrong with it, or that the other side has said the goodbye of TLS: what comes behind that is ignored
+    /// (RFC 8446, 6.1), and nothing more is to come, whether or not the TCP connection ends as well.
     pub fn decrypt(
         &self,
         mut encrypted_bytes: &[u8],
@@ -133,12 +134,18 @@ impl Pipe {
         loop {
             let mut tls = tls.borrow_mut();
             let broken = |error: String| Closed::Transport(format!("TLS: {error}"));
+            let mut over = false;
             if !encrypted_bytes.is_empty() {
-                tls.read_tls(&mut encrypted_bytes)
+                let taken = tls
+                    .read_tls(&mut encrypted_bytes)
                     .map_err(|error| broken(error.to_string()))?;
-                tls.process_new_packets()
-                    .map_err(|error| broken(error.to_string()))?;
+                // Or it would never take the rest.
+                over = taken == 0;
             }
+            let state = tls
+                .process_new_packets()
+                .map_err(|error| broken(error.to_string()))?;
+            over |= state.peer_has_closed();
             // What TLS itself has to say, as after a change of keys.
             if tls.wants_write() {
                 self.put(&encrypted(&mut tls));
@@ -151,6 +158,9 @@ impl Pipe {
                     .as_ref()
                     .map(RefCell::borrow_mut)
                     .ok_or_else(|| broken("gone".into()))?;
+            }
+            if over {
+                return Err(Closed::Transport("by the other side".into()));
             }
             if encrypted_bytes.is_empty() {
                 return Ok(());
