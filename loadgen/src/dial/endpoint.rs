@@ -21,6 +21,8 @@ use crate::plan::Nodes;
 
 /// Connections to one server from one source address.
 const USERS_OF_ONE_ADDRESS: u32 = 10_000;
+/// So many source addresses there are beside the first, 127.0.0.2 to 127.0.0.254; whoever is beyond these has the last.
+const MORE_SOURCES: u8 = 253;
 /// How long a name may take to be resolved.
 const NAME_PATIENCE: Duration = Duration::from_secs(5);
 /// How long an address may take to answer before the next one is tried.
@@ -231,10 +233,36 @@ async fn connect(address: SocketAddr, user: u32) -> io::Result<TcpStream> {
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
     if let IpAddr::V4(Ipv4Addr::LOCALHOST) = address.ip() {
-        let source = u8::try_from(user / USERS_OF_ONE_ADDRESS).unwrap_or(u8::MAX - 1);
+        let source = u8::try_from(user / USERS_OF_ONE_ADDRESS).unwrap_or(MORE_SOURCES);
+        let source = source.min(MORE_SOURCES);
         if source > 0 {
             socket.bind((Ipv4Addr::new(127, 0, 0, 1 + source), 0).into())?;
         }
     }
     socket.connect(address).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn however_many_users_there_are_each_has_a_source_address() {
+        let listener = net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        for (user, last) in [
+            (0, 1),
+            (10_000, 2),
+            (2_540_000, 254),
+            (2_550_000, 254),
+            (2_560_000, 254),
+            (u32::MAX, 254),
+        ] {
+            let stream = connect(address, user).await.unwrap();
+            let IpAddr::V4(from) = stream.local_addr().unwrap().ip() else {
+                panic!("{stream:?}");
+            };
+            assert_eq!(from.octets(), [127, 0, 0, last], "{user}");
+        }
+    }
 }
