@@ -211,7 +211,8 @@ impl AsyncWrite for Ends {
 async fn the_goodbye_of_tls_ends_a_connection_whatever_comes_behind_it() {
     let authority = Authority::new();
     let (certificate, key) = authority.sign("localhost");
-    for behind in [&b""[..], b"anything"] {
+    // Nothing, a little, and more than TLS takes at once.
+    for behind in [&b""[..], b"anything", &[7; 20_000]] {
         let script = move |stream: TlsStream<TcpStream>| async move {
             let mut peer = Peer::new(Box::new(Ends(stream, behind)));
             peer.greet().await;

@@ -21,7 +21,7 @@ use rustix::thread::{CpuSet, sched_setaffinity};
 use tokio::{
     runtime::Builder,
     sync::mpsc,
-    task::{JoinError, JoinSet, LocalSet},
+    task::{self, JoinSet, LocalSet},
 };
 
 use self::{dialogue::Dialogue, request::NotThere, timer::Timer, users::Users};
@@ -88,7 +88,7 @@ impl Worker {
     /// # Errors
     /// What kept it from working, a panic included.
     pub async fn observed(self) -> io::Result<Observed> {
-        tokio::task::spawn_blocking(move || self.thread.join())
+        task::spawn_blocking(move || self.thread.join())
             .await
             .map_err(io::Error::other)?
             .map_err(|_| io::Error::other("a worker thread panicked"))?
@@ -115,7 +115,7 @@ async fn run(
     let timer = Rc::new(Timer::new()?);
     let dialogue = Dialogue::new(&job.plan, job.share.clone());
     let users = Rc::new(Users::new(job, Rc::clone(&dialogue)));
-    let mut housekeeping = tokio::task::spawn_local(Rc::clone(&users).housekeeping());
+    let mut housekeeping = task::spawn_local(Rc::clone(&users).housekeeping());
     let connected = tokio::select! {
         connected = Rc::clone(&users).connect_all(&timer) => connected,
         // Whoever started it gives up, or is gone, before everybody is there.
@@ -136,7 +136,7 @@ async fn run(
                 let Some(Command::Start(at)) = command else {
                     break;
                 };
-                tokio::task::spawn_local(Rc::clone(&users).watch_cpu(at));
+                task::spawn_local(Rc::clone(&users).watch_cpu(at));
                 let (users, dialogue) = (Rc::clone(&users), Rc::clone(&dialogue));
                 performing.spawn_local(schedule::perform(users, dialogue, Rc::clone(&timer), at));
             }
@@ -160,7 +160,7 @@ async fn run(
 }
 
 /// What came of the schedule; that it was given up is no error.
-fn outcome(performed: Result<io::Result<()>, JoinError>) -> io::Result<()> {
+fn outcome(performed: Result<io::Result<()>, task::JoinError>) -> io::Result<()> {
     match performed {
         Ok(performed) => performed,
         Err(error) if error.is_panic() => Err(panicked("the schedule")),
