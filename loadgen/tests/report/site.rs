@@ -80,10 +80,7 @@ fn what_faults_cost_is_on_one_page_that_the_index_leads_to() {
     run.totals.lost = 7;
     let both = [Document::of(&broken).unwrap(), Document::of(&peer).unwrap()];
     let site = publish::site(&both, &[]).unwrap();
-    let page = site
-        .iter()
-        .find(|file| file.path == Path::new("faults.html"));
-    let page = &page.unwrap().text;
+    let page = faults_page(&site);
     assert_eq!(page.matches("<h3>").count(), 2);
     assert_eq!(page.matches("data-of=\"server\">peer:node<").count(), 1);
     assert_eq!(
@@ -96,10 +93,7 @@ fn what_faults_cost_is_on_one_page_that_the_index_leads_to() {
     peer.environment.cpu = Some("Another Processor".to_owned());
     let both = [Document::of(&broken).unwrap(), Document::of(&peer).unwrap()];
     let site = publish::site(&both, &[]).unwrap();
-    let page = site
-        .iter()
-        .find(|file| file.path == Path::new("faults.html"));
-    let page = &page.unwrap().text;
+    let page = faults_page(&site);
     assert!(page.contains("is not to be held against"), "{page}");
     assert_eq!(page.matches("Another Processor").count(), 2, "{page}");
     // What was measured on another machine is told apart by that and nothing else, and the scenario counts once.
@@ -112,10 +106,7 @@ fn what_faults_cost_is_on_one_page_that_the_index_leads_to() {
         Document::of(&broken).unwrap(),
     ];
     let site = publish::site(&both, &[]).unwrap();
-    let page = site
-        .iter()
-        .find(|file| file.path == Path::new("faults.html"));
-    let page = &page.unwrap().text;
+    let page = faults_page(&site);
     assert!(page.contains("The latest runs of 1 scenario with 1 fault: "));
     assert!(
         !page.contains("; 7 deliveries were lost;"),
@@ -154,6 +145,13 @@ fn what_faults_cost_is_on_one_page_that_the_index_leads_to() {
             .iter()
             .all(|file| file.path != Path::new("faults.html"))
     );
+}
+
+/// The page of what faults cost.
+fn faults_page(site: &[publish::SiteFile]) -> &str {
+    let mut files = site.iter();
+    let page = files.find(|file| file.path == Path::new("faults.html"));
+    &page.unwrap().text
 }
 
 fn publish(results: &[&Path], site: &Path) -> (Option<i32>, String) {
