@@ -81,6 +81,12 @@ fn with_a_base_the_gate_asks_whether_the_change_is_slower_unless_the_change_brea
     // Two servers of somebody else's have no store to be told of.
     let (_, made) = calls("0 1", &[("BASE", node), ("CHANGE", node)]);
     assert!(made[1].ends_with("--out reports/latest"), "{}", made[1]);
+    // Every system of `ab` is one: none is taken for a commit.
+    for base in ["own", "own:a build", "peer:node", "relay", "http://h:1"] {
+        let (code, made) = calls("0 0", &[("BASE", base), ("CHANGE", node)]);
+        assert_eq!((code, made.len()), (0, 2), "{base}: {made:?}");
+        assert!(made[1].contains(&format!("--base {base} ")), "{}", made[1]);
+    }
     let (code, made) = calls("1 0", &both);
     assert_eq!((code, made.len()), (1, 1));
     // What the run could not tell is no reason not to ask of the change, and stays where that passes.
