@@ -133,12 +133,9 @@ fn sentence<'a>(
     others: impl Iterator<Item = &'a Carried<'a>>,
 ) -> String {
     let promised = limit(PROMISED);
-    let ends = own.promised.and_then(|one| {
-        let kept = one.last_success?;
-        Some((kept, one.is_open()))
-    });
+    let ends = own.promised.and_then(|one| Some((one, one.last_success?)));
     let name = &first.scenario.name;
-    let Some((kept, is_open)) = ends else {
+    let Some((end, kept)) = ends else {
         return format!("In {name}, no rate is known at which this server keeps {promised}.");
     };
     let cores = match own.cores {
@@ -148,7 +145,7 @@ fn sentence<'a>(
     };
     let (mut beside, mut unknown, mut contradicted) = (Vec::new(), Vec::new(), Vec::new());
     for other in others {
-        match (other.promised, beside_it(kept, is_open, other)) {
+        match (other.promised, beside_it(end, other)) {
             (Some(promised), _) if promised.contradicted => {
                 contradicted.push(words(&other.found.system));
             }
@@ -165,7 +162,7 @@ fn sentence<'a>(
     }
     format!(
         "In {name}, this server carries {}{} messages a second, 99 % of the deliveries within {promised}{cores}{beside}{unknown}.",
-        if is_open { "at least " } else { "" },
+        if end.is_open() { "at least " } else { "" },
         whole(kept)
     )
 }
@@ -259,22 +256,41 @@ fn listed(all: &[String]) -> Option<String> {
     }
 }
 
-/// The server of this project, which keeps that rate, beside another; `None` where no rate is known that the other keeps.
-fn beside_it(kept: f64, is_open: bool, other: &Carried<'_>) -> Option<String> {
+/// Where this server ends beside where another does; `None` where no rate is known that the other keeps.
+fn beside_it(own: LimitFound, other: &Carried<'_>) -> Option<String> {
     let promised = other.promised?;
-    let theirs = promised.last_success?;
-    // A bound is rounded to where it holds.
-    let (bound, rounded): (_, fn(f64) -> f64) = match (is_open, promised.is_open()) {
-        (false, false) => ("", f64::round),
-        (true, false) => ("at least ", f64::floor),
-        (false, true) => ("at most ", f64::ceil),
-        (true, true) => ("about ", f64::round),
+    let (ours, theirs) = (own.last_success?, promised.last_success?);
+    let of = |bound, ratio, rounded| {
+        let name = words(&other.found.system);
+        format!(
+            "{bound}{} {name} ({})",
+            share(ratio, rounded),
+            whole(theirs)
+        )
     };
-    let of = format!("{} ({})", words(&other.found.system), whole(theirs));
-    Some(match kept / theirs {
-        less if less < 0.995 => format!("{bound}{:.0} % of {of}", rounded(less * 100.0)),
-        times => format!("{bound}{:.1} times {of}", rounded(times * 10.0) / 10.0),
+    // A bound is rounded to where it holds. Of two ends that nobody found, it is by the failures that are known.
+    Some(match (own.is_open(), promised.is_open()) {
+        (false, false) => of("", ours / theirs, f64::round),
+        (true, false) => of("at least ", ours / theirs, f64::floor),
+        (false, true) => of("at most ", ours / theirs, f64::ceil),
+        (true, true) => match (own.first_failure, promised.first_failure) {
+            (Some(failed), _) => of("at most ", failed / theirs, f64::ceil),
+            (None, Some(failed)) => of("at least ", ours / failed, f64::floor),
+            (None, None) => format!(
+                "beside {}, which carries at least {}",
+                words(&other.found.system),
+                whole(theirs)
+            ),
+        },
     })
+}
+
+/// `3.1 times`, or `31 % of`.
+fn share(ratio: f64, rounded: fn(f64) -> f64) -> String {
+    match ratio {
+        less if less < 0.995 => format!("{:.0} % of", rounded(less * 100.0)),
+        times => format!("{:.1} times", rounded(times * 10.0) / 10.0),
+    }
 }
 
 /// In which scenario, at which limit, another system's last success is the higher one, and where nobody knows.

@@ -155,6 +155,33 @@ fn an_end_that_was_not_found_is_only_a_bound() {
         sentence.contains("carries at least ") && sentence.contains("at least 3."),
         "{sentence}"
     );
+    // Of two such ends, nothing is told that may not be so.
+    let mut relay = named("relay", 2_000.0);
+    relay.limits[2].last_success = Some(2_000.0);
+    open.limits[2].last_success = Some(900.0);
+    for (failed, theirs, said) in [
+        (
+            Some(1_510.0),
+            None,
+            "at most 76 % of the bare relay (2,000)",
+        ),
+        (
+            None,
+            Some(3_100.0),
+            "at least 29 % of the bare relay (2,000)",
+        ),
+        (
+            None,
+            None,
+            "beside the bare relay, which carries at least 2,000",
+        ),
+    ] {
+        open.limits[2].first_failure = failed;
+        relay.limits[2].first_failure = theirs;
+        let both = ladder(vec![open.clone(), relay.clone()]);
+        let sentence = headline(&both).unwrap().sentence;
+        assert!(sentence.contains(said), "{sentence}");
+    }
     open.limits[2].last_success = None;
     let none = ladder(vec![open, named("peer:node", 300.0)]);
     let headline = headline(&none).unwrap();
