@@ -1,11 +1,11 @@
 //! Pairs of blocks, one after the other: by how much the change is slower in each, and what all of them say together.
 
 use super::{
-    Figure, Ink, LEFT, Size, TEXT,
+    Figure, Ink, LEFT, Size,
     axis::Axis,
     figure,
     plot::{Frame, Labels, Margins, Plot},
-    svg::{Edge, Side, Svg},
+    svg::{Side, Svg},
 };
 
 /// The height of the chart, in units.
@@ -74,10 +74,8 @@ fn draw(svg: &mut Svg, frame: Frame, size: Size, pairs: &[Pair], together: &Toge
     plot.mesh(svg, "cycle");
     svg.heading(Ink::Muted, Side::Right, (LEFT as i32, 0), "slower by");
     svg.line(Ink::Muted.bar(2), [at(0.0, 1.0), at(last, 1.0)]);
-    let margin = at(0.0, together.margin);
-    svg.line(Ink::Limit.line(3), [margin, at(last, together.margin)]);
-    let beside = (margin.0 + TEXT / 2, margin.1);
-    svg.text(Ink::Limit, (Side::Left, Edge::Bottom), beside, "margin");
+    let margin = [0.0, last].map(|place| at(place, together.margin));
+    svg.line(Ink::Limit.line(3), margin);
     if let Some(ratio) = together.ratio {
         svg.line(Ink::Subject.bar(3), [at(0.0, ratio), at(last, ratio)]);
     }

@@ -53,7 +53,7 @@ pub(crate) fn rivals(
     numbers: Numbers,
 ) -> Option<Figure> {
     drawn(rivals)?;
-    let height = |size| PLOT + legend_height(rivals, size);
+    let height = |size| PLOT + legend_height(rivals, size, numbers);
     Some(figure(
         title,
         note,
@@ -75,7 +75,7 @@ pub(crate) fn picture(
     drawn(rivals)?;
     let size = Size::Wide;
     let (width, top) = (size.width(), 3 * TEXT);
-    let bottom = top + (PLOT + legend_height(rivals, size)) as i32;
+    let bottom = top + (PLOT + legend_height(rivals, size, numbers)) as i32;
     let height = bottom + TEXT / 2;
     let mut svg = Svg::alone((width, height as u32), heading, &style_alone());
     svg.heading(Ink::Text, Side::Left, (TEXT, TEXT), heading);
@@ -99,7 +99,7 @@ fn drawn(rivals: &[Rival]) -> Option<(f64, f64)> {
 }
 
 fn draw(svg: &mut Svg, frame: Frame, size: Size, what: &str, rivals: &[Rival], numbers: Numbers) {
-    let (legend, frame) = frame.split(legend_height(rivals, size));
+    let (legend, frame) = frame.split(legend_height(rivals, size, numbers));
     let (low, high) = drawn(rivals).unwrap_or((1.0, 10.0));
     let x = Axis::rates(low, high, size.across());
     let all = || rivals.iter().flat_map(|rival| &rival.points);
@@ -121,9 +121,6 @@ fn draw(svg: &mut Svg, frame: Frame, size: Size, what: &str, rivals: &[Rival], n
     if let Numbers::Latencies(limit, _) = numbers {
         let line = [first, last].map(|rate| plot.at(rate, limit as f64));
         svg.line(Ink::Limit.bar(3), line);
-        let at = (line[0].0 + TEXT / 2, line[0].1);
-        let told = format!("limit: {}", shown(limit));
-        svg.text(Ink::Limit, (Side::Left, Edge::Bottom), at, &told);
     }
     for (rival, (ink, shape)) in rivals.iter().zip(LOOKS.into_iter().cycle()) {
         let at = rival
@@ -138,15 +135,25 @@ fn draw(svg: &mut Svg, frame: Frame, size: Size, what: &str, rivals: &[Rival], n
             }
         });
     }
-    draw_legend(svg, legend, size, rivals);
+    draw_legend(svg, legend, size, rivals, numbers);
+}
+
+/// All that the legend names: the systems, and the limit, which on its line would lie over theirs.
+fn names(rivals: &[Rival], numbers: Numbers) -> Vec<String> {
+    let limit = match numbers {
+        Numbers::Latencies(limit, _) => Some(format!("limit: {}", shown(limit))),
+        Numbers::Plain(_) => None,
+    };
+    let systems = rivals.iter().map(|rival| rival.name.clone());
+    systems.chain(limit).collect()
 }
 
 /// Where each name lies, and how high all of them are.
-fn places(rivals: &[Rival], size: Size) -> (Vec<(i32, i32)>, i32) {
+fn places(names: &[String], size: Size) -> (Vec<(i32, i32)>, i32) {
     let (mut x, mut y) = (TEXT, 0);
     let mut places = Vec::new();
-    for rival in rivals {
-        let width = SAMPLE + text_width(&rival.name) + 2 * TEXT;
+    for name in names {
+        let width = SAMPLE + text_width(name) + 2 * TEXT;
         if x > TEXT && x + width > size.width() as i32 {
             (x, y) = (TEXT, y + LEADING);
         }
@@ -156,19 +163,27 @@ fn places(rivals: &[Rival], size: Size) -> (Vec<(i32, i32)>, i32) {
     (places, y + LEADING + TEXT / 2)
 }
 
-fn legend_height(rivals: &[Rival], size: Size) -> u32 {
-    places(rivals, size).1 as u32
+fn legend_height(rivals: &[Rival], size: Size, numbers: Numbers) -> u32 {
+    places(&names(rivals, numbers), size).1 as u32
 }
 
-fn draw_legend(svg: &mut Svg, frame: Frame, size: Size, rivals: &[Rival]) {
-    let (places, _) = places(rivals, size);
-    let looks = LOOKS.into_iter().cycle();
-    for ((rival, (ink, shape)), (x, y)) in rivals.iter().zip(looks).zip(places) {
+fn draw_legend(svg: &mut Svg, frame: Frame, size: Size, rivals: &[Rival], numbers: Numbers) {
+    let names = names(rivals, numbers);
+    let (places, _) = places(&names, size);
+    let looks = LOOKS.into_iter().cycle().take(rivals.len()).map(Some);
+    // What comes after the systems is the limit.
+    let looks = looks.chain(std::iter::repeat(None));
+    for ((name, look), (x, y)) in names.iter().zip(looks).zip(places) {
         let y = frame.top + y + LEADING / 2;
-        svg.line(ink.line(4), [(x, y), (x + SAMPLE - TEXT / 2, y)]);
-        svg.mark(ink, shape, (x + (SAMPLE - TEXT / 2) / 2, y), RADIUS);
-        let at = (x + SAMPLE, y);
-        svg.text(Ink::Text, (Side::Left, Edge::Middle), at, &rival.name);
+        let sample = [(x, y), (x + SAMPLE - TEXT / 2, y)];
+        match look {
+            Some((ink, shape)) => {
+                svg.line(ink.line(4), sample);
+                svg.mark(ink, shape, (x + (SAMPLE - TEXT / 2) / 2, y), RADIUS);
+            }
+            None => svg.line(Ink::Limit.bar(3), sample),
+        }
+        svg.text(Ink::Text, (Side::Left, Edge::Middle), (x + SAMPLE, y), name);
     }
 }
 
@@ -183,6 +198,26 @@ mod tests {
                 .map(|rate| (rate, rate * slower * 1_000.0))
                 .to_vec(),
         })
+    }
+
+    #[test]
+    fn the_limit_is_named_in_the_legend_and_not_over_what_lies_on_it() {
+        // All of a system's points lie where the line of the limit begins.
+        let on_it = Rival {
+            name: "on it".to_owned(),
+            points: vec![(100.0, 5e6), (101.0, 5.1e6), (5_000.0, 4.9e6)],
+        };
+        let numbers = Numbers::Latencies(5_000_000, 100_000_000);
+        let names = names(std::slice::from_ref(&on_it), numbers);
+        assert_eq!(names, ["on it", "limit: 5 ms"]);
+        let picture = picture("a", "p99", &[on_it], numbers).unwrap();
+        let height = |text: &str| {
+            let (before, _) = picture.rsplit_once(&format!(">{text}<")).expect(text);
+            let (_, place) = before.rsplit_once(" y=\"").unwrap();
+            place.split('"').next().unwrap().to_owned()
+        };
+        assert_eq!(height("limit: 5 ms"), height("on it"));
+        assert_eq!(picture.matches("limit: 5 ms").count(), 1);
     }
 
     #[test]
@@ -218,7 +253,8 @@ mod tests {
 
     #[test]
     fn names_that_do_not_fit_beside_each_other_lie_beneath() {
-        let (places, height) = places(&two(), Size::Wide);
+        let plain = Numbers::Plain(|number| number.to_string());
+        let (places, height) = places(&names(&two(), plain), Size::Wide);
         assert_eq!(
             (places[0].1, places[1].1, height),
             (0, 0, LEADING + TEXT / 2)
@@ -228,7 +264,7 @@ mod tests {
             name: format!("{} {long}", rival.name),
             ..rival
         });
-        let (places, height) = super::places(&rivals, Size::Narrow);
+        let (places, height) = super::places(&names(&rivals, plain), Size::Narrow);
         assert_eq!(
             (places[1], height),
             ((TEXT, LEADING), 2 * LEADING + TEXT / 2)
