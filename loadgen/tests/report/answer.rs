@@ -360,8 +360,11 @@ fn no_headline_is_refuted_by_its_own_table() {
         let Ok(files) = fs::read_dir(folder.path()) else {
             continue;
         };
-        // Ladders have no headline of a run.
-        if folder.file_name() == "systems" {
+        // Ladders have no headline of a run, and what was measured last may be anything and is not published.
+        if ["systems", "latest"]
+            .iter()
+            .any(|name| folder.file_name() == *name)
+        {
             continue;
         }
         for path in files.map(|file| file.unwrap().path()) {
