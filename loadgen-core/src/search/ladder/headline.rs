@@ -260,28 +260,18 @@ fn listed(all: &[String]) -> Option<String> {
 fn beside_it(own: LimitFound, other: &Carried<'_>) -> Option<String> {
     let promised = other.promised?;
     let (ours, theirs) = (own.last_success?, promised.last_success?);
-    let of = |bound, ratio, rounded| {
-        let name = words(&other.found.system);
-        format!(
-            "{bound}{} {name} ({})",
-            share(ratio, rounded),
-            whole(theirs)
-        )
+    let name = words(&other.found.system);
+    let of = |bound, rounded| {
+        let share = share(ours / theirs, rounded);
+        format!("{bound}{share} {name} ({})", whole(theirs))
     };
-    // A bound is rounded to where it holds. Of two ends that nobody found, it is by the failures that are known.
+    // A bound is rounded to where it holds. Of two ends that nobody found there is none: a first failure is no bound where
+    // the search did not end, since a higher rate may have kept the limit.
     Some(match (own.is_open(), promised.is_open()) {
-        (false, false) => of("", ours / theirs, f64::round),
-        (true, false) => of("at least ", ours / theirs, f64::floor),
-        (false, true) => of("at most ", ours / theirs, f64::ceil),
-        (true, true) => match (own.first_failure, promised.first_failure) {
-            (Some(failed), _) => of("at most ", failed / theirs, f64::ceil),
-            (None, Some(failed)) => of("at least ", ours / failed, f64::floor),
-            (None, None) => format!(
-                "beside {}, which carries at least {}",
-                words(&other.found.system),
-                whole(theirs)
-            ),
-        },
+        (false, false) => of("", f64::round),
+        (true, false) => of("at least ", f64::floor),
+        (false, true) => of("at most ", f64::ceil),
+        (true, true) => format!("beside {name}, which carries at least {}", whole(theirs)),
     })
 }
 

@@ -159,25 +159,11 @@ fn an_end_that_was_not_found_is_only_a_bound() {
     let mut relay = named("relay", 2_000.0);
     relay.limits[2].last_success = Some(2_000.0);
     open.limits[2].last_success = Some(900.0);
-    for (failed, theirs, said) in [
-        (
-            Some(1_510.0),
-            None,
-            "at most 76 % of the bare relay (2,000)",
-        ),
-        (
-            None,
-            Some(3_100.0),
-            "at least 29 % of the bare relay (2,000)",
-        ),
-        (
-            None,
-            None,
-            "beside the bare relay, which carries at least 2,000",
-        ),
-    ] {
+    let said = "within 5 ms: beside the bare relay, which carries at least 2,000.";
+    for failed in [None, Some(1_510.0)] {
+        // A failure that lies far above does not end it: a search that is not ended may have kept a rate above that.
         open.limits[2].first_failure = failed;
-        relay.limits[2].first_failure = theirs;
+        relay.limits[2].first_failure = None;
         let both = ladder(vec![open.clone(), relay.clone()]);
         let sentence = headline(&both).unwrap().sentence;
         assert!(sentence.contains(said), "{sentence}");
