@@ -195,11 +195,39 @@ async fn an_in_memory_store_is_read_back_line_by_line() {
         "{error}"
     );
 
+    // Nobody has it, whether asked for a part or for all.
     let missing = answering("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await;
     let audit = rig::Audit::memory(&reached(&missing).await);
     let error = audit.visit("", &mut |_| {}).await.unwrap_err().to_string();
     assert!(
         error.contains("only a server with an in-memory store lists its messages"),
         "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_run_asks_for_its_own_messages_and_a_server_that_knows_no_part_for_all() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let server = tokio::spawn(async move {
+        let mut asked = Vec::new();
+        for answer in [
+            "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+        ] {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            asked.push(first_line(&mut socket).await);
+            answer_with(&mut socket, answer).await;
+        }
+        asked
+    });
+    let audit = rig::Audit::memory(&reached(&url).await);
+    audit.visit("r2:é&x", &mut |_| {}).await.unwrap();
+    assert_eq!(
+        server.await.unwrap(),
+        [
+            "GET /debug/messages?body=r2%3A%C3%A9%26x HTTP/1.1",
+            "GET /debug/messages HTTP/1.1"
+        ]
     );
 }

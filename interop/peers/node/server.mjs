@@ -134,14 +134,14 @@ const created = (kind, data, timing) => ({ success: true, message: kind.created,
 
 /** What the load generator asks for beside the chat: which versions these are, and what a simulated store has. */
 function pages(request, response) {
-  if (request.url === '/health') {
+  const [path, query] = request.url.split('?');
+  if (path === '/health') {
     response.setHeader('content-type', 'application/json');
     const health = { status: 'ok', version: versions, store: { durability: store.durability } };
     response.end(JSON.stringify(health));
-  } else if (request.url === '/debug/messages' && store.list) {
+  } else if (path === '/debug/messages' && store.list) {
     response.setHeader('content-type', 'application/x-ndjson');
-    for (const message of store.list()) response.write(`${JSON.stringify(message)}\n`);
-    response.end();
+    response.end(Buffer.concat([...store.list(new URLSearchParams(query).get('body') ?? '')]));
   } else {
     response.writeHead(404).end();
   }

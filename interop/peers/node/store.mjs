@@ -5,6 +5,9 @@
 
 import { MongoClient, ObjectId } from 'mongodb';
 
+/** Bytes of lines that are kept together. */
+const PART = 1024 * 1024;
+
 /** The store that the environment names. */
 export async function openStore({ MONGODB_URI, MONGODB_DATABASE, SAVE_TIME = '50-200', READ_TIME = '0-0' }) {
   if (!MONGODB_URI) return simulation(times(SAVE_TIME), times(READ_TIME));
@@ -49,7 +52,7 @@ function times(text) {
 }
 
 function simulation(saving, reading) {
-  const messages = [];
+  const messages = new Kept();
   const pass = ({ low, high }) => new Promise((done) => setTimeout(done, low + Math.random() * (high - low)));
   return {
     durability: 'none: gone with the process',
@@ -57,10 +60,41 @@ function simulation(saving, reading) {
       await pass(saving);
       const _id = new ObjectId();
       const { sender, body, at } = message;
-      messages.push({ _id, collection: kind.collection, senderId: sender, body, createdAt: at });
+      messages.add({ _id, collection: kind.collection, senderId: sender, body, createdAt: at });
       return _id;
     },
     read: () => (reading.high > 0 ? pass(reading) : undefined),
-    list: () => messages,
+    /** The messages whose body begins so, each as a line of JSON. */
+    list: (beginning) => messages.whose(beginning),
   };
+}
+
+/**
+ * What was saved, as lines of JSON outside of JavaScript's heap. A database keeps it elsewhere: in the heap it would be looked
+ * through at each collection of garbage, and the server would stand still the longer, the more had been saved.
+ */
+class Kept {
+  #parts = [];
+  #used = 0;
+
+  add(message) {
+    const line = Buffer.from(`${JSON.stringify(message)}\n`);
+    const part = this.#parts.at(-1);
+    if (!part || this.#used + line.length > part.length) {
+      this.#parts.push(Buffer.alloc(Math.max(PART, line.length)));
+      this.#used = 0;
+    }
+    this.#used += line.copy(this.#parts.at(-1), this.#used);
+  }
+
+  *whose(beginning) {
+    // No text within a line has these quotes: there they are escaped.
+    const body = Buffer.from(`"body":${JSON.stringify(beginning).slice(0, -1)}`);
+    for (const part of this.#parts) {
+      for (let at = part.indexOf(body), end; at >= 0; at = part.indexOf(body, end)) {
+        end = part.indexOf('\n', at) + 1;
+        yield part.subarray(part.lastIndexOf('\n', at) + 1, end);
+      }
+    }
+  }
 }

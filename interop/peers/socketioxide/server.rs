@@ -12,12 +12,14 @@ use std::{env, error::Error, fmt::Display, sync::Arc, time::Instant};
 
 use axum::{
     Router,
+    extract::Query,
     http::{StatusCode, header::CONTENT_TYPE},
     response::IntoResponse,
     routing::get,
 };
 use bson::DateTime;
 use futures::future::BoxFuture;
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use socketioxide::{
     SocketIo,
@@ -84,7 +86,10 @@ async fn serve<A: Adapter>(
     let (health, listing) = (Arc::clone(&store), store);
     let pages = Router::new()
         .route("/health", get(async move || shown_health(&health)))
-        .route("/debug/messages", get(async move || listed(&listing)));
+        .route(
+            "/debug/messages",
+            get(async move |Query(asked)| listed(&listing, &asked)),
+        );
     let port = named("PORT").map_or(Ok(3000), |port| port.parse())?;
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await?;
     println!("listening on {}", listener.local_addr()?.port());
@@ -304,12 +309,16 @@ fn shown_health(store: &Store) -> impl IntoResponse + use<> {
     ([(CONTENT_TYPE, "application/json")], health.to_string())
 }
 
-fn listed(store: &Store) -> Result<impl IntoResponse + use<>, StatusCode> {
-    let messages = store.list().ok_or(StatusCode::NOT_FOUND)?;
-    let lines: String = messages
-        .iter()
-        .map(|message| format!("{message}\n"))
-        .collect();
+/// Which of the stored messages are asked for.
+#[derive(Deserialize)]
+struct Listing {
+    /// What their bodies begin with.
+    #[serde(default)]
+    body: String,
+}
+
+fn listed(store: &Store, asked: &Listing) -> Result<impl IntoResponse + use<>, StatusCode> {
+    let lines = store.list(&asked.body).ok_or(StatusCode::NOT_FOUND)?;
     Ok(([(CONTENT_TYPE, "application/x-ndjson")], lines))
 }
 

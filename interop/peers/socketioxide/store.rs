@@ -95,12 +95,18 @@ impl Store {
         Ok(id)
     }
 
-    /// All that a simulation has; a database can be asked itself.
-    pub fn list(&self) -> Option<Vec<Value>> {
-        match self {
-            Store::Mongo(_) => None,
-            Store::Simulation { messages, .. } => Some(messages.lock().clone()),
-        }
+    /// What a simulation has of messages whose body begins so, each as a line of JSON; a database can be asked itself.
+    pub fn list(&self, beginning: &str) -> Option<String> {
+        let Store::Simulation { messages, .. } = self else {
+            return None;
+        };
+        let begins = |message: &&Value| {
+            let body = message["body"].as_str();
+            body.is_some_and(|body| body.starts_with(beginning))
+        };
+        let messages = messages.lock();
+        let lines = messages.iter().filter(begins);
+        Some(lines.map(|message| format!("{message}\n")).collect())
     }
 }
 

@@ -120,6 +120,6 @@ impl Caller {
 }
 
 /// A text as it stands in a query.
-pub(super) fn encode(text: &str) -> String {
+pub fn encode(text: &str) -> String {
     utf8_percent_encode(text, ENCODED).to_string()
 }

@@ -13,7 +13,7 @@ mod tls;
 mod upgrade;
 
 pub use self::{
-    caller::Caller,
+    caller::{Caller, encode},
     cookies::Jar,
     endpoint::Endpoint,
     error::DialError,

@@ -5,14 +5,17 @@ use std::time::Duration;
 use bson::{Bson, Document, doc, oid::ObjectId};
 use futures::TryStreamExt;
 use http_body_util::BodyExt;
-use hyper::Method;
 use mongodb::Database;
 use serde::Deserialize;
 use tokio::time::timeout;
 
-use super::{error::TargetError, mongo, status::LISTING};
+use super::{
+    error::TargetError,
+    mongo,
+    status::{LISTING, listing},
+};
 use crate::{
-    dial::{self, Endpoint},
+    dial::Endpoint,
     scenario::{Documents, IdType},
 };
 
@@ -239,8 +242,7 @@ async fn visit_memory(
     visit: &mut dyn FnMut(StoredMessage),
 ) -> Result<(), String> {
     let late = |_| format!("nothing came for {SILENCE:?}");
-    let asked = dial::ask(server, Method::GET, LISTING, "");
-    let response = timeout(SILENCE, asked)
+    let response = timeout(SILENCE, listing(server, body_prefix))
         .await
         .map_err(late)?
         .map_err(|none| none.to_string())?;

@@ -1,13 +1,13 @@
 //! What a server says of itself over HTTP: who is left on it, and how durable its store is.
 
 use hdrhistogram::Histogram;
-use hyper::Method;
+use hyper::{Method, Response, body::Incoming};
 use serde::Deserialize;
 use serde_json::Value;
 use server::telemetry::log::escaped;
 
 use crate::{
-    dial::{self, Endpoint, PAGE_PATIENCE, Page, media_type},
+    dial::{self, DialError, Endpoint, PAGE_PATIENCE, Page, encode, media_type},
     model::histogram,
 };
 
@@ -106,12 +106,28 @@ pub async fn server_times(endpoint: &Endpoint) -> Option<ServerTimes> {
     })
 }
 
+/// Asks for the list of those messages whose body begins so; the answer has no deadline. A server that knows no `body` lists all
+/// that it has; one that knows its paths only without a query is asked for that.
+///
+/// # Errors
+/// As of [`dial::ask`].
+pub(super) async fn listing(
+    endpoint: &Endpoint,
+    beginning: &str,
+) -> Result<Response<Incoming>, DialError> {
+    let page = format!("{LISTING}?body={}", encode(beginning));
+    let answer = dial::ask(endpoint, Method::GET, &page, "").await?;
+    match answer.status().is_success() {
+        true => Ok(answer),
+        false => dial::ask(endpoint, Method::GET, LISTING, "").await,
+    }
+}
+
 /// Whether the server lists what it has stored (`/debug/messages`), as one with a simulated store does. A server that
 /// answers every path, as those of single-page apps do, answers in another media type.
 pub async fn lists_messages(endpoint: &Endpoint) -> bool {
-    // The page may be long: its head says what it is.
-    let asked = dial::ask(endpoint, Method::GET, LISTING, "");
-    match tokio::time::timeout(PAGE_PATIENCE, asked).await {
+    // Its head says what it is, and nobody says anything that begins so.
+    match tokio::time::timeout(PAGE_PATIENCE, listing(endpoint, "\0")).await {
         Ok(Ok(answer)) if answer.status().is_success() => {
             // Who doesn't say what it is has to be such a server by another page.
             media_type(answer.headers()) == LISTING_TYPE || present(endpoint).await.is_some()

@@ -227,8 +227,16 @@ pub fn log_state(users: &parking_lot::Mutex<SocketManager<Recipient>>) {
     }
 }
 
-/// Everything in the simulated database, one document a line. A real database has its own door.
-async fn messages(State(pages): State<Pages>) -> Result<Response, Refused> {
+#[derive(Deserialize)]
+struct MessagesQuery {
+    body: Option<String>,
+}
+
+/// Everything in the simulated database, one document a line, or what begins with `body`. A real database has its own door.
+async fn messages(
+    State(pages): State<Pages>,
+    Query(query): Query<MessagesQuery>,
+) -> Result<Response, Refused> {
     let Some(memory) = pages.chat.memory.clone() else {
         let why =
             json!({ "error": "only the in-memory store is read here; ask the database itself" });
@@ -238,15 +246,17 @@ async fn messages(State(pages): State<Pages>) -> Result<Response, Refused> {
     let reading = Reading {
         pages,
         memory,
+        beginning: query.body.unwrap_or_default().into(),
         after: None,
         _place: place,
     };
     let chunks = futures::stream::try_unfold(reading, async |mut reading| {
         let (memory, after) = (Arc::clone(&reading.memory), reading.after);
+        let beginning = Arc::clone(&reading.beginning);
         let (chunk, last) = reading
             .pages
             .maker
-            .make(move || chunk(&memory, after))
+            .make(move || chunk(&memory, &beginning, after))
             .await??;
         reading.after = last;
         Ok::<_, Box<dyn std::error::Error + Send + Sync>>(last.map(|_| (chunk, reading)))
@@ -259,20 +269,25 @@ async fn messages(State(pages): State<Pages>) -> Result<Response, Refused> {
 struct Reading {
     pages: Pages,
     memory: Arc<MemoryStore>,
+    beginning: Arc<str>,
     after: Option<(ObjectId, Kind)>,
     _place: OwnedSemaphorePermit,
 }
 
-/// Some lines after a document, and the last of them; none at the end.
+/// The lines of some documents after one, of those whose body begins so, and the last that was looked at; none at the end.
 fn chunk(
     memory: &MemoryStore,
+    beginning: &str,
     after: Option<(ObjectId, Kind)>,
 ) -> serde_json::Result<(Bytes, Option<(ObjectId, Kind)>)> {
     let (mut lines, mut last) = (Vec::new(), None);
     for message in memory.after(after, CHUNK) {
+        last = Some((message.id, message.conversation.kind));
+        if !message.body.starts_with(beginning) {
+            continue;
+        }
         serde_json::to_writer(&mut lines, &StoredLine::from(&*message))?;
         lines.push(b'\n');
-        last = Some((message.id, message.conversation.kind));
         if lines.len() >= PAGE_TEXT {
             break;
         }

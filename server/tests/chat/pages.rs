@@ -215,13 +215,23 @@ async fn the_stored_messages_are_read_whole_in_chunks() {
     for id in 2..=601 {
         assert_eq!(a.ack(id).await["success"], true);
     }
-    let lines = server.get("/debug/messages").await.1;
-    let bodies: Vec<String> = lines
-        .lines()
-        .map(|line| serde_json::from_str::<Value>(line).unwrap()["body"].to_string())
-        .collect();
-    let wanted: Vec<String> = (0..600).map(|n| format!("\"<{n}>\"")).collect();
-    assert_eq!(bodies, wanted);
+    let bodies = async |page: &str| -> Vec<String> {
+        let lines = server.get(page).await.1;
+        let bodies = lines.lines().map(|line| {
+            let line: Value = serde_json::from_str(line).unwrap();
+            line["body"].as_str().unwrap().to_owned()
+        });
+        bodies.collect()
+    };
+    let wanted = |of: &dyn Fn(u32) -> bool| -> Vec<String> {
+        let those = (0..600).filter(|n| of(*n));
+        those.map(|n| format!("<{n}>")).collect()
+    };
+    assert_eq!(bodies("/debug/messages").await, wanted(&|_| true));
+    // Those that begin so: one of the first chunk, and ten of the last.
+    let some = wanted(&|n| n == 59 || n / 10 == 59);
+    assert_eq!(bodies("/debug/messages?body=%3C59").await, some);
+    assert!(bodies("/debug/messages?body=59").await.is_empty());
 }
 
 #[tokio::test]
