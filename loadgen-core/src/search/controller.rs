@@ -298,8 +298,9 @@ impl Controller {
             (Some(kept), None) if kept < most => {
                 Ok(short((kept * STEP).min(most), Purpose::Bracket))
             }
-            (Some(kept), Some((not_kept, _))) if !self.is_near(kept, not_kept) => {
-                Ok(full((kept * not_kept).sqrt(), Purpose::Bisect))
+            (Some(kept), Some((not_kept, outcome))) if !self.is_near(kept, not_kept) => {
+                let halfway = full((kept * not_kept).sqrt(), Purpose::Bisect);
+                Ok(self.doubted_early(not_kept, outcome).unwrap_or(halfway))
             }
             (Some(_), not_kept) => {
                 let unsure = not_kept.and_then(|(rate, outcome)| self.unsure(rate, outcome));
@@ -352,6 +353,18 @@ impl Controller {
     fn unsure(&self, rate: f64, outcome: Outcome) -> Option<Ask> {
         let is_unsure = outcome.is_failure() && !self.evidence.has_failed_enough(rate);
         is_unsure.then(|| full(rate, Purpose::Bisect))
+    }
+
+    /// The failure that bounds what is still to be halved, once more where the last full hold, below it, was kept: had a bad
+    /// second made it, all holds below it would be kept, and be lost.
+    fn doubted_early(&self, rate: f64, outcome: Outcome) -> Option<Ask> {
+        let last = self.holds.last()?;
+        let is_kept = last.outcome == Outcome::Kept && last.ask.length == Length::Full;
+        let is_doubted = self.settings.rules >= Rules::DoubtedEarly
+            && is_kept
+            // What piles up is no matter of some bad seconds.
+            && outcome == Outcome::Missed;
+        is_doubted.then(|| self.unsure(rate, outcome))?
     }
 
     /// A look above all failures, where the search went down from its first rate or held nothing well above its first

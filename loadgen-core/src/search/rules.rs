@@ -2,7 +2,7 @@
 //! that it was made by.
 
 /// The version of the schema of [`super::Found`].
-pub const SEARCH_VERSION: u32 = 5;
+pub const SEARCH_VERSION: u32 = 6;
 /// The first version whose rules are still known.
 pub const RULES_SINCE: u32 = 2;
 /// The first version that keeps what was seen of the holds that decide.
@@ -18,18 +18,21 @@ pub enum Rules {
     /// Such a hold says nothing against a failure, and is no second opinion on a contradiction either. What piled up is drained
     /// before anything is confirmed, and who interrupts a search ends only what is not answered yet.
     SeenTwice,
+    /// A failure that was seen once is asked again as soon as a full hold below it was kept, and not only where the search would end.
+    DoubtedEarly,
 }
 
 impl Rules {
     /// Those of [`SEARCH_VERSION`].
-    pub const LATEST: Self = Self::SeenTwice;
+    pub const LATEST: Self = Self::DoubtedEarly;
 
     /// Those of a version since [`RULES_SINCE`].
     pub fn of(version: u32) -> Self {
         match version {
             ..4 => Self::HeldTwice,
             4 => Self::FailedTwice,
-            _ => Self::SeenTwice,
+            5 => Self::SeenTwice,
+            _ => Self::DoubtedEarly,
         }
     }
 }
@@ -40,9 +43,12 @@ mod tests {
 
     #[test]
     fn each_version_has_the_rules_that_it_was_made_by() {
-        let rules = [2, 3, 4, 5].map(Rules::of);
-        use Rules::{FailedTwice, HeldTwice, SeenTwice};
-        assert_eq!(rules, [HeldTwice, HeldTwice, FailedTwice, SeenTwice]);
+        let rules = [2, 3, 4, 5, 6].map(Rules::of);
+        use Rules::{DoubtedEarly, FailedTwice, HeldTwice, SeenTwice};
+        assert_eq!(
+            rules,
+            [HeldTwice, HeldTwice, FailedTwice, SeenTwice, DoubtedEarly]
+        );
         assert_eq!(Rules::of(SEARCH_VERSION), Rules::LATEST);
     }
 }

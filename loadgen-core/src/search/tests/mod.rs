@@ -1,3 +1,4 @@
+mod busy;
 mod fake;
 mod ladder;
 mod opinions;

@@ -69,6 +69,55 @@ fn a_failure_that_was_asked_again_in_vain_is_asked_a_third_time() {
     }
 }
 
+/// The fourth hold, at eight times the start, is missed by chance: half of what is searched would be thrown away.
+#[test]
+fn a_failure_is_asked_again_as_soon_as_a_full_hold_below_it_is_kept() {
+    let asked_again = |rules: Rules| {
+        let mut luck = 1;
+        let mut unlucky = |rate: f64| {
+            let is_missed = rate == 800.0 && std::mem::take(&mut luck) > 0;
+            match rate < 2_900.0 && !is_missed {
+                true => Outcome::Kept,
+                false => Outcome::Missed,
+            }
+        };
+        let settings = Settings {
+            rules,
+            ..unhurried(100.0)
+        };
+        let (answer, controller) = search(settings, &mut unlucky);
+        let found = answer.bounds.last_success.unwrap();
+        assert!(answer.ended == Ended::Found && (2_800.0..2_900.0).contains(&found));
+        let mut holds = controller.holds().iter();
+        let first = holds.position(|held| held.ask.rate == 800.0).unwrap();
+        let again = controller.holds()[first + 1..].iter();
+        let again = again.take_while(|held| held.ask.rate != 800.0).count();
+        (again, controller.holds().len())
+    };
+    let (early, holds) = asked_again(Rules::DoubtedEarly);
+    let (late, more) = asked_again(Rules::SeenTwice);
+    assert_eq!(early, 1, "one full hold between 400 and 800");
+    assert!(late > 3 && more > holds, "{late} {more} {holds}");
+}
+
+/// A server that kept nothing up is no matter of a bad second.
+#[test]
+fn what_piles_up_is_asked_again_only_where_the_search_would_end() {
+    let mut grows = |rate: f64| match rate < 900.0 {
+        true => Outcome::Kept,
+        false => Outcome::BacklogGrew,
+    };
+    let (answer, controller) = search(unhurried(100.0), &mut grows);
+    assert_eq!(answer.ended, Ended::Found);
+    let at = |rate: f64| {
+        let holds = controller.holds().iter();
+        let counted = holds.filter(|held| held.ask.purpose.counts());
+        counted.filter(|held| held.ask.rate == rate).count()
+    };
+    assert_eq!(at(1_600.0), 1);
+    assert_eq!(at(answer.bounds.first_failure.unwrap()), 2);
+}
+
 /// One of three holds was missed, and no other was more than disturbed.
 #[test]
 fn a_failure_that_was_seen_in_one_of_three_holds_ends_a_search() {
