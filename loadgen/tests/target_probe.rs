@@ -207,27 +207,34 @@ async fn an_in_memory_store_is_read_back_line_by_line() {
 
 #[tokio::test]
 async fn a_run_asks_for_its_own_messages_and_a_server_that_knows_no_part_for_all() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let server = tokio::spawn(async move {
-        let mut asked = Vec::new();
-        for answer in [
-            "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n",
-            "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
-        ] {
-            let (mut socket, _) = listener.accept().await.unwrap();
-            asked.push(first_line(&mut socket).await);
-            answer_with(&mut socket, answer).await;
-        }
-        asked
-    });
-    let audit = rig::Audit::memory(&reached(&url).await);
-    audit.visit("r2:é&x", &mut |_| {}).await.unwrap();
-    assert_eq!(
-        server.await.unwrap(),
-        [
-            "GET /debug/messages?body=r2%3A%C3%A9%26x HTTP/1.1",
-            "GET /debug/messages HTTP/1.1"
-        ]
-    );
+    let part = "GET /debug/messages?body=r2%3A%C3%A9%26x HTTP/1.1";
+    let all = "GET /debug/messages HTTP/1.1";
+    let listing =
+        "HTTP/1.1 200 OK\r\ncontent-type: application/x-ndjson\r\ncontent-length: 0\r\n\r\n";
+    let none = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n";
+    let app = "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 0\r\n\r\n";
+    let busy = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n";
+    for (answers, asked, is_read) in [
+        (&[listing][..], &[part][..], true),
+        (&[none, listing], &[part, all], true),
+        (&[app, listing], &[part, all], true),
+        (&[busy], &[part], false),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let server = async move {
+            let mut asked = Vec::new();
+            for answer in answers {
+                let (mut socket, _) = listener.accept().await.unwrap();
+                asked.push(first_line(&mut socket).await);
+                answer_with(&mut socket, answer).await;
+            }
+            asked
+        };
+        let audit = rig::Audit::memory(&reached(&url).await);
+        let mut seen = |_| {};
+        let (was_asked, read) = tokio::join!(server, audit.visit("r2:é&x", &mut seen));
+        assert_eq!(was_asked, asked, "{answers:?}");
+        assert_eq!(read.is_ok(), is_read, "{answers:?}");
+    }
 }

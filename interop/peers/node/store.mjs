@@ -70,8 +70,8 @@ function simulation(saving, reading) {
 }
 
 /**
- * What was saved, as lines of JSON outside of JavaScript's heap. A database keeps it elsewhere: in the heap it would be looked
- * through at each collection of garbage, and the server would stand still the longer, the more had been saved.
+ * What was saved, as lines of JSON outside of JavaScript's heap. A database keeps it elsewhere: in the heap,
+ * collections of garbage would look through it, and take the longer, the more had been saved.
  */
 class Kept {
   #parts = [];

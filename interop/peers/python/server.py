@@ -83,7 +83,7 @@ class Simulation:
 
     def __init__(self, times):
         self.low, self.high = (float(each) / 1000 for each in times.split("-"))
-        # Lines of JSON, and no objects, which would be looked through at each collection of garbage: a database has them elsewhere.
+        # Lines of JSON, and no objects, which collections of garbage would look through: a database has them elsewhere.
         self.lines = bytearray()
 
     async def save(self, kind, message):

@@ -107,7 +107,8 @@ pub async fn server_times(endpoint: &Endpoint) -> Option<ServerTimes> {
 }
 
 /// Asks for the list of those messages whose body begins so; the answer has no deadline. A server that knows no `body` lists all
-/// that it has; one that knows its paths only without a query is asked for that.
+/// that it has; one that has something else there, since it knows its paths without a query alone, is asked for all. Who is too
+/// busy to make a part of it is not asked for more.
 ///
 /// # Errors
 /// As of [`dial::ask`].
@@ -117,10 +118,15 @@ pub(super) async fn listing(
 ) -> Result<Response<Incoming>, DialError> {
     let page = format!("{LISTING}?body={}", encode(beginning));
     let answer = dial::ask(endpoint, Method::GET, &page, "").await?;
-    match answer.status().is_success() {
+    match is_listing(&answer) || answer.status().is_server_error() {
         true => Ok(answer),
         false => dial::ask(endpoint, Method::GET, LISTING, "").await,
     }
+}
+
+/// Whether it says that it is one.
+fn is_listing(answer: &Response<Incoming>) -> bool {
+    answer.status().is_success() && media_type(answer.headers()) == LISTING_TYPE
 }
 
 /// Whether the server lists what it has stored (`/debug/messages`), as one with a simulated store does. A server that
@@ -130,7 +136,7 @@ pub async fn lists_messages(endpoint: &Endpoint) -> bool {
     match tokio::time::timeout(PAGE_PATIENCE, listing(endpoint, "\0")).await {
         Ok(Ok(answer)) if answer.status().is_success() => {
             // Who doesn't say what it is has to be such a server by another page.
-            media_type(answer.headers()) == LISTING_TYPE || present(endpoint).await.is_some()
+            is_listing(&answer) || present(endpoint).await.is_some()
         }
         Ok(Ok(_) | Err(_)) | Err(_) => false,
     }

@@ -7,7 +7,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
 
 use super::settings;
-use crate::search::{Answer, Controller, Ended, Length, Next, Outcome, Rules, Settings};
+use crate::search::{Answer, Controller, Ended, Next, Outcome, Rules, Settings};
 
 /// Seconds of a hold of full length in a search of a quarter of an hour.
 const FULL: u64 = 46;
@@ -52,26 +52,20 @@ fn searched(rules: Rules, capacity: f64, seed: u64) -> Answer {
     };
     let random = ChaCha8Rng::seed_from_u64(seed);
     let mut busy = Busy { capacity, random };
-    let mut controller = Controller::new(settings.clone());
+    let mut controller = Controller::new(settings);
     loop {
         let ask = match controller.next() {
             Next::Done(answer) => return answer,
             Next::Hold(ask) => ask,
         };
-        let length = match ask.length {
-            Length::Full => settings.full,
-            Length::Short => settings.short,
-        };
+        let length = controller.length(ask.length);
         let outcome = busy.hold(ask.rate, length.as_secs());
         let relay = match outcome == Outcome::Missed {
             true => RELAY,
             false => 0.0,
         };
-        controller.tell(
-            ask,
-            outcome,
-            length + Duration::from_secs_f64(BESIDE + relay),
-        );
+        let took = length + Duration::from_secs_f64(BESIDE + relay);
+        controller.tell(ask, outcome, took);
     }
 }
 
