@@ -3,10 +3,13 @@
 
 use std::collections::BTreeMap;
 
+mod usual;
+
+use self::usual::Usual;
 use super::Missing;
 use crate::{
     model::{Metric, Nanos},
-    observed::{Observed, Samples, WINDOW, Window},
+    observed::{Observed, Rules, Samples, WINDOW, Window},
 };
 
 /// A metric that has been back in its outside interval for so many seconds has recovered.
@@ -16,7 +19,7 @@ pub const SLACK: f64 = 1.5;
 /// The percentile of a second that is held against those of others: few samples bear it, and it sees what happens to some.
 pub const HELD: f64 = 90.0;
 /// Fewer seconds before the first fault say too little of what is usual.
-const FEWEST: usize = 3;
+pub const FEWEST: usize = 3;
 
 /// A part of a run. Faults are named by their index in the plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,7 +52,7 @@ pub enum Recovery {
         /// Seconds after that which say nothing, as above.
         left_out: usize,
     },
-    /// Nobody knows what is usual.
+    /// Nobody knows what is usual: too little came before the faults.
     Unknown,
 }
 
@@ -62,6 +65,8 @@ pub struct Second {
     pub missing: u64,
     /// What the second is known by, of those that came.
     pub held: Option<Nanos>,
+    /// The longest of those that came.
+    pub longest: Option<Nanos>,
     /// Something outside of the run disturbed it, which only adds latency.
     pub disturbed: bool,
 }
@@ -92,6 +97,8 @@ pub struct Split {
 pub struct Parts {
     splits: BTreeMap<usize, Split>,
     samples: BTreeMap<(usize, Part), Samples>,
+    /// By metric and phase, of phases that faults touched: what came outside of all faults.
+    of_phases: BTreeMap<(usize, u16), Samples>,
 }
 
 impl Parts {
@@ -115,11 +122,17 @@ impl Parts {
             let seconds: Vec<Second> = (0..length)
                 .map(|second| seen(observed, missing, metric, second))
                 .collect();
-            let mut split = Split::of(&seconds, &faults);
+            let before = match metric.begins_before_the_schedule() {
+                true => came_before(metric, windows, observed),
+                false => None,
+            };
+            let mut split = Split::of(&seconds, &faults, before.as_ref(), observed.rules);
             if !observed.rules.know_all_parts() {
                 split.as_told_before(&faults);
-            } else if metric.begins_before_the_schedule() {
-                parts.gather_before(metric, windows, observed);
+            } else if let Some(before) = before {
+                // Those are outside of all faults, and in none of its seconds.
+                let key = (metric.index(), Part::Outside);
+                parts.samples.insert(key, before);
             }
             parts.gather(metric, windows, &split, observed);
             parts.splits.insert(metric.index(), split);
@@ -127,15 +140,36 @@ impl Parts {
         parts
     }
 
-    /// Those that came before the schedule are outside of all faults, and in none of its seconds.
-    fn gather_before(&mut self, metric: Metric, windows: &[Window], observed: &Observed) {
-        let mut in_schedule = Samples::new(observed.recorded.limits());
-        windows.iter().for_each(|window| in_schedule.add(window));
-        let before = observed.recorded.samples(metric).since(&in_schedule);
-        if !before.histogram.is_empty() {
-            let key = (metric.index(), Part::Outside);
-            self.samples.insert(key, before);
+    /// The same, for phases from and to those times, so that limits on one leave out what faults touched in it.
+    pub fn with_phases(mut self, observed: &Observed, phases: &[(Nanos, Nanos)]) -> Self {
+        if !observed.rules.part_what_was_under_way() {
+            return self;
         }
+        let known = Metric::ALL.into_iter().filter(|metric| self.has(*metric));
+        for metric in known.collect::<Vec<_>>() {
+            let windows = observed.recorded.windows(metric);
+            for (phase, &(start, end)) in (0..).zip(phases) {
+                let touched = (start / WINDOW) as usize..end.div_ceil(WINDOW) as usize;
+                let mut touched = touched.filter(|&second| second < self.length(metric));
+                if touched.all(|second| self.holds(metric, Part::Outside, second)) {
+                    continue;
+                }
+                let whole = start.div_ceil(WINDOW) as usize..(end / WINDOW) as usize;
+                let mut samples = Samples::new(observed.recorded.limits());
+                let outside = whole.filter(|&second| self.holds(metric, Part::Outside, second));
+                outside
+                    .filter_map(|second| windows.get(second))
+                    .for_each(|window| samples.add(window));
+                self.of_phases.insert((metric.index(), phase), samples);
+            }
+        }
+        self
+    }
+
+    /// How many seconds were parted.
+    fn length(&self, metric: Metric) -> usize {
+        let split = self.splits.get(&metric.index());
+        split.map_or(0, |split| split.seconds.len())
     }
 
     fn gather(&mut self, metric: Metric, windows: &[Window], split: &Split, observed: &Observed) {
@@ -175,11 +209,24 @@ impl Parts {
         self.samples.get(&(metric.index(), part))
     }
 
+    /// What came in the seconds of a phase that no fault touched; `None` where faults touched none of it.
+    pub fn outside_in(&self, metric: Metric, phase: u16) -> Option<&Samples> {
+        self.of_phases.get(&(metric.index(), phase))
+    }
+
     /// How a metric came back after a fault.
     pub fn recovery(&self, metric: Metric, fault: usize) -> Recovery {
         let split = self.splits.get(&metric.index());
         split.map_or(Recovery::Unknown, |split| split.recovery(fault))
     }
+}
+
+/// What came before the schedule; `None` if nothing did.
+fn came_before(metric: Metric, windows: &[Window], observed: &Observed) -> Option<Samples> {
+    let mut in_schedule = Samples::new(observed.recorded.limits());
+    windows.iter().for_each(|window| in_schedule.add(window));
+    let before = observed.recorded.samples(metric).since(&in_schedule);
+    (!before.histogram.is_empty()).then_some(before)
 }
 
 /// What a second had of a metric; a message that was not sent is one that did not come, and what failed is one without an end.
@@ -218,26 +265,39 @@ fn seen(observed: &Observed, missing: &Missing, metric: Metric, second: usize) -
     Second {
         due: came + missing,
         missing,
-        held: histogram.map(|histogram| histogram.value_at_percentile(HELD)),
+        held: histogram.as_ref().map(|all| all.value_at_percentile(HELD)),
+        longest: histogram.map(|all| all.max()),
         disturbed: observed.is_disturbed(second),
     }
 }
 
 impl Split {
-    /// Parts seconds by faults that began and ended then, from the start of the schedule.
-    pub fn of(seconds: &[Second], faults: &[(Nanos, Nanos)]) -> Self {
+    /// Parts seconds by faults that began and ended then, from the start of the schedule. Some metrics had samples before it.
+    pub fn of(
+        seconds: &[Second],
+        faults: &[(Nanos, Nanos)],
+        before: Option<&Samples>,
+        rules: Rules,
+    ) -> Self {
         let inside: Vec<(usize, usize)> = faults
             .iter()
             .map(|&(start, end)| span(start, end))
             .collect();
-        let usual = usual(seconds, &inside);
+        let usual = Usual::of(seconds, &inside, before, rules);
         let mut split = Self {
             seconds: vec![Vec::new(); seconds.len()],
             recoveries: Vec::new(),
         };
-        for (fault, &(first, last)) in inside.iter().enumerate() {
-            for parts in split.seconds.iter_mut().take(last + 1).skip(first) {
-                parts.push(Part::Inside(fault));
+        for (fault, (&(first, last), &(start, _))) in inside.iter().zip(faults).enumerate() {
+            let was_held = |&second: &usize| {
+                let most = usual.map(|usual| usual.most);
+                rules.part_what_was_under_way()
+                    && was_under_way(&seconds[second], second, start, most)
+            };
+            let held = (0..first.min(seconds.len())).filter(was_held);
+            let on = first..seconds.len().min(last + 1);
+            for second in held.chain(on) {
+                split.seconds[second].push(Part::Inside(fault));
             }
         }
         for (fault, (&(_, last), &(_, end))) in inside.iter().zip(faults).enumerate() {
@@ -249,7 +309,7 @@ impl Split {
                     .any(|part| matches!(part, Part::Inside(_)))
             });
             let quiet = last + 1..last + 1 + quiet.count();
-            let (recovery, back) = recovered(seconds, quiet.clone(), usual, end);
+            let (recovery, back) = recovered(seconds, quiet.clone(), usual, end, rules);
             split.recoveries.push(recovery);
             for second in quiet.start..back {
                 split.seconds[second].push(Part::Recovering(fault));
@@ -289,48 +349,23 @@ fn span(start: Nanos, end: Nanos) -> (usize, usize) {
     ((start / WINDOW) as usize, (last / WINDOW) as usize)
 }
 
-/// The most that a second may be known by and be usual.
-fn usual(seconds: &[Second], inside: &[(usize, usize)]) -> Option<Nanos> {
-    let first = inside
-        .iter()
-        .map(|(first, _)| *first)
-        .min()
-        .unwrap_or(seconds.len());
-    let known = |range: std::ops::Range<usize>, of: &dyn Fn(&Second) -> bool| -> Vec<Nanos> {
-        let is_inside = |second: usize| {
-            inside
-                .iter()
-                .any(|&(first, last)| (first..=last).contains(&second))
-        };
-        range
-            .filter(|&second| !is_inside(second))
-            .filter_map(|second| seconds.get(second).filter(|second| of(second))?.held)
-            .collect()
+/// Whether something that was due in a second may have been on its way when a fault began then, and took longer than usual: what
+/// holds it up is the fault.
+fn was_under_way(second: &Second, place: usize, start: Nanos, usual: Option<Nanos>) -> bool {
+    let (Some(longest), Some(usual)) = (second.longest, usual) else {
+        return false;
     };
-    // What was disturbed is no measure of what is usual, where there is another one.
-    let undisturbed = |second: &Second| !second.disturbed;
-    let before = known(0..first, &undisturbed);
-    let highest = match before.len() {
-        FEWEST.. => before.into_iter().max()?,
-        // What is after a fault may be no better than in it: the better half says what is usual.
-        _ => {
-            let mut all = known(0..seconds.len(), &undisturbed);
-            if all.len() < FEWEST {
-                all = known(0..seconds.len(), &|_| true);
-            }
-            all.sort_unstable();
-            *all.get(all.len().checked_sub(1)? / 2)?
-        }
-    };
-    Some((highest as f64 * SLACK) as Nanos)
+    let until = (place as Nanos + 1) * WINDOW + longest;
+    longest > usual && until > start
 }
 
 /// How a metric came back in the seconds after a fault's end, and the first second that is no recovery any more.
 fn recovered(
     seconds: &[Second],
     quiet: std::ops::Range<usize>,
-    usual: Option<Nanos>,
+    usual: Option<Usual>,
     end: Nanos,
+    rules: Rules,
 ) -> (Recovery, usize) {
     let Some(usual) = usual else {
         return (Recovery::Unknown, quiet.end);
@@ -341,7 +376,11 @@ fn recovered(
     // Seconds since then that were back.
     let mut back: Vec<usize> = Vec::new();
     for place in quiet.clone() {
-        match seconds[place].is_back(usual) {
+        // Where nothing was due nobody saw that it was back; that it stayed so, the seconds with samples say.
+        if rules.part_what_was_under_way() && seconds[place].due == 0 && back.is_empty() {
+            continue;
+        }
+        match seconds[place].is_back(usual.most) {
             Some(true) => back.push(place),
             Some(false) => {
                 least = after(place + 1, end);
@@ -352,10 +391,13 @@ fn recovered(
         }
         let something = back.iter().any(|&second| seconds[second].due > 0);
         if back.len() >= CALM && something {
-            let took = Recovery::Took {
-                least,
-                most: after(back[0], end),
-                left_out,
+            let took = match usual.was_seen {
+                true => Recovery::Took {
+                    least,
+                    most: after(back[0], end),
+                    left_out,
+                },
+                false => Recovery::Unknown,
             };
             return (took, back[0]);
         }

@@ -9,7 +9,7 @@ pub struct Rules(u32);
 
 impl Rules {
     /// Those of this program.
-    pub const NOW: Self = Self(2);
+    pub const NOW: Self = Self(3);
 
     /// Whether the parts of a run with faults are told by all that is known: what was told as failed keeps a second from being as
     /// usual, who connected before the schedule did so outside of its faults, and a recovery took no time that nobody saw.
@@ -21,5 +21,11 @@ impl Rules {
     /// one recipient of a message is mostly slow for all.
     pub fn know_messages_of_nodes(self) -> bool {
         self >= Self(2)
+    }
+
+    /// Whether what was under way as a fault began is inside of it, seconds without samples say nothing of a recovery, only what
+    /// came before the faults says what is usual, and limits on a phase leave out what faults touched in it.
+    pub fn part_what_was_under_way(self) -> bool {
+        self >= Self(3)
     }
 }

@@ -286,6 +286,7 @@ impl Part {
     async fn mend(&mut self, system: &mut dyn System, began: Instant) -> Result<(), Death> {
         self.stage = Stage::Over;
         self.prove(system).await;
+        let begun = since(began);
         if let Err(error) = self.fault.heal(system).await {
             let what = format!(
                 "the fault {:?} could not be mended: {error}",
@@ -297,7 +298,12 @@ impl Part {
                 at: Instant::now(),
             });
         }
-        self.seen.end = Some(self.taken(self.planned.end, since(began)));
+        // How long a server takes to drain and to be back is its own doing, and a part of what its recovery takes.
+        let over = match self.planned.damage.restarts_the_server() {
+            true => begun,
+            false => since(began),
+        };
+        self.seen.end = Some(self.taken(self.planned.end, over));
         if self.seen.proof.is_none() {
             self.prove(system).await;
         }

@@ -237,7 +237,7 @@ impl<'a> Audit<'a> {
         }
         let says = promises.ends || promises.ack_confirms;
         let due = self.evidence.due.at(message, send);
-        let excused = told.is_failed() && fates::is_by_fault(self.evidence, due);
+        let excused = told.is_failed() && fates::is_by_fault(self.evidence, send.sender, due);
         self.failed_by_fault[usize::from(send.phase)] += u64::from(excused);
         let outcomes = self.outcomes();
         let confirmed = says && told.is_confirmed(promises);

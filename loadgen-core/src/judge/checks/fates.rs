@@ -6,7 +6,8 @@ use super::{Evidence, Example, answers::Answers};
 use crate::{
     model::{Nanos, named::named},
     observed::{WINDOW, presence::END_OWED},
-    plan::Send,
+    plan::{Plan, Send},
+    scenario::Damage,
 };
 
 /// Of each fate that is no good, so many cases are kept.
@@ -169,14 +170,23 @@ fn was_healed_meanwhile(evidence: &Evidence<'_>, message: u32, send: &Send) -> b
 
 /// Whether a fault explains that a message that was due then failed, and was told as failed: one that was on its way when the
 /// fault began, too.
-pub(super) fn is_by_fault(evidence: &Evidence<'_>, due: Nanos) -> bool {
+pub(super) fn is_by_fault(evidence: &Evidence<'_>, sender: u32, due: Nanos) -> bool {
     let both = evidence.plan.faults.iter().zip(&evidence.observed.faults);
-    let mut able = both.filter(|(planned, _)| planned.damage.keeps_from_saving());
+    let mut able = both.filter(|(planned, _)| {
+        planned.damage.keeps_from_saving() && concerns(evidence.plan, planned.damage, sender)
+    });
     able.any(|(_, seen)| {
         let until = seen.end.map_or(Nanos::MAX, |end| end.saturating_add(AWAY));
         let begun = seen.start.is_some_and(|start| start <= due + UNDER_WAY);
         begun && due <= until
     })
+}
+
+/// Whether a fault may be one of the server that a user was on: of one of several servers, it is of that one's users. A user
+/// whose own server breaks at some time may be on any.
+fn concerns(plan: &Plan, damage: Damage, user: u32) -> bool {
+    let home = Some(plan.nodes.of_user(user) + 1);
+    damage.node().is_none() || plan.faults.iter().any(|fault| fault.damage.node() == home)
 }
 
 /// Whether the server that had taken a message, one of several, was killed before all that it owed for it was told for

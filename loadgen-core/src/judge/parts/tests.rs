@@ -17,8 +17,13 @@ fn calm() -> Second {
         due: 10,
         missing: 0,
         held: Some(MS),
+        longest: Some(MS),
         disturbed: false,
     }
+}
+
+fn parted(seconds: &[Second], faults: &[(Nanos, Nanos)]) -> Split {
+    Split::of(seconds, faults, None, Rules::NOW)
 }
 
 /// Back at once for certain, at that time after the fault's end.
@@ -37,6 +42,7 @@ fn at_least(least: Nanos) -> Recovery {
 fn slow() -> Second {
     Second {
         held: Some(100 * MS),
+        longest: Some(100 * MS),
         ..calm()
     }
 }
@@ -51,7 +57,7 @@ fn split(bad: &[usize], faults: &[(Nanos, Nanos)]) -> Split {
         }
     };
     let seconds: Vec<Second> = (0..20).map(second).collect();
-    Split::of(&seconds, faults)
+    parted(&seconds, faults)
 }
 
 fn of(split: &Split, part: Part) -> Vec<usize> {
@@ -106,10 +112,10 @@ fn what_never_came_is_not_back_and_nothing_due_says_nothing() {
         ..calm()
     };
     seconds[9] = Second::default();
-    let split = Split::of(&seconds, &[(5 * WINDOW, 6 * WINDOW)]);
+    let split = parted(&seconds, &[(5 * WINDOW, 6 * WINDOW)]);
     assert_eq!(split.recoveries, [took(2 * WINDOW)]);
     let silent = vec![Second::default(); 20];
-    let split = Split::of(&silent, &[(5 * WINDOW, 6 * WINDOW)]);
+    let split = parted(&silent, &[(5 * WINDOW, 6 * WINDOW)]);
     assert_eq!(split.recoveries, [Recovery::Unknown]);
 }
 
@@ -122,7 +128,7 @@ fn a_slow_second_that_was_disturbed_says_nothing_of_the_recovery() {
     let fault = [(5 * WINDOW, 6 * WINDOW)];
     let recovery = |after: &[Second]| {
         let seconds = [&[calm(); 5][..], &[slow()], after].concat();
-        Split::of(&seconds, &fault).recovery(0)
+        parted(&seconds, &fault).recovery(0)
     };
     // One that is lost is missing, whoever had the machine.
     let lost = Second {
@@ -187,12 +193,13 @@ fn what_nobody_saw_slow_may_have_been_back_at_once() {
     assert_eq!(split(&[5], &ends).recoveries, [at_least(0)]);
 }
 
-/// A run of 20 s with a fault from 5 s to 6 s, of which nothing came back to the sender in three seconds more.
+/// A run of 20 s with a fault from 5 s to 6 s, of which nothing came back to the sender in three seconds more; deliveries came.
 fn failing(metric: Metric, missing: impl Fn(&mut Missing) -> &mut Vec<u64>, rules: Rules) -> Nanos {
     let named = parse_condition(Subject::Max(metric), "< 1s").unwrap();
     let mut recorder = Recorder::new(Arc::new(Layout::new(&[named], &[])));
     recorder.begin(0);
-    for second in (0..20).filter(|second| !(5..9).contains(second)) {
+    let came = |second: &u64| metric == Metric::Delivery || !(5..9).contains(second);
+    for second in (0..20).filter(came) {
         recorder.record(metric, second * WINDOW, second * WINDOW + MS);
     }
     let observed = Observed {
@@ -242,7 +249,76 @@ fn what_is_usual_is_told_by_undisturbed_seconds_where_there_are_some() {
     };
     seconds[6] = slow();
     let fault = [(5 * WINDOW, 6 * WINDOW)];
-    assert_eq!(Split::of(&seconds, &fault).recovery(0), took(WINDOW));
+    assert_eq!(parted(&seconds, &fault).recovery(0), took(WINDOW));
+}
+
+#[test]
+fn what_was_under_way_as_a_fault_began_is_inside_of_it_and_no_measure_of_what_is_usual() {
+    let mut seconds = vec![calm(); 20];
+    // Due before a freeze of three seconds, and answered after it; the server is slow for ever since.
+    seconds[4] = Second {
+        held: Some(3_100 * MS),
+        longest: Some(3_200 * MS),
+        ..calm()
+    };
+    seconds[8..].fill(Second {
+        held: Some(4_000 * MS),
+        longest: Some(4_000 * MS),
+        ..calm()
+    });
+    let fault = [(5 * WINDOW + MS, 8 * WINDOW + MS)];
+    let split = parted(&seconds, &fault);
+    assert_eq!(of(&split, Part::Inside(0)), [4, 5, 6, 7, 8]);
+    assert_eq!(split.recoveries, [at_least(12 * WINDOW - MS)]);
+    let before = Split::of(&seconds, &fault, None, Rules::default());
+    assert_eq!(of(&before, Part::Outside).len(), 16);
+    // What took longer than usual and was over before the fault began is the server's own.
+    seconds[2].longest = Some(500 * MS);
+    assert_eq!(of(&parted(&seconds, &fault), Part::Outside), [0, 1, 2, 3]);
+    seconds[2].longest = Some(2_500 * MS);
+    assert_eq!(of(&parted(&seconds, &fault), Part::Outside), [0, 1, 3]);
+}
+
+#[test]
+fn nobody_saw_that_a_metric_was_back_while_nothing_was_due() {
+    let mut seconds = vec![calm(); 20];
+    seconds[6..14].fill(Second::default());
+    let fault = [(5 * WINDOW, 6 * WINDOW)];
+    let within = |most| Recovery::Took {
+        least: 0,
+        most,
+        left_out: 0,
+    };
+    assert_eq!(parted(&seconds, &fault).recoveries, [within(8 * WINDOW)]);
+    let before = Split::of(&seconds, &fault, None, Rules::default());
+    assert_eq!(before.recoveries, [within(0)]);
+    // Once it was seen to be back, what is not due any more takes nothing from it.
+    seconds[6] = calm();
+    seconds[7..].fill(Second::default());
+    assert_eq!(parted(&seconds, &fault).recoveries, [within(0)]);
+    seconds[6..].fill(Second::default());
+    assert_eq!(parted(&seconds, &fault).recoveries, [at_least(0)]);
+}
+
+#[test]
+fn without_enough_before_the_faults_nobody_knows_what_is_usual() {
+    let fault = [(2 * WINDOW, 3 * WINDOW)];
+    let mut seconds = vec![slow(); 20];
+    seconds[..2].fill(calm());
+    // It never was as in those two seconds again.
+    let split = parted(&seconds, &fault);
+    assert_eq!(split.recoveries, [Recovery::Unknown]);
+    let before = Split::of(&seconds, &fault, None, Rules::default());
+    assert_eq!(before.recoveries, [took(0)]);
+    // What came before the schedule says it of who connects in it.
+    let mut connects = Samples::new(Layout::new(&[], &[]).limits());
+    connects.histogram.saturating_record(MS);
+    let split = Split::of(&seconds, &fault, Some(&connects), Rules::NOW);
+    assert_eq!(split.recoveries, [at_least(17 * WINDOW)]);
+    // Three are enough, though the last of them may have been held up by the fault.
+    seconds[2] = calm();
+    let split = parted(&seconds, &[(3 * WINDOW, 4 * WINDOW)]);
+    assert_eq!(split.recoveries, [at_least(16 * WINDOW)]);
 }
 
 proptest! {
@@ -258,7 +334,7 @@ proptest! {
             .into_iter()
             .map(|(start, lasts)| (start, (start + lasts).min(40 * WINDOW)))
             .collect();
-        let split = Split::of(&seconds, &faults);
+        let split = parted(&seconds, &faults);
         for (second, parts) in split.seconds.iter().enumerate() {
             prop_assert!(!parts.is_empty());
             let from = second as Nanos * WINDOW;

@@ -48,7 +48,7 @@ use crate::{
     model::{Count, Nanos},
     observed::{Ended, Lookup, Observed},
     plan::Plan,
-    scenario::{Load, Scenario, Subject, Threshold},
+    scenario::{Comparison, Load, Scenario, Subject, Threshold},
 };
 
 /// What a run says about the server.
@@ -209,6 +209,7 @@ pub fn judge(
     account: &Account,
     beside: &[&Observed],
 ) -> Judgement {
+    let times: Vec<(Nanos, Nanos)> = plan.phases.iter().map(|one| (one.start, one.end)).collect();
     decide(&Trial {
         thresholds: &scenario.thresholds,
         phases: phases(scenario, plan),
@@ -216,7 +217,7 @@ pub fn judge(
         observed,
         account,
         floor: beside.iter().copied().flat_map(floor::seconds).collect(),
-        parts: Parts::of(observed, &account.missing, plan.end()),
+        parts: Parts::of(observed, &account.missing, plan.end()).with_phases(observed, &times),
         overran: Overran::all(&plan.faults, &observed.faults),
     })
 }
@@ -264,7 +265,9 @@ fn decide(trial: &Trial<'_>) -> Judgement {
         .iter()
         .zip(&judged)
         .any(|((_, threshold), judged)| {
-            is_the_servers_count(threshold) && judged.verdict == Verdict::Fail
+            is_the_servers_count(threshold)
+                && judged.verdict == Verdict::Fail
+                && !(waits_for_a_fault(threshold) && !validity::void_faults(trial).is_empty())
         });
     if (miscounted || !trial.account.findings.is_empty())
         && validity::impossible_samples(trial).is_empty()
@@ -294,6 +297,15 @@ fn decide(trial: &Trial<'_>) -> Judgement {
 /// Whether it counts what the server did: what was not sent, the generator did not send.
 fn is_the_servers_count(threshold: &Threshold) -> bool {
     matches!(threshold.subject, Subject::Count(count) if count != Count::Dropped)
+}
+
+/// Whether it is kept only if something goes wrong, as a fault would have it: one that did not bite leaves nothing to count.
+fn waits_for_a_fault(threshold: &Threshold) -> bool {
+    match threshold.comparison {
+        Comparison::Greater | Comparison::GreaterOrEqual => true,
+        Comparison::Equal => threshold.bound > 0.0,
+        Comparison::Less | Comparison::LessOrEqual => false,
+    }
 }
 
 /// Connections were lost, and nothing is wrong but what that explains: as when a generator without time to spare reads so

@@ -2,14 +2,14 @@
 
 use super::{limit::Limit, misses::FEWEST_SECONDS};
 use crate::{
-    judge::statistic,
+    judge::{parts, statistic},
     model::{
         Metric,
         numbers::{count, counted},
     },
     observed::WINDOW,
     plan::{Plan, Send},
-    scenario::{Scenario, Threshold},
+    scenario::{Scenario, Subject, Threshold},
 };
 
 /// What a plan has for the thresholds of a phase, or of the whole run, at most.
@@ -34,8 +34,12 @@ pub fn unjudgeable(scenario: &Scenario, plan: &Plan) -> Vec<String> {
     let whole = whole
         .iter()
         .filter_map(|one| Some((one.to_string(), planned.lacks(one)?)));
+    let recoveries = scenario.thresholds.iter();
+    let recoveries =
+        recoveries.filter_map(|one| Some((one.to_string(), lacks_what_is_usual(one, plan)?)));
     whole
         .chain(of_phases)
+        .chain(recoveries)
         .map(|(threshold, lacks)| format!("{threshold} can't be judged: {lacks}"))
         .collect()
 }
@@ -58,6 +62,22 @@ fn of_whole_run(scenario: &Scenario) -> Vec<Threshold> {
         false if scenario.thresholds.is_empty() => vec![super::implied::promise()],
         _ => scenario.thresholds.clone(),
     }
+}
+
+/// What is usual is told by the seconds before the first fault.
+fn lacks_what_is_usual(threshold: &Threshold, plan: &Plan) -> Option<String> {
+    let Subject::Recovery(metric) = threshold.subject else {
+        return None;
+    };
+    let first = plan.faults.iter().map(|fault| fault.start).min()?;
+    let before = |send: &Send| plan.phase_of(send).measured && send.at < first / WINDOW * WINDOW;
+    let seconds = Planned::of(plan, before).seconds;
+    (seconds < parts::FEWEST && !metric.begins_before_the_schedule()).then(|| {
+        format!(
+            "it needs {} measured seconds with messages before the first fault, and the plan has {seconds}",
+            parts::FEWEST
+        )
+    })
 }
 
 impl Planned {
@@ -176,6 +196,25 @@ mod tests {
             [format!(
                 "delivery.within_5ms >= 99% can't be judged: {lacks}"
             )]
+        );
+    }
+
+    #[test]
+    fn a_recovery_needs_seconds_before_the_first_fault() {
+        let fault = |at: &str| {
+            format!(
+                "{}[[faults]]\nname = \"f\"\nat = \"{at}\"\nfor = \"1s\"\nkind = \"server-freeze\"\n",
+                steady(20, "")
+            )
+        };
+        let limits = "\"delivery.recovery@f\" = \"< 2s\"\n\"connect.recovery@f\" = \"< 2s\"\n";
+        assert_eq!(said(&fault("3s"), limits), [""; 0]);
+        assert_eq!(
+            said(&fault("2500ms"), limits),
+            [
+                "delivery.recovery@f < 2s can't be judged: it needs 3 measured seconds with messages before the first fault, \
+                 and the plan has 2"
+            ]
         );
     }
 }

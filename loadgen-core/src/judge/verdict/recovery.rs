@@ -30,7 +30,7 @@ pub(super) fn judge_recovery(
         } => took(threshold, least, most, left_out),
         Recovery::AtLeast { least, left_out } => (None, at_least(threshold, least, left_out)),
         Recovery::Unknown => {
-            let why = "too little came outside of the faults to say what is usual";
+            let why = "too little came before the faults to say what is usual";
             (None, Opinion::of((Verdict::Inconclusive, why.to_owned())))
         }
     };

@@ -98,7 +98,11 @@ impl<'a> Scope<'a> {
 
     /// A threshold in this scope, as it is shown.
     pub(super) fn shown(&self, threshold: &Threshold) -> String {
+        let metric = threshold.subject.metric();
         match (self.phase, self.part) {
+            (Some((_, phase)), _) if metric.is_some_and(|metric| self.is_parted(metric)) => {
+                format!("{} ({OUTSIDE})", threshold.in_phase(phase.name))
+            }
             (Some((_, phase)), _) => threshold.in_phase(phase.name),
             (None, Some(Part::Outside)) => format!("{threshold} ({OUTSIDE})"),
             (None, _) => threshold.to_string(),
@@ -135,10 +139,26 @@ impl<'a> Scope<'a> {
             let none = self.trial.observed.recorded.none();
             return parts.samples(metric, part).unwrap_or(none);
         }
+        let recorded = &self.trial.observed.recorded;
         match self.phase {
-            None => self.trial.observed.recorded.samples(metric),
-            Some((index, _)) => self.trial.observed.recorded.samples_in(index, metric),
+            None => recorded.samples(metric),
+            Some((index, _)) => {
+                let outside = self.trial.parts.outside_in(metric, index);
+                outside.unwrap_or_else(|| recorded.samples_in(index, metric))
+            }
         }
+    }
+
+    /// Whether it is a phase that faults touched, so that only what was outside of them counts.
+    fn is_parted(&self, metric: Metric) -> bool {
+        let parts = &self.trial.parts;
+        self.phase
+            .is_some_and(|(index, _)| parts.outside_in(metric, index).is_some())
+    }
+
+    /// Whether faults leave a second to it.
+    fn is_left(&self, metric: Metric, second: usize) -> bool {
+        !self.is_parted(metric) || self.trial.parts.holds(metric, Part::Outside, second)
     }
 
     /// The seconds that hold samples of the metric: of a phase, those that lie wholly in it. None at all of a metric
@@ -265,8 +285,10 @@ impl<'a> Scope<'a> {
             return self.trial.parts.holds(metric, part, second);
         }
         let start = second as Nanos * WINDOW;
-        self.phase
-            .is_none_or(|(_, phase)| phase.start <= start && start + WINDOW <= phase.end)
+        self.is_left(metric, second)
+            && self
+                .phase
+                .is_none_or(|(_, phase)| phase.start <= start && start + WINDOW <= phase.end)
     }
 
     fn touches(&self, metric: Metric, second: usize) -> bool {
@@ -281,7 +303,7 @@ impl<'a> Scope<'a> {
         let start = second as Nanos * WINDOW;
         let overlaps = |phase: &JudgedPhase<'_>| phase.start < start + WINDOW && start < phase.end;
         match self.phase {
-            Some((_, phase)) => overlaps(phase),
+            Some((_, phase)) => overlaps(phase) && self.is_left(metric, second),
             None => {
                 let mut measured = self.trial.phases.iter().filter(|phase| phase.measured);
                 self.trial.phases.is_empty() || measured.any(overlaps)

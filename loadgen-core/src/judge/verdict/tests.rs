@@ -101,7 +101,14 @@ fn judge(measured: &Measured<'_>) -> Judgement {
         observed: &observed,
         account: measured.account,
         floor: measured.floor.to_vec(),
-        parts: Parts::of(&observed, &measured.account.missing, 20 * WINDOW),
+        parts: Parts::of(&observed, &measured.account.missing, 20 * WINDOW).with_phases(
+            &observed,
+            &measured
+                .phases
+                .iter()
+                .map(|phase| (phase.start, phase.end))
+                .collect::<Vec<_>>(),
+        ),
         overran: Overran::all(measured.planned, measured.faults),
     })
 }

@@ -334,3 +334,17 @@ fn a_fault_excuses_what_was_sent_in_it_in_a_closed_phase_and_not_what_could_have
     let outcomes = Outcomes::try_from(&recorded).unwrap();
     assert_eq!(Account::again(&run.plan, outcomes).missing, account.missing);
 }
+
+#[test]
+fn a_fault_of_one_of_several_servers_excuses_no_failures_on_the_others() {
+    let nodes = "[server]\nnodes = 3\n";
+    let of_node = |number: u16| {
+        let fault = FAULT.replace("server-kill\"", &format!("server-kill\"\nnode = {number}"));
+        of(&format!("{nodes}{fault}"), failed)
+    };
+    let excused: Vec<u64> = (1..=3)
+        .map(|number| of_node(number).failed_by_fault)
+        .collect();
+    // The sender was on one of them.
+    assert_eq!(excused.iter().sum::<u64>(), 1, "{excused:?}");
+}

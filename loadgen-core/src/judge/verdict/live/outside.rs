@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use crate::{
     judge::parts::{CALM, HELD, Part, Recovery, Second, Split},
     model::Nanos,
-    observed::{FaultSeen, Samples, WINDOW},
+    observed::{FaultSeen, Rules, Samples, WINDOW},
 };
 
 /// So long after a fault's end what it has held up may still come, so that nothing is called lost.
@@ -66,6 +66,8 @@ impl Outside {
             due: histogram.map_or(0, |deliveries| deliveries.len()),
             missing: 0,
             held: histogram.map(|deliveries| deliveries.value_at_percentile(HELD)),
+            // What came in a second was not held up later on.
+            longest: None,
             disturbed,
         };
         self.waiting.push_back(Waiting {
@@ -84,7 +86,7 @@ impl Outside {
             let end = fault.end.unwrap_or(now);
             Some((fault.start?, end.saturating_add(WINDOW)))
         });
-        let split = Split::of(&self.seen, &spans.collect::<Vec<_>>());
+        let split = Split::of(&self.seen, &spans.collect::<Vec<_>>(), None, Rules::NOW);
         let is_inside = |second: usize| {
             let mut parts = split.of_second(second).iter();
             parts.any(|part| matches!(part, Part::Inside(_)))

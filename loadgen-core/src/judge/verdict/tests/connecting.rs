@@ -101,7 +101,7 @@ fn who_connected_before_the_schedule_did_so_outside_of_its_faults() {
     let judged = |key, condition, rules, disturbed: &[usize], connecting: &[MachineSecond]| {
         let thresholds = [threshold(key, condition)];
         // One comes back inside of the fault, and six outside of it.
-        let recorded = connected_and_back(&thresholds, &[0, 1, 2, 3, 8, 16, 17]);
+        let recorded = connected_and_back(&thresholds, &[0, 1, 2, 3, 8, 12, 13]);
         let account = account(2_000);
         let judgement = judge(&Measured {
             thresholds: &thresholds,
@@ -130,7 +130,7 @@ fn who_connected_before_the_schedule_did_so_outside_of_its_faults() {
         assert!(measured.contains(n), "{key}: {measured}");
     }
     // What is left out of it as disturbed is a second of the schedule.
-    let (verdict, measured) = judged("join.max", "< 5ms", Rules::NOW, &[16], &calm);
+    let (verdict, measured) = judged("join.max", "< 5ms", Rules::NOW, &[12], &calm);
     assert_eq!(verdict, Verdict::Fail);
     assert!(measured.contains("100 ms (n = 2,005)"), "{measured}");
     // Whatever disturbed connecting may have disturbed these.

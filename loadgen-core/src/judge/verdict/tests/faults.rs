@@ -273,6 +273,76 @@ fn a_fault_that_did_not_bite_makes_the_run_invalid() {
     }
 }
 
+#[test]
+fn what_waits_for_a_fault_that_did_not_bite_is_no_failure_of_the_server() {
+    let void = || FaultSeen {
+        proof: None,
+        ..bitten()
+    };
+    // Nothing failed, as the fault would have had it.
+    for condition in [">= 1", "> 0", "== 3"] {
+        let judgement = judged(&[threshold("failed", None, condition)], void());
+        assert_eq!(judgement.verdict, Verdict::Invalid, "{condition}");
+        let judgement = judged(&[threshold("failed", None, condition)], bitten());
+        assert_eq!(judgement.verdict, Verdict::Fail, "{condition}");
+    }
+    // What failed though nothing was broken is the server's own.
+    let (recorded, mut account) = (run(), account(2_000));
+    account.totals.failed = 1;
+    let judgement = judge(&Measured {
+        thresholds: &[threshold("failed", None, "== 0")],
+        faults: &[void()],
+        ..measured(&recorded, &account)
+    });
+    assert_eq!(judgement.verdict, Verdict::Fail);
+}
+
+#[test]
+fn limits_on_a_phase_leave_out_what_faults_touched_in_it() {
+    let limits = [threshold("delivery.max", None, "< 5ms")];
+    let recorded = run_for(&limits, |second| match second {
+        8..=10 => 500 * MS,
+        _ => MS,
+    });
+    let account = account(2_000);
+    let told = |start: Nanos, rules: Rules, machine: &[MachineSecond]| {
+        let phase = JudgedPhase {
+            name: "steady",
+            start,
+            end: 20 * WINDOW,
+            measured: true,
+            closed: false,
+            fan_out: FanOut::default(),
+            thresholds: &limits,
+        };
+        let judgement = judge(&Measured {
+            phases: &[phase],
+            faults: &[bitten()],
+            machine,
+            rules,
+            ..measured(&recorded, &account)
+        });
+        let one = judgement.thresholds[0].clone();
+        (one.threshold, one.verdict, one.numbers.unwrap().n)
+    };
+    let outside = "delivery.max < 5ms (phase steady) (outside the faults)".to_owned();
+    // Inside are the seconds 8 and 9, and the recovery has the 10th.
+    assert_eq!(
+        told(0, Rules::NOW, &[]),
+        (outside.clone(), Verdict::Pass, 1_700)
+    );
+    assert_eq!(
+        told(0, Rules::NOW, &machine(&[3])),
+        (outside, Verdict::Pass, 1_700)
+    );
+    // A phase that begins after it is judged by all that came in it, as ever.
+    let after = "delivery.max < 5ms (phase steady)".to_owned();
+    assert_eq!(told(11 * WINDOW, Rules::NOW, &[]).0, after);
+    let before = told(0, Rules::default(), &[]);
+    assert_eq!(before.0, after);
+    assert_ne!(before.1, Verdict::Pass);
+}
+
 /// Of two thousand messages some failed, `by_fault` of them for a fault that was planned from 8 s to 9 s.
 fn failing(failed: u64, by_fault: u64, damage: Damage, end: Nanos) -> Judgement {
     let (recorded, mut account) = (run(), account(2_000));
