@@ -5,6 +5,7 @@ use std::{
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     os::fd::AsFd,
+    rc::Rc,
     time::Duration,
 };
 
@@ -43,10 +44,12 @@ pub(super) struct Connection {
     touched: RefCell<Vec<u64>>,
     /// The effects that have taken something out of it, so that what is left makes no sense.
     torn: RefCell<Vec<u64>>,
+    /// Given back when both its sockets are closed.
+    _there: Rc<()>,
 }
 
 impl Connection {
-    pub(super) fn new(nth: u64, lives: &Lives) -> Self {
+    pub(super) fn new(nth: u64, lives: &Lives, there: Rc<()>) -> Self {
         let newest = lives.weather.borrow().last().map(|one| one.id);
         Self {
             upstream: lives.upstream,
@@ -61,6 +64,7 @@ impl Connection {
             )),
             touched: RefCell::default(),
             torn: RefCell::default(),
+            _there: there,
         }
     }
 

@@ -13,6 +13,7 @@ mod pump;
 use std::{
     io,
     net::SocketAddr,
+    rc::Rc,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -52,6 +53,8 @@ type Weather = Arc<[Arc<Imposed>]>;
 /// From now on this is imposed; whoever said so waits for the answer, so that there is never a second one.
 struct Order {
     weather: Weather,
+    /// Whether everybody who is there is to be reset first.
+    cuts: bool,
     done: answer::Sender<()>,
 }
 
@@ -124,29 +127,35 @@ impl Proxy {
         self.address
     }
 
-    /// From now on the network is so bad, beside whatever else is imposed: when this returns, it is.
+    /// From now on the network is so bad, beside whatever else is imposed: when this returns, it is, and whom a cut resets has
+    /// been reset.
     pub fn impose(&self, effect: Effect) -> Hold {
         let imposed = Arc::new(Imposed::new(self.imposed.fetch_add(1, Relaxed), effect));
-        self.order(|weather| weather.iter().chain([&imposed]).map(Arc::clone).collect());
+        let cuts = matches!(effect, Effect::Cut { .. });
+        self.order(cuts, |weather| {
+            weather.iter().chain([&imposed]).map(Arc::clone).collect()
+        });
         Hold(imposed)
     }
 
     /// From now on no more; and what it did.
     pub fn lift(&self, hold: &Hold) -> Toll {
-        self.order(|weather| {
+        self.order(false, |weather| {
             let left = weather.iter().filter(|one| one.id != hold.0.id);
             left.map(Arc::clone).collect()
         });
         hold.toll()
     }
 
-    /// Changes what is imposed, and waits until the proxy's thread has heard of it, some microseconds as a rule.
-    fn order(&self, change: impl FnOnce(&Weather) -> Weather) {
+    /// Changes what is imposed, and waits until the proxy's thread has heard of it, some microseconds as a rule; `cuts`: and until
+    /// all who are there are reset.
+    fn order(&self, cuts: bool, change: impl FnOnce(&Weather) -> Weather) {
         let mut weather = self.weather.lock().unwrap_or_else(PoisonError::into_inner);
         *weather = change(&weather);
         let (done, answer) = answer::channel();
         let order = Order {
             weather: Arc::clone(&weather),
+            cuts,
             done,
         };
         // The last one was answered, so that there is room; and a thread that is gone imposes nothing any more.
@@ -177,11 +186,13 @@ async fn pass_on(
 ) {
     let mut nth = 0;
     let mut open = true;
+    // Held by each connection until it is closed.
+    let there = Rc::new(());
     loop {
         tokio::select! {
             biased;
             order = orders.recv() => {
-                let Some(Order { weather: next, done }) = order else {
+                let Some(Order { weather: next, cuts, done }) = order else {
                     return;
                 };
                 open = !next.iter().any(|one| one.effect.refuses());
@@ -189,11 +200,16 @@ async fn pass_on(
                     doorway.close();
                 }
                 weather.send_replace(next);
+                // A cut may be lifted at once: by then it has reset everybody, and counted them.
+                while cuts && Rc::strong_count(&there) > 1 {
+                    tokio::task::yield_now().await;
+                }
                 // Whoever waits may be gone.
                 let _ = done.send(());
             }
             stream = doorway.next(), if open => {
-                tokio::task::spawn_local(Connection::new(nth, &lives).serve(stream));
+                let connection = Connection::new(nth, &lives, Rc::clone(&there));
+                tokio::task::spawn_local(connection.serve(stream));
                 nth += 1;
             }
         }
