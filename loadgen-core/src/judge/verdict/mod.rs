@@ -318,7 +318,7 @@ fn thrown_out(trial: &Trial<'_>) -> bool {
             lost(finding)
                 || matches!(
                     finding.check,
-                    Check::Lost | Check::EndMissing | Check::AckWrong
+                    Check::Lost | Check::EchoMissing | Check::EndMissing | Check::AckWrong
                 )
         })
 }

@@ -406,7 +406,16 @@ fn rule_10_connections_lost_by_a_saturated_generator_are_not_the_servers_fault()
         examples: Vec::new(),
     };
     let mut account = account(2_000);
-    account.findings = vec![finding(Check::Lost), finding(Check::ConnectionLost)];
+    // A user whose connection is lost misses others' messages, its own copies, and what was to be said of both.
+    account.findings = [
+        Check::Lost,
+        Check::EchoMissing,
+        Check::EndMissing,
+        Check::AckWrong,
+        Check::ConnectionLost,
+    ]
+    .map(finding)
+    .into();
     let verdict = |account: &Account, worker_cpu: &[Vec<f64>]| {
         judge(&Measured {
             worker_cpu,
@@ -439,7 +448,7 @@ fn rule_10_that_a_generator_is_saturated_is_known_where_no_time_is_judged() {
     assert!(busy.saturated.is_some());
     assert_eq!(judged(&account, 0.4).saturated, None);
     // The connections that it lost are its own.
-    account.findings = [Check::Lost, Check::ConnectionLost]
+    account.findings = [Check::EchoMissing, Check::ConnectionLost]
         .map(|check| Finding {
             check,
             count: 1,
