@@ -2,7 +2,8 @@
 //!
 //! The server takes a join or a leave at some moment between the request and its acknowledgement, and a message at some
 //! moment between its send and the first sign of it ([`handled_by`]). Where these overlap, both outcomes are right: the
-//! pair of message and member is *grey*, neither owed nor wrong (`docs/MEASUREMENT.md`, "the grey zone").
+//! pair of message and member is *grey*, neither owed nor wrong (`docs/MEASUREMENT.md`, "the grey zone"). Of several servers
+//! each handles a message for its own members, when it hears of it.
 
 use std::collections::HashMap;
 
@@ -16,7 +17,7 @@ use crate::{
 /// What nobody received may wait in a server for so long: who leaves later would have got it.
 const UNHEARD: Nanos = 5_000_000_000;
 /// What is on its way to a connection that its own user ends is lost with it: a message that somebody else received so
-/// shortly before is not owed.
+/// shortly before is not owed. From one of several servers to another it takes as long.
 const ON_THE_WAY: Nanos = 250_000_000;
 /// A member that goes within so long after a message is not owed its end, nor a sender its acknowledgement: longer than
 /// a server takes that gives up a save after 10 s.
@@ -134,6 +135,8 @@ pub struct Presence {
     gone: HashMap<u32, Vec<Nanos>>,
     /// How long everything may have stood still beside what is usual.
     stall: Nanos,
+    /// Whether members may be on several servers, of which each handles a message at its own time.
+    several: bool,
     /// From when to when nothing was heard before that.
     deaf: HashMap<u32, Vec<(Nanos, Nanos)>>,
 }
@@ -155,6 +158,12 @@ impl Presence {
             stall: stall.min(UNHEARD),
             ..self
         }
+    }
+
+    /// Of members who may be on several servers: the last of these handles a message some time after the first sign of it.
+    #[must_use]
+    pub fn on_several(self, several: bool) -> Self {
+        Self { several, ..self }
     }
 
     /// Where the users of a share are before anybody comes or goes.
@@ -228,6 +237,11 @@ impl Presence {
         let Some(stays) = self.stays.get(&(user, place)) else {
             return Standing::In { to_the_end: true };
         };
+        let between = match self.several {
+            true => ON_THE_WAY + self.stall,
+            false => 0,
+        };
+        let handled_by = handled_by.saturating_add(between);
         let mut best = Standing::Out;
         for stay in stays {
             match stay.standing(sent, handled_by, self.stall) {
@@ -237,6 +251,13 @@ impl Presence {
             }
         }
         best
+    }
+
+    /// Whether a user had left one of its places for good when a message was sent then, or never came there: what is said of that
+    /// message is not for it. Who has joined since may hear of it what comes later.
+    pub fn had_left(&self, user: u32, place: u32, sent: Nanos) -> bool {
+        let stays = self.stays.get(&(user, place));
+        stays.is_some_and(|stays| stays.iter().all(|stay| stay.left <= sent))
     }
 
     /// Whether anybody came or went at all: if not, everybody is owed everything.
@@ -274,145 +295,4 @@ impl Presence {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use super::*;
-    use crate::scenario::Scenario;
-
-    const SECOND: Nanos = 1_000_000_000;
-    const IN: Standing = Standing::In { to_the_end: true };
-
-    fn plan() -> Plan {
-        let text = "version = 1\nname = \"t\"\nquestion = \"?\"\npopulation = { users = 2, rooms = 1 }\n\
-             [[phases]]\nname = \"steady\"\nduration = \"1s\"\nrate = \"20/s\"\n";
-        Plan::new(&Scenario::parse(Path::new("t.toml"), text).unwrap()).unwrap()
-    }
-
-    fn presence(log: &[(Nanos, Step)]) -> Presence {
-        let log: Vec<Entry> = log
-            .iter()
-            .map(|&(at, step)| Entry { user: 0, at, step })
-            .collect();
-        Presence::new(&plan(), &log)
-    }
-
-    fn at(presence: &Presence, sent: Nanos, received: Nanos) -> Standing {
-        presence.standing(0, 0, sent, handled_by(sent, Some(received), true))
-    }
-
-    #[test]
-    fn who_neither_comes_nor_goes_is_in() {
-        let presence = presence(&[]);
-        assert!(presence.is_constant());
-        assert_eq!(at(&presence, 5, 9), IN);
-        assert_eq!(presence.standing(0, 0, 5, handled_by(5, None, false)), IN);
-    }
-
-    #[test]
-    fn rule_13_a_leave_has_a_grey_zone_from_its_request_to_its_acknowledgement() {
-        let presence = presence(&[
-            (20 * SECOND, Step::Leaving(0)),
-            (20 * SECOND + 100, Step::Left(0)),
-        ]);
-        assert_eq!(at(&presence, SECOND, SECOND + 9), IN);
-        let late = at(&presence, 19 * SECOND, 19 * SECOND + 9);
-        assert_eq!(late, Standing::In { to_the_end: false });
-        assert_eq!(
-            at(&presence, 20 * SECOND - 5, 20 * SECOND + 5),
-            Standing::Grey
-        );
-        assert_eq!(
-            at(&presence, 20 * SECOND + 50, 20 * SECOND + 60),
-            Standing::Grey
-        );
-        assert_eq!(
-            at(&presence, 20 * SECOND + 100, 20 * SECOND + 110),
-            Standing::Out
-        );
-    }
-
-    #[test]
-    fn rule_13_a_message_without_a_receipt_is_grey_for_who_leaves_soon_after_and_for_nobody_else() {
-        let presence = presence(&[
-            (20 * SECOND, Step::Leaving(0)),
-            (20 * SECOND + 100, Step::Left(0)),
-        ]);
-        let unheard = |sent, sign| presence.standing(0, 0, sent, handled_by(sent, sign, false));
-        assert_eq!(unheard(15 * SECOND + 1, None), Standing::Grey);
-        assert!(matches!(
-            unheard(15 * SECOND - 1, None),
-            Standing::In { .. }
-        ));
-        // An acknowledgement or an end says earlier that it was handled, and never later.
-        let sent = 19 * SECOND;
-        let soon = unheard(sent, Some(sent + 9));
-        assert!(matches!(soon, Standing::In { .. }));
-        assert_eq!(unheard(sent, Some(20 * SECOND + 9)), Standing::Grey);
-        let late = unheard(14 * SECOND, Some(21 * SECOND));
-        assert!(matches!(late, Standing::In { .. }));
-        // What somebody received so late was handled so late.
-        assert_eq!(at(&presence, 14 * SECOND, 21 * SECOND), Standing::Grey);
-    }
-
-    #[test]
-    fn rule_13_a_join_has_a_grey_zone_too() {
-        let presence = presence(&[
-            (10, Step::Leaving(0)),
-            (20, Step::Left(0)),
-            (100, Step::Joining(0)),
-            (200, Step::Joined(0)),
-        ]);
-        assert_eq!(at(&presence, 50, 90), Standing::Out);
-        assert_eq!(at(&presence, 50, 150), Standing::Grey);
-        assert_eq!(at(&presence, 150, 160), Standing::Grey);
-        assert_eq!(at(&presence, 200, 210), IN);
-    }
-
-    #[test]
-    fn rule_13_what_was_on_the_way_to_a_connection_that_its_user_ended_is_grey() {
-        let presence = presence(&[(5 * SECOND, Step::Gone)]);
-        let shortly = 5 * SECOND - ON_THE_WAY / 2;
-        assert_eq!(at(&presence, shortly - 10, shortly), Standing::Grey);
-        let long = 5 * SECOND - 2 * ON_THE_WAY;
-        let before = at(&presence, long - 10, long);
-        assert_eq!(before, Standing::In { to_the_end: false });
-        assert_eq!(at(&presence, 5 * SECOND, 5 * SECOND + 1), Standing::Out);
-        assert!(presence.cut_short(0, shortly) && !presence.cut_short(0, SECOND));
-        assert!(!presence.owes_ack(0, shortly) && presence.owes_ack(0, 6 * SECOND));
-        assert_eq!(presence.connection(0, SECOND), 0);
-        assert_eq!(presence.connection(0, 6 * SECOND), 1);
-        // On a machine that stood still for a second it was on its way for longer.
-        let presence = presence.with_stall(SECOND);
-        assert_eq!(at(&presence, long - 10, long), Standing::Grey);
-        let before = at(&presence, SECOND, 3 * SECOND);
-        assert_eq!(before, Standing::In { to_the_end: false });
-        assert!(presence.cut_short(0, 3 * SECOND + 1) && !presence.cut_short(0, 3 * SECOND - 1));
-    }
-
-    #[test]
-    fn rule_13_no_stall_explains_everything() {
-        let presence = presence(&[(20 * SECOND, Step::Gone)]).with_stall(Nanos::MAX);
-        let longest = UNHEARD + CUT_SHORT;
-        assert!(!presence.cut_short(0, 20 * SECOND - longest - 1));
-        let handled = 20 * SECOND - UNHEARD - ON_THE_WAY;
-        let before = at(&presence, handled - 10, handled);
-        assert_eq!(before, Standing::In { to_the_end: false });
-    }
-
-    #[test]
-    fn rule_13_who_did_not_read_and_was_cut_off_is_owed_nothing_from_then_on() {
-        let presence = presence(&[(5 * SECOND, Step::Deaf), (20 * SECOND, Step::Gone)]);
-        assert_eq!(at(&presence, 6 * SECOND, 7 * SECOND), Standing::Grey);
-        assert_eq!(at(&presence, 20 * SECOND, 21 * SECOND), Standing::Out);
-        assert!(!presence.owes_ack(0, 4 * SECOND));
-        // What it sent may have waited where nobody took it any more, but no longer than anything waits.
-        assert!(presence.cut_short(0, 16 * SECOND) && !presence.cut_short(0, 14 * SECOND));
-    }
-
-    #[test]
-    fn a_join_that_was_never_answered_stays_grey() {
-        let presence = presence(&[(5, Step::Gone), (10, Step::Joining(0))]);
-        assert_eq!(at(&presence, 50, 60), Standing::Grey);
-    }
-}
+mod tests;

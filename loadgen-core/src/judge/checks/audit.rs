@@ -90,6 +90,7 @@ impl<'a> Audit<'a> {
             self.member(slot, &seen, standing, &case);
             if evidence.promises(send).ends {
                 self.end(&seen, ends, &case);
+                self.end_of_nothing(&seen, member, send, sent, &case);
             }
             self.id(&seen, &told, &case);
             if member == send.sender {
@@ -214,6 +215,23 @@ impl<'a> Audit<'a> {
         // What was never delivered is lost, and its end is no second fault.
         if seen.ended_early() && seen.deliveries() > 0 {
             self.findings.add(Check::EndEarly, case.clone());
+        }
+    }
+
+    /// The end of a message to somebody who had left for good before it was sent, and was not given the message itself. The
+    /// sender is told in any case.
+    fn end_of_nothing(&mut self, seen: &Slot, member: u32, send: &Send, sent: u64, case: &Case) {
+        let ended = seen.confirmations() + seen.failures() > 0;
+        if case.is_own() || !ended || seen.deliveries() > 0 {
+            return;
+        }
+        let place = self.evidence.plan.place(member, send.conversation);
+        let presence = &self.evidence.presence;
+        if place.is_some_and(|place| presence.had_left(member, place as u32, sent)) {
+            let case = case
+                .clone()
+                .note("its end, to one who had left before it was sent");
+            self.findings.add(Check::CrossDelivered, case);
         }
     }
 

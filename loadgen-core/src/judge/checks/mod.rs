@@ -70,6 +70,12 @@ impl Promises {
         }
     }
 
+    /// Whether members may be on several servers, of which each handles a message at its own time: those of a plan, or what is
+    /// behind the address of a server that promises no order of its own.
+    pub fn may_be_several(self, plan: &Plan) -> bool {
+        plan.nodes.count() > 1 || !(self.one_order || self.whole_contract)
+    }
+
     /// For messages in such conversations.
     pub fn in_a(self, kind: Kind) -> Self {
         Self {
@@ -230,11 +236,14 @@ impl Account {
 
 /// Goes through all that was seen of a run.
 pub fn account(plan: &Plan, promises: Promises, observed: &Observed) -> Account {
+    let presence = Presence::new(plan, &observed.presence)
+        .with_stall(observed.longest_stall())
+        .on_several(promises.may_be_several(plan));
     let evidence = Evidence {
         plan,
         promises,
         observed,
-        presence: Presence::new(plan, &observed.presence).with_stall(observed.longest_stall()),
+        presence,
         due: Due::of(plan, &observed.ledger),
     };
     let Audit {

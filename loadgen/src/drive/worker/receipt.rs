@@ -80,7 +80,10 @@ impl Receipts {
             recorder: RefCell::new(Recorder::new(Arc::clone(&job.layout))),
             strays: RefCell::default(),
             refusals: RefCell::default(),
-            presence: RefCell::new(Presence::at_the_start(&job.plan, &job.share)),
+            presence: RefCell::new(
+                Presence::at_the_start(&job.plan, &job.share)
+                    .on_several(job.promises.may_be_several(&job.plan)),
+            ),
             members: RefCell::new(vec![
                 Member::default();
                 job.share.places(job.plan.users.len())
