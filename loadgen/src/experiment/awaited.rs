@@ -20,8 +20,8 @@ const QUIET_WITHOUT_ACKS: Duration = Duration::from_secs(3);
 pub(super) enum Awaited {
     /// It is known what a run that goes well must see, in the order of [`come`].
     Counts([u64; 3]),
-    /// Who comes and goes, or sends as soon as it may, makes that uncertain: all acknowledgements that can still come,
-    /// and then so long nothing new.
+    /// Who comes and goes, or sends as soon as it may, makes that uncertain: all acknowledgements that can still come, and the
+    /// end of all comings and goings, and then so long nothing new.
     Quiet { acks: bool, time: Duration },
 }
 
@@ -58,7 +58,9 @@ impl Awaited {
             }
             Awaited::Quiet { acks, time } => {
                 let answered = count(&progress.acked) + count(&progress.abandoned);
-                (!acks || answered >= count(&progress.sent)) && since.elapsed() >= time
+                (!acks || answered >= count(&progress.sent))
+                    && count(&progress.deeds) == 0
+                    && since.elapsed() >= time
             }
         }
     }
@@ -67,4 +69,27 @@ impl Awaited {
 /// How much has come so far: first deliveries, first ends, acknowledged messages.
 pub(super) fn come(progress: &Progress) -> [u64; 3] {
     [&progress.received, &progress.ended, &progress.acked].map(|counter| counter.load(Relaxed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A server that leaves joins or connects open at the end would be called quiet otherwise.
+    #[tokio::test(start_paused = true)]
+    async fn rule_13_who_is_still_on_the_way_is_waited_for() {
+        let awaited = Awaited::Quiet {
+            acks: true,
+            time: QUIET,
+        };
+        let progress = Progress::default();
+        let since = tokio::time::Instant::now();
+        tokio::time::advance(2 * QUIET).await;
+        assert!(awaited.is_there(&progress, since));
+        progress.deeds.store(1, Relaxed);
+        assert!(!awaited.is_there(&progress, since));
+        progress.deeds.store(0, Relaxed);
+        progress.sent.store(1, Relaxed);
+        assert!(!awaited.is_there(&progress, since));
+    }
 }

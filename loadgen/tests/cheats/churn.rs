@@ -89,6 +89,43 @@ for = "2s"
 kind = "network-cut"
 "#;
 
+/// Users who come and go until the end, in a run that waits longer for them than any answer may take.
+const LATE: &str = r#"version = 1
+name = "late"
+question = "Is it missed what was never answered at the end?"
+seed = 5
+drain = "6s"
+population = { users = 12, rooms = 6 }
+behaviour = { away = "50ms-100ms" }
+
+[[phases]]
+name = "talk"
+duration = "3s"
+rate = "40/s"
+rejoins = "2/s"
+"#;
+
+/// Half of the clients are cut off, and come back.
+const STORM: &str = r#"version = 1
+name = "storm"
+question = "Does everybody come back?"
+seed = 5
+drain = "15s"
+population = { users = 12, rooms = 6 }
+
+[[phases]]
+name = "talk"
+duration = "6s"
+rate = "40/s"
+
+[[faults]]
+name = "storm"
+at = "1s"
+for = "2s"
+kind = "clients-disconnect"
+share = "50%"
+"#;
+
 /// `CHURN_RUNS` runs, each with another seed; three where it does not say.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rule_13_a_correct_server_passes_while_people_come_and_go() {
@@ -168,4 +205,54 @@ async fn rule_13_who_came_back_at_the_second_attempt_and_leaves_is_out() {
         checks.any(|check| check == Check::CrossDelivered),
         "{findings:?}"
     );
+}
+
+/// Nothing else misses an answer that never comes: who waits for it is in the grey zone, and would have waited for longer than
+/// the run lasts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rule_13_what_a_server_leaves_unanswered_at_the_end_is_told() {
+    let reconnects = LATE.replace("rejoins", "reconnects");
+    for (fault, scenario, said) in [
+        (
+            Fault::ForgetsLateJoins,
+            LATE,
+            "its join (`joinRoom`) was not answered within ",
+        ),
+        (
+            Fault::HangsWhoComesBack,
+            &reconnects,
+            "could not connect: no answer within ",
+        ),
+    ] {
+        let (checks, report) = caught_speaking(scenario, fault, READMES).await;
+        let finding = &report.runs[0].findings[0];
+        assert_eq!(checks, [Check::ConnectionLost], "{finding:?}");
+        assert!(finding.count > 1, "{finding:?}");
+        let notes = finding.examples.iter();
+        let mut notes = notes.filter_map(|example| example.note.as_deref());
+        assert!(notes.all(|note| note.starts_with(said)), "{finding:?}");
+    }
+    for scenario in [LATE, &reconnects] {
+        assert_eq!(caught_in(scenario, Fault::None).await, []);
+    }
+}
+
+/// As the official client does, those whom the scenario itself cut off try again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_refused_after_a_fault_of_clients_tries_again() {
+    let (checks, report) = caught_speaking(STORM, Fault::RefusesWhoComesBack, READMES).await;
+    assert_eq!(checks, [], "{:?}", report.runs[0].findings);
+    let fault = &report.runs[0].faults[0];
+    assert!(fault.proof.is_some(), "{fault:?}");
+}
+
+/// Its end is as little for somebody who had left as the message is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rule_13_who_has_left_and_still_gets_confirmations_is_cross_talk() {
+    let (checks, report) = caught_speaking(CHURN, Fault::ConfirmsToWhoLeft, READMES).await;
+    assert_eq!(checks, [Check::CrossDelivered]);
+    let examples = &report.runs[0].findings[0].examples;
+    let said = "who had left before it was sent";
+    let mut notes = examples.iter().filter_map(|one| one.note.as_deref());
+    assert!(notes.all(|note| note.ends_with(said)), "{examples:?}");
 }

@@ -63,6 +63,14 @@ pub enum Fault {
     TakesItsTime,
     /// Whoever leaves goes on getting messages.
     KeepsWhoLeft,
+    /// Whoever leaves goes on getting confirmations, with all that was said.
+    ConfirmsToWhoLeft,
+    /// Whoever joins after everybody has joined is a member, and is never told.
+    ForgetsLateJoins,
+    /// Whoever connects after everybody has connected hears nothing.
+    HangsWhoComesBack,
+    /// The first who connect after everybody has connected are sent away.
+    RefusesWhoComesBack,
     /// A message is acknowledged with success, and that is all that ever comes of it.
     Swallows,
     /// A message is saved, confirmed and acknowledged, and delivered to nobody.
@@ -103,6 +111,12 @@ pub const SERVICE: Duration = Duration::from_millis(5);
 /// Faults of one message hit every so many.
 pub const EVERY: u64 = 50;
 
+/// Connections and joins before anybody comes back, in the scenarios in which that matters.
+pub const USERS: u64 = 12;
+
+/// So many connections after these are refused.
+const REFUSED: u64 = 6;
+
 impl Fault {
     /// Whether it hits the message of that number.
     pub fn hits(self, number: u64) -> bool {
@@ -110,6 +124,11 @@ impl Fault {
             Fault::DeniesAndConfirms | Fault::FailsEverySave | Fault::OthersGetSent => true,
             _ => number.is_multiple_of(EVERY),
         }
+    }
+
+    /// Whether the connection of that number, counted from 1, is ended at once.
+    pub fn refuses(self, connection: u64) -> bool {
+        self == Fault::RefusesWhoComesBack && (USERS + 1..=USERS + REFUSED).contains(&connection)
     }
 
     /// Whether nobody gets what it hits.

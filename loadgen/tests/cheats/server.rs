@@ -15,7 +15,11 @@ use tokio::{
 };
 use tokio_tungstenite::{WebSocketStream, accept_async, tungstenite::Message};
 
-use crate::{fault::Fault, speech::Speech, talk};
+use crate::{
+    fault::{Fault, USERS},
+    speech::Speech,
+    talk,
+};
 
 /// A running server; it ends with the test's runtime.
 pub struct Cheat {
@@ -28,6 +32,10 @@ pub struct Cheat {
 pub struct State {
     sockets: BTreeMap<u64, mpsc::UnboundedSender<String>>,
     pub conversations: BTreeMap<String, BTreeSet<u64>>,
+    /// Who has left each of them and not joined it again.
+    pub left: BTreeMap<String, BTreeSet<u64>>,
+    /// How often anybody joined.
+    pub joins: u64,
     pub stored: Vec<(String, Value)>,
     /// Which of them were told as failed and are to be taken out again.
     pub unsettled: Vec<String>,
@@ -190,14 +198,20 @@ fn stats(state: &Shared) -> String {
 }
 
 async fn chat(mut socket: WebSocketStream<TcpStream>, state: Shared, fault: Fault, speech: Speech) {
-    let (packets, mut outbox) = mpsc::unbounded_channel();
     let me = {
         let mut state = lock(&state);
         state.next_socket += 1;
-        let me = state.next_socket;
-        state.sockets.insert(me, packets);
-        me
+        state.next_socket
     };
+    if fault.refuses(me) {
+        return;
+    }
+    if fault == Fault::HangsWhoComesBack && me > USERS {
+        // Held open, and never greeted.
+        return std::future::pending().await;
+    }
+    let (packets, mut outbox) = mpsc::unbounded_channel();
+    lock(&state).sockets.insert(me, packets);
     // Long enough to be in the middle of the run.
     let interval = match fault == Fault::ForgetsAHeartbeat && me == 1 {
         true => 2_000,

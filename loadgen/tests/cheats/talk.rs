@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    fault::{EVERY, Fault, SERVICE},
+    fault::{EVERY, Fault, SERVICE, USERS},
     server::{Late, Shared, State, lock},
     speech::{Names, Speech},
 };
@@ -52,10 +52,17 @@ pub fn hear(me: u64, event: &str, state: &Shared, fault: Fault, speech: Speech) 
         let granted = format!("43{ack}[{{\"success\":true}}]");
         let mut locked = lock(state);
         if name == names.join {
+            let left = locked.left.entry(conversation.clone()).or_default();
+            left.remove(&me);
             let members = locked.conversations.entry(conversation).or_default();
             members.insert(me);
-            locked.send(me, granted);
+            locked.joins += 1;
+            if fault != Fault::ForgetsLateJoins || locked.joins <= USERS {
+                locked.send(me, granted);
+            }
         } else if name == names.leave {
+            let left = locked.left.entry(conversation.clone()).or_default();
+            left.insert(me);
             if fault != Fault::KeepsWhoLeft {
                 let members = locked.conversations.entry(conversation).or_default();
                 members.remove(&me);
@@ -289,6 +296,7 @@ impl Message {
             for &member in &self.members {
                 self.tell(&state, member);
             }
+            self.tell_who_left(&state);
         }
         self.acknowledge(&state);
     }
@@ -344,6 +352,16 @@ impl Message {
                     state.emit(member, failed, &failure("temp_0_unknown".into()));
                 }
             }
+        }
+    }
+
+    /// Tells those how it ended who were no members any more when it came.
+    fn tell_who_left(&self, state: &State) {
+        let left = state.left.get(&self.conversation);
+        let left = left.filter(|_| self.fault == Fault::ConfirmsToWhoLeft);
+        let left = left.into_iter().flatten();
+        for &one in left.filter(|one| !self.members.contains(one)) {
+            state.emit(one, self.names.confirmed, &self.saved);
         }
     }
 

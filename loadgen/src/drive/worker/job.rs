@@ -154,6 +154,8 @@ pub struct Progress {
     pub duplicated: AtomicU64,
     /// Messages that the server told their sender it could not save.
     pub failed: AtomicU64,
+    /// What users who read have set about beside sending and not finished: comings, goings, attempts to come back.
+    pub deeds: AtomicU64,
     /// Whether connections may end now.
     pub excuse: Excuse,
     /// By fault of the plan: clients that did what it has them do.

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// How long the first answer to any join may take: a server that answers none is not waited for as long as a slow one.
-const FIRST_ANSWER: Duration = Duration::from_secs(5);
+pub(super) const FIRST_ANSWER: Duration = Duration::from_secs(5);
 /// A join or a leave that nothing answers is done by then.
 pub const SETTLING: Duration = Duration::from_secs(1);
 
@@ -107,20 +107,25 @@ impl Users {
         if answered.is_err()
             && let Some(request) = requests.open.drain(..).next()
         {
-            let by = match request.answered {
-                AnsweredBy::Event => self.job.vocabulary.names(request.kind).joined.clone(),
-                AnsweredBy::Ack(_) | AnsweredBy::Nothing => None,
-            };
-            return Err(JoinError::Silent {
-                what: request.what.name(),
-                event: self.event_of(&request).to_owned(),
-                by,
-                patience,
-            });
+            return Err(self.silent(&request, patience));
         }
         match requests.refused.take() {
             Some(refusal) => Err(refusal),
             None => Ok(()),
+        }
+    }
+
+    /// That nothing has answered a request for so long.
+    pub(super) fn silent(&self, request: &Request, patience: Duration) -> JoinError {
+        let by = match request.answered {
+            AnsweredBy::Event => self.job.vocabulary.names(request.kind).joined.clone(),
+            AnsweredBy::Ack(_) | AnsweredBy::Nothing => None,
+        };
+        JoinError::Silent {
+            what: request.what.name(),
+            event: self.event_of(request).to_owned(),
+            by,
+            patience,
         }
     }
 

@@ -152,6 +152,7 @@ async fn run(
     while let Some(performed) = performing.join_next().await {
         outcome(performed)?;
     }
+    users.give_up().await;
     users.close_all().await;
     match users.has_panicked() {
         true => Err(panicked("a user's task")),

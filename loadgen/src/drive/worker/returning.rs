@@ -9,7 +9,11 @@ use super::{
 use crate::{
     model::Nanos,
     observed::{Broken, Closed, Step},
+    plan::Backoff,
 };
+
+/// So long after a fault of clients those whom it struck may still fail to come back: as long as a fault of the server shows.
+pub(super) const STILL_SHOWS: Nanos = 10_000_000_000;
 
 impl Users {
     /// Whether the end of a user's connection is what the plan's faults make of it.
@@ -31,22 +35,36 @@ impl Users {
         let at = self.job.clock.now();
         let broken = Broken { at, user, why };
         self.broken.borrow_mut().excused.add(broken);
-        self.set_about(Rc::clone(self).come_back(user));
+        let backoff = self.job.plan.backoff(user);
+        self.set_about(user, Rc::clone(self).come_back(user, backoff, 0));
     }
 
-    /// Connects a user again, as often as it takes while the fault lasts.
-    pub(super) async fn come_back(self: Rc<Self>, user: u32) {
+    /// Whether a failed attempt to connect is none of the server's now: a fault of the plan is on that ends connections, or the
+    /// user was struck by one of clients and may fail until then, from the schedule's start.
+    pub(super) fn may_fail(&self, user: u32, until: Nanos) -> bool {
+        let now = self.job.clock.now();
+        let at = self.with_receipts(|receipts| receipts.since_start(now));
+        self.is_excused(user) || at.is_some_and(|at| at < until)
+    }
+
+    /// Connects a user again, after each of these delays and as often as it takes while the fault lasts, or until that time from
+    /// the schedule's start.
+    pub(super) async fn come_back(
+        self: Rc<Self>,
+        user: u32,
+        mut backoff: Backoff,
+        may_fail_until: Nanos,
+    ) {
         let me = Rc::clone(&self);
-        let mut backoff = self.job.plan.backoff(user);
         loop {
             tokio::time::sleep(Duration::from_nanos(backoff.delay())).await;
             let _turn = me.user(user).turn.lock().await;
             match Rc::clone(&self).come(user).await {
                 // Where its connection ended meanwhile, that end had it come back again.
                 Ok(()) | Err(NotThere::Join(JoinError::Gone(_))) => return,
-                Err(error) if !self.is_excused(user) => return self.not_there(user, error),
-                Err(NotThere::Connect(_)) => {}
-                Err(NotThere::Join(_)) => self.go(user, true),
+                Err(NotThere::Connect(_)) if self.may_fail(user, may_fail_until) => {}
+                Err(NotThere::Join(_)) if self.is_excused(user) => self.go(user, true),
+                Err(error) => return self.not_there(user, error),
             }
         }
     }

@@ -62,10 +62,7 @@ pub(super) async fn perform(
         match next {
             Some((_, Next::Action)) => {
                 if let Some(action) = actions.next() {
-                    if let Some(fault) = action.fault {
-                        users.struck(action.user, fault);
-                    }
-                    users.set_about(Rc::clone(&users).act(action.user, action.deed));
+                    users.follow(action);
                 }
             }
             Some((at, Next::Send)) => {

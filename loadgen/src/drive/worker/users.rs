@@ -1,6 +1,7 @@
-//! The users of one worker: they connect, join, leave, go, stop reading and come back, and hear what the server says.
+//! The users of one worker: who they are, what runs for each of them, and what all of them saw.
 
 mod connecting;
+mod deeds;
 mod hearing;
 
 use std::{
@@ -17,13 +18,7 @@ use tokio::{
     time::MissedTickBehavior,
 };
 
-use super::{
-    Job,
-    cpu::Cpu,
-    dialogue::Dialogue,
-    receipt::Receipts,
-    request::{Asked, NotThere, Requests},
-};
+use super::{Job, cpu::Cpu, dialogue::Dialogue, receipt::Receipts, request::Requests};
 use crate::{
     dial::Jar,
     drive::{Client, Connection, client::native::Shared},
@@ -31,7 +26,7 @@ use crate::{
     observed::{
         Breaks, Broken, Closed, Entry, Ignored, Observed, Recorded, Refusals, Step, Strays, WINDOW,
     },
-    plan::{Deed, Place},
+    plan::Place,
 };
 
 /// How long one user may take to be connected, and to have joined.
@@ -42,9 +37,6 @@ const MOST_ID: u64 = i32::MAX as u64;
 const HOUSEKEEPING: Duration = Duration::from_millis(500);
 /// How long all connections together may take to end after their goodbyes.
 const GOODBYES: Duration = Duration::from_secs(2);
-/// Who has not read for a while catches up in that time; the server may end its connection until then.
-const CATCHING_UP: Duration = Duration::from_secs(2);
-
 /// The users of one worker.
 pub(super) struct Users {
     pub(super) job: Job,
@@ -82,6 +74,12 @@ pub(super) struct User {
     pub(super) requests: RefCell<Requests>,
     pub(super) answered: Notify,
     stalled: Cell<Stalled>,
+    /// How much it has set about and not finished.
+    deeds: Cell<u64>,
+    /// Since when it tries to connect in mid-run, on the run's clock.
+    connecting: Cell<Option<Nanos>>,
+    /// Until when it may fail to come back, from the schedule's start, since a fault of clients struck it; 0: nothing did.
+    struck: Cell<Nanos>,
 }
 
 /// Whether a user reads what comes.
@@ -91,6 +89,12 @@ enum Stalled {
     Since(Nanos),
     /// From, to.
     Was(Nanos, Nanos),
+}
+
+impl Stalled {
+    const fn reads(self) -> bool {
+        !matches!(self, Stalled::Since(_))
+    }
 }
 
 impl User {
@@ -104,6 +108,9 @@ impl User {
             requests: RefCell::default(),
             answered: Notify::default(),
             stalled: Cell::new(Stalled::Never),
+            deeds: Cell::default(),
+            connecting: Cell::default(),
+            struck: Cell::default(),
         }
     }
 }
@@ -166,11 +173,6 @@ impl Users {
         self.begin(&self.readers, reader);
     }
 
-    /// Lets a user do something that takes a while.
-    pub(super) fn set_about(&self, deed: impl Future<Output = ()> + 'static) {
-        self.begin(&self.deeds, deed);
-    }
-
     fn begin(&self, tasks: &RefCell<JoinSet<()>>, task: impl Future<Output = ()> + 'static) {
         self.reap(tasks);
         tasks.borrow_mut().spawn_local(task);
@@ -225,74 +227,6 @@ impl Users {
         self.with_receipts(|receipts| receipts.recorder().record(metric, since, now));
     }
 
-    /// Lets a user do something beside sending, after what it is still at.
-    pub(super) async fn act(self: Rc<Self>, user: u32, deed: Deed) {
-        let me = Rc::clone(&self);
-        // Whoever waits for an answer and does not read gets it only by reading again.
-        let _turn = match deed {
-            Deed::StopReading | Deed::Resume => None,
-            _ => Some(me.user(user).turn.lock().await),
-        };
-        let done = match deed {
-            Deed::Connect => self.come(user).await,
-            Deed::Disconnect | Deed::Cut => {
-                self.go(user, deed == Deed::Cut);
-                Ok(())
-            }
-            Deed::Join(place) => {
-                me.user(user).member_of.borrow_mut()[place as usize] = true;
-                self.ask_for(user, Asked::Join(place))
-                    .await
-                    .map_err(NotThere::from)
-            }
-            Deed::Leave(place) => {
-                me.user(user).member_of.borrow_mut()[place as usize] = false;
-                self.ask_for(user, Asked::Leave(place))
-                    .await
-                    .map_err(NotThere::from)
-            }
-            Deed::StopReading => {
-                self.stop_reading(user);
-                Ok(())
-            }
-            Deed::Resume => {
-                self.resume(user);
-                Ok(())
-            }
-        };
-        match done {
-            Ok(()) => {}
-            Err(NotThere::Connect(_)) if me.is_excused(user) => {
-                me.set_about(Rc::clone(&me).come_back(user));
-            }
-            Err(error) => me.not_there(user, error),
-        }
-    }
-
-    pub(super) async fn come(self: Rc<Self>, user: u32) -> Result<(), NotThere> {
-        // Whoever was thrown out while it did not read has come back already.
-        if self.connection(user).is_some() {
-            return Ok(());
-        }
-        let now = self.job.clock.now();
-        self.connect(user, now, true).await
-    }
-
-    pub(super) fn go(&self, user: u32, cut: bool) {
-        let state = self.user(user);
-        let Some(connection) = state.connection.take() else {
-            return;
-        };
-        if let Stalled::Since(since) = state.stalled.replace(Stalled::Never) {
-            self.note(user, since, Step::Deaf);
-        }
-        self.gone(user, self.job.clock.now());
-        match cut {
-            true => connection.cut(),
-            false => connection.close(),
-        }
-    }
-
     /// A connection is no more, by the doing of this program.
     pub(super) fn gone(&self, user: u32, at: Nanos) {
         self.note(user, at, Step::Gone);
@@ -315,50 +249,6 @@ impl Users {
     /// When a user was connected last, on the run's clock.
     pub(super) fn connected_at(&self, user: u32) -> Nanos {
         self.user(user).connected_at.get()
-    }
-
-    /// A fault of the plan begins with this user, if it is there to be hit.
-    pub(super) fn struck(&self, user: u32, fault: u16) {
-        let struck = self.job.progress.struck.get(usize::from(fault));
-        if let (Some(struck), Some(_)) = (struck, self.connection(user)) {
-            struck.fetch_add(1, Relaxed);
-        }
-    }
-
-    fn stop_reading(&self, user: u32) {
-        if let Some(connection) = self.connection(user) {
-            let now = self.job.clock.now();
-            self.user(user).stalled.set(Stalled::Since(now));
-            connection.pause();
-        }
-    }
-
-    fn resume(&self, user: u32) {
-        let state = self.user(user);
-        let Stalled::Since(since) = state.stalled.get() else {
-            return;
-        };
-        let now = self.job.clock.now();
-        state.stalled.set(Stalled::Was(since, now));
-        self.with_receipts(|receipts| receipts.reads_again(user, now + nanos(CATCHING_UP)));
-        let connection = self.connection(user);
-        if let Some(connection) = connection {
-            connection.resume();
-        }
-    }
-
-    /// Whether a user does not read now.
-    pub(super) fn is_stalled(&self, user: u32) -> bool {
-        matches!(self.user(user).stalled.get(), Stalled::Since(_))
-    }
-
-    /// When a user stopped reading whose connection the server may therefore end.
-    fn did_not_read(&self, user: u32, now: Nanos) -> Option<Nanos> {
-        match self.user(user).stalled.get() {
-            Stalled::Since(since) => Some(since),
-            Stalled::Was(since, to) if now < to + nanos(CATCHING_UP) => Some(since),
-            Stalled::Never | Stalled::Was(..) => None,
-        }
     }
 
     /// Counts what is legal and nobody's here.

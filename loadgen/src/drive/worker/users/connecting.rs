@@ -102,6 +102,7 @@ impl Users {
             for &place in &places {
                 self.note(user, asked, Step::Joining(place));
             }
+            state.connecting.set(Some(asked));
         }
         let opened = Connection::open(
             self.job.driver,
@@ -112,6 +113,7 @@ impl Users {
             PATIENCE,
         )
         .await;
+        state.connecting.set(None);
         if opened.is_err() && logged {
             // What the server may have put it into ends with the attempt: the next one begins anew.
             self.note(user, self.job.clock.now(), Step::Gone);
@@ -120,7 +122,7 @@ impl Users {
         self.record(Metric::Connect, asked);
         let server = self.job.endpoint.server_of(user);
         self.job.whereabouts.connected(user, server, asked);
-        state.stalled.set(Stalled::Never);
+        self.now_stalled(user, Stalled::Never);
         state.connected_at.set(self.job.clock.now());
         state.connection.replace(Some(connection.clone()));
         self.job.progress.connected.fetch_add(1, Relaxed);

@@ -66,8 +66,8 @@ impl Observer for Rc<Users> {
             Some(since) => {
                 self.note(user, since, Step::Deaf);
                 self.gone(user, stamp);
-                state.stalled.set(Stalled::Never);
-                self.set_about(Rc::clone(self).act(user, Deed::Connect));
+                self.now_stalled(user, Stalled::Never);
+                self.set_about(user, Rc::clone(self).act(user, Deed::Connect, 0));
             }
             None if !matches!(why, Closed::Protocol(_)) && self.is_excused(user) => {
                 self.thrown_off(user, stamp, why);
