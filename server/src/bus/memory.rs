@@ -30,10 +30,23 @@ struct Shared {
     news: Notify,
 }
 
+/// What becomes of a node's word that it lives.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Beats {
+    /// It is answered.
+    #[default]
+    Answered,
+    /// It is lost.
+    Lost,
+    /// It counts, and its answer is lost.
+    Unanswered,
+}
+
 #[derive(Debug, Default)]
 struct State {
     life: u64,
     away: bool,
+    beats: Beats,
     tires_beyond: Option<usize>,
     holds_counts: bool,
     counted: usize,
@@ -53,6 +66,16 @@ impl MemoryBus {
     /// From now on what asks for more than so much at once has no answer in time, and nothing of it is done.
     pub fn tire_beyond(&self, at_once: usize) {
         self.0.state.lock().tires_beyond = Some(at_once);
+    }
+
+    /// What becomes of each beat from now on.
+    pub fn let_beats(&self, beats: Beats) {
+        self.0.state.lock().beats = beats;
+    }
+
+    /// The lease of every node runs out.
+    pub fn end_leases(&self) {
+        self.0.state.lock().nodes.clear();
     }
 
     /// Lets those wait who say how many users there are, or go on.
@@ -129,15 +152,17 @@ impl State {
             if (&now.node, now.socket) == (&login.node, login.socket) {
                 return Claimed::Won { replaced };
             }
-            let lives = self.lives(&now.node);
-            if lives && !claim.fresh && (now.stamp, now.socket) > (login.stamp, login.socket) {
+            // A node knows its own logins: what it says last is the newest of them.
+            let is_here = now.node == login.node;
+            let elsewhere = !is_here && self.lives(&now.node);
+            if elsewhere && !claim.fresh && (now.stamp, now.socket) > (login.stamp, login.socket) {
                 return Claimed::Lost { to: now };
             }
             // One that is said again stays as old as it is: if the other node lives after all, it says so, and wins.
-            if claim.fresh {
+            if claim.fresh || is_here {
                 login.stamp = login.stamp.max(now.stamp + 1);
             }
-            if lives && now.node != login.node {
+            if elsewhere {
                 let [before, after] = &claim.notice;
                 let notice = [before, now.socket.to_string().as_bytes(), after].concat();
                 self.append(Stream::Inbox(now.node.clone()), notice.into());
@@ -221,10 +246,17 @@ impl Bus for MemoryBus {
 
     async fn beat(&self, node: &NodeName, says: Bytes, lease: Duration) -> Result<Beat, BusError> {
         let mut state = self.state()?;
+        let lost = BusError::Unreachable("a beat is lost".to_owned());
+        if state.beats == Beats::Lost {
+            return Err(lost);
+        }
         let lapsed = !state.lives(node);
         let now = Instant::now();
         state.nodes.insert(node.clone(), (now + lease, says));
         state.nodes.retain(|_, (until, _)| *until > now);
+        if state.beats == Beats::Unanswered {
+            return Err(lost);
+        }
         let nodes = state.nodes.iter();
         Ok(Beat {
             lapsed,

@@ -1,10 +1,10 @@
 //! One server among several that are one chat: what it tells the others and hears from them.
 //!
 //! `post` is the way out and `reader` the way in; `backlog`, `told`, `seen`, `order` and `afar` are what they keep and
-//! know, and pure. `settle` says
-//! who is here. All of it stands beside the chat: without a bus nothing of it exists.
+//! know, and pure. `settle` says who is here, and `alive` when it is said again. All of it stands beside the chat: without a bus nothing of it exists.
 
 pub mod afar;
+mod alive;
 pub mod backlog;
 pub mod catch_up;
 pub mod counts;
@@ -33,6 +33,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use self::{
     afar::FromAfar,
+    alive::Alive,
     counts::{Counts, Now},
     post::Post,
     reader::Following,
@@ -40,7 +41,7 @@ use self::{
     settle::Settled,
 };
 use crate::{
-    bus::{Bus, BusError, FORGOTTEN_AFTER, Life, NodeName, memory::MemoryBus, redis::RedisBus},
+    bus::{Bus, BusError, Life, NodeName, memory::MemoryBus, redis::RedisBus},
     chat::Chat,
     config::{BusChoice, BusMode, ClusterConfig},
     message::Conversation,
@@ -256,18 +257,20 @@ impl Cluster {
     }
 
     async fn keep_alive(self: Arc<Self>, chat: Arc<Chat>) {
-        let mut said = Instant::now();
+        let mut alive = Alive::new(Instant::now());
         loop {
             tokio::time::sleep(BEAT).await;
             let stats = chat.users.lock().stats();
             match self.beat(stats).await {
                 Ok(lapsed) => {
-                    if lapsed || said.elapsed() > FORGOTTEN_AFTER / 3 {
-                        said = Instant::now();
+                    if alive.answered(lapsed, Instant::now()) {
                         self.say_all_again();
                     }
                 }
-                Err(error) => tracing::debug!("[Cluster] no beat: {error}"),
+                Err(error) => {
+                    alive.unanswered();
+                    tracing::debug!("[Cluster] no beat: {error}");
+                }
             }
         }
     }

@@ -8,9 +8,11 @@ if now[1] == ARGV[1] and now[2] == ARGV[2] then
   return answer
 end
 if now[1] then
-  local lives = redis.call('EXISTS', ARGV[7] .. ':node:' .. now[1]) == 1
+  -- A node knows its own logins: what it says last is the newest of them.
+  local here = now[1] == ARGV[1]
+  local elsewhere = not here and redis.call('EXISTS', ARGV[7] .. ':node:' .. now[1]) == 1
   local theirs = tonumber(now[3])
-  if lives and ARGV[4] == '0' then
+  if elsewhere and ARGV[4] == '0' then
     -- Sockets are numbers with up to twenty digits, which Lua can't hold: the longer or, by its text, the greater one.
     local greater = #now[2] > #ARGV[2] or (#now[2] == #ARGV[2] and now[2] > ARGV[2])
     if theirs > stamp or (theirs == stamp and greater) then
@@ -18,10 +20,10 @@ if now[1] then
     end
   end
   -- One that is said again stays as old as it is: if the other node lives after all, it says so, and wins.
-  if theirs >= stamp and ARGV[4] == '1' then
+  if theirs >= stamp and (ARGV[4] == '1' or here) then
     stamp = theirs + 1
   end
-  if lives and now[1] ~= ARGV[1] then
+  if elsewhere then
     local inbox = ARGV[7] .. ':inbox:' .. now[1]
     redis.call('XADD', inbox, '*', 'e', ARGV[5] .. now[2] .. ARGV[6])
     redis.call('PEXPIRE', inbox, ARGV[9])

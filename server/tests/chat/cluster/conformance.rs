@@ -316,6 +316,26 @@ async fn the_newest_login_wins_and_the_other_node_is_told() {
     }
 }
 
+/// The older one's stamp is above its node's clock, since it replaced one of a node whose clock is ahead.
+#[tokio::test]
+async fn a_nodes_newer_login_wins_over_its_older_one_whatever_its_clock_says() {
+    for Given { one, two, .. } in Given::each() {
+        let (a, b) = (NodeName::of("a"), NodeName::of("b"));
+        beat(&*one, &a, LONG).await;
+        beat(&*two, &b, LONG).await;
+        two.claim(&[claim("u", &b, 7, 5000, true)]).await.unwrap();
+        one.claim(&[claim("u", &a, 1, 1000, true)]).await.unwrap();
+        let won = one.claim(&[claim("u", &a, 2, 1001, false)]).await.unwrap();
+        assert_eq!(won, [Claimed::Won { replaced: None }]);
+        // And it is newer than what the older one had replaced.
+        let lost = two.claim(&[claim("u", &b, 7, 5000, false)]).await.unwrap();
+        assert!(
+            matches!(&lost[0], Claimed::Lost { to } if to.node == a && to.socket == 2),
+            "{lost:?}"
+        );
+    }
+}
+
 /// After a time without the bus its nodes say their logins again, before it knows of all of them that they live.
 #[tokio::test]
 async fn an_older_login_that_is_said_first_again_does_not_become_the_newer_one() {

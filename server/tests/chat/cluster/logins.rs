@@ -5,11 +5,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use serde_json::json;
 use server::{
-    bus::{Bus as _, Login, NodeName, Stream},
+    bus::{Bus as _, Login, NodeName, Stream, memory::Beats},
     cluster::entry::{Letter, What},
     config::BusMode,
     message::{Conversation, Kind},
 };
+
+use tokio::time::timeout;
 
 use super::{Nodes, each_bus};
 use crate::client::{Client, GUARD};
@@ -153,6 +155,27 @@ async fn after_a_time_without_the_bus_the_newest_login_wins_alone() {
         drop(clients);
         nodes.stopped().await;
     }
+}
+
+/// The bus takes a server for dead and lets it live again, and its answer that says so is lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn who_logged_in_elsewhere_while_a_server_seemed_dead_wins_though_it_never_heard_of_that() {
+    let (nodes, bus) = Nodes::in_memory(2).await;
+    let mut old = Client::in_rooms(nodes.address(0), "a", &["r"]).await;
+    bus.let_beats(Beats::Lost);
+    bus.end_leases();
+    let new = Client::login(nodes.address(1), "a").await;
+    // Until the bus has the login, which it tells nobody of; and until all have beaten.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    bus.let_beats(Beats::Unanswered);
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    bus.let_beats(Beats::Answered);
+    let told = timeout(GUARD, old.event("accountLoggedInElsewhere"));
+    told.await.expect("both live on");
+    let mut clients = [old, new];
+    assert_eq!(winners(&mut clients).await, [1]);
+    drop(clients);
+    nodes.stopped().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
