@@ -3,6 +3,8 @@
 //! It keeps its own connections and not the library's manager, which reconnects without a word: who appends must know
 //! when the Redis that took the last entries is not the one that takes the next.
 
+mod portion;
+
 use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
@@ -13,6 +15,7 @@ use redis::{
 };
 use tokio::sync::Mutex;
 
+use self::portion::Portion;
 use super::{
     Beat, Bus, BusError, Claim, Claimed, Entry, FORGOTTEN_AFTER, KEPT_ENTRIES, Life, Login,
     NodeName, Position, Stream,
@@ -21,8 +24,8 @@ use crate::{config::Secret, message::Conversation};
 
 /// How long connecting may take, and an answer.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How long the answer of a reader may take once there is one: after a time without the bus it is all that has waited, and one
-/// that is given up is asked for again.
+/// How long the answer of a reader may take once there is one: after a time without the bus it is all that has waited. One that
+/// is given up is asked for again, in portions.
 const READ_PATIENCE: Duration = Duration::from_secs(5);
 /// How long an inbox is kept that nobody reads.
 const INBOX_KEPT: Duration = Duration::from_secs(60);
@@ -44,6 +47,7 @@ pub struct RedisBus {
     /// For everything but reading, which waits.
     asking: Mutex<Option<Link>>,
     reading: Mutex<Option<Link>>,
+    portion: parking_lot::Mutex<Portion>,
 }
 
 /// A connection, and to which life of the Redis.
@@ -76,6 +80,7 @@ impl RedisBus {
             chat: chat.to_owned(),
             asking: Mutex::default(),
             reading: Mutex::default(),
+            portion: parking_lot::Mutex::default(),
         })
     }
 
@@ -100,16 +105,14 @@ impl RedisBus {
         Ok(Link { connection, life })
     }
 
-    /// Asks on a connection that is there, or on a new one; one that fails is gone.
-    async fn ask<T: FromRedisValue>(
+    /// Takes the connection that is there, or makes a new one.
+    async fn link(
         &self,
-        place: &Mutex<Option<Link>>,
+        place: &mut Option<Link>,
         patience: Duration,
         life: Option<&Life>,
-        question: &Pipeline,
-    ) -> Result<T, BusError> {
-        let mut place = place.lock().await;
-        let mut link = match place.take() {
+    ) -> Result<Link, BusError> {
+        let link = match place.take() {
             Some(link) => link,
             None => self.connect(patience).await?,
         };
@@ -118,11 +121,41 @@ impl RedisBus {
             *place = Some(link);
             return Err(BusError::Reborn(now));
         }
+        Ok(link)
+    }
+
+    /// Asks; a connection on which that fails is gone.
+    async fn ask<T: FromRedisValue>(
+        &self,
+        life: Option<&Life>,
+        question: &Pipeline,
+    ) -> Result<T, BusError> {
+        let mut place = self.asking.lock().await;
+        let mut link = self.link(&mut place, PATIENCE, life).await?;
         let answer = question.query_async(&mut link.connection).await;
         if answer.is_ok() {
             *place = Some(link);
         }
         answer.map_err(unreachable)
+    }
+
+    /// Asks for news. Where the answer does not come in time, the next one is to be a smaller one.
+    async fn ask_for_news(
+        &self,
+        life: &Life,
+        wait: Duration,
+        question: &Pipeline,
+    ) -> Result<Streams, BusError> {
+        let mut place = self.reading.lock().await;
+        let patience = wait + READ_PATIENCE;
+        let mut link = self.link(&mut place, patience, Some(life)).await?;
+        let answer = question.query_async(&mut link.connection).await;
+        let (streams,): (Streams,) = answer.map_err(|error| {
+            self.portion.lock().give_up();
+            unreachable(error)
+        })?;
+        *place = Some(link);
+        Ok(streams)
     }
 
     fn key_of(&self, stream: &Stream) -> String {
@@ -146,7 +179,7 @@ impl RedisBus {
     }
 
     async fn ask_now<T: FromRedisValue>(&self, question: &Pipeline) -> Result<T, BusError> {
-        self.ask(&self.asking, PATIENCE, None, question).await
+        self.ask(None, question).await
     }
 }
 
@@ -156,6 +189,28 @@ fn unreachable(error: redis::RedisError) -> BusError {
 
 /// `[stream, [[position, [field, value]]]]`, as XREAD answers.
 type Streams = Option<Vec<(String, Vec<(String, Vec<Bytes>)>)>>;
+
+fn entries(
+    streams: Streams,
+    keys: &[String],
+    from: &[(Stream, Position)],
+) -> Result<Vec<Entry>, BusError> {
+    let mut read = Vec::new();
+    for (key, entries) in streams.into_iter().flatten() {
+        let of = keys.iter().position(|asked| *asked == key);
+        let Some((stream, _)) = of.and_then(|of| from.get(of)) else {
+            continue;
+        };
+        for (position, fields) in entries {
+            read.push(Entry {
+                stream: stream.clone(),
+                position: position.parse()?,
+                bytes: fields.into_iter().nth(1).unwrap_or_default(),
+            });
+        }
+    }
+    Ok(read)
+}
 
 #[async_trait]
 impl Bus for RedisBus {
@@ -199,8 +254,7 @@ impl Bus for RedisBus {
         if entries.is_empty() {
             question.cmd("PING").ignore();
         }
-        self.ask(&self.asking, PATIENCE, Some(life), &question)
-            .await
+        self.ask(Some(life), &question).await
     }
 
     async fn ends(&self, streams: &[Stream]) -> Result<Vec<Position>, BusError> {
@@ -232,36 +286,31 @@ impl Bus for RedisBus {
         from: &[(Stream, Position)],
         wait: Duration,
     ) -> Result<Vec<Entry>, BusError> {
-        let mut question = pipe();
-        let read = question.cmd("XREAD");
-        // All that there is, or what was appended last in one stream would come before what was first in another. No time to wait means no end to Redis.
-        read.arg("BLOCK").arg(millis(wait).max(1)).arg("STREAMS");
         let keys: Vec<String> = from.iter().map(|(stream, _)| self.key_of(stream)).collect();
-        for key in &keys {
-            read.arg(key);
-        }
-        for (_, position) in from {
-            read.arg(position.to_string());
-        }
-        let patience = wait + READ_PATIENCE;
-        let (streams,): (Streams,) = self
-            .ask(&self.reading, patience, Some(life), &question)
-            .await?;
-        let mut read = Vec::new();
-        for (key, entries) in streams.into_iter().flatten() {
-            let of = keys.iter().position(|asked| *asked == key);
-            let Some((stream, _)) = of.and_then(|of| from.get(of)) else {
-                continue;
-            };
-            for (position, fields) in entries {
-                read.push(Entry {
-                    stream: stream.clone(),
-                    position: position.parse()?,
-                    bytes: fields.into_iter().nth(1).unwrap_or_default(),
-                });
+        loop {
+            let portion = *self.portion.lock();
+            let mut question = pipe();
+            let read = question.cmd("XREAD");
+            // All that there is, as long as that comes in time.
+            if let Some(at_most) = portion.at_most() {
+                read.arg("COUNT").arg(at_most);
+            }
+            // No time to wait means no end to Redis.
+            read.arg("BLOCK").arg(millis(wait).max(1)).arg("STREAMS");
+            for key in &keys {
+                read.arg(key);
+            }
+            for (_, position) in from {
+                read.arg(position.to_string());
+            }
+            let streams = self.ask_for_news(life, wait, &question).await?;
+            let mut entries = entries(streams, &keys, from)?;
+            let is_all = portion.cut(&mut entries);
+            self.portion.lock().answered(is_all);
+            if is_all || !entries.is_empty() {
+                return Ok(entries);
             }
         }
-        Ok(read)
     }
 
     async fn beat(&self, node: &NodeName, says: Bytes, lease: Duration) -> Result<Beat, BusError> {

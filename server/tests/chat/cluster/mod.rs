@@ -4,6 +4,7 @@ mod conformance;
 mod ends;
 mod lives;
 mod logins;
+mod narrow;
 mod order;
 mod outage;
 mod redis;
