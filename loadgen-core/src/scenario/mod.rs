@@ -241,8 +241,10 @@ impl Scenario {
         }
     }
 
+    /// A bus that comes back with nothing is told again by each server what that one had said, and knows no common order of it.
     fn nodes_promise_one_order(&self) -> bool {
-        self.nodes == 1 || self.bus_mode == BusMode::Ordered
+        let forgets = (self.faults.iter()).any(|fault| matches!(fault.damage, Damage::Bus));
+        self.nodes == 1 || (self.bus_mode == BusMode::Ordered && !forgets)
     }
 
     /// From the first intended send to the last possible one.

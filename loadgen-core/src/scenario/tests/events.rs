@@ -172,6 +172,20 @@ fn one_order_can_be_unpromised_by_a_map_and_by_a_dialect() {
     }
 }
 
+/// What was said before is said again by each server for itself.
+#[test]
+fn no_one_order_is_promised_over_a_restart_of_the_bus() {
+    for (kind, promised) in [
+        ("kind = \"bus-restart\"", false),
+        ("kind = \"server-freeze\"\nnode = 1", true),
+    ] {
+        let fault = format!("[[faults]]\nname = \"f\"\nat = \"2s\"\nfor = \"3s\"\n{kind}\n");
+        let server = "[server]\nnodes = 3\nbus_mode = \"ordered\"\n";
+        let scenario = parse(&with(&format!("{server}{fault}")));
+        assert_eq!(scenario.vocabulary().one_order, promised, "{kind}");
+    }
+}
+
 /// Every pair of events of a map that have one name either works or is refused, whichever kinds they are of.
 #[test]
 fn two_events_of_one_name_work_or_are_refused() {
