@@ -1,7 +1,8 @@
 //! One server among several that are one chat: what it tells the others and hears from them.
 //!
 //! `post` is the way out and `reader` the way in; `backlog`, `told`, `seen`, `order` and `afar` are what they keep and
-//! know, and pure. `settle` says who is here, and `alive` when it is said again. All of it stands beside the chat: without a bus nothing of it exists.
+//! know, and pure. `settle` says who is here; `settled`
+//! knows what of it is still to be said, and `alive` when all of it is said again. All of it stands beside the chat: without a bus nothing of it exists.
 
 pub mod afar;
 mod alive;
@@ -14,6 +15,7 @@ pub mod post;
 pub mod reader;
 pub mod seen;
 mod settle;
+mod settled;
 pub mod told;
 
 use std::{
@@ -38,7 +40,7 @@ use self::{
     post::Post,
     reader::Following,
     seen::Seen,
-    settle::Settled,
+    settled::Settled,
 };
 use crate::{
     bus::{Bus, BusError, Life, NodeName, memory::MemoryBus, redis::RedisBus},

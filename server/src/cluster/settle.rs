@@ -2,7 +2,6 @@
 //! is taken from the socket manager, so no change is missed, and what could not be told is told later.
 
 use std::{
-    collections::{HashMap, HashSet, hash_map::Entry},
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
@@ -12,11 +11,12 @@ use tokio::time::{Instant, timeout};
 
 use super::{
     Cluster,
-    entry::{Letter, What},
+    entry::What,
     reader::Following,
+    settled::{AT_ONCE, Settled},
 };
 use crate::{
-    bus::{BusError, Claim, Claimed, Login, PARTITIONS, partition},
+    bus::{BusError, Claimed, Login, partition},
     chat::Chat,
     handlers::connection,
     message::Conversation,
@@ -27,83 +27,6 @@ use crate::{
 const BEGIN_PATIENCE: Duration = Duration::from_secs(2);
 /// How much longer than a save may take the end of a message may be on its way here.
 const END_SLACK: Duration = Duration::from_secs(10);
-/// Claims, releases or counts in one exchange.
-const AT_ONCE: usize = 256;
-
-/// What the bus knows of this server, and what it is still to be told.
-#[derive(Debug)]
-pub(super) struct Settled {
-    /// The conversations with a user here, and how many.
-    here: HashMap<Arc<Conversation>, usize>,
-    /// How many of those are in each partition.
-    partitions: [usize; PARTITIONS],
-    /// How many users other servers have in them.
-    others: HashMap<Arc<Conversation>, usize>,
-    logins: HashMap<Arc<str>, Login>,
-    to_count: HashSet<Arc<Conversation>>,
-    /// And whether they are new.
-    to_claim: HashMap<Arc<str>, bool>,
-    to_release: Vec<(Arc<str>, Login)>,
-}
-
-impl Default for Settled {
-    fn default() -> Self {
-        Self {
-            here: HashMap::new(),
-            partitions: [0; PARTITIONS],
-            others: HashMap::new(),
-            logins: HashMap::new(),
-            to_count: HashSet::new(),
-            to_claim: HashMap::new(),
-            to_release: Vec::new(),
-        }
-    }
-}
-
-impl Settled {
-    fn say_all_again(&mut self) {
-        self.to_count.extend(self.here.keys().cloned());
-        for user in self.logins.keys() {
-            self.to_claim.entry(Arc::clone(user)).or_insert(false);
-        }
-    }
-
-    fn note_count(&mut self, conversation: Arc<Conversation>, count: usize) {
-        let conversations = &mut self.partitions[usize::from(partition(&conversation))];
-        match self.here.entry(Arc::clone(&conversation)) {
-            Entry::Occupied(entry) if count == 0 => {
-                entry.remove();
-                *conversations -= 1;
-                self.others.remove(&conversation);
-            }
-            Entry::Occupied(mut entry) => *entry.get_mut() = count,
-            Entry::Vacant(_) if count == 0 => {}
-            Entry::Vacant(entry) => {
-                entry.insert(count);
-                *conversations += 1;
-            }
-        }
-        self.to_count.insert(conversation);
-    }
-
-    fn note_login(&mut self, user: Arc<str>, login: Option<Login>) {
-        match login {
-            Some(login) => {
-                let same = |known: &Login| known.socket == login.socket;
-                if !self.logins.get(&user).is_some_and(same) {
-                    self.logins.insert(Arc::clone(&user), login);
-                    self.to_claim.insert(user, true);
-                }
-            }
-            None => {
-                if let Some(login) = self.logins.remove(&user) {
-                    self.to_claim.remove(&user);
-                    self.to_release.push((user, login));
-                }
-            }
-        }
-    }
-}
 
 impl Cluster {
     /// Waits until a user who has just joined here hears what other servers' users say; how many those are. However many
@@ -156,8 +79,9 @@ impl Cluster {
     async fn tell(&self, settled: &mut Settled, chat: &Arc<Chat>) -> Result<(), BusError> {
         self.follow(settled, chat.queue.deadline() + END_SLACK)
             .await?;
-        self.claim(settled, chat).await?;
+        // Whoever has gone comes first: while they can't be told, the bus comes to know nobody who would have to be released as well.
         self.release(settled).await?;
+        self.claim(settled, chat).await?;
         self.count(settled).await
     }
 
@@ -227,22 +151,13 @@ impl Cluster {
 
     async fn claim(&self, settled: &mut Settled, chat: &Arc<Chat>) -> Result<(), BusError> {
         while !settled.to_claim.is_empty() {
-            let mut claims = Vec::new();
-            for (user, fresh) in settled.to_claim.iter().take(AT_ONCE) {
-                if let Some(login) = settled.logins.get(user) {
-                    claims.push(Claim {
-                        user: Arc::clone(user),
-                        login: login.clone(),
-                        fresh: *fresh,
-                        notice: Letter::notice(&self.node, user, login).unwrap_or_default(),
-                    });
-                }
-            }
+            let claims = settled.next_claims(&self.node);
             let answers = self.bus.claim(&claims).await?;
             for (claim, answer) in claims.iter().zip(answers) {
                 settled.to_claim.remove(&claim.user);
                 if let Claimed::Lost { to } = answer {
                     settled.logins.remove(&claim.user);
+                    settled.asked.remove(&claim.user);
                     let socket = SocketId(claim.login.socket);
                     self.hand_over(chat, &claim.user, socket, &to);
                 }
@@ -265,15 +180,24 @@ impl Cluster {
     }
 
     async fn count(&self, settled: &mut Settled) -> Result<(), BusError> {
-        while !settled.to_count.is_empty() {
-            let counts: Vec<_> = (settled.to_count.iter().take(AT_ONCE))
+        let all = settled.to_count.iter().cloned();
+        let (here, gone): (Vec<_>, Vec<_>) = all.partition(|of| settled.here.contains_key(of));
+        // As in `tell`: those that all have left come first.
+        for some in gone.chunks(AT_ONCE).chain(here.chunks(AT_ONCE)) {
+            let counts: Vec<_> = (some.iter())
                 .map(|of| (Arc::clone(of), settled.here.get(of).copied().unwrap_or(0)))
                 .collect();
+            let with_users = counts.iter().filter(|(_, here)| *here > 0);
+            settled
+                .told
+                .extend(with_users.map(|(of, _)| Arc::clone(of)));
             let others = self.bus.count(&self.node, &counts).await?;
             for ((conversation, here), others) in counts.into_iter().zip(others) {
                 settled.to_count.remove(&conversation);
                 if here > 0 {
                     settled.others.insert(conversation, others);
+                } else {
+                    settled.told.remove(&conversation);
                 }
             }
         }
@@ -307,13 +231,16 @@ impl Cluster {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use tokio::time::advance;
 
     use super::*;
     use crate::{
-        bus::{Bus as _, NodeName, Position, memory::MemoryBus},
+        bus::{Bus as _, Claim, NodeName, Position, memory::MemoryBus},
         cluster::afar::FromAfar,
         config::{BusChoice, BusMode, ClusterConfig},
+        message::Kind,
     };
 
     async fn cluster(bus: &MemoryBus) -> Arc<Cluster> {
@@ -366,6 +293,30 @@ mod tests {
                 assert_eq!(answer, Claimed::Won { replaced: None });
             }
         }
+    }
+
+    #[tokio::test]
+    async fn however_many_rooms_come_and_go_without_the_bus_none_of_them_is_kept() {
+        let bus = MemoryBus::default();
+        let cluster = cluster(&bus).await;
+        let mut settled = Settled::default();
+        let room = |number: usize| {
+            Arc::new(Conversation {
+                kind: Kind::Room,
+                id: number.to_string(),
+            })
+        };
+        bus.stall(true);
+        for number in 0..1_000 {
+            settled.note_count(room(number), 1);
+            cluster.count(&mut settled).await.unwrap_err();
+            settled.note_count(room(number), 0);
+        }
+        // The bus may have taken the first one and not have answered.
+        assert_eq!(settled.to_count, HashSet::from([room(0)]));
+        bus.stall(false);
+        cluster.count(&mut settled).await.unwrap();
+        assert!(settled.to_count.is_empty() && settled.told.is_empty());
     }
 
     #[tokio::test(start_paused = true)]
