@@ -7,7 +7,10 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::{
-    cluster::{post::Post, told::Told},
+    cluster::{
+        post::{Post, Unheard},
+        told::Told,
+    },
     message::{Conversation, Kind},
     packet::Shared,
     protocol::{Dialect, Refusal},
@@ -114,7 +117,20 @@ impl Delivery {
             return Err(Refusal::NoOrder);
         }
         let temp_id = Some(temp_id);
-        Ok(self.deliver_in_turn(turn, conversation, recipients, sender, temp_id, message))
+        self.deliver_in_turn(turn, conversation, recipients, sender, temp_id, message)
+            .map_err(|Unheard| Refusal::NoOrder)
+    }
+
+    /// Whether a message to this conversation can be let in: always, but where one order is promised and nobody gives it now.
+    ///
+    /// # Errors
+    /// Nobody does.
+    pub fn may_order(&self, conversation: &Conversation) -> Result<(), Refusal> {
+        let ordered = self.ordered();
+        match ordered.is_none_or(|post| post.is_up() && post.is_heard(conversation)) {
+            true => Ok(()),
+            false => Err(Refusal::NoOrder),
+        }
     }
 
     /// Delivers a message that was let in before to everybody who is in its conversation now.
@@ -127,6 +143,10 @@ impl Delivery {
         let turn = self.sequencer.turn(conversation);
         let recipients = self.users.lock().users_in_room(conversation);
         self.deliver_in_turn(turn, conversation, recipients, sender, None, message)
+            .unwrap_or_else(|Unheard| Delivered {
+                recipients: Arc::new([]),
+                told: None,
+            })
     }
 
     fn deliver_in_turn(
@@ -137,20 +157,20 @@ impl Delivery {
         sender: &Session,
         temp_id: Option<&str>,
         message: &RawValue,
-    ) -> Delivered {
+    ) -> Result<Delivered, Unheard> {
         let sender = &*sender.user.id;
         if let Some(post) = &self.post {
-            let told = post.message(conversation, temp_id, sender, message);
+            let told = post.message(conversation, temp_id, sender, message)?;
             if post.is_ordered() {
                 let recipients = Arc::new([]);
-                return Delivered { recipients, told };
+                return Ok(Delivered { recipients, told });
             }
         }
         self.emit_message(turn, conversation, &recipients, sender, message);
-        Delivered {
+        Ok(Delivered {
             recipients,
             told: None,
-        }
+        })
     }
 
     /// Tells everybody who got the message that it is stored; where that takes the bus, what is given back resolves then.

@@ -38,11 +38,18 @@ pub struct Backlog {
     taken_bytes: usize,
     numbers: [u64; PARTITIONS],
     inboxes: u64,
+    /// Of each partition, the number of the last entry that says of those before it that some are lost.
+    marks: [u64; PARTITIONS],
 }
 
-/// What became of older entries when one was added.
+/// Older entries that the bus had not taken and that had to go when one was added.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct GivenUp(pub Vec<Numbered>);
+pub struct GivenUp {
+    /// Those of partitions.
+    pub entries: Vec<Numbered>,
+    /// How many of inboxes.
+    pub told: usize,
+}
 
 impl Default for Backlog {
     fn default() -> Self {
@@ -54,6 +61,7 @@ impl Default for Backlog {
             taken_bytes: 0,
             numbers: [0; PARTITIONS],
             inboxes: 0,
+            marks: [0; PARTITIONS],
         }
     }
 }
@@ -84,14 +92,26 @@ impl Backlog {
         let mut given_up = GivenUp::default();
         while self.bytes > KEPT_BYTES && self.entries.len() > 1 {
             let waits = self.first >= self.next;
-            if let Some(oldest) = self.drop_first()
-                && waits
-                && let Stream::Partition(partition) = oldest.stream
-            {
-                given_up.0.push((partition, oldest.number));
+            let Some(oldest) = self.drop_first().filter(|_| waits) else {
+                continue;
+            };
+            match oldest.stream {
+                Stream::Partition(partition) => given_up.entries.push((partition, oldest.number)),
+                Stream::Inbox(_) => given_up.told += 1,
             }
         }
         Ok((number, given_up))
+    }
+
+    /// Whether an entry that was given up is still to be told of: no mark comes behind it.
+    #[must_use]
+    pub const fn is_untold(&self, (partition, number): Numbered) -> bool {
+        number >= self.marks[partition as usize]
+    }
+
+    /// This entry says that some before it are lost.
+    pub const fn mark(&mut self, (partition, number): Numbered) {
+        self.marks[partition as usize] = number;
     }
 
     /// The next entries for the bus, and the place to name when it has taken them.
@@ -245,7 +265,11 @@ mod tests {
         for _ in 0..64 {
             assert_eq!(push(&mut backlog, 3, 1 << 20, now).1, GivenUp::default());
         }
-        assert_eq!(push(&mut backlog, 3, 1 << 20, now).1, GivenUp(vec![(3, 1)]));
+        let given_up = GivenUp {
+            entries: vec![(3, 1)],
+            told: 0,
+        };
+        assert_eq!(push(&mut backlog, 3, 1 << 20, now).1, given_up);
         // An answer that comes late says nothing of what has come since.
         backlog.taken(until, now);
         assert_eq!(numbers(&backlog.batch(1).0), [(3, 2)]);

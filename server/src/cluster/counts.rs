@@ -21,6 +21,8 @@ pub struct Counts {
     pub replayed: Counter,
     /// Entries that never came and that members here wait for; they are told.
     pub missed: Counter,
+    /// Partitions whose members here were told that messages may be missing, each time: also where nobody knows how many.
+    pub gaps: Counter,
     /// Entries that had to be given up before the bus had taken them.
     pub given_up: Counter,
     /// Messages of others whose end nobody here will hear.
@@ -111,6 +113,11 @@ impl Counts {
                 "chat_bus_missed_total",
                 "Entries that never came.",
                 &self.missed,
+            ),
+            (
+                "chat_bus_gaps_total",
+                "Partitions whose members were told that messages may be missing.",
+                &self.gaps,
             ),
             (
                 "chat_bus_given_up_total",

@@ -90,7 +90,8 @@ pub enum What<'a> {
         #[serde(rename = "c")]
         conversations: Vec<Conversation>,
     },
-    /// Nothing: look again what there is to be read.
+    /// To an inbox nothing: look again what there is to be read. In a partition, that entries of this node before this one
+    /// are lost: where they were the last ones, or the first that is heard of it, their numbers would not show it.
     #[serde(rename = "w")]
     Wake,
 }

@@ -1,8 +1,8 @@
 //! One server among several that are one chat: what it tells the others and hears from them.
 //!
-//! `post` is the way out and `reader` the way in; `backlog`, `told`, `seen`, `order` and `afar` are what they keep and
-//! know, and pure. `settle` says who is here; `settled`
-//! knows what of it is still to be said, and `alive` when all of it is said again. All of it stands beside the chat: without a bus nothing of it exists.
+//! `post` is the way out and `reader` the way in; `backlog`, `told`, `following`, `seen`, `order` and `afar` are what they
+//! keep and know, and pure. `settle` says who is here; `settled` knows what of it is still to be said, and `alive` when all
+//! of it is said again. All of it stands beside the chat: without a bus nothing of it exists.
 
 pub mod afar;
 mod alive;
@@ -10,6 +10,7 @@ pub mod backlog;
 pub mod catch_up;
 pub mod counts;
 pub mod entry;
+pub mod following;
 pub mod order;
 pub mod post;
 pub mod reader;
@@ -37,8 +38,8 @@ use self::{
     afar::FromAfar,
     alive::Alive,
     counts::{Counts, Now},
+    following::Following,
     post::Post,
-    reader::Following,
     seen::Seen,
     settled::Settled,
 };

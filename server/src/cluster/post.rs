@@ -33,6 +33,12 @@ pub const ASK_AGAIN: Duration = Duration::from_millis(100);
 /// How often a bus is looked after that nobody has anything for.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// Nobody gives a message an order that the members here would hear: they are not reached yet by what is said in its
+/// conversation. `ordered` only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("what is said in this conversation is not read here yet")]
+pub struct Unheard;
+
 /// The way out.
 #[derive(Debug)]
 pub struct Post {
@@ -79,21 +85,31 @@ impl Post {
     }
 
     /// Queues a message for the members of its conversation elsewhere. To be called in the conversation's turn. In `ordered` it is
-    /// for those here as well, if there are any, and what is given back says when they have it.
+    /// for those here as well, if there are any, and what is given back says when they have it. `key` is its temporary id; one
+    /// without has been saved, and is queued whoever hears it here.
+    ///
+    /// # Errors
+    /// Members here would not get it. Nothing is queued.
     pub fn message(
         &self,
         conversation: &Conversation,
         key: Option<&str>,
         sender: &str,
         payload: &RawValue,
-    ) -> Option<Told> {
+    ) -> Result<Option<Told>, Unheard> {
         let what = What::Message {
             conversation: Cow::Borrowed(conversation),
             key: key.map(Cow::Borrowed),
             sender: Cow::Borrowed(sender),
             payload,
         };
-        self.publish(conversation, what)
+        self.publish(conversation, what, key.is_some())
+    }
+
+    /// Whether members here would get a message to this conversation now, if there are any.
+    #[must_use]
+    pub fn is_heard(&self, conversation: &Conversation) -> bool {
+        !self.is_ordered() || self.awaited.lock().reads(partition(conversation))
     }
 
     /// Queues the end of a message for those elsewhere who got it; as [`Self::message`].
@@ -110,12 +126,13 @@ impl Post {
             stored,
             payload,
         };
-        self.publish(conversation, what)
+        self.publish(conversation, what, false).unwrap_or_default()
     }
 
     /// Queues something for one node.
     pub fn tell(&self, node: &NodeName, what: What<'_>) {
-        self.push(Stream::Inbox(node.clone()), what);
+        // Nobody here is to hear it.
+        let _none = self.push(Stream::Inbox(node.clone()), what, false);
     }
 
     /// A partition is read here from now on.
@@ -123,15 +140,16 @@ impl Post {
         self.awaited.lock().begin(partition);
     }
 
-    /// A partition is not read here any more.
-    pub fn end_reading(&self, partition: u8) {
-        self.awaited.lock().end(partition);
-    }
-
-    /// Whether anybody here waits for an entry of this server's own in a partition.
+    /// A partition is not read here any more; unless somebody here waits for an entry of this server's own in it, which is
+    /// said.
     #[must_use]
-    pub fn is_awaited(&self, partition: u8) -> bool {
-        self.awaited.lock().has_any(partition)
+    pub fn end_reading(&self, partition: u8) -> bool {
+        let mut awaited = self.awaited.lock();
+        if awaited.has_any(partition) {
+            return false;
+        }
+        awaited.end(partition);
+        true
     }
 
     /// An entry of this server's own has been handed to its members.
@@ -139,54 +157,86 @@ impl Post {
         self.awaited.lock().has_come(numbered);
     }
 
-    fn publish(&self, conversation: &Conversation, what: What<'_>) -> Option<Told> {
+    fn publish(
+        &self,
+        conversation: &Conversation,
+        what: What<'_>,
+        if_heard: bool,
+    ) -> Result<Option<Told>, Unheard> {
+        let told = self.push(Stream::Partition(partition(conversation)), what, if_heard)?;
         self.counts.published.increment();
-        self.push(Stream::Partition(partition(conversation)), what)
+        Ok(told)
     }
 
-    /// Queues an entry; in `ordered` what is given back resolves when it has come back.
-    fn push(&self, stream: Stream, what: What<'_>) -> Option<Told> {
+    /// Queues an entry, or does not where it is to be heard here and would not; in `ordered` what is given back resolves when it
+    /// has come back.
+    fn push(
+        &self,
+        stream: Stream,
+        what: What<'_>,
+        if_heard: bool,
+    ) -> Result<Option<Told>, Unheard> {
         let of = match stream {
             Stream::Partition(partition) => Some(partition),
             Stream::Inbox(_) => None,
         };
+        let mut backlog = self.backlog.lock();
+        // Until it is queued: a partition may end meanwhile, and the entry come back before anybody waits for it.
+        let mut awaited = self.is_ordered().then(|| self.awaited.lock());
+        if let (true, Some(awaited), Some(of)) = (if_heard, &awaited, of)
+            && !awaited.reads(of)
+        {
+            return Err(Unheard);
+        }
+        let told = self.add(&mut backlog, stream, what).and_then(|added| {
+            let (number, given_up) = added;
+            let lost = self.tell_of_lost(&mut backlog, given_up);
+            let awaited = awaited.as_mut()?;
+            lost.into_iter().for_each(|lost| awaited.lose(lost));
+            awaited.wait((of?, number))
+        });
+        drop((awaited, backlog));
+        self.news.notify_one();
+        Ok(told)
+    }
+
+    /// Adds an entry to what is queued; its number, and what had to go for it.
+    fn add(&self, backlog: &mut Backlog, stream: Stream, what: What<'_>) -> Option<(u64, GivenUp)> {
         let mut letter = Letter {
             node: self.node.clone(),
             number: 0,
             place: 0,
             what,
         };
-        let mut backlog = self.backlog.lock();
         let pushed = backlog.push(stream, Instant::now(), |number, place| {
             letter.number = number;
             letter.place = place;
             letter.encode()
         });
-        let told = match pushed {
-            Ok((number, GivenUp(lost))) => {
-                self.counts.given_up.add(lost.len() as u64);
-                // Before it can come back.
-                self.await_entry(of.map(|partition| (partition, number)), lost)
-            }
-            Err(error) => {
-                tracing::error!("cannot encode what other servers are told: {error}");
-                None
-            }
-        };
-        drop(backlog);
-        self.news.notify_one();
-        told
+        pushed
+            .inspect_err(|error| {
+                tracing::error!("cannot encode what other servers are told: {error}")
+            })
+            .ok()
     }
 
-    fn await_entry(&self, entry: Option<Numbered>, lost: Vec<Numbered>) -> Option<Told> {
-        if !self.is_ordered() {
-            return None;
+    /// Counts what was given up and says so behind it, once in each partition: where nothing more is said there, or nothing was
+    /// heard of this server before, the others would not know by the numbers. All that was given up in partitions.
+    fn tell_of_lost(&self, backlog: &mut Backlog, given_up: GivenUp) -> Vec<Numbered> {
+        let mut lost = given_up.entries;
+        let mut told = given_up.told;
+        while let Some((partition, _)) = (lost.iter().copied()).find(|one| backlog.is_untold(*one))
+        {
+            let stream = Stream::Partition(partition);
+            let Some((number, more)) = self.add(backlog, stream, What::Wake) else {
+                break;
+            };
+            backlog.mark((partition, number));
+            lost.extend(more.entries);
+            told += more.told;
         }
-        let mut awaited = self.awaited.lock();
-        for lost in lost {
-            awaited.lose(lost);
-        }
-        awaited.wait(entry?)
+        self.counts.given_up.add((lost.len() + told) as u64);
+        lost
     }
 
     /// Brings what is queued to the bus, for ever.
@@ -309,16 +359,52 @@ mod tests {
             id: "r".to_owned(),
         };
         let payload = to_raw_value("x").unwrap();
-        let say = || post.message(&room, None, "u", &payload);
-        assert!(say().is_none(), "nobody here reads it");
+        let unheard = post.message(&room, Some("k"), "u", &payload);
+        assert_eq!((unheard.unwrap_err(), post.waiting()), (Unheard, 0));
+        let saved = post.message(&room, None, "u", &payload);
+        assert!(saved.unwrap().is_none(), "nobody here reads it");
+        let say = || post.message(&room, Some("k"), "u", &payload).unwrap();
         let partition = partition(&room);
         post.begin_reading(partition);
         let (mut lost, mut comes, mut next) = (say().unwrap(), say().unwrap(), say().unwrap());
         post.has_told((partition, 3));
         assert!(lost.try_recv().is_err() && lost.is_terminated());
         assert_eq!(comes.try_recv(), Ok(()));
-        assert!(post.is_awaited(partition) && next.try_recv().is_err());
-        post.end_reading(partition);
-        assert!(!post.is_awaited(partition));
+        assert!(!post.end_reading(partition) && next.try_recv().is_err());
+        drop(next);
+        assert!(post.end_reading(partition));
+    }
+    /// In partitions whose other entries leave no gap in the numbers: where it said nothing before, and nothing more.
+    #[test]
+    fn behind_what_was_given_up_it_is_said_that_something_was() {
+        let post = Post::new(NodeName::of("n"), BusMode::LocalFirst, Arc::default());
+        let rooms = ["a", "b"].map(|id| Conversation {
+            kind: Kind::Room,
+            id: id.to_owned(),
+        });
+        let [once, full] = [&rooms[0], &rooms[1]].map(partition);
+        assert_ne!(once, full);
+        let small = to_raw_value("x").unwrap();
+        post.tell(&post.node, What::Wake);
+        post.message(&rooms[0], Some("k"), "u", &small).unwrap();
+        let large = to_raw_value(&"x".repeat(1 << 20)).unwrap();
+        for _ in 0..70 {
+            post.message(&rooms[1], Some("k"), "u", &large).unwrap();
+        }
+        let (batch, _) = post.backlog.lock().batch(usize::MAX);
+        let said = batch.iter().map(|(stream, bytes)| {
+            let Letter { number, what, .. } = Letter::decode(bytes).unwrap();
+            (stream.clone(), number, matches!(what, What::Wake))
+        });
+        let of = |of: u8| {
+            let of = (said.clone()).filter(move |(stream, ..)| *stream == Stream::Partition(of));
+            of.map(|(_, number, is_mark)| (number, is_mark))
+        };
+        assert_eq!(of(once).collect::<Vec<_>>(), [(2, true)]);
+        assert_eq!(of(full).filter(|(_, is_mark)| *is_mark).count(), 1);
+        let first = of(full).next().unwrap();
+        // Entries of the full one, the only one of the other, and what an inbox was told.
+        assert_eq!(post.counts.given_up.get(), first.0 - 1 + 2);
+        assert!(!first.1 && first.0 > 1);
     }
 }

@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 use super::{
     Cluster,
     entry::What,
-    reader::Following,
+    following::Following,
     settled::{AT_ONCE, Settled},
 };
 use crate::{
@@ -31,24 +31,45 @@ const END_SLACK: Duration = Duration::from_secs(10);
 impl Cluster {
     /// Waits until a user who has just joined here hears what other servers' users say; how many those are. However many
     /// join meanwhile, they wait for the exchange that is under way and for one more, which tells of all of them. None, and
-    /// at once when it is known, while the bus does not answer: it is made up for when it does.
+    /// at once when it is known, while the bus does not answer: it is made up for when it does, and members are told that they
+    /// may have missed something.
     pub async fn joined(&self, chat: &Arc<Chat>, conversation: &Conversation) -> usize {
+        let others = self.wait_for_others(chat, conversation).await;
+        let reads = self.following.lock().reads(partition(conversation));
+        if others.is_none() || !reads {
+            self.answer_early(conversation);
+        }
+        others.unwrap_or(0)
+    }
+
+    /// A user who has joined here is told so without waiting for the bus: what others say there may not be read yet.
+    pub fn answer_early(&self, conversation: &Conversation) {
+        let partition = partition(conversation);
+        self.following.lock().answer_early(partition);
+    }
+
+    /// As [`Self::joined`]; `None` where nobody asked the bus.
+    async fn wait_for_others(
+        &self,
+        chat: &Arc<Chat>,
+        conversation: &Conversation,
+    ) -> Option<usize> {
         if !self.post.is_up() {
-            return 0;
+            return None;
         }
         let conversation = Arc::new(conversation.clone());
         self.wishes.lock().insert(Arc::clone(&conversation));
         let mut settled = self.settled.lock().await;
         // It may have been found out by those who waited before.
         if !self.post.is_up() {
-            return 0;
+            return None;
         }
         // If not, somebody who waited before has brought it along.
         let is_open = self.wishes.lock().contains(&conversation);
         if is_open && let Err(error) = self.settle_now(&mut settled, chat).await {
             tracing::debug!("[Cluster] a join is told to the other servers later: {error}");
         }
-        settled.others.get(&conversation).copied().unwrap_or(0)
+        Some(settled.others.get(&conversation).copied().unwrap_or(0))
     }
 
     /// Tells the bus what has changed here.
@@ -65,6 +86,7 @@ impl Cluster {
             settled.say_all_again();
         }
         // Before the changes, which then hold the joins that these are of.
+        self.following.lock().look();
         let wishes = std::mem::take(&mut *self.wishes.lock());
         settled.to_count.extend(wishes);
         self.take_changes(settled, chat);
@@ -113,12 +135,14 @@ impl Cluster {
             let mut following = self.following.lock();
             for (number, conversations) in (0..).zip(&settled.partitions) {
                 match (*conversations > 0, following.reads(number)) {
-                    (true, false) => wanted.push(number),
-                    (false, true) if !self.awaits_ends(number, ends_within) => {
-                        self.end_reading(&mut following, number);
+                    (true, false) => {
+                        wanted.push(number);
+                        continue;
                     }
+                    (false, true) => self.end_reading(&mut following, number, ends_within),
                     _ => {}
                 }
+                following.is_well(number);
             }
         }
         if wanted.is_empty() {
@@ -134,17 +158,15 @@ impl Cluster {
             .ok_or_else(|| BusError::Unreachable("what others say is not read here yet".to_owned()))
     }
 
-    /// Whether somebody here is still to hear how a message of this partition ended: members who have left since, or gone to
-    /// another server, and in `ordered` its sender.
-    fn awaits_ends(&self, partition: u8, within: Duration) -> bool {
-        let awaits = (self.afar.lock()).awaits(partition, within, Instant::now());
-        awaits || self.post.is_awaited(partition)
-    }
-
-    fn end_reading(&self, following: &mut Following, partition: u8) {
+    /// Reads a partition no more, unless somebody here is still to hear how one of its messages ended: members who have left
+    /// since, or gone to another server, and in `ordered` its sender.
+    fn end_reading(&self, following: &mut Following, partition: u8, ends_within: Duration) {
+        let awaits = (self.afar.lock()).awaits(partition, ends_within, Instant::now());
+        if awaits || !self.post.end_reading(partition) {
+            return;
+        }
         following.end(partition);
         self.seen.lock().forget(partition);
-        self.post.end_reading(partition);
         let forgotten = self.afar.lock().forget(partition);
         self.counts.forgotten.add(forgotten as u64);
     }
@@ -325,11 +347,8 @@ mod tests {
         let cluster = cluster(&MemoryBus::default()).await;
         let settled = Settled::default();
         for partition in [3, 4] {
-            cluster.begin_reading(
-                &mut cluster.following.lock(),
-                partition,
-                Position::default(),
-            );
+            let following = &mut cluster.following.lock();
+            assert!(!cluster.begin_reading(following, partition, Position::default()));
             let remember = |afar: &mut FromAfar| {
                 let key = partition.to_string();
                 afar.remember(key, partition, Arc::new([]), Instant::now())

@@ -29,9 +29,15 @@ impl Awaited {
         self.let_go(partition, u64::MAX);
     }
 
+    /// Whether a partition is read.
+    #[must_use]
+    pub fn reads(&self, partition: u8) -> bool {
+        self.read.contains(&partition)
+    }
+
     /// Waits for an entry that was just numbered; `None` where nobody here would hear it.
     pub fn wait(&mut self, numbered: Numbered) -> Option<Told> {
-        if !self.read.contains(&numbered.0) {
+        if !self.reads(numbered.0) {
             return None;
         }
         let (told, hears) = oneshot::channel();

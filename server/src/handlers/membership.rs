@@ -27,6 +27,9 @@ pub fn join(call: Call, kind: Kind, payload: Option<Payload>) -> Option<Pending>
             // Nobody has more to join than that: the others wait for the same. Where so many wait, this one does not.
             let most = call.chat.limits.rooms_per_user;
             let Some(waiting) = call.session().wait_for_bus(most) else {
+                if let Some(cluster) = &call.chat.cluster {
+                    cluster.answer_early(&conversation);
+                }
                 answer(call, &conversation, joined);
                 return None;
             };

@@ -225,7 +225,12 @@ impl Accepted {
     }
 
     fn save_first(self) -> Option<Pending> {
-        self.call.chat.telemetry.message(self.kind());
+        let chat = Arc::clone(&self.call.chat);
+        if let Err(refusal) = chat.delivery.may_order(&self.message.conversation) {
+            self.call.refuse(&refusal);
+            return None;
+        }
+        chat.telemetry.message(self.kind());
         let turn = self.call.session().queue_up();
         let save = self.queue();
         Some(Pending::Deliver(Box::new(Deliver {

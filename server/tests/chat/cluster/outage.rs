@@ -1,12 +1,13 @@
 //! A bus that dies, stands still or loses something: who is on one server notices nothing, and the others get all of it
 //! later or are told that they don't.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
-use serde_json::json;
+use serde_json::{json, value::to_raw_value};
 use server::{
-    bus::{NodeName, memory::MemoryBus},
-    config::{BusChoice, BusMode},
+    bus::{Bus as _, KEPT_ENTRIES, NodeName, Stream, memory::MemoryBus, partition},
+    cluster::entry::{Letter, What},
+    config::{BusChoice, BusMode, DeliveryMode},
     message::{Conversation, Kind},
 };
 use tokio::time::{Instant, timeout};
@@ -166,7 +167,8 @@ async fn who_joins_while_others_wait_for_the_bus_waits_for_one_exchange_with_the
 async fn joins_of_one_login_that_wait_for_the_bus_are_bounded() {
     const TOO_MANY: usize = 50;
     let (nodes, bus) = Nodes::in_memory(1).await;
-    let mut a = Client::login(nodes.address(0), "a").await;
+    // What others say there is read, so that no answer comes too early.
+    let mut a = Client::in_rooms(nodes.address(0), "a", &["r"]).await;
     bus.hold_counts(true);
     let mut asked = Vec::new();
     for _ in 0..crate::running::config().limits.rooms_per_user + TOO_MANY {
@@ -212,6 +214,147 @@ async fn ordered_refuses_while_nobody_gives_an_order() {
     nodes.stopped().await;
 }
 
+/// What others say while nobody of its server is known to be there may be behind the place from which it is read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn who_joins_while_the_bus_is_away_is_told_that_they_may_have_missed_something() {
+    for mode in [BusMode::LocalFirst, BusMode::Ordered] {
+        let bus = MemoryBus::default();
+        let nodes = Nodes::start(2, BusChoice::Memory(bus.clone()), mode).await;
+        let mut before = Client::in_rooms(nodes.address(1), "before", &["s"]).await;
+        bus.stall(true);
+        let mut late = Client::in_rooms(nodes.address(1), "late", &["r"]).await;
+        bus.stall(false);
+        let missed = timeout(GUARD, late.event("messagesMissed")).await;
+        assert_eq!(missed.unwrap(), json!({ "roomId": "r" }), "{mode:?}");
+        while nodes.metric("chat_bus_up").await < 2.0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let mut a = Client::in_rooms(nodes.address(0), "a", &["r", "s"]).await;
+        say(&mut a, "x").await;
+        hears(&mut late, "x").await;
+        let more = (late.settled().await, before.settled().await);
+        assert_eq!(more, (vec![], vec![]), "once, and nobody else");
+        assert_eq!(nodes.metric("chat_bus_gaps_total").await, 1.0);
+        assert_eq!(nodes.metric("chat_bus_missed_total").await, 0.0);
+        drop((a, before, late));
+        nodes.stopped().await;
+    }
+}
+
+/// Its server does not read yet what the bus is to give back to it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn in_ordered_who_sends_before_they_hear_that_they_have_joined_is_refused_or_gets_the_message()
+ {
+    let bus = BusChoice::Memory(MemoryBus::default());
+    let nodes = Nodes::start(1, bus, BusMode::Ordered).await;
+    let mut a = Client::login(nodes.address(0), "a").await;
+    for room in 0..32 {
+        let room = room.to_string();
+        let join = a.ask("joinRoom", json!({ "roomId": room })).await;
+        let message = json!({ "roomId": room, "body": "x" });
+        let send = a.ask("roomMessage", message).await;
+        assert_eq!(a.ack(join).await["success"], true);
+        let ack = a.ack(send).await;
+        if ack["success"] == true {
+            let message = timeout(GUARD, a.event("roomMessageRecieved"));
+            assert_eq!(message.await.unwrap()["roomId"], room);
+            a.event("roomMessageConfirmed").await;
+        } else {
+            assert_eq!(ack["message"], "Other servers can't be reached");
+        }
+        assert_eq!(a.settled().await, []);
+    }
+    drop(a);
+    nodes.stopped().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn ordered_refuses_before_a_message_is_saved_where_it_is_saved_first() {
+    let bus = MemoryBus::default();
+    let cluster = server::config::ClusterConfig {
+        bus: BusChoice::Memory(bus.clone()),
+        node_id: "n".to_owned(),
+        mode: BusMode::Ordered,
+    };
+    let server = crate::running::start(server::config::Config {
+        cluster: Some(cluster),
+        delivery: DeliveryMode::PersistFirst,
+        ..crate::running::config()
+    })
+    .await;
+    let mut a = Client::in_rooms(server.address, "a", &["r"]).await;
+    say(&mut a, "x").await;
+    assert_eq!(a.event("roomMessageRecieved").await["body"], "x");
+    bus.stall(true);
+    let refused = timeout(GUARD, async {
+        while server.metric("chat_bus_up").await > 0.0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        a.call("roomMessage", json!({ "roomId": "r", "body": "y" }))
+            .await
+    });
+    let refused = refused.await.unwrap();
+    assert_eq!(refused["message"], "Other servers can't be reached");
+    bus.stall(false);
+    drop(a);
+    assert!(server.stopped().await.clean);
+}
+
+/// What a server says of a room, for its partition; nobody hears it but by that.
+async fn entries(bus: &MemoryBus, whats: impl Iterator<Item = (u64, What<'_>)>) {
+    let node = NodeName::of("other");
+    let entries = whats.map(|(number, what)| {
+        let letter = Letter {
+            node: node.clone(),
+            number,
+            place: number,
+            what,
+        };
+        let stream = Stream::Partition(partition(&room()));
+        (stream, letter.encode().unwrap())
+    });
+    let life = bus.life().await.unwrap();
+    bus.append(&life, &entries.collect::<Vec<_>>())
+        .await
+        .unwrap();
+}
+
+fn room() -> Conversation {
+    Conversation {
+        kind: Kind::Room,
+        id: "r".to_owned(),
+    }
+}
+
+/// Where the numbers say nothing: a server that nothing was heard of says that it has lost what it said, or there was so much
+/// that others of it may have been pushed out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn members_are_told_of_a_gap_that_no_number_shows() {
+    let (nodes, bus) = Nodes::in_memory(1).await;
+    let mut a = Client::in_rooms(nodes.address(0), "a", &["r"]).await;
+    entries(&bus, std::iter::once((3, What::Wake))).await;
+    let missed = timeout(GUARD, a.event("messagesMissed")).await;
+    assert_eq!(missed.unwrap(), json!({ "roomId": "r" }));
+    let (payload, room) = (to_raw_value("x").unwrap(), room());
+    let end = |number: u64| What::End {
+        conversation: Cow::Borrowed(&room),
+        key: number.to_string().into(),
+        stored: true,
+        payload: &payload,
+    };
+    let many = KEPT_ENTRIES as u64;
+    entries(&bus, (1..many).map(|number| (number, end(number)))).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(a.settled().await, [], "a stream keeps as many");
+    entries(&bus, (1..=many).map(|number| (number, end(number)))).await;
+    let missed = timeout(GUARD, a.event("messagesMissed")).await;
+    assert_eq!(missed.unwrap(), json!({ "roomId": "r" }));
+    assert_eq!(nodes.metric("chat_bus_gaps_total").await, 2.0);
+    assert_eq!(nodes.metric("chat_bus_missed_total").await, 0.0);
+    drop(a);
+    nodes.stopped().await;
+}
+
 /// In `ordered` members get their own server's messages by the bus alone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn members_are_told_of_a_gap_and_it_is_counted() {
@@ -223,15 +366,7 @@ async fn members_are_told_of_a_gap_and_it_is_counted() {
             true => nodes.name(0).await,
             false => NodeName::of("other"),
         };
-        lose_some(
-            &bus,
-            &of,
-            &Conversation {
-                kind: Kind::Room,
-                id: "r".to_owned(),
-            },
-        )
-        .await;
+        lose_some(&bus, &of, &room()).await;
         for number in ["7", "8"] {
             assert_eq!(a.event("roomMessageRecieved").await["_id"], number);
         }
