@@ -40,7 +40,7 @@ pub use self::{
     },
     refusals::Refusals,
     rules::Rules,
-    stored::{Lookup, Stored},
+    stored::{Differs, Lookup, Stored},
     strays::{Stray, StrayKind, Strays},
     usage::{GeneratorUse, Moment, ProcessUse, ThreadUse, Whose},
 };

@@ -9,7 +9,28 @@ use super::{
     pack::{pack, unpack},
     record::{RecordError, own},
 };
-use crate::plan::{Part, Plan};
+use crate::{
+    model::named::named,
+    plan::{Part, Plan},
+};
+
+named! {
+    /// What of a stored message is not as it was sent.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+    #[serde(rename_all = "kebab-case")]
+    pub enum Differs;
+    /// The same in words.
+    pub words: &'static str;
+
+    /// Its text.
+    Body => "stored with another body",
+    /// Whose it is.
+    Sender => "stored under another sender",
+    /// Where it was said.
+    Conversation => "stored in another conversation",
+    /// It is among those of the other kind of conversation.
+    Collection => "stored in the collection of another kind of conversation",
+}
 
 /// Whether the store was looked up, and what was found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -57,8 +78,14 @@ pub(super) enum StoredRecord {
         first: String,
         /// The others, of messages that are there more than once.
         others: BTreeMap<u32, BTreeSet<u64>>,
+        /// By message and hash, what is there and not as it was sent; not in older ones.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        differs: BTreeMap<u32, Differences>,
     },
 }
+
+/// By the hash of its `_id`, what of a document is not as it was sent.
+type Differences = BTreeMap<u64, BTreeSet<Differs>>;
 
 impl StoredRecord {
     pub(super) fn of(lookup: &Lookup, plan: &Plan, part: &Part) -> Self {
@@ -69,22 +96,24 @@ impl StoredRecord {
                 let own: Vec<usize> = own(plan, part).map(|own| own.message as usize).collect();
                 let first: Vec<u64> = own.iter().map(|message| stored.first[*message]).collect();
                 let is_own = |message: &u32| own.binary_search(&(*message as usize)).is_ok();
-                let others = stored.others.iter().filter(|(message, _)| is_own(message));
                 StoredRecord::Found {
                     first: pack(&first),
-                    others: others
-                        .map(|(message, ids)| (*message, ids.clone()))
-                        .collect(),
+                    others: of_own(&stored.others, is_own),
+                    differs: of_own(&stored.differs, is_own),
                 }
             }
         }
     }
 
     pub(super) fn restored(self, plan: &Plan, part: &Part) -> Result<Lookup, RecordError> {
-        let (first, others) = match self {
+        let (first, others, differs) = match self {
             StoredRecord::NotAsked => return Ok(Lookup::NotAsked),
             StoredRecord::Failed => return Ok(Lookup::Failed),
-            StoredRecord::Found { first, others } => (first, others),
+            StoredRecord::Found {
+                first,
+                others,
+                differs,
+            } => (first, others, differs),
         };
         let own: Vec<u32> = own(plan, part).map(|own| own.message).collect();
         let packed = |source| RecordError::Packed {
@@ -92,10 +121,8 @@ impl StoredRecord {
             source,
         };
         let first = unpack(&first, own.len()).map_err(packed)?;
-        if others
-            .keys()
-            .any(|message| own.binary_search(message).is_err())
-        {
+        let mut told = others.keys().chain(differs.keys());
+        if told.any(|message| own.binary_search(message).is_err()) {
             return Err(RecordError::Misfit("the stored messages"));
         }
         let mut stored = Stored::new(plan.sends.len());
@@ -105,17 +132,25 @@ impl StoredRecord {
         for (message, id) in first.chain(others) {
             stored.add(message, id);
         }
+        stored.differs = differs;
         Ok(Lookup::Found(stored))
     }
 }
 
-/// The store's content: the hashes of the `_id`s under which each message of the run is there.
+fn of_own<T: Clone>(all: &BTreeMap<u32, T>, is_own: impl Fn(&u32) -> bool) -> BTreeMap<u32, T> {
+    let own = all.iter().filter(|(message, _)| is_own(message));
+    own.map(|(message, of)| (*message, of.clone())).collect()
+}
+
+/// The store's content: the hashes of the `_id`s under which each message of the run is there, and what is not as it was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored {
     /// The least of each message's; 0 stands for none.
     first: Vec<u64>,
     /// All others, of messages that are there more than once.
     others: BTreeMap<u32, BTreeSet<u64>>,
+    /// Of messages with a document that is not as it was sent.
+    differs: BTreeMap<u32, Differences>,
 }
 
 impl Stored {
@@ -124,6 +159,7 @@ impl Stored {
         Self {
             first: vec![0; messages],
             others: BTreeMap::new(),
+            differs: BTreeMap::new(),
         }
     }
 
@@ -142,6 +178,21 @@ impl Stored {
         }
     }
 
+    /// Notes what of a document of the message is not as it was sent.
+    pub fn differs(&mut self, message: u32, id: u64, what: Differs) {
+        if (message as usize) < self.first.len() {
+            let ids = self.differs.entry(message).or_default();
+            ids.entry(id).or_default().insert(what);
+        }
+    }
+
+    /// What of the document of the message under that `_id` is not as it was sent.
+    pub fn differences(&self, message: u32, id: u64) -> impl Iterator<Item = Differs> {
+        let ids = self.differs.get(&message);
+        let differs = ids.and_then(|ids| ids.get(&id));
+        differs.into_iter().flatten().copied()
+    }
+
     /// The hashes of the `_id`s under which a message is there, the least first.
     pub fn ids(&self, message: u32) -> impl Iterator<Item = u64> {
         let first = self.first[message as usize];
@@ -156,6 +207,12 @@ impl Stored {
         let others = others.flat_map(|(message, ids)| ids.into_iter().map(move |id| (message, id)));
         for (message, id) in first.chain(others) {
             self.add(message, id);
+        }
+        for (message, ids) in other.differs {
+            let mine = self.differs.entry(message).or_default();
+            for (id, differs) in ids {
+                mine.entry(id).or_default().extend(differs);
+            }
         }
     }
 }

@@ -30,7 +30,7 @@ enum Sight {
     Refused(u32, String),
     Moved(u32, Step, u64),
     Broken(u32, u64),
-    Stored(u32, u64),
+    Stored(u32, u64, Vec<Differs>),
     Cpu(u32, f64),
     Second(u32, usize, f64, bool),
     Hiccup(u32, u64, u64),
@@ -66,7 +66,8 @@ fn sight() -> impl Strategy<Value = Sight> {
         (user.clone(), "[a-c]{0,2}").prop_map(|(u, words)| Refused(u, words)),
         (user.clone(), select(steps.to_vec()), at.clone()).prop_map(|(u, s, at)| Moved(u, s, at)),
         (user.clone(), at.clone()).prop_map(|(u, at)| Broken(u, at)),
-        (message, 1_u64..4).prop_map(|(m, id)| Stored(m, id)),
+        (message, 1_u64..4, vec(select(Differs::ALL.to_vec()), 0..3))
+            .prop_map(|(m, id, differs)| Stored(m, id, differs)),
         (user.clone(), 0..1_000_u32).prop_map(|(u, cpu)| Cpu(u, f64::from(cpu) / 1e3)),
         // With as many digits as JSON keeps of any number.
         (user.clone(), 0_usize..9, 0..1_000_u32, any::<bool>()).prop_map(
@@ -85,7 +86,7 @@ impl Sight {
     fn user(&self) -> u32 {
         use Sight::*;
         match *self {
-            Sent(message, _) | Stored(message, _) => message % USERS,
+            Sent(message, _) | Stored(message, ..) => message % USERS,
             Delivered(message, ..) | Confirmed(message, _) | Repeated(message, _) => {
                 (message + 1) % USERS
             }
@@ -147,9 +148,12 @@ fn seen<'a>(sights: impl Iterator<Item = &'a Sight>) -> Observed {
                 user,
                 why: Closed::Transport("reset".into()),
             }),
-            Sight::Stored(message, id) => {
+            Sight::Stored(message, id, differs) => {
                 let mut stored = Stored::new(MESSAGES as usize);
                 stored.add(message, id);
+                for what in differs {
+                    stored.differs(message, id, what);
+                }
                 all.stored.merge(Lookup::Found(stored));
             }
             Sight::Unanswered(_) => {
@@ -242,7 +246,11 @@ fn told(all: &Observed) -> String {
                 all.ledger.slowest(message),
             );
             let stored = all.stored.found();
-            let stored = stored.map(|stored| stored.ids(message).collect::<Vec<_>>());
+            let stored = stored.map(|stored| {
+                let ids = stored.ids(message);
+                let told = ids.map(|id| (id, stored.differences(message, id).collect::<Vec<_>>()));
+                told.collect::<Vec<_>>()
+            });
             (slots, times, stored)
         })
         .collect();

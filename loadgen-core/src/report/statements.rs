@@ -98,6 +98,10 @@ fn outcome(run: &Run, check: Check) -> Outcome<'_> {
 fn not_held_to(run: &Run, check: Check) -> Option<&'static str> {
     let held_to = run.held_to?;
     let (held, why) = match check {
+        Check::ConfirmedNotStored => (
+            held_to.ends || held_to.acks || tells_by_its_deliveries(run),
+            "this server says nothing of what it stores",
+        ),
         Check::EndMissing | Check::EndTwice | Check::EndEarly | Check::EndOrphaned => {
             (held_to.ends, "this server says no end of a message")
         }
@@ -185,6 +189,11 @@ pub(super) fn accounts(report: &Report, run: &Run) -> Accounts {
     }
 }
 
+/// Whether a delivery said that its message is stored, and any was found there: results of before did not look it up.
+fn tells_by_its_deliveries(run: &Run) -> bool {
+    run.delivery == Delivery::PersistFirst && run.totals.stored.is_some_and(|stored| stored > 0)
+}
+
 /// What was said of the store, in the server's own terms, and what was found in it.
 fn saved(run: &Run) -> String {
     let totals = &run.totals;
@@ -193,7 +202,16 @@ fn saved(run: &Run) -> String {
             ends: false,
             acks: false,
             ..
-        }) => return "the server says nothing of what it stores".to_owned(),
+        }) => {
+            let stored = totals.stored.filter(|_| tells_by_its_deliveries(run));
+            return match stored {
+                Some(stored) => format!(
+                    "the server says by its deliveries alone what it stores, {} of these messages found in the store",
+                    count(stored)
+                ),
+                None => "the server says nothing of what it stores".to_owned(),
+            };
+        }
         Some(HeldTo {
             ends: false,
             ack_confirms: false,

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use loadgen::{
     judge::{Check, Verdict},
+    model::Delivery,
     observed::PROMISE,
     report::{Choice, Format, publish},
-    result::{Document, Report, Run},
+    result::{Document, HeldTo, Report, Run},
 };
 use serde_json::Value;
 
@@ -316,6 +317,37 @@ fn rule_13_a_percentile_among_what_never_came_is_no_time() {
         .unwrap()
         .text;
     assert!(index.contains("never"), "{index}");
+}
+
+/// What nobody was told is stored was not looked up: that nothing of it was missed says nothing.
+#[test]
+fn a_check_of_the_store_that_was_not_made_is_not_shown_as_kept() {
+    let mut report = fixtures::slower();
+    let shown = |report: &Report| {
+        let page = rendered(&Document::of(report).unwrap(), Format::Markdown);
+        let mut rows = page.lines();
+        let title = Check::ConfirmedNotStored.title();
+        let row = rows.find(|line| line.starts_with("| ") && line.contains(title));
+        row.unwrap().to_owned()
+    };
+    let not_made = "this server says nothing of what it stores";
+    assert!(!shown(&report).contains("not checked"));
+    let run = report.runs.last_mut().unwrap();
+    run.held_to = run.held_to.map(|held_to| HeldTo {
+        ends: false,
+        acks: false,
+        ack_confirms: false,
+        ..held_to
+    });
+    assert!(shown(&report).contains(not_made), "{}", shown(&report));
+    // Of a server that saves first, each delivery says that its message is stored.
+    report.runs.last_mut().unwrap().delivery = Delivery::PersistFirst;
+    assert!(!shown(&report).contains("not checked"));
+    let page = rendered(&Document::of(&report).unwrap(), Format::Markdown);
+    assert!(page.contains("says by its deliveries alone what it stores"));
+    // An older program looked none of them up.
+    report.runs.last_mut().unwrap().totals.stored = Some(0);
+    assert!(shown(&report).contains(not_made), "{}", shown(&report));
 }
 
 /// Results of before counted a sender's missing copy among the lost deliveries.

@@ -53,6 +53,15 @@ impl Answers {
         self.confirmed || self.accepted && !promises.ends
     }
 
+    /// Somebody was told that it is stored in any way, and nobody that it is not: the store is held against that. By the
+    /// system's contract an acknowledgement comes after the save, and of a server that saves first so does the delivery, under
+    /// the id of the document.
+    pub(super) fn is_told_stored(&self, promises: Promises) -> bool {
+        let acknowledged = self.accepted && promises.whole_contract;
+        let came = self.delivered && promises.final_ids;
+        self.is_confirmed(promises) || (acknowledged || came) && !self.failed && !self.refused
+    }
+
     /// Somebody was told that it is not stored, and nobody that it is but by a mistake that is told apart.
     pub(super) fn is_failed(&self) -> bool {
         self.failed || self.refused && !self.confirmed

@@ -1,5 +1,7 @@
 //! Goes through the messages of a run and notes what became of each: what every member was owed and saw, and all were told.
 
+use std::collections::BTreeSet;
+
 use super::{
     Check, Evidence, Fate,
     answers::Answers,
@@ -9,7 +11,7 @@ use super::{
 };
 use crate::{
     observed::{
-        Stored,
+        Differs, Stored,
         ledger::{Slot, id_bits},
         presence::{self, Standing},
     },
@@ -272,20 +274,16 @@ impl<'a> Audit<'a> {
         };
         let ids: Vec<u64> = stored.ids(message).collect();
         let case = || Case::of(message, send, send.sender);
-        if told.is_confirmed(self.evidence.promises(send)) {
-            // Which of two ids is the stored one, the finding about the ids leaves open; and who was told no id, was told
-            // no wrong one.
-            let under =
-                |id: &u64| told.ids_differ || told.id.is_none_or(|told| told == id_bits(*id));
-            if ids.iter().any(under) {
-                self.outcomes().note(message, Mark::Stored, true);
-            } else {
-                let note = match ids.is_empty() {
-                    false => "stored under another _id",
-                    true => "no document",
-                };
-                self.findings
-                    .add(Check::ConfirmedNotStored, case().note(note));
+        let promises = self.evidence.promises(send);
+        if told.is_told_stored(promises) {
+            // Of those that are counted as confirmed; where nothing is, of all that were told in another way.
+            let counts = told.is_confirmed(promises) || !promises.ends && !promises.acks;
+            match missing(stored, message, &ids, told) {
+                None => self.outcomes().note(message, Mark::Stored, counts),
+                Some(note) => {
+                    self.findings
+                        .add(Check::ConfirmedNotStored, case().note(note));
+                }
             }
         } else if told.is_failed() && !ids.is_empty() {
             self.findings.add(Check::FailedButStored, case());
@@ -294,4 +292,22 @@ impl<'a> Audit<'a> {
             self.findings.add(Check::StoredTwice, case());
         }
     }
+}
+
+/// Why a message is not there as it was sent, under the `_id` that was told; `None`: it is.
+fn missing(stored: &Stored, message: u32, ids: &[u64], told: &Answers) -> Option<String> {
+    // Which of two ids is the stored one, the finding about the ids leaves open; and who was told no id, was told no wrong one.
+    let under = |id: &&u64| told.ids_differ || told.id.is_none_or(|told| told == id_bits(**id));
+    let mut differs = BTreeSet::new();
+    for id in ids.iter().filter(under) {
+        let mut here = stored.differences(message, *id).peekable();
+        here.peek()?;
+        differs.extend(here);
+    }
+    let words: Vec<&str> = differs.into_iter().map(Differs::words).collect();
+    Some(match (ids.is_empty(), words.is_empty()) {
+        (true, _) => "no document".to_owned(),
+        (false, true) => "stored under another _id".to_owned(),
+        (false, false) => words.join(", "),
+    })
 }

@@ -48,7 +48,7 @@ named! {
     AckWrong => "acknowledgements missing or doubled",
     /// Answers to one message of which one says that it is saved or delivered, and another that it is not.
     AnswersContradict => "answers that contradict each other",
-    /// Confirmed, and not in the store under its `_id`.
+    /// Told as stored, and not in the store under its `_id` as it was sent.
     ConfirmedNotStored => "confirmed and not stored",
     /// Failed, and in the store all the same.
     FailedButStored => "failed and stored all the same",

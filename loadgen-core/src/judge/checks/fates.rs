@@ -137,8 +137,9 @@ pub(super) fn of_sent(
     stored: Option<bool>,
 ) -> Fate {
     let promises = evidence.promises(send);
-    let says = promises.ends || promises.ack_confirms || told.is_confirmed(promises);
-    match (told.is_confirmed(promises), stored) {
+    let confirmed = told.is_told_stored(promises);
+    let says = promises.ends || promises.ack_confirms || confirmed;
+    match (confirmed, stored) {
         _ if lost => Fate::Lost,
         (true, Some(false)) => Fate::Lost,
         (true, _) if was_healed_meanwhile(evidence, message, send) => Fate::ConfirmedLater,

@@ -12,7 +12,8 @@ use super::*;
 use crate::{
     model::Dialect,
     observed::{
-        Broken, Closed, Ended, Entry, Layout, Lookup, Recorded, Step, Stored, Strays, WINDOW,
+        Broken, Closed, Differs, Ended, Entry, Layout, Lookup, Recorded, Step, Stored, Strays,
+        WINDOW,
     },
     scenario::Scenario,
 };

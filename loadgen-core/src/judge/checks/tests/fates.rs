@@ -74,6 +74,26 @@ fn no_fault_excuses_what_was_confirmed_and_is_not_stored() {
 }
 
 #[test]
+fn nor_what_was_acknowledged_before_the_kill_and_is_not_stored() {
+    let account = with(|run| {
+        run.send(5);
+        let at = sent_at(5) + 1_000_000;
+        for user in 0..MEMBERS as u32 {
+            for (at, step) in [
+                (at, Step::Gone),
+                (at, Step::Joining(0)),
+                (at + 1, Step::Joined(0)),
+            ] {
+                run.log.push(Entry { user, at, step });
+            }
+        }
+    });
+    let lost = met(&account, Fate::Lost);
+    assert_eq!((lost.count, lost.broken), (1, 1));
+    assert_eq!(account.findings[0].check, Check::ConfirmedNotStored);
+}
+
+#[test]
 fn nor_what_never_came_to_who_was_there_all_the_time() {
     let account = with(|run| {
         let missed = run.recipient();
