@@ -213,9 +213,25 @@ async fn each_violation_ends_the_connection_by_name() {
         (frame(TEXT, b"42[\"said\",{]"), "an event that is no JSON"),
         (frame(TEXT, b"42[\"said\",]"), "unexpected packet"),
         (frame(TEXT, b"42[\"said\" 1]"), "unexpected packet"),
+        (
+            frame(TEXT, b"42[\"said\",{\"a\":1}}]"),
+            "an event that is no JSON",
+        ),
+        (
+            frame(TEXT, b"42[\"said\",{\"a\":1},]"),
+            "an event that is no JSON",
+        ),
+        (
+            frame(TEXT, b"42[\"said\",{\"a\":1} {\"b\":2}]"),
+            "an event that is no JSON",
+        ),
         (frame(TEXT, b"42{}"), "unexpected packet"),
         (frame(TEXT, b"43[]"), "unexpected packet"),
         (frame(TEXT, b"437[{]"), "an acknowledgement that is no JSON"),
+        (
+            frame(TEXT, b"437[{\"success\":true}x]"),
+            "an acknowledgement that is no JSON",
+        ),
         (
             frame(TEXT, b"437[1 2]"),
             "an acknowledgement that is no JSON",

@@ -29,6 +29,7 @@ pub use self::{
     heard::{Heard, Part, Unreadable, text_at},
     job::{Command, Excuse, Job, Milestone, Progress},
     membership::SETTLING,
+    payload::is_id,
     receipt::hash,
     request::JoinError,
     whereabouts::Whereabouts,

@@ -3,32 +3,67 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
+use serde::{Deserialize, de::Error as _};
 use serde_json::{Value, value::RawValue};
 
 use crate::{
+    drive::client::native::is_json,
     model::{Answer, Answers, Kind, Path, Paths, RunId, body, path},
     observed::StrayKind,
 };
 
-/// What an acknowledgement says; `own`: as the system's own servers say it, which is read without a detour.
-pub(super) fn answer(answers: &Answers, own: bool, acknowledgement: &str) -> Answer {
+/// What an acknowledgement says.
+pub(super) struct Acknowledgement<'a> {
+    /// Whether what was asked for is done.
+    pub(super) answer: Answer,
+    /// The JSON of what came of it, where the system's own servers say that.
+    data: Option<&'a str>,
+}
+
+/// Reads an acknowledgement; `own`: as the system's own servers say it, which is read without a detour.
+pub(super) fn answer<'a>(
+    answers: &Answers,
+    own: bool,
+    acknowledgement: &'a str,
+) -> Acknowledgement<'a> {
     #[derive(Deserialize)]
-    struct Own {
+    struct Own<'a> {
         success: bool,
+        #[serde(borrow, default)]
+        data: Option<&'a RawValue>,
     }
     if own {
-        // What a server says behind its first argument is its own affair.
-        let mut said = serde_json::Deserializer::from_str(acknowledgement).into_iter::<Own>();
-        return match said.next() {
-            Some(Ok(Own { success: true })) => Answer::Done,
-            Some(Ok(Own { success: false })) => Answer::Refused,
-            _ => Answer::Unclear,
+        return match first::<Own<'_>>(acknowledgement) {
+            Ok(Own { success, data }) => Acknowledgement {
+                answer: match success {
+                    true => Answer::Done,
+                    false => Answer::Refused,
+                },
+                data: data.map(RawValue::get),
+            },
+            Err(_) => Acknowledgement::only(Answer::Unclear),
         };
     }
-    match path::arguments(acknowledgement) {
+    Acknowledgement::only(match path::arguments(acknowledgement) {
         Ok(said) => answers.read(&said),
         Err(_) => Answer::Unclear,
+    })
+}
+
+impl<'a> Acknowledgement<'a> {
+    const fn only(answer: Answer) -> Self {
+        Self { answer, data: None }
+    }
+
+    /// The id under which it says that the message is saved.
+    pub(super) fn saved_id(&self) -> Option<Cow<'a, str>> {
+        #[derive(Deserialize)]
+        struct Saved<'a> {
+            #[serde(borrow, rename = "_id")]
+            id: Text<'a>,
+        }
+        let saved: Saved<'a> = serde_json::from_str(self.data?).ok()?;
+        Some(saved.id.0).filter(|id| !id.is_empty())
     }
 }
 
@@ -206,9 +241,10 @@ fn is_text(json: &str, id: &str) -> bool {
     }
 }
 
-/// The digits of an ObjectId are the same in either case.
-pub(super) fn is_id(text: &str, id: &str) -> bool {
-    let digits = |id: &str| id.len() == 24 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+/// Whether two texts are one id: the digits of an ObjectId, and of a UUID, are the same in either case.
+pub fn is_id(text: &str, id: &str) -> bool {
+    let is_digit = |byte: u8| byte.is_ascii_hexdigit() || byte == b'-';
+    let digits = |id: &str| matches!(id.len(), 24 | 36) && id.bytes().all(is_digit);
     text == id || digits(id) && text.eq_ignore_ascii_case(id)
 }
 
@@ -260,9 +296,18 @@ impl Body<'_> {
     }
 }
 
-/// The first argument of an event; what is said behind it is the server's own affair.
-fn first<'a, T: Deserialize<'a>>(payload: &'a str) -> Result<T, serde_json::Error> {
-    T::deserialize(&mut serde_json::Deserializer::from_str(payload))
+/// The first of some arguments; what is said behind it is the server's own affair, as long as it is JSON.
+fn first<'a, T: Deserialize<'a>>(arguments: &'a str) -> Result<T, serde_json::Error> {
+    let mut values = serde_json::Deserializer::from_str(arguments).into_iter();
+    let first = values
+        .next()
+        .unwrap_or_else(|| Err(serde_json::Error::custom("nothing")))?;
+    let behind = &arguments[values.byte_offset()..];
+    let is_last = behind.bytes().all(|byte| b" \t\n\r".contains(&byte));
+    match is_last || is_json(arguments) {
+        true => Ok(first),
+        false => Err(serde_json::Error::custom("what follows it is no JSON")),
+    }
 }
 
 /// What came and does not fit the plan.

@@ -12,6 +12,7 @@ mod upgraded;
 
 pub use self::{
     connection::{Connection, Incoming, Shared},
+    packet::is_json,
     polling::{Polled, Polling},
     upgraded::open as open_upgraded,
 };

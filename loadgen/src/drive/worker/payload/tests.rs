@@ -123,12 +123,12 @@ fn an_acknowledgement_succeeds_however_its_json_is_written() {
         r#"{"success":true},"more""#,
     ] {
         assert_eq!(
-            answer(&Answers::own(), true, success),
+            answer(&Answers::own(), true, success).answer,
             Answer::Done,
             "{success}"
         );
         assert_eq!(
-            answer(&Answers::own(), false, success),
+            answer(&Answers::own(), false, success).answer,
             Answer::Done,
             "{success}"
         );
@@ -141,15 +141,65 @@ fn an_acknowledgement_succeeds_however_its_json_is_written() {
         r#""success":true"#,
     ] {
         assert_ne!(
-            answer(&Answers::own(), true, failure),
+            answer(&Answers::own(), true, failure).answer,
             Answer::Done,
             "{failure}"
         );
         assert_ne!(
-            answer(&Answers::own(), false, failure),
+            answer(&Answers::own(), false, failure).answer,
             Answer::Done,
             "{failure}"
         );
+    }
+}
+
+/// The official client's parser reads all of it, or throws.
+#[test]
+fn what_is_behind_the_first_argument_is_json_too() {
+    let event = r#"{"_id":"a","body":"hi"}"#;
+    let answered = r#"{"success":true,"data":{"_id":"a"}}"#;
+    let is_read = |behind: &str| {
+        let read = Payload::parse(None, &format!("{event}{behind}")).is_ok();
+        let said = format!("{answered}{behind}");
+        let said = answer(&Answers::own(), true, &said);
+        assert_eq!(read, said.answer == Answer::Done, "{behind:?}");
+        assert_eq!(read, said.saved_id().is_some(), "{behind:?}");
+        read
+    };
+    for more in ["", " ", "\r\n\t", ",1", " , null,[{}]", ",\"}]\""] {
+        assert!(is_read(more), "{more:?}");
+    }
+    for wrong in [
+        "}", "x", ",", " 1", ",{", ",1,", ",1 2", "]", "\u{a0}", "\u{c}",
+    ] {
+        assert!(!is_read(wrong), "{wrong:?}");
+    }
+}
+
+#[test]
+fn an_acknowledgement_says_under_which_id_a_message_is_saved_or_does_not() {
+    let id = |data: &str| {
+        let said = format!("{{\"success\":true,\"message\":\"m\"{data}}}");
+        let said = answer(&Answers::own(), true, &said);
+        assert_eq!(said.answer, Answer::Done, "{data}");
+        said.saved_id().map(Cow::into_owned)
+    };
+    for (data, wanted) in [
+        (
+            r#","data":{"body":"{\"_id\":1}","_id":"a","timing":{}}"#,
+            Some("a"),
+        ),
+        (r#","data":{"_id":"\u0061"}"#, Some("a")),
+        (r#","data":{"_id":""}"#, None),
+        (r#","data":{"_id":7}"#, None),
+        (r#","data":{"_id":null}"#, None),
+        (r#","data":{"id":"a"}"#, None),
+        (r#","data":null"#, None),
+        (r#","data":"a""#, None),
+        (r#","_id":"a""#, None),
+        ("", None),
+    ] {
+        assert_eq!(id(data).as_deref(), wanted, "{data}");
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::{Receipts, hash};
 use crate::{
-    drive::worker::payload,
+    drive::worker::payload::{self, Acknowledgement},
     model::{Answer, Metric, Nanos, path},
     observed::{Stray, StrayKind},
     plan::Send,
@@ -37,7 +37,8 @@ impl Receipts {
             return Acknowledged::default();
         };
         let send = self.job.plan.sends[message as usize];
-        let answer = payload::answer(&self.job.vocabulary.answers, self.own_answers, payload);
+        let said = payload::answer(&self.job.vocabulary.answers, self.own_answers, payload);
+        let answer = said.answer;
         let accepted = answer == Answer::Done;
         let mut heard = self.heard.borrow_mut();
         match answer {
@@ -50,13 +51,17 @@ impl Receipts {
         }
         drop(heard);
         match accepted {
+            true if self.job.vocabulary.whole_contract => {
+                self.saved_id(user, stamp, (message, slot), &said);
+            }
             true => self.final_id(&send, slot, payload),
             false => self.refused(slot, payload),
         }
         let sent = self.job.ledger.sent_at(message).unwrap_or_default();
         self.sign(message, sent, stamp);
         let first = self.job.ledger.acked(slot, accepted);
-        if accepted && !self.job.promises.ends {
+        // By the system's contract it comes after the save.
+        if accepted && (!self.job.promises.ends || self.job.promises.whole_contract) {
             let after = stamp.saturating_sub(sent);
             self.job.ledger.confirmed_after(message, after);
         }
@@ -74,6 +79,27 @@ impl Receipts {
         Acknowledged {
             first,
             clear: answer != Answer::Unclear,
+        }
+    }
+
+    /// Notes the id under which a message is saved, which the system's contract has in its acknowledgement.
+    fn saved_id(
+        &self,
+        user: u32,
+        stamp: Nanos,
+        (message, slot): (u32, usize),
+        said: &Acknowledgement<'_>,
+    ) {
+        match said.saved_id() {
+            Some(id) => self.job.ledger.note_id(slot, hash(&id)),
+            None => self.strays.borrow_mut().add(Stray {
+                kind: StrayKind::Unexpected,
+                user,
+                at: stamp,
+                what: format!(
+                    "an acknowledgement of message {message} without the id of what is saved"
+                ),
+            }),
         }
     }
 

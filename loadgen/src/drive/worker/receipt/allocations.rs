@@ -86,6 +86,13 @@ fn frames(job: &Job, message: u32) -> [Vec<u8>; 2] {
     ]
 }
 
+/// What its sender is answered.
+fn acknowledgement(message: u32) -> String {
+    let saved = json!({ "_id": format!("id_{message}"), "body": "a \"quoted\" body" });
+    json!({ "success": true, "message": "Successfully created message in the room", "data": saved })
+        .to_string()
+}
+
 #[test]
 fn a_message_is_received_confirmed_and_acknowledged_without_an_allocation() {
     let job = job();
@@ -93,6 +100,7 @@ fn a_message_is_received_confirmed_and_acknowledged_without_an_allocation() {
     receipts.begin(0);
     let all = 0..WARM_UP + COUNTED;
     let frames: Vec<_> = all.clone().map(|message| frames(&job, message)).collect();
+    let acknowledgements: Vec<_> = all.clone().map(acknowledgement).collect();
     let go_through = |messages: std::ops::Range<u32>| {
         for message in messages {
             let send = job.plan.sends[message as usize];
@@ -111,7 +119,7 @@ fn a_message_is_received_confirmed_and_acknowledged_without_an_allocation() {
                 send.sender,
                 send.at + 300_000,
                 message,
-                "{\"success\":true}",
+                &acknowledgements[message as usize],
             );
         }
     };
@@ -119,8 +127,8 @@ fn a_message_is_received_confirmed_and_acknowledged_without_an_allocation() {
     let counted = allocation_counter::measure(|| go_through(WARM_UP..all.end));
 
     let (recorder, strays, _) = receipts.finish();
-    for slot in 0..job.plan.slots {
-        assert!(!job.ledger.slot(slot).from_wrong_sender());
+    for slot in (0..job.plan.slots).map(|slot| job.ledger.slot(slot)) {
+        assert!(!slot.from_wrong_sender() && !slot.id_differs());
     }
     assert_eq!(strays.cases(StrayKind::Unexpected), []);
     assert_eq!(strays.cases(StrayKind::OrphanedEnd), []);
