@@ -14,9 +14,10 @@ const ASCII: &str = "The quick brown fox jumps over the lazy dog, and 1234567890
 
 const PREFIX: &str = "lg1:";
 
-/// Text that bodies are cut from: it has characters of one to four bytes, quotes and a backslash, since
-/// a transport that mangles any of these must be found out.
-const MIXED: &str = "The quick brown fox — “déjà vu”, naïve café: 東京で会いましょう 🚀 \"quoted\" \\ and <b>plain</b>. ";
+/// Text that bodies are cut from: it has characters of one to four bytes, quotes and a backslash, a mark that combines with the
+/// letter before it, a fraction, an ampersand, a tab and the end of a line, since a transport or a store that mangles any of these,
+/// or writes them in another form of Unicode, must be found out.
+const MIXED: &str = "The quick brown fox — “déjà vu”, naïve café & cafe\u{301} ½: 東京で会いましょう 🚀 \"quoted\"\t\\ and <b>plain</b>.\n";
 
 /// Eight random hexadecimal digits that tell this run's messages from those of any other.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +43,8 @@ impl RunId {
 /// The text of bodies.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum BodyText {
-    /// Characters of one to four bytes, quotes and a backslash: a transport that mangles any of these is found out.
+    /// Characters of one to four bytes and of both forms of Unicode, quotes, a backslash, tabs and ends of lines: a transport or a
+    /// store that mangles any of these is found out.
     #[default]
     Mixed,
     /// Letters, digits, blanks and plain punctuation.
@@ -130,6 +132,26 @@ mod tests {
             let mut body = String::new();
             write(&mut body, &RunId::new(other), message, 80, &BodyText::Mixed);
             prop_assert_eq!(message_of(&run, &body), None);
+        }
+    }
+
+    #[test]
+    fn a_mixed_body_has_what_servers_mangle() {
+        let mut body = String::new();
+        write(&mut body, &RunId::new(7), 3, 200, &BodyText::Mixed);
+        for mangled in [
+            ("e\u{301}", "é"),
+            ("½", "1\u{2044}2"),
+            ("&", "&amp;"),
+            ("<", "&lt;"),
+            ("\n", "\r\n"),
+            ("\n", " "),
+            ("\t", " "),
+            ("\\", "\\\\"),
+            ("\"", "'"),
+            ("🚀", "\u{fffd}"),
+        ] {
+            assert_ne!(body.replace(mangled.0, mangled.1), body, "{mangled:?}");
         }
     }
 
