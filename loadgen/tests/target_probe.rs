@@ -7,7 +7,7 @@
 
 use loadgen::{
     dial::{Caller, Endpoint, Target, Trust},
-    rig::{self, TargetError},
+    rig::{self, Late, TargetError},
     scenario::{Connections, Transport},
 };
 use tokio::{
@@ -118,11 +118,25 @@ async fn a_page_that_answers_everything_is_none_of_ours() {
     let app =
         "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 15\r\n\r\n<!doctype html>";
     let app = reached(&answering(app).await).await;
-    assert!(!rig::lists_messages(&app).await);
-    assert_eq!(rig::present(&app).await, None);
+    assert_eq!(rig::lists_messages(&app).await, Ok(false));
+    assert_eq!(rig::present(&app).await, Ok(None));
     assert_eq!(rig::durability(&app).await, None);
     let ours = "HTTP/1.1 200 OK\r\ncontent-type: application/x-ndjson\r\ncontent-length: 0\r\n\r\n";
-    assert!(rig::lists_messages(&reached(&answering(ours).await).await).await);
+    let ours = reached(&answering(ours).await).await;
+    assert_eq!(rig::lists_messages(&ours).await, Ok(true));
+}
+
+/// Who is too busy to say is no server without such pages.
+#[tokio::test]
+async fn a_server_that_is_too_busy_may_have_the_page() {
+    let busy = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n";
+    let busy = reached(&answering(busy).await).await;
+    assert_eq!(rig::lists_messages(&busy).await, Err(Late));
+    assert_eq!(rig::present(&busy).await, Err(Late));
+    let none = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n";
+    let none = reached(&answering(none).await).await;
+    assert_eq!(rig::lists_messages(&none).await, Ok(false));
+    assert_eq!(rig::present(&none).await, Ok(None));
 }
 
 #[tokio::test]
@@ -131,8 +145,8 @@ async fn a_page_that_never_comes_is_waited_for_two_seconds() {
     let silent = reached(&format!("http://{}", listener.local_addr().unwrap())).await;
     tokio::time::pause();
     let began = tokio::time::Instant::now();
-    assert!(!rig::lists_messages(&silent).await);
-    assert_eq!(rig::present(&silent).await, None);
+    assert_eq!(rig::lists_messages(&silent).await, Err(Late));
+    assert_eq!(rig::present(&silent).await, Err(Late));
     // By the test's own clock, which goes on only while everybody waits.
     assert!(began.elapsed() < std::time::Duration::from_secs(6));
 }

@@ -203,6 +203,7 @@ async fn is_looked_up_where_it_is_said_to_be(uri: &str) {
             body: body.to_owned(),
             id: id.to_owned(),
             id_type,
+            ..Documents::default()
         };
         let mut found = Vec::new();
         let audit = Audit::mongo(uri, "theirs", documents);

@@ -59,8 +59,8 @@ function simulation(saving, reading) {
     async save(kind, message) {
       await pass(saving);
       const _id = new ObjectId();
-      const { sender, body, at } = message;
-      messages.add({ _id, collection: kind.collection, senderId: sender, body, createdAt: at });
+      const { id, sender, body, at } = message;
+      messages.add({ _id, collection: kind.collection, [kind.id]: id, senderId: sender, body, createdAt: at });
       return _id;
     },
     read: () => (reading.high > 0 ? pass(reading) : undefined),

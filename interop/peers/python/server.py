@@ -89,8 +89,9 @@ class Simulation:
     async def save(self, kind, message):
         await asyncio.sleep(random.uniform(self.low, self.high))
         _id = str(ObjectId())
-        of_sender = {"_id": _id, "collection": kind["collection"], "senderId": message["sender"]}
-        saved = {**of_sender, "body": message["body"], "createdAt": instant(message["at"])}
+        place = {"collection": kind["collection"], kind["id"]: message["id"]}
+        said = {"senderId": message["sender"], "body": message["body"]}
+        saved = {"_id": _id, **place, **said, "createdAt": instant(message["at"])}
         self.lines += json.dumps(saved).encode() + b"\n"
         return _id
 

@@ -86,6 +86,7 @@ impl Store {
                 messages.lock().push(json!({
                     "_id": id.to_hex(),
                     "collection": kind.collection,
+                    kind.id: message.conversation,
                     "senderId": message.sender,
                     "body": message.body,
                     "createdAt": message.at.try_to_rfc3339_string().unwrap_or_default(),

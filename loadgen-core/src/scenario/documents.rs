@@ -14,6 +14,11 @@ pub struct Documents {
     pub id: String,
     /// What such an id is.
     pub id_type: IdType,
+    /// Where the id of the user is who sent it: a field, or a path of fields with dots; `None`: where the system's contract
+    /// has it, and nowhere that is known under an event map.
+    pub sender: Option<String>,
+    /// Where the id of its conversation is, likewise.
+    pub conversation: Option<String>,
 }
 
 impl Default for Documents {
@@ -23,6 +28,8 @@ impl Default for Documents {
             body: "body".into(),
             id: "_id".into(),
             id_type: IdType::ObjectId,
+            sender: None,
+            conversation: None,
         }
     }
 }

@@ -171,6 +171,10 @@ pub(super) struct FileStore {
     pub id: Option<Placed<String>>,
     /// What that id is; default "object-id".
     pub id_type: Option<IdType>,
+    /// The field, or the path of fields, of the sender's id; default "senderId", and none beside `[server.events]`.
+    pub sender: Option<Placed<String>>,
+    /// The same of the conversation's id; default "roomId" and "channelId", and none beside `[server.events]`.
+    pub conversation: Option<Placed<String>>,
 }
 
 /// Who is there and where they talk.

@@ -5,18 +5,20 @@ use std::time::{Duration, Instant};
 use super::{
     arm::Arm,
     lookout,
+    lookup::look_up,
     watch::{Event, Watcher},
 };
 use crate::{
-    drive::worker::hash,
-    model::{Metric, body},
-    observed::{Ended, Lookup, Observed, Stored},
+    model::Metric,
+    observed::{Ended, Lookup, Observed},
     plan::Share,
-    rig::{Audit, Present, ServerTimes, System, TargetError},
+    rig::{Audit, Late, Present, ServerTimes, System},
 };
 
 /// How long the server may take to notice that everybody has gone.
 const LEAVING: Duration = Duration::from_secs(5);
+/// How long a busy machine may keep it from saying what it has, and a server without such pages is waited for.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
 /// How long it may take to be done with what it told as failed.
 const SETTLED_WITHIN: Duration = Duration::from_secs(30);
 
@@ -40,12 +42,12 @@ impl Before {
     /// Asks a system on which nobody else drives users, or somebody does.
     pub(super) async fn ask(system: &dyn System, is_alone: bool) -> Self {
         Self {
-            audit: system.audit().await,
+            audit: asked(async || system.audit().await).await,
             durability: system.durability().await,
             version: system.version().await,
             // Where others drive users too, nobody can say whose is left.
             present: match is_alone {
-                true => system.present().await,
+                true => asked(async || system.present().await).await,
                 false => None,
             },
             unsettled: system.unsettled().await,
@@ -56,6 +58,18 @@ impl Before {
     /// Whether its store is to be looked up.
     pub(super) fn is_audited(&self) -> bool {
         self.audit.is_some()
+    }
+}
+
+/// Asks again whoever is too busy to answer, for a while: one late page says nothing of whether there is one.
+async fn asked<T>(ask: impl AsyncFn() -> Result<Option<T>, Late>) -> Option<T> {
+    let until = tokio::time::Instant::now() + ANSWERED_WITHIN;
+    loop {
+        match ask().await {
+            Ok(said) => return said,
+            Err(Late) if tokio::time::Instant::now() > until => return None,
+            Err(Late) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
     }
 }
 
@@ -103,24 +117,6 @@ pub(super) async fn ask_after(
     };
 }
 
-/// Looks up every stored message of the run that these users have sent.
-async fn look_up(audit: &Audit, arm: &Arm<'_>, share: &Share) -> Result<Stored, TargetError> {
-    let mut stored = Stored::new(arm.plan.sends.len());
-    audit
-        .visit(&arm.run_id.body_prefix(), &mut |document| {
-            let message = body::message_of(&arm.run_id, &document.body);
-            let own = |message: &u32| {
-                let send = arm.plan.sends.get(*message as usize);
-                send.is_none_or(|send| share.has(send.sender))
-            };
-            if let Some(message) = message.filter(own) {
-                stored.add(message, hash(&document.id));
-            }
-        })
-        .await?;
-    Ok(stored)
-}
-
 /// Waits until a server that says so has taken out of its store what it told as failed: it does so as soon as that answers, which
 /// a busy machine may keep it from, as from answering here. Who is never done is looked up as it is.
 async fn wait_until_settled(system: &dyn System) {
@@ -135,7 +131,7 @@ async fn wait_until_settled(system: &dyn System) {
 async fn left(system: &dyn System) -> Option<[u64; 3]> {
     let deadline = tokio::time::Instant::now() + LEAVING;
     loop {
-        let left = system.present().await;
+        let left = system.present().await.unwrap_or_default();
         if left.is_some_and(Present::is_none) || tokio::time::Instant::now() > deadline {
             return left.map(|left| [left.total_users, left.total_rooms, left.total_sockets]);
         }
@@ -150,7 +146,7 @@ mod tests {
     use async_trait::async_trait;
 
     use super::*;
-    use crate::dial::Endpoint;
+    use crate::{dial::Endpoint, rig::TargetError};
 
     /// Answers so, one question after the other, and as the last time for ever; `None`: not in time.
     struct Says(RefCell<Vec<Option<u64>>>);
@@ -187,12 +183,12 @@ mod tests {
             String::new()
         }
 
-        async fn present(&self) -> Option<Present> {
-            let total_users = self.next()?;
-            Some(Present {
+        async fn present(&self) -> Result<Option<Present>, Late> {
+            let total_users = self.next().ok_or(Late)?;
+            Ok(Some(Present {
                 total_users,
                 ..Present::default()
-            })
+            }))
         }
 
         async fn unsettled(&self) -> Option<u64> {
@@ -210,6 +206,20 @@ mod tests {
             (&[None], None),
         ] {
             assert_eq!(left(&Says::so(answers)).await, left_then, "{answers:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_late_answer_before_the_run_is_no_answer() {
+        for (answers, known) in [
+            (&[Some(3)][..], Some(3)),
+            (&[None, None, Some(3)], Some(3)),
+            (&[None], None),
+        ] {
+            let system = Says::so(answers);
+            let before = Before::ask(&system, true).await;
+            let users = before.present.map(|present| present.total_users);
+            assert_eq!(users, known, "{answers:?}");
         }
     }
 

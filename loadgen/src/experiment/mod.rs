@@ -10,6 +10,7 @@ mod floor;
 mod inquiry;
 mod interrupt;
 mod lookout;
+mod lookup;
 mod measure;
 mod mistake;
 mod monitors;

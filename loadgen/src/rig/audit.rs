@@ -7,6 +7,7 @@ use futures::TryStreamExt;
 use http_body_util::BodyExt;
 use mongodb::Database;
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::time::timeout;
 
 use super::{
@@ -16,11 +17,18 @@ use super::{
 };
 use crate::{
     dial::Endpoint,
+    model::Kind,
     scenario::{Documents, IdType},
 };
 
 /// The system's collections of rooms and of channels.
-const COLLECTIONS: [&str; 2] = ["message2", "messages"];
+const COLLECTIONS: [(&str, Kind); 2] = [("message2", Kind::Room), ("messages", Kind::Channel)];
+
+/// Where the system's documents have the id of the sender.
+const SENDER: &str = "senderId";
+
+/// Where they have the id of the conversation: one of these, by its kind.
+const CONVERSATION: [&str; 2] = ["roomId", "channelId"];
 
 /// No line of the in-memory store's listing is longer: a body of 64 KiB by default, escaped.
 const LINE_LIMIT: usize = 16 * 1024 * 1024;
@@ -51,8 +59,23 @@ pub struct StoredMessage {
     pub id: String,
     /// Its text.
     pub body: String,
-    /// Its sender: a string, or the 24 hex digits of an ObjectId; `None` where another server says neither.
+    /// Its sender's id as clients have it; `None` where it does not say.
     pub sender_id: Option<String>,
+    /// The id of its conversation likewise.
+    pub conversation: Option<String>,
+    /// Of which kind of conversation it is, by its collection; `None` where that is none of the system's own.
+    pub kind: Option<Kind>,
+}
+
+/// What of stored messages is known to be what was sent, beside their text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Compared {
+    /// [`StoredMessage::sender_id`].
+    pub sender: bool,
+    /// [`StoredMessage::conversation`].
+    pub conversation: bool,
+    /// [`StoredMessage::kind`].
+    pub kind: bool,
 }
 
 impl Audit {
@@ -76,6 +99,21 @@ impl Audit {
     #[must_use]
     pub(super) fn memories(servers: Vec<Endpoint>) -> Audit {
         Audit(Source::Memory { servers })
+    }
+
+    /// What can be compared of a server that promises the system's whole contract, or only what it was said to do: then, what
+    /// was said of its documents.
+    #[must_use]
+    pub fn compares(&self, whole_contract: bool) -> Compared {
+        let named = |of: fn(&Documents) -> bool| match &self.0 {
+            Source::Mongo { documents, .. } => of(documents),
+            Source::Memory { .. } => false,
+        };
+        Compared {
+            sender: whole_contract || named(|documents| documents.sender.is_some()),
+            conversation: whole_contract || named(|documents| documents.conversation.is_some()),
+            kind: whole_contract,
+        }
     }
 
     /// Visits every stored message, of rooms and of channels, whose body starts with `body_prefix`, in no order.
@@ -130,16 +168,42 @@ async fn visit_mongo(
         let filter = doc! { &documents.body: { "$regex": starts_with(body_prefix) } };
         let found = collection
             .find(filter)
-            .projection(doc! { &documents.body: 1, &documents.id: 1, "senderId": 1 })
+            .projection(compared(documents))
             .batch_size(10_000);
         let mut found = found.await.map_err(driver)?;
+        // Which of the collections that were named is for what, nobody says.
+        let kind = kind_of(&name).filter(|_| documents.collections.is_none());
         while let Some(document) = found.try_next().await.map_err(driver)? {
             let message = stored(&document, documents)
                 .map_err(|why| format!("{name} holds what is no message, {why}: {document}"))?;
-            visit(message);
+            visit(StoredMessage { kind, ..message });
         }
     }
     Ok(())
+}
+
+/// The fields that are compared.
+fn compared(documents: &Documents) -> Document {
+    let Documents {
+        body,
+        id,
+        sender,
+        conversation,
+        ..
+    } = documents;
+    let sender = sender.as_deref().unwrap_or(SENDER);
+    let conversation = conversation.as_deref();
+    let conversation = conversation.map_or_else(|| CONVERSATION.to_vec(), |field| vec![field]);
+    let fields = [body.as_str(), id, sender].into_iter().chain(conversation);
+    fields
+        .map(|field| (field.to_owned(), Bson::Int32(1)))
+        .collect()
+}
+
+/// Which of the system's own collections this is.
+fn kind_of(collection: &str) -> Option<Kind> {
+    let mut own = COLLECTIONS.into_iter();
+    own.find_map(|(name, kind)| (name == collection).then_some(kind))
 }
 
 /// The collections that are looked at: those that were named, or those of the system.
@@ -148,7 +212,7 @@ async fn visit_mongo(
 /// If one is not there: its messages would seem to be lost.
 async fn collections(database: &Database, documents: &Documents) -> Result<Vec<String>, String> {
     let named = documents.collections.as_deref();
-    let own = || COLLECTIONS.map(str::to_owned).to_vec();
+    let own = || COLLECTIONS.map(|(name, _)| name.to_owned()).to_vec();
     let wanted = named.map_or_else(own, <[String]>::to_vec);
     // Who may not list the collections may still read them.
     let Ok(there) = database.list_collection_names().await else {
@@ -180,22 +244,36 @@ async fn collections(database: &Database, documents: &Documents) -> Result<Vec<S
 /// Why it is none, in words.
 fn stored(document: &Document, documents: &Documents) -> Result<StoredMessage, String> {
     let Documents {
-        body, id, id_type, ..
+        body,
+        id,
+        id_type,
+        sender,
+        conversation,
+        ..
     } = documents;
     let found = at(document, id);
     let id = found.and_then(|found| id_text(found, *id_type));
+    let text = |field: &str| at(document, field).and_then(said);
+    let conversation = match conversation {
+        Some(field) => text(field),
+        None => CONVERSATION.into_iter().find_map(text),
+    };
     Ok(StoredMessage {
         id: id.ok_or_else(|| format!("its {} is no {}", documents.id, id_type.name()))?,
         body: match at(document, body) {
             Some(Bson::String(body)) => body.clone(),
             _ => return Err(format!("its {body} is no text")),
         },
-        sender_id: match document.get("senderId") {
-            Some(Bson::String(id)) => Some(id.clone()),
-            Some(Bson::ObjectId(id)) => Some(id.to_hex()),
-            _ => None,
-        },
+        sender_id: text(sender.as_deref().unwrap_or(SENDER)),
+        conversation,
+        kind: None,
     })
+}
+
+/// An id of whatever type, as whoever sent it has it.
+fn said(id: &Bson) -> Option<String> {
+    let mut types = [IdType::Text, IdType::ObjectId, IdType::Number, IdType::Uuid].into_iter();
+    types.find_map(|id_type| id_text(id, id_type))
 }
 
 /// An id as clients are told it.
@@ -290,71 +368,28 @@ fn listed(line: &[u8]) -> Result<StoredMessage, String> {
         id: ObjectId,
         sender_id: String,
         body: String,
+        // Not said by every server.
+        #[serde(default)]
+        collection: Value,
+        #[serde(default)]
+        room_id: Value,
+        #[serde(default)]
+        channel_id: Value,
     }
     let line: Line = serde_json::from_slice(line)
         .map_err(|error| format!("no message: {} ({error})", String::from_utf8_lossy(line)))?;
+    let text = |value: Value| match value {
+        Value::String(text) => Some(text),
+        _ => None,
+    };
     Ok(StoredMessage {
         id: line.id.to_hex(),
         body: line.body,
         sender_id: Some(line.sender_id),
+        conversation: text(line.room_id).or_else(|| text(line.channel_id)),
+        kind: line.collection.as_str().and_then(kind_of),
     })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_prefix_is_taken_literally() {
-        assert_eq!(starts_with("r1.*\\ é"), "^r1\\.\\*\\\\\\ é");
-        assert_eq!(starts_with(""), "^");
-    }
-
-    #[test]
-    fn a_listed_line_is_a_message_or_an_error() {
-        let line = br#"{"_id":"507f1f77bcf86cd799439011","collection":"messages","senderId":"u1","body":"hi","createdAt":"x"}"#;
-        let message = listed(line).unwrap();
-        assert_eq!(
-            (message.body.as_str(), message.sender_id.as_deref()),
-            ("hi", Some("u1"))
-        );
-        assert_eq!(message.id, "507f1f77bcf86cd799439011");
-        assert!(listed(br#"{"_id":"507f","senderId":"u1","body":"hi"}"#).is_err());
-    }
-
-    #[test]
-    fn senders_are_strings_or_object_ids() {
-        let id = ObjectId::new();
-        let stored = |document: Document| stored(&document, &Documents::default());
-        let message = stored(doc! { "_id": id, "senderId": id, "body": "x" }).unwrap();
-        assert_eq!(message.sender_id, Some(id.to_hex()));
-        let message = stored(doc! { "_id": id, "senderId": "u", "body": "x" }).unwrap();
-        assert_eq!(message.sender_id.as_deref(), Some("u"));
-        let none = stored(doc! { "_id": "not ours", "senderId": "u", "body": "x" });
-        assert_eq!(none.unwrap_err(), "its _id is no object-id");
-        let none = stored(doc! { "_id": id, "senderId": "u", "body": 1 });
-        assert_eq!(none.unwrap_err(), "its body is no text");
-    }
-
-    #[test]
-    fn another_servers_documents_are_read_by_their_paths() {
-        let uuid = bson::Uuid::new();
-        for (id, id_type, told) in [
-            (Bson::from("m-7"), IdType::Text, "m-7".to_owned()),
-            (Bson::from(7_i64), IdType::Number, "7".to_owned()),
-            (Bson::from(7.0), IdType::Number, "7".to_owned()),
-            (Bson::from(uuid), IdType::Uuid, uuid.to_string()),
-        ] {
-            let documents = Documents {
-                collections: None,
-                body: "msg.text".to_owned(),
-                id: "msg.id".to_owned(),
-                id_type,
-            };
-            let document = doc! { "_id": ObjectId::new(), "msg": { "id": id, "text": "hi" } };
-            let message = stored(&document, &documents).unwrap();
-            assert_eq!((message.id, message.body), (told, "hi".to_owned()));
-            assert_eq!(message.sender_id, None);
-        }
-    }
-}
+mod tests;

@@ -31,7 +31,7 @@ mod store;
 mod system;
 mod vigil;
 
-pub use audit::{Audit, StoredMessage};
+pub use audit::{Audit, Compared, StoredMessage};
 pub use bus::{Bus, BusKind};
 pub use error::{TargetError, UnknownStore};
 pub use exit::ServerExit;
@@ -42,7 +42,7 @@ pub use probe::probe;
 pub use process::RunningServer;
 pub use queue::QueueSampler;
 pub use resources::{Processes, ResourceSample, ResourceSampler, Usage, usage_of, usage_of_all};
-pub use status::{Present, ServerTimes, durability, lists_messages, present, server_times};
+pub use status::{Late, Present, ServerTimes, durability, lists_messages, present, server_times};
 pub use store::{RunningStore, StoreChoice, StoreNeeds};
 pub use system::{
     Breakable, Chat, Commanded, Death, End, Ending, OwnServer, Running, SeveralServers, System,

@@ -18,6 +18,10 @@ const LISTING_TYPE: &str = "application/x-ndjson";
 /// Longer than any version and any commit, in bytes.
 const VERSION_LIMIT: usize = 100;
 
+/// A server that did not answer in time, or said that it can't: whether it has the page, nobody knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Late;
+
 /// Who is on a server (`/debug/sockets`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -38,9 +42,18 @@ impl Present {
 }
 
 /// Asks who is on the server; `None` where it has no such page.
-pub async fn present(endpoint: &Endpoint) -> Option<Present> {
-    let mut sockets = get(endpoint, "/debug/sockets").await?;
-    serde_json::from_value(sockets["stats"].take()).ok()
+///
+/// # Errors
+/// [`Late`]: it may have one.
+pub async fn present(endpoint: &Endpoint) -> Result<Option<Present>, Late> {
+    let page = match Page::get(endpoint, "/debug/sockets").await {
+        Err(DialError::Late(_)) => return Err(Late),
+        Ok(page) if page.status.is_server_error() => return Err(Late),
+        page => page.ok(),
+    };
+    let sockets = page.and_then(|page| serde_json::from_slice::<Value>(&page.body).ok());
+    let stats = sockets.map(|mut sockets| sockets["stats"].take());
+    Ok(stats.and_then(|stats| serde_json::from_value(stats).ok()))
 }
 
 /// Asks how durable a confirmed message is in the server's store; `None` where it does not say.
@@ -131,14 +144,20 @@ fn is_listing(answer: &Response<Incoming>) -> bool {
 
 /// Whether the server lists what it has stored (`/debug/messages`), as one with a simulated store does. A server that
 /// answers every path, as those of single-page apps do, answers in another media type.
-pub async fn lists_messages(endpoint: &Endpoint) -> bool {
+///
+/// # Errors
+/// [`Late`]: it may do so.
+pub async fn lists_messages(endpoint: &Endpoint) -> Result<bool, Late> {
     // Its head says what it is, and nobody says anything that begins so.
-    match tokio::time::timeout(PAGE_PATIENCE, listing(endpoint, "\0")).await {
-        Ok(Ok(answer)) if answer.status().is_success() => {
+    let answer = tokio::time::timeout(PAGE_PATIENCE, listing(endpoint, "\0")).await;
+    match answer.map_err(|_| Late)? {
+        Err(DialError::Late(_)) => Err(Late),
+        Ok(answer) if answer.status().is_server_error() => Err(Late),
+        Ok(answer) if answer.status().is_success() => {
             // Who doesn't say what it is has to be such a server by another page.
-            is_listing(&answer) || present(endpoint).await.is_some()
+            Ok(is_listing(&answer) || present(endpoint).await?.is_some())
         }
-        Ok(Ok(_) | Err(_)) | Err(_) => false,
+        Ok(_) | Err(_) => Ok(false),
     }
 }
 

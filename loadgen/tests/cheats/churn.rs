@@ -170,7 +170,9 @@ async fn rule_13_what_is_swallowed_among_comings_and_goings_is_counted_fully() {
         let run = &report.runs[0];
         assert_eq!(report.verdict, Verdict::Fail, "{:?}", report.reasons);
         let checks: Vec<Check> = run.findings.iter().map(|finding| finding.check).collect();
-        assert_eq!(checks, [Check::Lost, Check::EchoMissing], "{fault:?}");
+        let confirmed = fault == Fault::SwallowsAndConfirms;
+        let wanted = [Check::Lost, Check::EchoMissing, Check::ConfirmedNotStored];
+        assert_eq!(checks, wanted[..3 - usize::from(confirmed)], "{fault:?}");
         let (lost, swallowed) = (run.totals.lost, cheat.swallowed());
         assert!(swallowed > 10, "{swallowed}");
         assert!(lost <= swallowed, "{lost} of {swallowed}");

@@ -103,6 +103,26 @@ pub enum Fault {
     NamesNoSender,
     /// A confirmation names another sender.
     ConfirmsAnotherSender,
+    /// What is saved lacks the last character of the body.
+    SavesAnotherBody,
+    /// What is saved names another sender.
+    SavesAnotherSender,
+    /// What is saved names another conversation.
+    SavesAnotherConversation,
+    /// What is saved is among the messages of the other kind of conversation.
+    SavesAsAnotherKind,
+    /// It is saved there too, under the same id.
+    SavesAsBothKinds,
+    /// A message is acknowledged before it is saved, and the server ends all that it was about.
+    DiesBetweenAckAndSave,
+    /// An acknowledgement names another message's id.
+    AcksAnotherId,
+    /// An acknowledgement names no id.
+    AcksNoId,
+    /// What follows the argument of a delivery is no JSON.
+    BreaksTheJson,
+    /// It does not answer when it is asked for the first time, before the run, what it has saved and who is there.
+    IsSilentAtFirst,
 }
 
 /// What a server takes for a message that takes its time.

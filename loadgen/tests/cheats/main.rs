@@ -192,6 +192,14 @@ each_is_caught_by! {
     a_changed_body_is_found: ChangesABody => [ContentChanged];
     two_ids_of_one_message_differ: DisagreesOnTheId => [IdDiffers];
     a_second_document_is_found_in_the_store: SavesTwice => [StoredTwice];
+    another_body_is_found_in_the_store: SavesAnotherBody => [ConfirmedNotStored];
+    another_sender_is_found_in_the_store: SavesAnotherSender => [ConfirmedNotStored];
+    another_conversation_is_found_in_the_store: SavesAnotherConversation => [ConfirmedNotStored];
+    what_is_stored_as_another_kind_is_found_there: SavesAsAnotherKind => [ConfirmedNotStored];
+    what_is_stored_as_both_kinds_is_found_there: SavesAsBothKinds => [ConfirmedNotStored];
+    an_acknowledgement_of_another_message_differs: AcksAnotherId => [IdDiffers];
+    an_acknowledgement_of_no_message_is_unexpected: AcksNoId => [Unexpected];
+    a_server_that_is_silent_at_first_is_asked_again: IsSilentAtFirst => [];
     a_room_that_stays_is_left_behind: LeaksARoom => [StateLeft];
     an_acknowledgement_that_never_comes_is_missed: ForgetsAnAck => [AckWrong];
 }
@@ -214,7 +222,10 @@ each_that_speaks_is_caught_by! {
     a_correct_server_of_the_other_dialect_passes: None, REFERENCES, false => [];
     a_correct_server_of_channels_in_the_other_dialect_passes: None, REFERENCES, true => [];
     a_correct_server_that_saves_first_passes: None, SAVES_FIRST, false => [];
-    what_is_taken_and_swallowed_is_lost: Swallows, READMES, false => [Lost, EchoMissing];
+    what_is_taken_and_swallowed_is_lost: Swallows, READMES, false => [Lost, EchoMissing, ConfirmedNotStored];
+    another_sender_is_found_in_the_store_that_comes_first: SavesAnotherSender, SAVES_FIRST, true => [ConfirmedNotStored];
+    what_is_stored_as_both_kinds_is_found_of_channels: SavesAsBothKinds, REFERENCES, true => [ConfirmedNotStored];
+    an_acknowledgement_of_no_message_is_unexpected_after_the_save: AcksNoId, SAVES_FIRST, true => [Unexpected];
     what_is_confirmed_and_swallowed_is_lost: SwallowsAndConfirms, REFERENCES, true => [Lost, EchoMissing];
     what_is_saved_and_confirmed_and_denied_contradicts_itself: DeniesAndConfirms, READMES, false => [AnswersContradict];
     what_fails_with_success_contradicts_itself: FailsWithSuccess, READMES, true => [AnswersContradict];
@@ -302,6 +313,42 @@ async fn a_connection_that_is_cut_is_told_beside_what_it_missed() {
     let checks = caught(Fault::CutsAConnection).await;
     assert!(checks.contains(&Check::ConnectionLost), "{checks:?}");
     assert!(checks.contains(&Check::Lost), "{checks:?}");
+}
+
+/// What it acknowledged is held against the store, though nobody was ever told the end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_acknowledged_and_dies_with_its_server_is_not_stored() {
+    let report = report_of(
+        SCENARIO,
+        Fault::DiesBetweenAckAndSave,
+        "\"failed\" = \"== 0\"",
+    )
+    .await;
+    let findings = &report.runs[0].findings;
+    assert!(
+        findings
+            .iter()
+            .any(|finding| finding.check == Check::ConnectionLost),
+        "{findings:?}"
+    );
+    let mut stored = findings.iter();
+    let stored = stored.find(|finding| finding.check == Check::ConfirmedNotStored);
+    let stored = stored.unwrap();
+    assert_eq!(stored.count, 1);
+    assert_eq!(stored.examples[0].note.as_deref(), Some("no document"));
+    assert_eq!(report.verdict, Verdict::Fail, "{:?}", report.reasons);
+}
+
+/// The official client's parser throws, and its manager closes the connection.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delivery_whose_end_is_no_json_violates_the_protocol() {
+    let report = report_of(SCENARIO, Fault::BreaksTheJson, "\"failed\" = \"== 0\"").await;
+    let findings = &report.runs[0].findings;
+    let mut violated = findings.iter();
+    let violated = violated.find(|finding| finding.check == Check::ProtocolViolated);
+    let note = violated.unwrap().examples[0].note.as_deref().unwrap();
+    assert!(note.contains("an event that is no JSON"), "{note}");
+    assert_eq!(report.verdict, Verdict::Fail, "{:?}", report.reasons);
 }
 
 /// What a user would have got, and would have been answered, after this program ended its connection is nobody's to lose.

@@ -30,6 +30,8 @@ struct Message {
     other: u64,
     optimistic: Value,
     saved: Value,
+    /// As the store has it.
+    document: Value,
 }
 
 /// A message that waits to be overtaken.
@@ -115,15 +117,29 @@ impl Message {
             "_id": format!("{number:024x}"), "tempId": optimistic["_id"], "body": body, field: conversation,
             "senderId": sender, "isConfirmed": true,
         });
+        let shorter = || {
+            let mut body = body.as_str().unwrap_or_default().to_owned();
+            body.pop();
+            Value::from(body)
+        };
         match fault {
-            Fault::ChangesABody if hit => {
-                let mut body = body.as_str().unwrap_or_default().to_owned();
-                body.pop();
-                optimistic["body"] = body.into();
-            }
+            Fault::ChangesABody if hit => optimistic["body"] = shorter(),
             Fault::NamesAnotherSender if hit => optimistic["senderId"]["_id"] = "somebody".into(),
             Fault::NamesNoSender if hit => optimistic["senderId"] = 7.into(),
             Fault::ConfirmsAnotherSender if hit => saved["senderId"]["_id"] = "somebody".into(),
+            _ => {}
+        }
+        let mut document = json!({
+            "collection": collection(field == "roomId"), "body": body, field: conversation,
+            "senderId": payload["senderId"], "createdAt": "2026-01-01T00:00:00.000Z",
+        });
+        match fault {
+            Fault::SavesAnotherBody if hit => document["body"] = shorter(),
+            Fault::SavesAnotherSender if hit => document["senderId"] = "somebody".into(),
+            Fault::SavesAnotherConversation if hit => document[field] = "somewhere".into(),
+            Fault::SavesAsAnotherKind if hit => {
+                document["collection"] = collection(field != "roomId").into();
+            }
             _ => {}
         }
         let [names, others_names] = Speech::default().names();
@@ -140,6 +156,7 @@ impl Message {
             other,
             optimistic,
             saved,
+            document,
         }
     }
 
@@ -199,6 +216,11 @@ impl Message {
                 _ => {}
             }
         }
+        if self.fault == Fault::DiesBetweenAckAndSave && self.number == EVERY {
+            self.acknowledge(&locked);
+            drop(locked);
+            return self.die(state);
+        }
         drop(locked);
         if self.fault == Fault::Stalls && self.number.is_multiple_of(400) {
             let shared = Arc::clone(state);
@@ -212,6 +234,18 @@ impl Message {
             return;
         }
         self.end_soon(state);
+    }
+
+    /// Ends the connections of all who were told of it, once they have heard that.
+    fn die(self, state: &Shared) {
+        let state = Arc::clone(state);
+        tokio::spawn(async move {
+            sleep(Duration::from_millis(50)).await;
+            let state = lock(&state);
+            for &member in &self.members {
+                state.send(member, String::new());
+            }
+        });
     }
 
     fn save_first(mut self, state: &Shared) {
@@ -252,6 +286,11 @@ impl Message {
                 Fault::Doubles if self.hit && member == self.other => 2,
                 _ => 1,
             };
+            if self.fault == Fault::BreaksTheJson && self.number == EVERY && member == self.other {
+                let (event, message) = (self.event(member), &self.optimistic);
+                state.send(member, format!("42[\"{event}\",{message}}}]"));
+                continue;
+            }
             for _ in 0..times {
                 state.emit(member, self.event(member), &self.optimistic);
             }
@@ -305,12 +344,17 @@ impl Message {
         let id = self.saved["_id"].as_str().unwrap_or_default().to_owned();
         if self.is_hit_by(Fault::SavesTwice) {
             let other = format!("f{}", &id[1..]);
-            state.stored.push((other, self.saved.clone()));
+            state.stored.push((other, self.document.clone()));
+        }
+        if self.is_hit_by(Fault::SavesAsBothKinds) {
+            let mut other = self.document.clone();
+            other["collection"] = collection(self.names.id != "roomId").into();
+            state.stored.push((id.clone(), other));
         }
         if self.is_hit_by(Fault::SettlesWhenAsked) || self.is_hit_by(Fault::SettlesAfterASilence) {
             state.unsettled.push(id.clone());
         }
-        state.stored.push((id, self.saved.clone()));
+        state.stored.push((id, self.document.clone()));
     }
 
     /// Tells a member how it ended.
@@ -381,7 +425,11 @@ impl Message {
             {
                 json!({ "success": false, "message": "Failed to save message" })
             }
-            _ => json!({ "success": true }),
+            Fault::AcksNoId if self.hit => json!({ "success": true }),
+            Fault::AcksAnotherId if self.hit => {
+                json!({ "success": true, "data": { "_id": "507f1f77bcf86cd799439011" } })
+            }
+            _ => json!({ "success": true, "data": self.saved }),
         };
         state.send(self.from, format!("43{}[{answer}]", self.ack));
     }
@@ -425,6 +473,14 @@ impl Message {
         if visible {
             release(state);
         }
+    }
+}
+
+/// Where the store has messages of rooms, or of channels.
+fn collection(of_rooms: bool) -> &'static str {
+    match of_rooms {
+        true => "message2",
+        false => "messages",
     }
 }
 

@@ -14,6 +14,8 @@ impl Checker<'_> {
             body: self.document_path("body", store.body)?.unwrap_or(own.body),
             id: self.document_path("id", store.id)?.unwrap_or(own.id),
             id_type: store.id_type.unwrap_or(own.id_type),
+            sender: self.document_path("sender", store.sender)?,
+            conversation: self.document_path("conversation", store.conversation)?,
         })
     }
 

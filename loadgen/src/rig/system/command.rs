@@ -9,8 +9,13 @@ use super::{Breakable, Death, End, Ending, PATIENCE, Running, System};
 use crate::{
     dial::Endpoint,
     rig::{
-        audit::Audit, error::TargetError, exit::ServerExit, group::Group, resources::Processes,
-        status::ServerTimes, store::RunningStore,
+        audit::Audit,
+        error::TargetError,
+        exit::ServerExit,
+        group::Group,
+        resources::Processes,
+        status::{Late, ServerTimes},
+        store::RunningStore,
     },
 };
 
@@ -192,8 +197,12 @@ impl System for Commanded<'_> {
         }
     }
 
-    async fn audit(&self) -> Option<Audit> {
-        self.server.audit().await
+    /// What it was told to keep itself is looked for whatever it says of that: that it does not list it is found then.
+    async fn audit(&self) -> Result<Option<Audit>, Late> {
+        match self.forgets {
+            true => Ok(self.endpoint().map(Audit::memory)),
+            false => self.server.audit().await,
+        }
     }
 
     fn has_known_delivery(&self) -> bool {

@@ -24,7 +24,7 @@ use super::{
     error::TargetError,
     exit::ServerExit,
     resources::Processes,
-    status::{self, Present, ServerTimes},
+    status::{self, Late, Present, ServerTimes},
     store::RunningStore,
     vigil::Vigil,
 };
@@ -159,9 +159,15 @@ pub trait System {
         status::version(self.endpoint()?).await
     }
 
-    /// Who is on it, as it says.
-    async fn present(&self) -> Option<Present> {
-        status::present(self.endpoint()?).await
+    /// Who is on it, as it says; `None` where it never does.
+    ///
+    /// # Errors
+    /// [`Late`]: it may say so later.
+    async fn present(&self) -> Result<Option<Present>, Late> {
+        match self.endpoint() {
+            Some(endpoint) => status::present(endpoint).await,
+            None => Ok(None),
+        }
     }
 
     /// How many messages it told as failed and has still to take out of its store, as it says.
@@ -174,9 +180,12 @@ pub trait System {
         None
     }
 
-    /// Where its messages can be looked up.
-    async fn audit(&self) -> Option<Audit> {
-        None
+    /// Where its messages can be looked up; `None` where they can't be.
+    ///
+    /// # Errors
+    /// [`Late`]: whether they can be is not known yet.
+    async fn audit(&self) -> Result<Option<Audit>, Late> {
+        Ok(None)
     }
 
     /// Resolves when it, or the store that it needs, has ended without having been asked to. May be dropped and called

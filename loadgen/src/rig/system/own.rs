@@ -11,7 +11,7 @@ use crate::{
         audit::Audit,
         error::TargetError,
         resources::Processes,
-        status::{self, ServerTimes},
+        status::{self, Late, ServerTimes},
         store::RunningStore,
         vigil::Vigil,
     },
@@ -118,8 +118,9 @@ impl System for OwnServer<'_> {
         }
     }
 
-    async fn audit(&self) -> Option<Audit> {
-        Some(self.store?.audit(self.endpoint()?))
+    async fn audit(&self) -> Result<Option<Audit>, Late> {
+        let there = self.store.zip(self.endpoint());
+        Ok(there.map(|(store, endpoint)| store.audit(endpoint)))
     }
 
     async fn died(&mut self) -> Death {

@@ -19,7 +19,7 @@ use crate::{
         error::TargetError,
         exit::ServerExit,
         resources::Processes,
-        status::{self, Present, ServerTimes},
+        status::{self, Late, Present, ServerTimes},
         store::RunningStore,
         vigil::Vigil,
     },
@@ -256,15 +256,17 @@ impl System for SeveralServers<'_> {
         self.servers.clone()
     }
 
-    async fn present(&self) -> Option<Present> {
+    async fn present(&self) -> Result<Option<Present>, Late> {
         let mut all = Present::default();
         for server in &self.servers {
-            let here = status::present(server).await?;
+            let Some(here) = status::present(server).await? else {
+                return Ok(None);
+            };
             all.total_users += here.total_users;
             all.total_rooms += here.total_rooms;
             all.total_sockets += here.total_sockets;
         }
-        Some(all)
+        Ok(Some(all))
     }
 
     async fn unsettled(&self) -> Option<u64> {
@@ -294,13 +296,13 @@ impl System for SeveralServers<'_> {
         all
     }
 
-    async fn audit(&self) -> Option<Audit> {
+    async fn audit(&self) -> Result<Option<Audit>, Late> {
         // In one process they share one simulated store.
         let apart = self.processes.len() > 1;
-        match self.store.is_simulation() && apart {
+        Ok(match self.store.is_simulation() && apart {
             true => Some(Audit::memories(self.servers.clone())),
-            false => Some(self.store.audit(self.servers.first()?)),
-        }
+            false => self.servers.first().map(|first| self.store.audit(first)),
+        })
     }
 
     async fn died(&mut self) -> Death {

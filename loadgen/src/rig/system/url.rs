@@ -5,7 +5,14 @@ use async_trait::async_trait;
 use super::{Death, System};
 use crate::{
     dial::{Caller, Endpoint, Target},
-    rig::{audit::Audit, error::TargetError, mongo, probe::probe, status, vigil::Vigil},
+    rig::{
+        audit::Audit,
+        error::TargetError,
+        mongo,
+        probe::probe,
+        status::{self, Late},
+        vigil::Vigil,
+    },
     scenario::{Documents, Transport},
 };
 
@@ -108,13 +115,57 @@ impl System for Running {
     }
 
     /// Where the user says, or on its own page if it has one.
-    async fn audit(&self) -> Option<Audit> {
+    async fn audit(&self) -> Result<Option<Audit>, Late> {
         if let Some((uri, database)) = &self.audit {
-            return Some(Audit::mongo(uri, database, self.documents.clone()));
+            return Ok(Some(Audit::mongo(uri, database, self.documents.clone())));
         }
-        let endpoint = self.endpoint()?;
-        status::lists_messages(endpoint)
+        let Some(endpoint) = self.endpoint() else {
+            return Ok(None);
+        };
+        let lists = status::lists_messages(endpoint).await?;
+        Ok(lists.then(|| Audit::memory(endpoint)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        dial::Caller,
+        rig::{Commanded, RunningStore, StoreChoice},
+        scenario::Connections,
+    };
+
+    /// At a server that answers nothing.
+    async fn silent() -> (tokio::net::TcpListener, Running) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let target = Target::started_here(&url, &Connections::default()).unwrap();
+        let asker = Caller::nobody(&target);
+        let endpoint = Endpoint::resolve(target.clone(), asker.clone()).await;
+        let transport = Transport::default();
+        let running = Running::new(target, asker, transport, None, Documents::default());
+        let endpoint = Some(endpoint.unwrap());
+        (
+            listener,
+            Running {
+                endpoint,
+                ..running
+            },
+        )
+    }
+
+    #[tokio::test]
+    async fn what_was_told_to_keep_its_messages_itself_is_looked_up_whatever_it_answers() {
+        let store = RunningStore::start(&StoreChoice::Memory, "", &mut |_| {})
             .await
-            .then(|| Audit::memory(endpoint))
+            .unwrap();
+        let (_held, running) = silent().await;
+        tokio::time::pause();
+        assert!(matches!(running.audit().await, Err(Late)));
+        let told = Commanded::new("true", running).on(&store);
+        assert!(matches!(told.audit().await, Ok(Some(_))));
+        tokio::time::resume();
+        store.stop().await.unwrap();
     }
 }
