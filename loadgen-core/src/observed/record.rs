@@ -141,6 +141,21 @@ impl Record {
         self.ended.as_ref()
     }
 
+    /// Which version of itself the system said it is.
+    pub fn version(&self) -> Option<&str> {
+        self.version.as_deref()
+    }
+
+    /// How durable a confirmed message is in the store, as the system said.
+    pub fn durability(&self) -> Option<&str> {
+        self.durability.as_deref()
+    }
+
+    /// Whether its messages were to be looked up in the store, be it in vain.
+    pub fn is_audited(&self) -> bool {
+        self.stored != StoredRecord::NotAsked
+    }
+
     /// Back: what was seen, of all of whose numbers it is known that they are in the plan.
     ///
     /// # Errors

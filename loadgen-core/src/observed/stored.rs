@@ -53,11 +53,12 @@ impl Lookup {
         }
     }
 
-    /// Adds what another part found: whoever knows more is believed.
+    /// Adds what another part found. Where one could not look, nothing is known of the whole: its messages would be taken for
+    /// ones that are not there.
     pub(super) fn merge(&mut self, other: Lookup) {
         match (self, other) {
             (Lookup::Found(mine), Lookup::Found(theirs)) => mine.merge(theirs),
-            (Lookup::Found(_), _) | (_, Lookup::NotAsked) => {}
+            (Lookup::Failed, _) | (_, Lookup::NotAsked) => {}
             (mine, theirs) => *mine = theirs,
         }
     }

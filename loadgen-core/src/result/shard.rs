@@ -18,6 +18,10 @@ pub struct ShardResult {
     pub messages: usize,
     /// Where the server was, as this process was told.
     pub target: String,
+    /// The eight digits that all bodies of its messages carry: the result's, where all shards were told the same start. `None` in
+    /// results that did not record it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<String>,
     /// When its schedule began, in nanoseconds after the planned moment, on the clock of shard 1 as far as that is known;
     /// `None`: something ended it before.
     pub began: Option<i64>,
@@ -42,6 +46,7 @@ pub struct ShardResult {
 pub struct ClockOffset {
     /// How far it is ahead, in nanoseconds; behind, where it is negative.
     pub ahead: i64,
-    /// The truth is no further than so many nanoseconds from that: half of the round trip.
+    /// The truth was no further than so many nanoseconds from that when the schedule began: half of the round trip, or what the
+    /// clock had moved by when it was compared again, and half of that round trip.
     pub bound: u64,
 }

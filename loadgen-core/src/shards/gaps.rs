@@ -29,7 +29,11 @@ pub fn gaps(shards: &[ShardResult]) -> Vec<Gap> {
         names: one.given_as.clone(),
     }));
     gaps.extend(cut_short(shards, of));
-    gaps.extend(apart(shards));
+    let out_of_step = apart(shards)
+        .or_else(|| foreign(shards))
+        .or_else(|| uncompared(shards))
+        .or_else(|| unsure(shards));
+    gaps.extend(out_of_step);
     gaps
 }
 
@@ -61,19 +65,44 @@ fn apart(shards: &[ShardResult]) -> Option<Gap> {
     let most = i128::from(MOST_APART);
     let late = (latest - earliest).max(spread);
     let micros = |nanos: i128| u64::try_from(nanos / 1_000).unwrap_or(u64::MAX);
-    if late > most {
-        return Some(Gap::Apart {
-            first,
-            last,
-            micros: micros(late),
-            most: micros(most),
-        });
-    }
+    (late > most).then(|| Gap::Apart {
+        first,
+        last,
+        micros: micros(late),
+        most: micros(most),
+    })
+}
+
+/// Whether their messages are of one run, so that each knows those of the others where the server mistakes them.
+fn foreign(shards: &[ShardResult]) -> Option<Gap> {
+    let one = shards.first()?;
+    let other = shards.iter().find(|other| other.run_id != one.run_id)?;
+    Some(Gap::Foreign {
+        first: one.number,
+        shard: other.number,
+    })
+}
+
+/// Whether all were compared with one clock, or all are believed. Results of before, which do not say of which run their
+/// messages were, were not asked for it.
+fn uncompared(shards: &[ShardResult]) -> Option<Gap> {
+    let is_asked = shards.iter().all(|one| one.run_id.is_some());
+    let some = shards.iter().any(|one| one.clock.is_some());
+    let not = shards.iter().find(|one| one.clock.is_none())?;
+    (is_asked && some).then_some(Gap::Uncompared {
+        shard: not.number,
+        most: MOST_APART / 1_000,
+    })
+}
+
+/// Whether all clocks were known well enough, where anybody began.
+fn unsure(shards: &[ShardResult]) -> Option<Gap> {
     let bound = |one: &ShardResult| one.clock.map_or(0, |clock| clock.bound);
     let least = shards.iter().max_by_key(|one| bound(one))?;
-    (bound(least) > MOST_APART).then(|| Gap::Unsure {
+    let began = shards.iter().any(|one| one.began.is_some());
+    (began && bound(least) > MOST_APART).then(|| Gap::Unsure {
         shard: least.number,
         micros: bound(least) / 1_000,
-        most: micros(most),
+        most: MOST_APART / 1_000,
     })
 }

@@ -6,7 +6,7 @@ use super::{Given, Recording, VERSION};
 use crate::{
     judge::{Gap, Promises, account, judge},
     model::Vocabulary,
-    observed::{Layout, Observed, RecordError},
+    observed::{Layout, Lookup, Observed, RecordError},
     plan::{Part, PartError, Plan, PlanError, Shard, Share},
     result::{self, Report, Run, ShardResult},
     scenario::{Scenario, ScenarioError},
@@ -114,7 +114,7 @@ pub struct Whole {
 /// What of a recording must be the same in all.
 type Trait = (&'static str, fn(&Recording) -> String);
 
-const SAME: [Trait; 12] = [
+const SAME: [Trait; 13] = [
     ("numbers of shards", |one| one.shard.of().to_string()),
     ("scenarios", |one| one.scenario.name.clone()),
     ("scenario files (SHA-256)", |one| {
@@ -125,6 +125,7 @@ const SAME: [Trait; 12] = [
     ("plans (SHA-256)", |one| one.plan.clone()),
     ("labels", |one| format!("{:?}", one.labels)),
     // A merged result says once what was measured and with what. Only the target may have several addresses.
+    ("programs", program),
     ("clients", |one| one.told.client.clone()),
     ("acknowledgements", |one| {
         let asked = one.told.asks_for_acks;
@@ -140,6 +141,30 @@ const SAME: [Trait; 12] = [
     }),
     ("stores", |one| one.told.store.clone()),
 ];
+
+/// What the target says of itself to a shard: `None` is no other answer, but none in time, as of a busy one.
+type Saying = (&'static str, fn(&Recording) -> Option<&str>);
+
+const SAID: [Saying; 2] = [
+    ("versions of the target, as it says itself,", |one| {
+        one.observed.version()
+    }),
+    ("durabilities of the store, as the target says,", |one| {
+        one.observed.durability()
+    }),
+];
+
+/// The program that drove a shard: its version, and what it was built from as far as that is known.
+fn program(one: &Recording) -> String {
+    let of = |part: &Option<String>| part.clone().unwrap_or_else(|| "unknown".to_owned());
+    let environment = &one.environment;
+    format!(
+        "loadgen {}, commit {}, lockfile {}",
+        environment.loadgen,
+        of(&environment.commit),
+        of(&environment.lockfile)
+    )
+}
 
 impl Whole {
     /// Brings recordings together, in whatever order. What is missing, doubled, cut short or out of step makes it less than
@@ -261,20 +286,35 @@ impl Whole {
 
 /// Whether all are of one run.
 fn same(named: &[(String, Box<Recording>)]) -> Result<(), MergeError> {
-    for ((first, one), (name, other)) in named.iter().zip(named.iter().skip(1)) {
-        for (what, of) in SAME {
-            if of(one) != of(other) {
-                return Err(MergeError::Differ {
-                    first: first.clone(),
-                    name: name.clone(),
-                    what,
-                    theirs: of(one),
-                    its: of(other),
-                });
-            }
-        }
+    for (what, of) in SAME {
+        alike(what, named.iter().map(|(name, one)| (name, of(one))))?;
+    }
+    for (what, of) in SAID {
+        let said = named.iter();
+        let said = said.filter_map(|(name, one)| Some((name, of(one)?.to_owned())));
+        alike(what, said)?;
     }
     Ok(())
+}
+
+/// Whether what each is or says is the same.
+fn alike<'a>(
+    what: &'static str,
+    mut each: impl Iterator<Item = (&'a String, String)>,
+) -> Result<(), MergeError> {
+    let Some((first, theirs)) = each.next() else {
+        return Ok(());
+    };
+    match each.find(|(_, its)| *its != theirs) {
+        None => Ok(()),
+        Some((name, its)) => Err(MergeError::Differ {
+            first: first.clone(),
+            name: name.clone(),
+            what,
+            theirs,
+            its,
+        }),
+    }
 }
 
 /// Each shard once, by its number.
@@ -295,6 +335,7 @@ fn together(
     let layout = Arc::new(Layout::of(scenario));
     let planned = once.values().map(|one| one.recording.start.planned);
     let first = planned.min().unwrap_or_default();
+    let is_audited = once.values().any(|one| one.recording.observed.is_audited());
     let mut shards = Vec::new();
     let mut together: Option<Observed> = None;
     for Named { names, recording } in once.values_mut() {
@@ -302,15 +343,21 @@ fn together(
         let record = std::mem::take(&mut recording.observed);
         let ended = record.ended().map(ToString::to_string);
         let seen = record.restored(plan, &layout, &part);
-        let seen = seen.map_err(|source| MergeError::Record {
+        let mut seen = seen.map_err(|source| MergeError::Record {
             name: names.first().cloned().unwrap_or_default(),
             source,
         })?;
+        let shard = shard_result(recording, names, part, plan, first, ended);
+        // One store has the messages of all: who did not look, though others did and it sent some, could not. They would be taken
+        // for messages that are not there.
+        if is_audited && shard.messages > 0 && seen.stored == Lookup::NotAsked {
+            seen.stored = Lookup::Failed;
+        }
         match &mut together {
             Some(all) => all.merge(seen),
             None => together = Some(seen),
         }
-        shards.push(shard_result(recording, names, part, plan, first, ended));
+        shards.push(shard);
     }
     Ok((together.ok_or_else(nothing)?, shards))
 }
@@ -336,6 +383,7 @@ fn shard_result(
         users: part.users().len(),
         messages: Share::of(part).sends(plan).count(),
         target: recording.told.target.clone(),
+        run_id: Some(recording.run_id.clone()),
         began: began.and_then(|began| i64::try_from(began).ok()),
         planned_later: start.planned - first,
         clock: start.clock,

@@ -1,5 +1,7 @@
 //! Shards together are the run that one process would have made, and what is less than that is said.
 
+mod looked_up;
+mod one_run;
 mod verified;
 
 use std::{path::Path, sync::Arc};
@@ -320,6 +322,7 @@ fn a_text_that_breaks_off_is_told_and_the_others_are_merged() {
 fn a_clock_that_is_known_to_be_ahead_is_no_late_start_and_one_that_is_not_known_may_be() {
     let hours = 7_200_000_000_000;
     let mut all = recordings(2, fast);
+    all[0].start.clock = Some(ClockOffset { ahead: 0, bound: 0 });
     all[1].start.actual = Some(PLANNED + 1_000_000 + hours);
     all[1].start.clock = Some(ClockOffset {
         ahead: hours as i64,
@@ -343,7 +346,7 @@ fn a_clock_that_is_known_to_be_ahead_is_no_late_start_and_one_that_is_not_known_
 fn what_is_of_another_run_is_refused_in_one_sentence() {
     type Change = fn(&mut Recording);
     let all = recordings(2, fast);
-    let changes: [(Change, &str); 10] = [
+    let changes: [(Change, &str); 12] = [
         (|one| one.scenario.seed = 4, "seeds differ (3 and 4)"),
         (
             |one| one.scenario.sha256 = "0".repeat(64),
@@ -355,6 +358,14 @@ fn what_is_of_another_run_is_refused_in_one_sentence() {
             "numbers of shards differ (2 and 3)",
         ),
         (|one| one.labels.clear(), "labels differ"),
+        (
+            |one| one.environment.commit = Some("c0ffee".to_owned()),
+            "programs differ (loadgen , commit unknown, lockfile unknown and loadgen , commit c0ffee, ",
+        ),
+        (
+            |one| one.environment.loadgen = "9.0".to_owned(),
+            " and loadgen 9.0, commit unknown, ",
+        ),
         (
             |one| one.told.client = "rust_socketio".to_owned(),
             "clients differ (native and rust_socketio)",

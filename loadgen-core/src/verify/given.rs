@@ -1,7 +1,7 @@
 //! Values that follow from nothing else in a result: what was told to this program, or read once, with why that is so.
 
 /// Where such values stand, and why nothing else says them. `[]` is any index, and `**` is all beneath.
-pub(super) const GIVEN: [(&str, &str); 68] = [
+pub(super) const GIVEN: [(&str, &str); 69] = [
     ("command[]", "typed by the user"),
     ("labels.**", "said by the user"),
     ("scenario.file", "as the user asked for it"),
@@ -16,6 +16,10 @@ pub(super) const GIVEN: [(&str, &str); 68] = [
         "said by the machine, and compiled into the program",
     ),
     ("shards[].target", "the address of the server"),
+    (
+        "shards[].run_id",
+        "made of the start that the shard was told",
+    ),
     ("shards[].began", "read from the shard's clock once"),
     ("shards[].planned_later", "chosen by the user of the shard"),
     ("shards[].clock.**", "measured between the shards once"),

@@ -31,6 +31,10 @@ pub(super) fn again(said: &Report, plan: &Plan, found: &mut Verification) -> Sha
     if merged && again.is_empty() {
         found.wrong("shards", "nothing", "the shards that were merged");
     }
+    // What is said of all is what the first one says.
+    if let Some(run_id) = again.first().and_then(|one| one.run_id.clone()) {
+        found.same("shards[0].run_id", run_id, said.run_id.clone());
+    }
     let first = again.first().map(|one| (one.of, 0));
     let (of, mut before) = first.unwrap_or_default();
     let mut driven = 0;

@@ -50,6 +50,20 @@ pub enum Gap {
         /// How much may be, microseconds.
         most: u64,
     },
+    /// They were told different starts, so that their messages are not of one run.
+    Foreign {
+        /// The number of the first one.
+        first: u16,
+        /// The number of the first one whose messages are of another run.
+        shard: u16,
+    },
+    /// The clocks of some were compared, and that of this one was not.
+    Uncompared {
+        /// The number of the first such.
+        shard: u16,
+        /// How far apart they may begin, microseconds.
+        most: u64,
+    },
     /// Whether they began at one moment can't be told.
     Unsure {
         /// The number of the one whose clock is known least.
@@ -100,6 +114,15 @@ impl fmt::Display for Gap {
                 f,
                 "shard {last} began {:.1} ms after shard {first}, and {:.0} ms may be: the server was never under the whole load as planned",
                 millis(*micros),
+                millis(*most)
+            ),
+            Gap::Foreign { first, shard } => write!(
+                f,
+                "shard {shard} was told another start than shard {first}, so that their messages are of two runs: one that the server gave to a user of the other would count for nothing"
+            ),
+            Gap::Uncompared { shard, most } => write!(
+                f,
+                "the clock of shard {shard} was not compared with that of shard 1, and others were: whether it began within {:.0} ms of the others can't be told",
                 millis(*most)
             ),
             Gap::Unsure {

@@ -65,6 +65,24 @@ fn told_another_moment() -> Report {
     report(&all)
 }
 
+/// One was told to begin so little later that it was in step, and so its messages were of another run.
+fn of_another_run() -> Report {
+    let mut all = recordings(4, fast);
+    all[2].start.planned += 5_000_000;
+    all[2].start.actual = all[2].start.actual.map(|at| at + 5_000_000);
+    all[2].run_id = "0000002b".to_owned();
+    report(&all)
+}
+
+/// The clocks of all but one were compared.
+fn uncompared() -> Report {
+    let mut all = recordings(4, fast);
+    for one in all.iter_mut().skip(1) {
+        one.start.clock = Some(ClockOffset { ahead: 0, bound: 9 });
+    }
+    report(&all)
+}
+
 #[test]
 fn a_merged_result_follows_whole_or_not() {
     let missing = report(&recordings(4, fast)[..3]);
@@ -75,6 +93,8 @@ fn a_merged_result_follows_whole_or_not() {
         ("one cut short", cut(1)),
         ("one given twice", doubled()),
         ("told another moment", told_another_moment()),
+        ("of another run", of_another_run()),
+        ("not compared", uncompared()),
     ] {
         let found = verified(&merged, |_| {});
         assert_eq!(found.wrong, [], "{name}");
@@ -93,7 +113,7 @@ fn what_was_changed_of_shards_is_found() {
     let whole = report(&recordings(4, fast));
     let missing = report(&recordings(4, fast)[..3]);
     type Planted = (&'static str, Report, fn(&mut Value));
-    let planted: [Planted; 11] = [
+    let planted: [Planted; 14] = [
         (
             "a verdict in spite of a missing shard",
             missing.clone(),
@@ -138,6 +158,21 @@ fn what_was_changed_of_shards_is_found() {
             "a verdict in spite of another moment",
             told_another_moment(),
             pass,
+        ),
+        ("a verdict in spite of another run", of_another_run(), pass),
+        (
+            "a verdict in spite of a clock that nobody compared",
+            uncompared(),
+            pass,
+        ),
+        (
+            "shards of another run than the result",
+            whole.clone(),
+            |value| {
+                for shard in value["shards"].as_array_mut().unwrap() {
+                    shard["run_id"] = "0000002b".into();
+                }
+            },
         ),
         ("a shard that was not cut short", cut(1), |value| {
             value["shards"][1].as_object_mut().unwrap().remove("ended");
