@@ -6,8 +6,8 @@ mod sync;
 
 use std::sync::Arc;
 
-use self::appointment::Appointment;
 pub use self::appointment::WallClock;
+use self::appointment::{Appointment, Timepiece};
 use self::sync::Timekeeper;
 use super::{
     Interrupt, Options, RunError,
@@ -84,17 +84,13 @@ pub async fn shard(
     let environment = environment::read();
     tell(&scenario, &plan, watcher);
     let digest = plan.digest();
-    let sync = tokio::select! {
+    let mut sync = tokio::select! {
         sync = Timekeeper::start(shard, &digest) => sync?,
         () = interrupt.nth(1) => return Err(RunError::Interrupted),
     };
-    let clock = sync.as_ref().map(Timekeeper::clock);
-    if let Some(told) = clock.filter(|_| shard.shard.number() > 1).map(in_words) {
-        watcher.event(Event::Notice(told));
-    }
     let duty = Duty {
         share: Share::of(part.clone()),
-        appointment: Appointment::new(shard.start_at, shard.clock, clock),
+        appointment: appointment(shard, sync.as_ref(), watcher),
     };
     let run_id = run_id(&digest, shard.start_at);
     let mut session = Session {
@@ -111,11 +107,7 @@ pub async fn shard(
     let mut arms = arm::running(&scenario, &plan, target, options, &run_id);
     let mut arm = arms.pop().ok_or(RunError::NeedsTarget)?;
     let (observed, left) = session.observe(&mut arm).await?;
-    let start = Start {
-        planned: shard.start_at,
-        actual: duty.appointment.kept(),
-        clock,
-    };
+    let start = start(&duty.appointment, shard, sync.as_mut()).await;
     let recording = Recording {
         version: VERSION,
         shard: shard.shard,
@@ -136,6 +128,38 @@ pub async fn shard(
         ended: observed.ended,
         not_cleaned_up: left.into_iter().collect(),
     })
+}
+
+/// When it begins, by its own clock, of which it is told how that stands.
+fn appointment(
+    shard: &ShardOptions,
+    sync: Option<&Timekeeper>,
+    watcher: &mut dyn Watcher,
+) -> Appointment {
+    let clock = sync.map(Timekeeper::told);
+    if let Some(told) = clock.filter(|_| shard.shard.number() > 1).map(in_words) {
+        watcher.event(Event::Notice(told));
+    }
+    let believed = Timepiece::Believed(shard.clock);
+    let own = sync.map_or(believed, Timekeeper::timepiece);
+    Appointment::new(shard.start_at, own)
+}
+
+/// When it was to begin and did, and how its clock stood then.
+async fn start(
+    appointment: &Appointment,
+    shard: &ShardOptions,
+    sync: Option<&mut Timekeeper>,
+) -> Start {
+    let actual = appointment.kept();
+    Start {
+        planned: shard.start_at,
+        actual,
+        clock: match sync {
+            Some(sync) => Some(sync.stood(actual).await),
+            None => None,
+        },
+    }
 }
 
 /// What was measured, and with what.
