@@ -1,6 +1,10 @@
 //! Arguments that several commands take.
 
-use std::{env, path::PathBuf, time::UNIX_EPOCH};
+use std::{
+    env,
+    path::PathBuf,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use super::{obeyed::Said, run::typed::typed};
 use crate::{
@@ -247,6 +251,24 @@ pub(super) fn moment(text: &str) -> Result<u64, String> {
         .ok_or_else(wrong)
 }
 
+/// The same as it is written in UTC.
+pub(super) fn written(moment: u64) -> String {
+    let time = UNIX_EPOCH + Duration::from_nanos(moment);
+    humantime::format_rfc3339(time).to_string()
+}
+
+/// A host and a port of it.
+pub(super) fn host_and_port(text: &str) -> Result<String, String> {
+    let parts = text.rsplit_once(':');
+    let port = parts.and_then(|(_, port)| port.parse::<u16>().ok());
+    match (parts, port) {
+        (Some((host, _)), Some(1..)) if !host.is_empty() => Ok(text.to_owned()),
+        _ => Err(format!(
+            "{text:?} is no host and its port: write it as in load1:7070"
+        )),
+    }
+}
+
 /// How far a zone is ahead of UTC, as `+02:00` is.
 fn minutes_ahead(zone: &str) -> Option<i64> {
     let sign = match zone.get(..1)? {
@@ -331,9 +353,22 @@ mod tests {
                 "{wrong}: {error}"
             );
         }
+        assert_eq!(written(noon), "2026-11-26T12:00:00Z");
+        assert_eq!(moment(&written(noon + 7)), Ok(noon + 7));
         assert_eq!(signed_span("-2s"), Ok(-2_000_000_000));
         assert_eq!(signed_span("137ms"), Ok(137_000_000));
         assert!(signed_span("--2s").is_err());
+    }
+
+    #[test]
+    fn a_host_has_a_port() {
+        for right in ["load1:7070", "10.0.0.1:1", "[::1]:65535"] {
+            assert_eq!(host_and_port(right).as_deref(), Ok(right));
+        }
+        for wrong in ["", "load1", ":7070", "load1:", "load1:0", "load1:65536"] {
+            let error = host_and_port(wrong).unwrap_err();
+            assert!(error.contains("as in load1:7070"), "{wrong}: {error}");
+        }
     }
 
     #[test]

@@ -85,12 +85,28 @@ pub(super) fn get(address: &Path) -> Result<String, BucketError> {
     Place::of(address).and_then(|place| store::get(&place))
 }
 
-/// Whether something lies there.
+/// The same of what may not lie there: `None`, where nothing does.
 ///
 /// # Errors
 /// [`BucketError`] where that can't be said.
-pub(super) fn has(address: &Path) -> Result<bool, BucketError> {
-    Place::of(address).and_then(|place| store::has(&place))
+pub(super) fn find(address: &Path) -> Result<Option<String>, BucketError> {
+    Place::of(address).and_then(|place| store::find(&place))
+}
+
+/// What it is told apart by from another text in its place; `None` where nothing lies there.
+///
+/// # Errors
+/// [`BucketError`] where that can't be said.
+pub(super) fn stamp(address: &Path) -> Result<Option<String>, BucketError> {
+    Place::of(address).and_then(|place| store::stamp(&place))
+}
+
+/// Removes what lies there, if anything does; where nothing may be removed, an empty text takes its place.
+///
+/// # Errors
+/// [`BucketError`] with the address.
+pub(super) fn remove(address: &Path) -> Result<(), BucketError> {
+    Place::of(address).and_then(|place| store::remove(&place))
 }
 
 /// Puts something into that folder, and removes it again where that is allowed.
@@ -160,7 +176,15 @@ mod store {
         not_built(place)
     }
 
-    pub(super) fn has(place: &Place) -> Result<bool, BucketError> {
+    pub(super) fn find(place: &Place) -> Result<Option<String>, BucketError> {
+        not_built(place)
+    }
+
+    pub(super) fn stamp(place: &Place) -> Result<Option<String>, BucketError> {
+        not_built(place)
+    }
+
+    pub(super) fn remove(place: &Place) -> Result<(), BucketError> {
         not_built(place)
     }
 
@@ -195,14 +219,38 @@ mod store {
         let bytes = ask(place, async |store, key| {
             store.get(&key).await?.bytes().await
         })?;
-        String::from_utf8(bytes.into()).map_err(|error| refused(place, &error.to_string()))
+        text(place, bytes.into())
     }
 
-    pub(super) fn has(place: &Place) -> Result<bool, BucketError> {
-        ask(place, async |store, key| match store.head(&key).await {
-            Ok(_) => Ok(true),
-            Err(Error::NotFound { .. }) => Ok(false),
+    pub(super) fn find(place: &Place) -> Result<Option<String>, BucketError> {
+        let bytes = ask(place, async |store, key| match store.get(&key).await {
+            Ok(found) => Ok(Some(found.bytes().await?)),
+            Err(Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(error),
+        })?;
+        bytes.map(|bytes| text(place, bytes.into())).transpose()
+    }
+
+    fn text(place: &Place, bytes: Vec<u8>) -> Result<String, BucketError> {
+        String::from_utf8(bytes).map_err(|error| refused(place, &error.to_string()))
+    }
+
+    pub(super) fn stamp(place: &Place) -> Result<Option<String>, BucketError> {
+        ask(place, async |store, key| match store.head(&key).await {
+            Ok(found) => Ok(Some(format!(
+                "{:?} {} {}",
+                found.e_tag, found.size, found.last_modified
+            ))),
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        })
+    }
+
+    pub(super) fn remove(place: &Place) -> Result<(), BucketError> {
+        ask(place, async |store, key| match store.delete(&key).await {
+            Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
+            // Who may write and not delete.
+            Err(_) => store.put(&key, "".into()).await.map(drop),
         })
     }
 

@@ -5,6 +5,7 @@ use std::{
     fmt::Display,
     fs,
     io::{self, IsTerminal, Write},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
@@ -43,6 +44,14 @@ pub enum OutputError {
     /// A file that was asked for could not be read.
     #[error("{} could not be read: {source}", path.display())]
     Unread {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// What an earlier run has left could not be removed.
+    #[error("{}, of an earlier run, could not be removed: {source}", path.display())]
+    Unremoved {
         /// The file.
         path: PathBuf,
         /// What the system said.
@@ -113,11 +122,43 @@ pub(super) fn read(path: &Path) -> Result<String, OutputError> {
     }
 }
 
-/// Whether it is there.
-pub(super) fn is_there(path: &Path) -> Result<bool, OutputError> {
+/// The same of what may not be there: `None`, where it is not.
+pub(super) fn find(path: &Path) -> Result<Option<String>, OutputError> {
+    if bucket::is_address(path) {
+        return Ok(bucket::find(path)?);
+    }
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => {
+            let path = path.to_owned();
+            Err(OutputError::Unread { path, source })
+        }
+    }
+}
+
+/// What a file is told apart by from one that takes its place; `None` where there is none.
+pub(super) fn stamp(path: &Path) -> Result<Option<String>, OutputError> {
     match bucket::is_address(path) {
-        true => Ok(bucket::has(path)?),
-        false => Ok(path.exists()),
+        true => Ok(bucket::stamp(path)?),
+        false => Ok(fs::metadata(path).ok().map(|file| {
+            let (inode, length) = (file.ino(), file.len());
+            format!("{inode} {length} {:?}", file.modified().ok())
+        })),
+    }
+}
+
+/// Removes what lies there, if anything does.
+pub(super) fn remove(path: &Path) -> Result<(), OutputError> {
+    if bucket::is_address(path) {
+        return Ok(bucket::remove(path)?);
+    }
+    match fs::remove_file(path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            let path = path.to_owned();
+            Err(OutputError::Unremoved { path, source })
+        }
+        _ => Ok(()),
     }
 }
 

@@ -113,7 +113,8 @@ fn shards_are_judged_together_and_not_alone() {
         "{}",
         missing.stdout
     );
-    let waited = merge(&bench, &["1/3", "2/9"], &["--quiet", "--wait", "1s"]);
+    let waiting = ["--quiet", "--start-at", &start, "--wait", "1s"];
+    let waited = merge(&bench, &["1/3", "2/9"], &waiting);
     assert_eq!(waited.code, Some(4), "{}{}", waited.stdout, waited.stderr);
     let twice = merge(&bench, &["1/3", "2/3", "2/3", "3/3"], &["--quiet"]);
     assert_eq!(twice.code, Some(4), "{}", twice.stdout);
@@ -305,7 +306,8 @@ fn what_a_shard_lacks_is_told_before_anything_runs() {
 #[test]
 fn what_was_waited_for_and_did_not_come_is_named() {
     let bench = Bench::new();
-    let none = merge(&bench, &["1/2", "2/2"], &["--wait", "1s"]);
+    let waiting = ["--start-at", "2026-11-26T12:00:00Z", "--wait", "1s"];
+    let none = merge(&bench, &["1/2", "2/2"], &waiting);
     let file = |which| file(&bench, which).display().to_string();
     assert_eq!((none.code, none.stdout.as_str()), (Some(2), ""));
     let told = format!(
@@ -316,8 +318,77 @@ fn what_was_waited_for_and_did_not_come_is_named() {
     assert!(none.stderr.starts_with(&told), "{}", none.stderr);
     fs::create_dir_all(bench.path("out")).unwrap();
     fs::write(file("1/2"), "{\"version\":").unwrap();
-    let torn = merge(&bench, &["1/2", "2/2"], &["--wait", "1s"]);
+    let torn = merge(&bench, &["1/2", "2/2"], &waiting);
     assert_eq!(torn.code, Some(2), "{}", torn.stderr);
     let told = format!("; not there after 1s: {}\n", file("2/2"));
     assert!(torn.stderr.ends_with(&told), "{}", torn.stderr);
+}
+
+#[test]
+fn what_an_earlier_run_has_left_is_not_merged_for_this_one() {
+    let (bench, server) = (Bench::new(), Server::start(&["--save-time", "1ms"], &[]));
+    bench.scenario(SMALL);
+    let start = soon(Duration::ZERO);
+    let both = ["1/2", "2/2"];
+    let began = both.map(|which| spawned(shard(&bench, &server, which, &["--start-at", &start])));
+    for child in began {
+        let ended = ended(child);
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    }
+    for wait in [&[][..], &["--wait", "1s"]] {
+        let flags = [&["--quiet", "--start-at", &start][..], wait].concat();
+        let whole = merge(&bench, &both, &flags);
+        assert_eq!(whole.code, Some(0), "{}{}", whole.stdout, whole.stderr);
+    }
+    let unsaid = merge(&bench, &both, &["--wait", "1s"]);
+    assert_eq!((unsaid.code, unsaid.stdout.as_str()), (Some(2), ""));
+    assert!(
+        unsaid.stderr.contains("say which run is waited for"),
+        "{}",
+        unsaid.stderr
+    );
+
+    // A second run, of which nothing is there yet.
+    let later = soon(Duration::from_secs(3_600));
+    for (wait, after) in [(&[][..], ""), (&["--wait", "1s"], " after 1s")] {
+        let flags = [&["--start-at", &later][..], wait].concat();
+        let stale = merge(&bench, &both, &flags);
+        assert_eq!((stale.code, stale.stdout.as_str()), (Some(2), ""));
+        let file = file(&bench, "1/2").display().to_string();
+        let told = format!("error: of another run{after}: {file} (--start-at {start}), ");
+        assert!(stale.stderr.starts_with(&told), "{}", stale.stderr);
+    }
+    // One of its shards does not come so far as to record anything.
+    let nowhere = ["--target", "http://127.0.0.1:9", "--shard", "2/2"];
+    let flags = [&nowhere[..], &["--start-at", &later]].concat();
+    let failed = bench.run(&bench.path("scenario.toml"), &flags);
+    assert_eq!(failed.code, Some(5), "{}", failed.stderr);
+    assert!(!file(&bench, "2/2").exists());
+}
+
+#[test]
+fn what_takes_the_place_of_an_earlier_file_is_waited_for() {
+    let (bench, server) = (Bench::new(), Server::start(&["--save-time", "1ms"], &[]));
+    bench.scenario(SMALL);
+    let first = soon(Duration::ZERO);
+    let run = |start: &str| spawned(shard(&bench, &server, "1/1", &["--start-at", start]));
+    let earlier = ended(run(&first));
+    assert_eq!(earlier.code, Some(0), "{}", earlier.stderr);
+    let second = soon(Duration::ZERO);
+    let mut merging = loadgen();
+    merging
+        .arg("merge")
+        .arg(file(&bench, "1/1"))
+        .args(["--start-at", &second, "--wait", "5m", "--quiet", "--out"])
+        .arg(bench.path("merged"));
+    // It is there before the second run has begun, and so is the first one's file.
+    let merging = spawned(merging);
+    std::thread::sleep(Duration::from_secs(1));
+    let later = ended(run(&second));
+    assert_eq!(later.code, Some(0), "{}", later.stderr);
+    let merged_run = ended(merging);
+    assert_eq!(merged_run.code, Some(0), "{}", merged_run.stderr);
+    let recording: Value =
+        serde_json::from_str(&fs::read_to_string(file(&bench, "1/1")).unwrap()).unwrap();
+    assert_eq!(merged(&bench)["run_id"], recording["run_id"]);
 }

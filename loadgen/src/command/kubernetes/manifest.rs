@@ -225,7 +225,14 @@ impl Load {
         let mut args = vec!["merge".to_owned()];
         args.extend(shards.map(|shard| format!("{}/{}", self.folder(), shards::file_name(shard))));
         let wait = format!("{}s", self.patience().as_secs());
-        args.extend(["--wait".to_owned(), wait, "--out".to_owned(), self.folder()]);
+        args.extend([
+            // Those of an earlier load of this name may lie there.
+            format!("--start-at={}", self.start_at),
+            "--wait".to_owned(),
+            wait,
+            "--out".to_owned(),
+            self.folder(),
+        ]);
         let (volumes, mounts) = self.results.volume();
         let spec = json!({
             "backoffLimit": 0,
@@ -349,6 +356,11 @@ mod tests {
                 .join(" ")
                 .contains("/results/chat/shard-3-of-3.json ")
         );
+        // Both speak of one run.
+        for job in [&drivers, &merger] {
+            let start = "--start-at=2026-11-26T12:00:00Z".to_owned();
+            assert!(command_line(job).contains(&start));
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use clap::ValueEnum;
 
 use crate::{
     command::{
-        arguments::{self, Load, Where, moment, signed_span, words},
+        arguments::{self, Load, Where, host_and_port, moment, signed_span, words},
         live::Place,
     },
     experiment::SystemChoice,
@@ -107,7 +107,7 @@ pub struct Args {
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub start_at: Option<u64>,
     /// Where shard 1 tells the others its time, so that no shard needs a right clock.
-    #[arg(long, value_name = "HOST:PORT")]
+    #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]
     pub sync: Option<String>,
     /// How wrong the clock of this process is, for tests.
     #[arg(long, hide = true, value_name = "[-]DURATION", value_parser = signed_span, allow_hyphen_values = true, default_value = "0s")]

@@ -119,6 +119,11 @@ async fn drive(
         true => Box::new(Silence),
         false => Box::new(Progress::on_stderr()),
     };
+    let path = run.out.join(shards::file_name(shard.shard));
+    // However this one ends, nobody is to find what an earlier run has left here.
+    if let Err(error) = output::remove(&path) {
+        return output::failed(error);
+    }
     let finished = experiment::shard(scenario, options, shard, interrupt, watcher.as_mut()).await;
     drop(watcher);
     let finished: ShardFinished = match finished {
@@ -129,7 +134,6 @@ async fn drive(
     for what in &finished.not_cleaned_up {
         eprintln!("warning: {what}");
     }
-    let path = run.out.join(shards::file_name(shard.shard));
     let text = match finished.recording.text() {
         Ok(text) => text,
         Err(error) => return output::failed(error),
