@@ -1,5 +1,5 @@
-//! What joins several servers of our own: a Redis that somebody names, one that is started here, or memory that they share in
-//! one process.
+//! What joins several servers of our own: a Redis that somebody names, one that is started here, in a container or not, or
+//! memory that they share in one process.
 
 use std::{
     env, fmt, io,
@@ -13,10 +13,21 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::{error::TargetError, exit::ServerExit, group::Group, resources::Processes};
+use super::{
+    container::{self, Container, Network},
+    daemon,
+    error::TargetError,
+    exit::ServerExit,
+    group::Group,
+    resources::Processes,
+};
 
 /// Names a Redis that is there.
 const VARIABLE: &str = "REDIS_URL";
+/// Names the image of one in a container.
+const IMAGE: &str = "REDIS_IMAGE";
+/// What a Redis logs once it listens.
+const READY: &str = "Ready to accept connections";
 /// The program, which is looked for on the PATH.
 const PROGRAM: &str = "redis-server";
 /// How long one may take from its start to its first connection.
@@ -47,27 +58,43 @@ pub enum BusKind {
 #[derive(Debug)]
 pub struct Bus {
     kind: BusKind,
+    /// The image of one of our own that is to run in a container.
+    image: Option<String>,
     /// Where it is; of one of our own once it is started.
     url: Option<String>,
-    /// Of one of our own, as long as it runs.
-    process: Option<Group>,
+    /// Of one of our own, as long as it is there.
+    running: Option<Running>,
+}
+
+/// A Redis of our own.
+#[derive(Debug)]
+enum Running {
+    /// A process.
+    Process(Group),
+    /// In a container, which stays when what is in it was killed.
+    Container(Container),
 }
 
 impl Bus {
-    /// The Redis that `REDIS_URL` names, else a `redis-server` from the PATH, else memory: none of it started yet.
+    /// The Redis that `REDIS_URL` names, else one in a container of `REDIS_IMAGE`, else a `redis-server` from the PATH, else
+    /// memory: none of it started yet.
     pub(super) fn find() -> Self {
-        let named = env::var(VARIABLE).ok().filter(|url| !url.is_empty());
+        let named = |variable| env::var(variable).ok().filter(|value| !value.is_empty());
+        let (url, image) = (named(VARIABLE), named(IMAGE));
         let places = env::var_os("PATH").unwrap_or_default();
         let mut places = env::split_paths(&places);
-        let kind = match &named {
-            Some(_) => BusKind::Named,
-            None if places.any(|folder| folder.join(PROGRAM).is_file()) => BusKind::Started,
-            None => BusKind::Memory,
+        let mut is_here = || places.any(|folder| folder.join(PROGRAM).is_file());
+        let kind = match (&url, &image) {
+            (Some(_), _) => BusKind::Named,
+            (None, Some(_)) => BusKind::Started,
+            (None, None) if is_here() => BusKind::Started,
+            (None, None) => BusKind::Memory,
         };
         Self {
             kind,
-            url: named,
-            process: None,
+            image: image.filter(|_| kind == BusKind::Started),
+            url,
+            running: None,
         }
     }
 
@@ -84,22 +111,13 @@ impl Bus {
         if self.kind != BusKind::Started {
             return Ok(());
         }
-        let mut attempts = 1;
-        loop {
-            let port = free_port().map_err(|error| failed(error.to_string()))?;
-            match listening(port).await {
-                Err(TargetError::Bus { reason, .. })
-                    if attempts < PORT_ATTEMPTS && reason.contains("Address already in use") =>
-                {
-                    attempts += 1;
-                }
-                started => {
-                    self.process = Some(started?);
-                    self.url = Some(format!("redis://127.0.0.1:{port}"));
-                    return Ok(());
-                }
-            }
-        }
+        let (running, url) = match &self.image {
+            Some(image) => in_container(image).await?,
+            None => on_this_machine().await?,
+        };
+        self.running = Some(running);
+        self.url = Some(url);
+        Ok(())
     }
 
     /// Where the Redis is, if it is one.
@@ -107,19 +125,33 @@ impl Bus {
         self.url.as_deref()
     }
 
-    /// The processes of one that was started here, as long as it runs.
+    /// The processes of one that was started here, as long as it runs; in a container nobody knows them.
     pub(super) fn processes(&self) -> Option<Processes> {
-        let process = self.process.as_ref()?;
-        Some(Processes::Group(process.id()))
+        match self.running.as_ref()? {
+            Running::Process(process) => Some(Processes::Group(process.id())),
+            Running::Container(_) => None,
+        }
     }
 
-    /// Kills one that was started here (SIGKILL); `None`: there is none to be killed.
+    /// Kills one that was started here (SIGKILL); in words, how it ended. `None`: there is none to be killed.
     ///
     /// # Errors
-    /// [`TargetError::ServerProcess`] if it can't be waited for.
-    pub async fn kill(&mut self) -> Result<Option<ServerExit>, TargetError> {
-        match self.process.take() {
-            Some(process) => process.kill().await.map(Some),
+    /// [`TargetError::ServerProcess`] or [`TargetError::Store`] if it can't be killed or waited for.
+    pub async fn kill(&mut self) -> Result<Option<String>, TargetError> {
+        match self.running.take() {
+            Some(Running::Process(process)) => {
+                // What it wrote as it went is no proof.
+                let exit = ServerExit {
+                    stderr: Vec::new(),
+                    ..process.kill().await?
+                };
+                Ok(Some(exit.to_string()))
+            }
+            Some(Running::Container(container)) => {
+                let ended = container.kill().await;
+                self.running = Some(Running::Container(container));
+                ended.map(Some)
+            }
             None => Ok(None),
         }
     }
@@ -129,9 +161,12 @@ impl Bus {
     /// # Errors
     /// [`TargetError::Bus`]: it does not listen.
     pub async fn start_again(&mut self) -> Result<(), TargetError> {
+        if let Some(Running::Container(container)) = &self.running {
+            return container.start_again().await;
+        }
         let port = self.url().and_then(|url| url.rsplit(':').next());
         if let Some(port) = port.and_then(|port| port.parse().ok()) {
-            self.process = Some(listening(port).await?);
+            self.running = Some(Running::Process(listening(port).await?));
         }
         Ok(())
     }
@@ -139,11 +174,59 @@ impl Bus {
     /// Ends one that was started here.
     ///
     /// # Errors
-    /// [`TargetError::ServerProcess`] if it can't be ended.
+    /// [`TargetError::ServerProcess`] or [`TargetError::CleanUp`] if it can't be ended.
     pub(super) async fn stop(&mut self) -> Result<(), TargetError> {
-        match self.process.take() {
-            Some(process) => process.stop(END_PATIENCE).await.map(drop),
+        match self.running.take() {
+            Some(Running::Process(process)) => process.stop(END_PATIENCE).await.map(drop),
+            Some(Running::Container(container)) => container.stop().await,
             None => Ok(()),
+        }
+    }
+}
+
+/// Starts a Redis in a container, at a port that it has again when it is started again.
+async fn in_container(image: &str) -> Result<(Running, String), TargetError> {
+    let docker = daemon::client().await?;
+    let tell = &mut |notice| tracing::info!("{notice}");
+    let there = container::have_image(&docker, image, tell).await;
+    there.map_err(|error| match error {
+        TargetError::ImageMissing { image, reason } => failed(format!(
+            "Docker has no image {image} and cannot pull it ({reason}); name one that is there by {IMAGE}, or leave it out"
+        )),
+        other => other,
+    })?;
+    let port = free_port().map_err(|error| failed(error.to_string()))?;
+    let network = Network {
+        within: None,
+        ports: vec![(port, true)],
+        loopback: container::daemon_shares_loopback(),
+    };
+    let command = format!("{PROGRAM} --port {port} --protected-mode no --appendonly no");
+    let mut command: Vec<String> = command.split(' ').map(str::to_owned).collect();
+    command.extend(["--save", ""].map(str::to_owned));
+    let started = container::start(image, READY, network, Some(&command));
+    let (container, running) = started.await?;
+    let address = running.address(port).await;
+    running.let_go();
+    let address = address.map_err(failed)?;
+    Ok((Running::Container(container), format!("redis://{address}")))
+}
+
+/// Starts a `redis-server` at a free port of this machine.
+async fn on_this_machine() -> Result<(Running, String), TargetError> {
+    let mut attempts = 1;
+    loop {
+        let port = free_port().map_err(|error| failed(error.to_string()))?;
+        match listening(port).await {
+            Err(TargetError::Bus { reason, .. })
+                if attempts < PORT_ATTEMPTS && reason.contains("Address already in use") =>
+            {
+                attempts += 1;
+            }
+            started => {
+                let running = Running::Process(started?);
+                return Ok((running, format!("redis://127.0.0.1:{port}")));
+            }
         }
     }
 }
@@ -202,12 +285,15 @@ fn process_of(info: &str) -> Option<u32> {
 /// For people; no password.
 impl fmt::Display for Bus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.kind {
-            BusKind::Named => write!(f, "the Redis of {VARIABLE}"),
-            BusKind::Started => write!(f, "a {PROGRAM} of this run"),
-            BusKind::Memory => write!(
+        match (self.kind, &self.image) {
+            (BusKind::Named, _) => write!(f, "the Redis of {VARIABLE}"),
+            (BusKind::Started, Some(image)) => {
+                write!(f, "a Redis of this run in a container, image {image}")
+            }
+            (BusKind::Started, None) => write!(f, "a {PROGRAM} of this run"),
+            (BusKind::Memory, _) => write!(
                 f,
-                "memory in one process, since there is no {VARIABLE} and no {PROGRAM} on the PATH"
+                "memory in one process, since there is no {VARIABLE}, no {IMAGE} and no {PROGRAM} on the PATH"
             ),
         }
     }

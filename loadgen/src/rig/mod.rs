@@ -5,6 +5,7 @@
 
 mod audit;
 mod bus;
+mod container;
 mod daemon;
 mod docker;
 mod error;

@@ -8,8 +8,8 @@ use crate::dial::Endpoint;
 
 use super::{
     audit::Audit,
-    daemon,
-    docker::{self, Fragile, MongoContainer},
+    container, daemon,
+    docker::{Fragile, MongoContainer},
     error::{TargetError, UnknownStore},
     held::Held,
     leftover::Leftover,
@@ -302,7 +302,7 @@ impl RunningStore {
         notice: &mut dyn FnMut(String),
     ) -> Result<RunningStore, TargetError> {
         let docker = daemon::client().await?;
-        docker::have_image(&docker, image, notice).await?;
+        container::have_image(&docker, image, notice).await?;
         let containers = if needs.set {
             replicas::containers(image).await?
         } else {

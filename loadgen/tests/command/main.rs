@@ -132,6 +132,7 @@ fn loadgen() -> Command {
         "MONGODB_URI",
         "MONGOD",
         "REDIS_URL",
+        "REDIS_IMAGE",
         "BUS_URL",
         "NODE_ID",
         "JWT_SECRET_KEY",

@@ -64,6 +64,49 @@ fn three_servers_and_a_redis_of_the_run_deliver_everything() {
     }
 }
 
+/// The image of a Redis for those tests that need one in a container.
+fn redis_image() -> Option<String> {
+    let image = env::var("REDIS_IMAGE").ok();
+    assert!(
+        image.is_some() || env::var_os("REQUIRE_REDIS_IMAGE").is_none(),
+        "REDIS_IMAGE names no image of a Redis"
+    );
+    image
+}
+
+#[test]
+fn a_redis_in_a_container_joins_them_and_dies_and_comes_back_as_one_beside_it() {
+    let Some(image) = redis_image() else {
+        return;
+    };
+    let bench = Bench::new();
+    let scenario = bench.scenario(&broken("kind = \"bus-restart\"", ""));
+    let mut command = bench.command(&scenario, &["--store", "memory"]);
+    command.env("REDIS_IMAGE", &image);
+    let ended = finish(command);
+    let run = bench.report("broken")["runs"][0].clone();
+    nothing_is_lost(&ended, &run, "the Redis was killed: exit status 137");
+    let store = run["store"].as_str().unwrap();
+    let said = format!("a Redis of this run in a container, image {image}");
+    assert!(store.contains(&said), "{store}");
+}
+
+#[test]
+fn an_image_that_is_not_there_is_told_and_nothing_else_is_taken() {
+    let bench = Bench::new();
+    let text = wide().replace("[server]", "[server]\nnodes = 2");
+    let mut command = bench.command(&bench.scenario(&text), &["--store", "memory"]);
+    command.env("REDIS_IMAGE", "localhost:1/no/such:image");
+    let ended = finish(command);
+    assert_ne!(ended.code, Some(0), "{}", ended.stdout);
+    let told = ["localhost:1/no/such:image", "Docker"];
+    assert!(
+        told.iter().any(|word| ended.stderr.contains(word)),
+        "{}",
+        ended.stderr
+    );
+}
+
 #[test]
 fn without_a_redis_they_are_in_one_process_and_the_result_says_so() {
     let bench = Bench::new();

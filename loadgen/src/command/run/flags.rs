@@ -72,8 +72,8 @@ pub struct Args {
     pub delivery: Vec<Delivery>,
     /// How many servers are started as one chat, instead of what the scenario says.
     ///
-    /// They are joined by the Redis that REDIS_URL names, else by a `redis-server` from the PATH that is started and ended
-    /// here, else in one process. Users are spread over them by the seed.
+    /// They are joined by the Redis that REDIS_URL names, else by one in a container of the image REDIS_IMAGE, else by a
+    /// `redis-server` from the PATH, both started and ended here, else in one process. Users are spread over them by the seed.
     #[arg(
         long,
         value_name = "N",

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::{Fault, FaultError};
-use crate::rig::{exit::ServerExit, system::System};
+use crate::rig::system::System;
 
 pub(super) struct BusRestart {
     /// How it ended.
@@ -21,11 +21,6 @@ impl Fault for BusRestart {
     async fn apply(&mut self, system: &mut dyn System) -> Result<(), FaultError> {
         let bus = system.bus().ok_or(FaultError::NothingThere)?;
         let exit = bus.kill().await?.ok_or(FaultError::NothingThere)?;
-        // What it wrote as it went is no proof.
-        let exit = ServerExit {
-            stderr: Vec::new(),
-            ..exit
-        };
         self.ended = Some(format!("the Redis was killed: {exit}"));
         Ok(())
     }

@@ -91,9 +91,9 @@ impl FaultError {
 
 const STARTED_HERE: &str = "nobody may stop a server that this program did not start; leave --target out, or start it with --command";
 const NO_BUS: &str = "nobody may break the bus of servers that this program did not start, and one server has none; have several started, by `nodes` in [server]";
-const NAMED_BUS: &str = "nobody may break a Redis that this program did not start; leave REDIS_URL out, and have a redis-server on the PATH";
+const NAMED_BUS: &str = "nobody may break a Redis that this program did not start; leave REDIS_URL out, and have a redis-server on the PATH or an image of one in REDIS_IMAGE";
 const MEMORY_BUS: &str = "there is no Redis: the servers share their memory in one process; have a redis-server on the PATH";
-const ONE_PROCESS: &str = "the servers are one process, since there is no Redis between them; have a redis-server on the PATH, or name one by REDIS_URL";
+const ONE_PROCESS: &str = "the servers are one process, since there is no Redis between them; have a redis-server on the PATH, or name one by REDIS_URL, or its image by REDIS_IMAGE";
 const OF_EACH: &str = "each of several servers has an in-memory store of its own; choose a MongoDB that this program starts: --store docker or mongod";
 const FORGETS: &str = "the in-memory store would go with its server, and with it what was confirmed; choose a store that stays: --store docker, mongod or mongodb://…";
 const THEIR_STORE: &str = "nobody may break the store of a server that this program did not start, nor what such a server simulates; leave --target out, and let a peer save into a MongoDB: --store docker or mongod";

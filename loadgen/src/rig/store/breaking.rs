@@ -35,7 +35,7 @@ impl RunningStore {
         match &self.started {
             Started::Containers(containers) => {
                 for container in containers.iter().rev() {
-                    ends.push(container.kill().await?);
+                    ends.push(container.container.kill().await?);
                 }
             }
             Started::Processes(processes) => {
@@ -56,7 +56,7 @@ impl RunningStore {
         match &self.started {
             Started::Containers(containers) => {
                 for container in containers {
-                    container.start_again().await?;
+                    container.container.start_again().await?;
                 }
             }
             Started::Processes(processes) => {
@@ -77,7 +77,7 @@ impl RunningStore {
         match &self.started {
             Started::Containers(containers) => {
                 for container in containers {
-                    container.stand_still(still).await?;
+                    container.container.stand_still(still).await?;
                 }
             }
             Started::Processes(processes) => {
@@ -101,7 +101,7 @@ impl RunningStore {
         match &self.started {
             Started::Containers(containers) => {
                 for container in containers {
-                    if !container.stands_still().await? {
+                    if !container.container.stands_still().await? {
                         return Ok(false);
                     }
                 }

@@ -114,7 +114,7 @@ impl Node for Commanded<'_> {
         let Place::Redis { url, chat, .. } = *place else {
             return Err(TargetError::Bus {
                 bus: "memory",
-                reason: "servers that others wrote meet in a Redis alone: have a redis-server on the PATH, or name one by REDIS_URL"
+                reason: "servers that others wrote meet in a Redis alone: have a redis-server on the PATH, or name one by REDIS_URL, or its image by REDIS_IMAGE"
                     .to_owned(),
             });
         };
