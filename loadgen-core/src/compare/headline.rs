@@ -6,13 +6,28 @@ use super::{
     show::{percent, signed, value, value_of_due},
 };
 
-/// What became of the server's numbers.
-pub(super) fn sentence(numbers: &[Number], chance: Option<f64>, runs: (usize, usize)) -> String {
+/// What became of the server's numbers; `invalid`: the side whose times say nothing about it.
+pub(super) fn sentence(
+    numbers: &[Number],
+    chance: Option<f64>,
+    invalid: Option<&str>,
+    runs: (usize, usize),
+) -> String {
+    if let Some(side) = invalid {
+        let why =
+            format!("All results of {side} are INVALID: their times say nothing about the server.");
+        // What is counted is a fact of each all the same.
+        return [Some(why), broken(numbers), more(numbers)]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join(" ");
+    }
     let (never, seen): (Vec<&Number>, Vec<&Number>) = numbers
         .iter()
         .filter(|number| number.headline)
         .partition(|number| number.is_never());
-    let mut sentences: Vec<String> = broken(numbers).into_iter().collect();
+    let mut sentences: Vec<String> = broken(numbers).into_iter().chain(more(numbers)).collect();
     sentences.extend(never_with_the_change(&never));
     let Some(largest) = largest(&seen) else {
         if never.is_empty() {
@@ -52,7 +67,18 @@ pub(super) fn sentence(numbers: &[Number], chance: Option<f64>, runs: (usize, us
 }
 
 /// How it was decided.
-pub(super) fn method(sets: &Sets, chance: Option<f64>, (base, change): (usize, usize)) -> String {
+pub(super) fn method(
+    sets: &Sets,
+    chance: Option<f64>,
+    invalid: Option<&str>,
+    (base, change): (usize, usize),
+) -> String {
+    if let Some(side) = invalid {
+        return format!(
+            "{} against {change}: since all results of {side} are INVALID, no time counts as certain.",
+            of_runs(base)
+        );
+    }
     let Some(chance) = chance else {
         return format!(
             "{} against {change}: the unit is the run, and so few have no intervals. Measure {FEWEST} or more of each side, in turn.",
@@ -90,6 +116,26 @@ fn broken(numbers: &[Number]) -> Option<String> {
     (!said.is_empty()).then(|| {
         format!(
             "Only with the change (the most in one run): {}.",
+            said.join(", ")
+        )
+    })
+}
+
+/// Counts of which every run of the change has more than any of the base, which has some, too.
+fn more(numbers: &[Number]) -> Option<String> {
+    let is_more = |number: &&Number| {
+        let by = number.difference.and_then(|difference| difference.interval);
+        let is_certain = by.is_some_and(|(least, _)| least > 0.0);
+        number.quantity == Quantity::Count && number.base > Some(0.0) && is_certain
+    };
+    let said = numbers.iter().filter(is_more).map(|number| {
+        let [base, change] = [number.base, number.change].map(|side| value(number.quantity, side));
+        format!("{} {change} ({base} at the base)", number.key)
+    });
+    let said: Vec<String> = said.collect();
+    (!said.is_empty()).then(|| {
+        format!(
+            "More with the change in every run (the most in one): {}.",
             said.join(", ")
         )
     })

@@ -79,7 +79,7 @@ pub struct Comparison {
     /// Whether the runs were taken as pairs: they took turns, and there are enough of them.
     pub paired: bool,
     /// In which share of all ways to share these runs out any number of the headline would differ as much; `None` of too few
-    /// runs. Above 0.04 nothing is certain.
+    /// runs, and where all of one side are INVALID. Above 0.04 nothing is certain.
     pub chance: Option<f64>,
     /// What else differs between the sides, and what makes either doubtful.
     pub cautions: Vec<String>,
@@ -137,8 +137,9 @@ pub fn compare(
         true => Number::of(*asked, &timed.sets, &refer(&base), &refer(&change)),
         false => Number::of(*asked, &timed.sets, &timed.base, &timed.change),
     };
-    let everybody: Vec<&Measured<'_>> = base.iter().chain(&change).collect();
-    let mut numbers: Vec<Number> = Asked::all(&everybody).iter().map(number).collect();
+    // What is left out takes no number from the others.
+    let compared: Vec<&Measured<'_>> = timed.base.iter().chain(&timed.change).copied().collect();
+    let mut numbers: Vec<Number> = Asked::all(&compared).iter().map(number).collect();
     let chance = timed.decide(&mut numbers);
 
     let asked: Vec<Asked> = allowances
@@ -159,7 +160,7 @@ pub fn compare(
             } else {
                 chances.next()
             },
-            is_invalid: timed.is_invalid,
+            is_invalid: timed.invalid.is_some(),
             by_plain_ratio: insist.by_plain_ratio,
         };
         allowance.judge(number, ground)
@@ -171,8 +172,8 @@ pub fn compare(
         .map(judge)
         .collect();
     Ok(Comparison {
-        sentence: headline::sentence(&numbers, chance, timed.runs()),
-        method: headline::method(&timed.sets, chance, timed.runs()),
+        sentence: headline::sentence(&numbers, chance, timed.invalid, timed.runs()),
+        method: headline::method(&timed.sets, chance, timed.invalid, timed.runs()),
         verdict: judged
             .iter()
             .map(|judged| judged.verdict)
@@ -206,8 +207,8 @@ struct Timed<'a> {
     sets: Sets,
     base: Vec<&'a Measured<'a>>,
     change: Vec<&'a Measured<'a>>,
-    /// Of one side, all times say nothing about the server.
-    is_invalid: bool,
+    /// The side of which all times say nothing about the server, in words; `None` where each has a valid run.
+    invalid: Option<&'static str>,
 }
 
 impl<'a> Timed<'a> {
@@ -216,8 +217,13 @@ impl<'a> Timed<'a> {
         let valid =
             |runs: &'a [Measured<'a>]| runs.iter().filter(|run| run.is_valid()).collect::<Vec<_>>();
         let (mut one, mut other) = (valid(base), valid(change));
-        let is_invalid = one.is_empty() || other.is_empty();
-        if is_invalid {
+        let invalid = match (one.is_empty(), other.is_empty()) {
+            (false, false) => None,
+            (true, false) => Some("the base"),
+            (false, true) => Some("the change"),
+            (true, true) => Some("both sides"),
+        };
+        if invalid.is_some() {
             (one, other) = (refer(base), refer(change));
         } else if design(&refer(base), &refer(change)) == Design::Pairs {
             let pairs = base.iter().zip(change);
@@ -232,7 +238,7 @@ impl<'a> Timed<'a> {
             sets: Sets::new(design(&one, &other), one.len(), other.len()),
             base: one,
             change: other,
-            is_invalid,
+            invalid,
         }
     }
 
@@ -242,8 +248,11 @@ impl<'a> Timed<'a> {
     }
 
     /// Notes which numbers of the headline differ for certain; returns how often chance alone makes any of them differ as much,
-    /// `None` of too few runs.
+    /// `None` of too few runs, and where the times of one side say nothing.
     fn decide(&self, numbers: &mut [Number]) -> Option<f64> {
+        if self.invalid.is_some() {
+            return None;
+        }
         let mut seen: Vec<&mut Number> = numbers
             .iter_mut()
             .filter(|number| number.headline && !number.is_never())
