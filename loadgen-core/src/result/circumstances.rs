@@ -8,7 +8,8 @@ use crate::model::numbers::bytes;
 /// Of the last run of a result, the one that is judged.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Circumstances {
-    /// The server that this program started, or the URL of one that was running.
+    /// The server that this program started, or the URL of another; with `{port}` in the place of a port that was picked for one
+    /// run.
     pub target: String,
     /// The store, and how durable a confirmed message is in it.
     pub store: String,

@@ -21,7 +21,7 @@ pub use self::{
         Fate, Line, PAGE_PATIENCE, Page, Unanswered, ask, beginning, hint, media_type, no_answer,
     },
     stream::{Stream, into_parts},
-    target::{Target, TargetMistake},
+    target::{PORT, Target, TargetMistake},
     tls::Trust,
     upgrade::upgrade,
 };

@@ -12,12 +12,16 @@ use crate::scenario::{Connections, OWN_PARAMETERS, Pattern, Template, check_path
 
 /// Where Socket.IO servers listen if nobody says otherwise.
 const USUAL_PATH: &str = "/socket.io/";
+/// What stands for a free port where one is picked.
+pub const PORT: &str = "{port}";
 
 /// Where a server is and what each request to it says, checked.
 #[derive(Debug, Clone)]
 pub struct Target {
     /// The URL without credentials and without its query: what is shown.
     pub(super) shown: String,
+    /// What results call it: the same, but for a port that was picked for one run.
+    name: String,
     /// A host's name, or an address without brackets.
     pub(super) host: String,
     pub(super) port: u16,
@@ -86,6 +90,7 @@ impl Target {
         };
         let target = Self {
             shown: shown(&url),
+            name: shown(&url),
             port: url.port().unwrap_or(if secure { 443 } else { 80 }),
             authority: authority(&url),
             tls,
@@ -115,9 +120,20 @@ impl Target {
         Self::new(url, &connections, None, &Trust::default())
     }
 
+    /// The same, whose port was picked for this run: results call it by `{port}`, so that it is one target in all of them.
+    pub fn at_any_port(mut self, port: &str) -> Self {
+        self.name = self.shown.replace(port, PORT);
+        self
+    }
+
     /// What is shown of it: no credentials, no query.
     pub fn shown(&self) -> &str {
         &self.shown
+    }
+
+    /// What results call it: the same, with `{port}` in the place of a port that was picked for one run.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Scheme, host and port.
@@ -301,6 +317,28 @@ mod tests {
         }
         let basic = target("http://us%20er:p%40ss@h").unwrap().basic;
         assert_eq!(basic.as_deref(), Some("Basic dXMgZXI6cEBzcw=="));
+    }
+
+    /// What is started at another port each time is one target in all results: else no two of its runs were of the same.
+    #[test]
+    fn a_port_that_was_picked_for_one_run_is_in_no_name() {
+        for (url, shown, name) in [
+            (
+                "http://127.0.0.1:40123",
+                "http://127.0.0.1:40123",
+                "http://127.0.0.1:{port}",
+            ),
+            (
+                "http://u:secret@[::1]:40123/admin?x=1",
+                "http://[::1]:40123/admin",
+                "http://[::1]:{port}/admin",
+            ),
+        ] {
+            let target = target(url).unwrap();
+            assert_eq!(target.name(), shown);
+            let target = target.at_any_port("40123");
+            assert_eq!((target.name(), target.shown()), (name, shown));
+        }
     }
 
     #[test]

@@ -106,9 +106,13 @@ pub(super) fn of<'a>(
     run_id: &RunId,
 ) -> Result<Vec<Arm<'a>>, RunError> {
     several(scenario, system.meets_others())?;
-    if let Some((url, command)) = system.foreign()? {
+    if let Some((url, command, port)) = system.foreign()? {
         let target = Target::new(&url, &scenario.connections, None, &Trust::default());
         let target = target.map_err(|mistake| RunError::Asked(mistake.to_string()))?;
+        let target = match port {
+            Some(port) => target.at_any_port(&port.to_string()),
+            None => target,
+        };
         let options = Options {
             target_command: command,
             ..options.clone()
@@ -253,7 +257,7 @@ pub(super) fn running<'a>(
         documents,
     );
     vec![Arm {
-        name: target.shown().to_owned(),
+        name: target.name().to_owned(),
         system: match &options.target_command {
             Some(command) => Box::new(Commanded::new(command, running)),
             None => Box::new(running),

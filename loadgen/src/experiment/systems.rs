@@ -9,13 +9,14 @@ use std::{
 
 use super::RunError;
 use crate::{
+    dial::PORT,
     model::{BusMode, Delivery, Dialect},
     rig::Peer,
     scenario::{Scenario, Token},
 };
 
-/// A free port, in the places of a text that are for it.
-const PORT: &str = "{port}";
+/// A URL, the command that starts a server there, and the port that was picked for it.
+type Foreign = (String, Option<String>, Option<u16>);
 
 /// A system to measure, by its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,15 +132,17 @@ impl SystemChoice {
         }
     }
 
-    /// The URL and the command that starts it there, of one that somebody else wrote; a command gets a port of its own.
-    pub(super) fn foreign(&self) -> Result<Option<(String, Option<String>)>, RunError> {
+    /// The URL and the command that starts it there, of one that somebody else wrote; a command gets a port of its own, which
+    /// comes third.
+    pub(super) fn foreign(&self) -> Result<Option<Foreign>, RunError> {
         match self {
             SystemChoice::Own(_) | SystemChoice::Peer(_) | SystemChoice::Relay => Ok(None),
-            SystemChoice::Url(url) => Ok(Some((url.clone(), None))),
+            SystemChoice::Url(url) => Ok(Some((url.clone(), None, None))),
             SystemChoice::Command(command) => {
                 let port = free_port()?;
                 let command = command.replace(PORT, &port.to_string());
-                Ok(Some((format!("http://127.0.0.1:{port}"), Some(command))))
+                let url = format!("http://127.0.0.1:{port}");
+                Ok(Some((url, Some(command), Some(port))))
             }
         }
     }
@@ -232,9 +235,13 @@ mod tests {
         assert_eq!(read("https://h"), Ok(url));
         let command = read("cmd:PORT={port} node server.js").unwrap();
         assert_eq!(command.to_string(), "cmd:PORT={port} node server.js");
-        let (url, started) = command.foreign().unwrap().unwrap();
+        let (url, started, picked) = command.foreign().unwrap().unwrap();
         let port = url.strip_prefix("http://127.0.0.1:").unwrap();
         assert_eq!(started, Some(format!("PORT={port} node server.js")));
+        assert_eq!(
+            picked.map(|picked| picked.to_string()).as_deref(),
+            Some(port)
+        );
         for (text, word) in [
             ("cmd:node server.js", "{port}"),
             ("cmd:", "{port}"),

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::Path};
 use super::flags::Args;
 use crate::{
     command::{exit_code::Exit, named, obeyed::Said, output},
-    dial::{Target, TargetMistake},
+    dial::{PORT, Target, TargetMistake},
     experiment::SystemChoice,
     model::Delivery,
     rig::{self, StoreChoice},
@@ -37,12 +37,12 @@ pub(super) fn asked(run: &Args) -> Result<Asked, Exit> {
     for uri in databases(run) {
         rig::check_uri(uri).map_err(output::wrong)?;
     }
-    let (url, target_command) = target(run).map_err(output::wrong)?;
+    let foreign = foreign(run).map_err(output::wrong)?;
     can_be_obeyed(run).map_err(output::wrong)?;
     let mut scenarios = Vec::new();
     let mut exit = Exit::Pass;
     for path in &run.scenarios {
-        match read(path, run, url.as_deref()) {
+        match read(path, run, &foreign) {
             Ok(scenario) => scenarios.push(scenario),
             Err(Mistake::Scenario(error)) => exit = exit.worse(output::all_wrong(&error)),
             Err(mistake) => exit = exit.worse(output::wrong(mistake)),
@@ -51,7 +51,7 @@ pub(super) fn asked(run: &Args) -> Result<Asked, Exit> {
     match exit {
         Exit::Pass => Ok(Asked {
             scenarios,
-            target_command,
+            target_command: foreign.command,
         }),
         exit => Err(exit),
     }
@@ -109,7 +109,7 @@ enum Mistake {
 }
 
 /// A scenario with the flags of the command line, and where it is to be measured.
-fn read(path: &Path, run: &Args, url: Option<&str>) -> Result<(Scenario, Option<Target>), Mistake> {
+fn read(path: &Path, run: &Args, foreign: &Foreign) -> Result<(Scenario, Option<Target>), Mistake> {
     let mut scenario = named::scenario(path, &run.load.set)?;
     if !run.delivery.is_empty() {
         scenario.delivery.clone_from(&run.delivery);
@@ -117,7 +117,12 @@ fn read(path: &Path, run: &Args, url: Option<&str>) -> Result<(Scenario, Option<
     scenario.nodes = run.nodes.unwrap_or(scenario.nodes);
     scenario.bus_mode = run.bus_mode.unwrap_or(scenario.bus_mode);
     run.load.ask(&mut scenario).map_err(Mistake::Flag)?;
+    let url = foreign.url.as_deref();
     let target = run.place.target(url, &scenario.connections)?;
+    let target = target.map(|target| match &foreign.port {
+        Some(port) => target.at_any_port(port),
+        None => target,
+    });
     // What our own server can't be asked is told where it is started.
     if matches!(run.system, SystemChoice::Peer(_)) {
         let asked = run.system.can_be_asked(&scenario);
@@ -126,11 +131,18 @@ fn read(path: &Path, run: &Args, url: Option<&str>) -> Result<(Scenario, Option<
     Ok((scenario, target))
 }
 
-/// A free port, in the places of a text that are for it.
-const PORT: &str = "{port}";
+/// A server that somebody else wrote.
+struct Foreign {
+    /// Where it is; `None`: what is started here is none.
+    url: Option<String>,
+    /// The command that starts it, where one does.
+    command: Option<String>,
+    /// The port that was picked for it, where its URL names none.
+    port: Option<String>,
+}
 
 /// Where the server is that is measured, and the command that starts it, where one does.
-fn target(run: &Args) -> Result<(Option<String>, Option<String>), String> {
+fn foreign(run: &Args) -> Result<Foreign, String> {
     let Some(command) = &run.command else {
         let about = [
             ("--audit", run.audit.is_some()),
@@ -143,7 +155,11 @@ fn target(run: &Args) -> Result<(Option<String>, Option<String>), String> {
             (None, Some((flag, _))) => Err(format!(
                 "{flag} says something of a target: name it with --target or --command"
             )),
-            (target, _) => Ok((target.clone(), None)),
+            (target, _) => Ok(Foreign {
+                url: target.clone(),
+                command: None,
+                port: None,
+            }),
         };
     };
     let url = match &run.place.target {
@@ -161,8 +177,9 @@ fn target(run: &Args) -> Result<(Option<String>, Option<String>), String> {
         .map_err(|error| format!("no free port: {error}"))?
         .port()
         .to_string();
-    Ok((
-        Some(url.replace(PORT, &port)),
-        Some(command.replace(PORT, &port)),
-    ))
+    Ok(Foreign {
+        url: Some(url.replace(PORT, &port)),
+        command: Some(command.replace(PORT, &port)),
+        port: url.contains(PORT).then_some(port),
+    })
 }
