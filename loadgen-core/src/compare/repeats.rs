@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// The version of the schema of [`Repeats`], and of the rules that it is worked out by.
-pub const REPEATS_VERSION: u32 = 2;
+pub const REPEATS_VERSION: u32 = 3;
 
 /// All runs of one scenario in one call.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]

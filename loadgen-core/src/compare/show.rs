@@ -9,7 +9,7 @@ use crate::{
     judge::Verdict,
     model::{
         HistogramError, Metric, histogram,
-        numbers::{count, duration, share},
+        numbers::{count, duration, percentage},
     },
     observed::PROMISE,
     report::{
@@ -71,7 +71,7 @@ pub(super) fn value(quantity: Quantity, number: Option<f64>) -> String {
     match quantity {
         Quantity::Nanoseconds if number < 0.0 => format!("-{}", duration(-number as u64)),
         Quantity::Nanoseconds => duration(number as u64),
-        Quantity::Share => share(number),
+        Quantity::Share => percentage(number),
         Quantity::Count => count(number as u64),
         Quantity::TimesFloor => format!("{number:.2} ×"),
     }

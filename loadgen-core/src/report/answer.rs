@@ -9,12 +9,15 @@ use crate::{
     judge::{Verdict, statistic},
     model::{
         Count, HistogramError, Metric, histogram,
-        numbers::{count, counted, duration, limit, share},
+        numbers::{count, counted, duration, limit, percentage},
         percentile,
     },
     result::{FloorResult, MetricResult, Model, PartKind, Report, Run},
     scenario::Subject,
 };
+
+/// The time of what never came.
+const NEVER: &str = "never";
 
 /// What a result says to its scenario's question.
 pub(crate) struct Answer<'a> {
@@ -237,7 +240,7 @@ fn spread(run: &Run, metric: Metric, p: f64) -> Result<Option<String>, Histogram
     let samples = histogram::decode(&due.histogram)?;
     let of = |p| {
         let value = percentile::of_due(&samples, due.lost, p).ok()?;
-        Some(value.map_or_else(|| "never".to_owned(), duration))
+        Some(value.map_or_else(|| NEVER.to_owned(), duration))
     };
     Ok(match (of(50.0), of(p)) {
         (Some(median), Some(high)) if p != 50.0 => Some(format!("{median} (median; p{p} {high})")),
@@ -274,12 +277,15 @@ fn measured(report: &Report, held: &Held<'_>) -> Result<String, HistogramError> 
             };
             let n = of_how_many(held);
             match (held.value, median) {
-                (Value::Known(_), Some(median)) => {
+                (Value::Known(_), Some(median)) if median != NEVER => {
                     format!("{value} of {n} {what} (limit {bound}), half of them within {median}")
                 }
-                (Value::Known(_), None) => format!("{value} of {n} {what} (limit {bound})"),
+                (Value::Known(_), _) => format!("{value} of {n} {what} (limit {bound})"),
                 _ => {
-                    format!("{n} are too few to tell how many come within {within} (limit {bound})")
+                    let are = if held.due() == Some(1) { "is" } else { "are" };
+                    format!(
+                        "{n} {are} too few to tell how many come within {within} (limit {bound})"
+                    )
                 }
             }
         }
@@ -314,25 +320,25 @@ fn measured(report: &Report, held: &Held<'_>) -> Result<String, HistogramError> 
 /// `12,048 deliveries in undisturbed seconds`.
 fn of_how_many(held: &Held<'_>) -> String {
     let metric = held.threshold.subject.metric().unwrap_or(Metric::Delivery);
-    let what = match metric {
-        Metric::Delivery => "deliveries",
-        other => other.definition().title,
+    let n = match (metric, held.due()) {
+        (Metric::Delivery, Some(n)) => counted(n, "delivery"),
+        (Metric::Delivery, None) => "deliveries".to_owned(),
+        (other, Some(n)) => format!("{} {}", count(n), other.definition().title),
+        (other, None) => other.definition().title.to_owned(),
     };
-    let n = held.due().map(|n| format!("{} ", count(n)));
-    let n = n.unwrap_or_default();
     let calm = match held.left_out {
         None if seconds::left_out(held.run) > 0 => " in undisturbed seconds",
         Some(left_out) if left_out > 0 => " in undisturbed seconds",
         _ => "",
     };
-    format!("{n}{what}{calm}")
+    format!("{n}{calm}")
 }
 
 /// The median of the samples that a limit is on, where there are enough.
 fn median(held: &Held<'_>) -> Result<Option<String>, HistogramError> {
     Ok(held.samples()?.and_then(|(samples, lost)| {
         let median = percentile::of_due(&samples, lost, 50.0).ok()?;
-        Some(median.map_or_else(|| "never".to_owned(), duration))
+        Some(median.map_or_else(|| NEVER.to_owned(), duration))
     }))
 }
 
@@ -421,7 +427,7 @@ fn relay_late(relay: &MetricResult, held: &Held<'_>) -> Option<String> {
     let enough = relay.due() >= statistic::needed(&held.threshold);
     let told = match within {
         1.0.. => "the machine alone makes none late".to_owned(),
-        within => format!("the machine alone makes {} late", share(1.0 - within)),
+        within => format!("the machine alone makes {} late", percentage(1.0 - within)),
     };
     enough.then_some(told)
 }

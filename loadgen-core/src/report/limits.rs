@@ -10,7 +10,7 @@ use crate::{
     },
     model::{
         HistogramError, Metric, Nanos, histogram, nanos,
-        numbers::{count, duration, limit, share},
+        numbers::{count, duration, duration_beside, exactly, percentage, share_beside},
     },
     observed::PROMISE,
     result::{MetricResult, Run},
@@ -57,6 +57,49 @@ pub(crate) fn limits(run: &Run) -> Result<Vec<Held<'_>>, HistogramError> {
     held.collect()
 }
 
+/// How many seconds were left out of a limit as disturbed: of one on a count none, and where older results don't say, all that
+/// were.
+pub(super) fn left_out(run: &Run, judged: &Judged) -> usize {
+    match judged.left_out {
+        _ if is_on_a_count(judged) || judged.measured.contains(OF_ALL) => 0,
+        known => known.unwrap_or_else(|| seconds::disturbed(run)),
+    }
+}
+
+/// Whether a limit is on a count, which disturbed seconds don't change.
+pub(super) fn is_on_a_count(judged: &Judged) -> bool {
+    let read = read(&judged.threshold);
+    read.is_some_and(|(threshold, _)| matches!(threshold.subject, Subject::Count(_)))
+}
+
+/// How many were left out of the limit on all deliveries of a run: of that on the promise before others; `None` where it has
+/// none.
+pub(super) fn left_out_of_deliveries(run: &Run) -> Option<usize> {
+    let judged = run.judgement.thresholds.iter();
+    let on_deliveries = judged.filter_map(|judged| {
+        let (threshold, place) = read(&judged.threshold)?;
+        let is_one = threshold.subject.metric() == Some(Metric::Delivery) && place.is_none();
+        is_one.then(|| (!is_promise(&threshold), left_out(run, judged)))
+    });
+    let first = on_deliveries.min_by_key(|(is_other, _)| *is_other);
+    first.map(|(_, left_out)| left_out)
+}
+
+/// Whether a limit is the promise: a share within 5 ms, or what is the same, the p99.
+fn is_promise(threshold: &Threshold) -> bool {
+    let is_upper = matches!(
+        threshold.comparison,
+        Comparison::Less | Comparison::LessOrEqual
+    );
+    match threshold.subject {
+        Subject::Within(Metric::Delivery, limit) => nanos(limit) == PROMISE,
+        Subject::Percentile(Metric::Delivery, 99.0) => {
+            is_upper && threshold.bound == PROMISE as f64
+        }
+        _ => false,
+    }
+}
+
 impl<'a> Held<'a> {
     /// `None` of a text that no version of this program wrote.
     fn of(run: &'a Run, judged: &'a Judged) -> Result<Option<Self>, HistogramError> {
@@ -96,6 +139,11 @@ impl<'a> Held<'a> {
         statements::verdict(self.run, self.judged)
     }
 
+    /// Whether it is on the promise.
+    pub(crate) fn is_on_the_promise(&self) -> bool {
+        is_promise(&self.threshold)
+    }
+
     /// What was measured, with its unit.
     pub(crate) fn measured(&self) -> String {
         match self.value {
@@ -104,16 +152,43 @@ impl<'a> Held<'a> {
                 "not seen to end".to_owned()
             }
             Value::TooFew => "too few".to_owned(),
+            Value::Known(value) if self.is_exact(value) => self.beside(value),
             Value::Known(value) => self.shown(value),
         }
+    }
+
+    /// Whether its number is known as exactly as its verdict: a percentile is to a thousandth only, and what was counted at
+    /// the bound decides.
+    fn is_exact(&self, value: f64) -> bool {
+        match (self.threshold.subject, self.verdict()) {
+            (Subject::Within(..), _) => true,
+            (_, Verdict::Pass) => self.holds(value),
+            (_, Verdict::Fail) => !self.holds(value),
+            _ => false,
+        }
+    }
+
+    /// Whether a number of its kind keeps it.
+    pub(crate) fn holds(&self, value: f64) -> bool {
+        self.threshold.comparison.holds(value, self.threshold.bound)
     }
 
     /// A number of its kind, with its unit.
     pub(crate) fn shown(&self, value: f64) -> String {
         match self.threshold.subject {
             Subject::Count(_) => count(value as u64),
-            Subject::Within(..) => share(value),
+            Subject::Within(..) => percentage(value),
             _ => duration(value as u64),
+        }
+    }
+
+    /// The same so exactly that it reads as the bound only where it is no other number.
+    pub(crate) fn beside(&self, value: f64) -> String {
+        let bound = self.threshold.bound;
+        match self.threshold.subject {
+            Subject::Count(_) => count(value as u64),
+            Subject::Within(..) => share_beside(value, bound),
+            _ => duration_beside(value as u64, bound as u64),
         }
     }
 
@@ -199,12 +274,14 @@ impl<'a> Held<'a> {
         }
     }
 
-    /// The same number of another run.
+    /// The same number of another run, of its disturbed seconds, too, where it rests on those of its own.
     ///
     /// # Errors
     /// When a histogram can't be read.
     pub(crate) fn of_another(&self, run: &Run) -> Result<Value, HistogramError> {
-        value((run, self.phase), &self.threshold, None, None)
+        let with_disturbed = self.left_out == Some(0) && seconds::disturbed(self.run) > 0;
+        let left_out = with_disturbed.then_some(0);
+        value((run, self.phase), &self.threshold, None, left_out)
     }
 
     /// The samples that its number is of, and how many of them never came; `None` where the result does not keep these
@@ -228,7 +305,7 @@ impl<'a> Held<'a> {
         }
         let recorded = self.judged.numbers.as_ref().map(|numbers| numbers.n);
         let whole = metric == Metric::Delivery && self.phase.is_none();
-        recorded.or_else(|| whole.then(|| seconds::judged(self.run).due))
+        recorded.or_else(|| whole.then(|| undisturbed(self.run).due))
     }
 }
 
@@ -241,7 +318,7 @@ fn chosen(subject: Subject, number: f64) -> String {
             let percent = percent.trim_end_matches('0').trim_end_matches('.');
             format!("{percent} %")
         }
-        _ => limit(number as u64),
+        _ => exactly(number as u64),
     }
 }
 
@@ -313,7 +390,7 @@ fn within(
     left_out: Option<usize>,
 ) -> Value {
     let whole = metric == Metric::Delivery && phase.is_none();
-    let counted = seconds::judged(run);
+    let counted = undisturbed(run);
     let promised = threshold.limit() == Some(PROMISE);
     let (share, due) = match result(run, metric, phase) {
         None => (None, 0),
@@ -357,6 +434,11 @@ fn samples(
     if metric != Metric::Delivery || phase.is_some() {
         return Ok(None);
     }
-    let judged = seconds::judged(run);
-    Ok(Some((seconds::judged_latencies(run)?, judged.lost)))
+    let latencies = seconds::latencies_in(run, seconds::undisturbed(run))?;
+    Ok(Some((latencies, undisturbed(run).lost)))
+}
+
+/// Deliveries that were due in undisturbed seconds.
+fn undisturbed(run: &Run) -> seconds::Judged {
+    seconds::due_in(run, seconds::undisturbed(run))
 }

@@ -2,13 +2,16 @@
 
 use hdrhistogram::Histogram;
 
-use super::statements::{due, sampled};
+use super::{
+    limits,
+    statements::{due, sampled},
+};
 use crate::{
     model::{HistogramError, Metric, Nanos, histogram, percentile},
     result::{Run, WindowResult},
 };
 
-/// Deliveries that were due in the seconds that the verdict rests on.
+/// Deliveries that were due in some seconds of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Judged {
     /// All of them.
@@ -19,7 +22,7 @@ pub(crate) struct Judged {
     pub lost: u64,
 }
 
-/// Deliveries that were due in the seconds that count.
+/// Deliveries that were due in the seconds that the verdict on them rests on.
 pub(crate) fn judged(run: &Run) -> Judged {
     due_in(run, counted(run))
 }
@@ -44,28 +47,41 @@ pub(crate) fn due_in<'a>(
     }
 }
 
-/// The seconds that the verdict rests on.
+/// The seconds that the verdict on deliveries rests on.
 pub(crate) fn counted(run: &Run) -> impl Iterator<Item = &WindowResult> + Clone {
-    let all = left_out(run) == 0;
+    taken(run, counts_disturbed(run))
+}
+
+/// Whether the verdict on deliveries rests on disturbed seconds, too: that of the limit on them, and where there is none, of
+/// all limits.
+pub(crate) fn counts_disturbed(run: &Run) -> bool {
+    let of_deliveries = limits::left_out_of_deliveries(run);
+    disturbed(run) > 0 && of_deliveries.unwrap_or_else(|| left_out(run)) == 0
+}
+
+/// The seconds of a run, with the disturbed ones or without.
+pub(crate) fn taken(
+    run: &Run,
+    with_disturbed: bool,
+) -> impl Iterator<Item = &WindowResult> + Clone {
+    let is_disturbed =
+        |window: &WindowResult| window.machine.is_some_and(|machine| machine.disturbed);
     let windows = run.windows.iter();
-    windows.filter(move |window| all || !window.machine.is_some_and(|machine| machine.disturbed))
+    windows.filter(move |window| with_disturbed || !is_disturbed(window))
 }
 
 /// The seconds in which nothing outside disturbed.
 pub(crate) fn undisturbed(run: &Run) -> impl Iterator<Item = &WindowResult> + Clone {
-    let windows = run.windows.iter();
-    windows.filter(|window| !window.machine.is_some_and(|machine| machine.disturbed))
+    taken(run, false)
 }
 
 /// Seconds that were left out of the verdict on any limit: none where all seconds together kept it.
 pub(crate) fn left_out(run: &Run) -> usize {
     let thresholds = run.judgement.thresholds.iter();
-    let disturbed = disturbed(run);
     // Of a phase there are fewer, and the others are left out of nothing.
-    let left_out = thresholds.map(|judged| judged.left_out.unwrap_or(disturbed));
-    match left_out.max() {
+    match thresholds.map(|judged| limits::left_out(run, judged)).max() {
         Some(0) => 0,
-        _ => disturbed,
+        _ => disturbed(run),
     }
 }
 
@@ -75,8 +91,7 @@ pub(crate) fn disturbed(run: &Run) -> usize {
     seconds.filter(|second| second.disturbed).count()
 }
 
-/// The deliveries that the verdict rests on: those of the seconds that count, or all where the result does not have the
-/// seconds' histograms.
+/// The deliveries that the verdict on them rests on, or all where the result does not have the seconds' histograms.
 pub(crate) fn judged_latencies(run: &Run) -> Result<Histogram<u64>, HistogramError> {
     latencies_in(run, counted(run))
 }
@@ -93,7 +108,7 @@ pub(crate) fn latencies_in<'a>(
     }
 }
 
-/// A percentile of the deliveries that were due in the seconds that the verdict rests on; `None`: one that never came.
+/// A percentile of the deliveries that the verdict on them rests on; `None`: one that never came.
 ///
 /// # Errors
 /// How many it needs.

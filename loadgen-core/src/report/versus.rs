@@ -37,7 +37,13 @@ pub(super) struct Versus {
 /// # Errors
 /// When a histogram can't be read.
 pub(super) fn versus(baseline: &Run, run: &Run) -> Result<Option<Versus>, HistogramError> {
-    let (Some(before), Some(after)) = (median(baseline)?, median(run)?) else {
+    // Of both the same seconds, whichever way the baseline was judged.
+    let with_disturbed = seconds::counts_disturbed(run);
+    let both = (
+        median(baseline, with_disturbed)?,
+        median(run, with_disturbed)?,
+    );
+    let (Some(before), Some(after)) = both else {
         return Ok(None);
     };
     let ratio = before.value / after.value;
@@ -117,24 +123,24 @@ pub(super) fn also_kept(baseline: &Run, held: &Held<'_>) -> Result<Option<String
     let Value::Known(value) = held.of_another(baseline)? else {
         return Ok(None);
     };
-    let kept = held.threshold.comparison.holds(value, held.threshold.bound);
-    Ok(kept.then(|| {
+    Ok(held.holds(value).then(|| {
         format!(
             "But {} keeps this limit too ({}, limit {}): the limit does not tell the two apart.",
             named(baseline),
-            held.shown(value),
+            held.beside(value),
             held.bound()
         )
     }))
 }
 
-fn median(run: &Run) -> Result<Option<Median>, HistogramError> {
-    let latencies = seconds::judged_latencies(run)?;
+fn median(run: &Run, with_disturbed: bool) -> Result<Option<Median>, HistogramError> {
+    let taken = || seconds::taken(run, with_disturbed);
+    let latencies = seconds::latencies_in(run, taken())?;
     let Ok(value) = percentile::of(&latencies, 50.0) else {
         return Ok(None);
     };
     let value = value as f64;
-    let seconds = seconds::counted(run).filter_map(|window| window.p50);
+    let seconds = taken().filter_map(|window| window.p50);
     let mut seconds: Vec<f64> = seconds.map(|p50| p50 as f64).collect();
     seconds.sort_by(f64::total_cmp);
     let interval = by_rank(&seconds).map(|[low, high]| [low.min(value), high.max(value)]);

@@ -1,16 +1,19 @@
 //! What the latest results say together, in a sentence for each target, store and machine.
 
-use std::{cmp::Reverse, collections::BTreeMap};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use crate::{
     judge::{OUTSIDE, Verdict},
     model::{
-        HistogramError, Metric, nanos,
-        numbers::{count, limit, share},
+        HistogramError,
+        numbers::{count, counted as counted_of, limit, percentage},
     },
     observed::PROMISE,
     report::{
-        limits::{Value, limits},
+        limits::{Held, Value, limits},
         seconds,
         setting::date,
     },
@@ -122,11 +125,11 @@ fn claim(latest: &[&Report]) -> Result<String, HistogramError> {
     )];
     if due > 0 {
         said.push(format!(
-            "In the {} that {} for it, {} of {} deliveries{} arrived within {} of their intended send.",
+            "In the {} that {} for it, {} of {}{} arrived within {} of their intended send.",
             several(promised.len(), "valid run"),
             if promised.len() == 1 { "asks" } else { "ask" },
-            share(within as f64 / due as f64),
-            count(due),
+            percentage(within as f64 / due as f64),
+            counted_of(due, "delivery"),
             match outside {
                 0 => "",
                 all if all == promised.len() => " outside of faults",
@@ -138,11 +141,13 @@ fn claim(latest: &[&Report]) -> Result<String, HistogramError> {
     if all > 0 {
         let lost = match lost {
             0 => "none was lost".to_owned(),
+            1 => "1 was lost".to_owned(),
             lost => format!("{} were lost", count(lost)),
         };
+        let were = if all == 1 { "was" } else { "were" };
         said.push(format!(
-            "Of the {} deliveries that were due in {}, {lost}.",
-            count(all),
+            "Of the {} that {were} due in {}, {lost}.",
+            counted_of(all, "delivery"),
             several(runs.len(), "valid run")
         ));
     }
@@ -164,17 +169,14 @@ pub(super) struct Promised {
     is_outside: bool,
 }
 
-/// Those of the whole run, or those outside of its faults, or of the phases that have such a limit; `None` where no limit is on
-/// the share within the promise, or only on that inside of a fault.
+/// Those of the whole run, or those outside of its faults, or of the phases that have such a limit, as far as it leaves no seconds
+/// out; `None` where no limit is on the promise, or only on that inside of a fault.
 ///
 /// # Errors
 /// [`HistogramError`] when a histogram can't be read.
 pub(super) fn promised(run: &Run) -> Result<Option<Promised>, HistogramError> {
     let mut held = limits(run)?;
-    held.retain(|held| match held.threshold.subject {
-        Subject::Within(Metric::Delivery, limit) => nanos(limit) == PROMISE,
-        _ => false,
-    });
+    held.retain(Held::is_on_the_promise);
     if held.iter().any(|held| held.phase.is_none()) {
         let judged = seconds::judged(run);
         return Ok(Some(Promised {
@@ -183,6 +185,9 @@ pub(super) fn promised(run: &Run) -> Result<Option<Promised>, HistogramError> {
             is_outside: false,
         }));
     }
+    // The share and the percentile of one place are one statement.
+    let mut places = BTreeSet::new();
+    held.retain(|held| places.insert(held.phase));
     let is_outside = held.iter().any(|held| held.phase == Some(OUTSIDE));
     held.retain(|held| match held.phase {
         Some(OUTSIDE) => true,
@@ -198,10 +203,20 @@ pub(super) fn promised(run: &Run) -> Result<Option<Promised>, HistogramError> {
         is_outside,
     };
     for held in held {
-        if let (Value::Known(share), Some(due)) = (held.value, held.due()) {
+        if let (Some(share), Some(due)) = (share(&held), held.due()) {
             promised.due += due;
             promised.within += (share * due as f64).round() as u64;
         }
     }
     Ok(Some(promised))
+}
+
+/// The share of a part of a run that came within the promise, as far as it is known: of a percentile, as it was counted at the
+/// limit.
+fn share(held: &Held<'_>) -> Option<f64> {
+    match (held.threshold.subject, held.value) {
+        (Subject::Within(..), Value::Known(share)) => Some(share),
+        (Subject::Within(..), _) => None,
+        _ => Some(held.judged.numbers.as_ref()?.this_run?.value),
+    }
 }

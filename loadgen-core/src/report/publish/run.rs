@@ -6,7 +6,7 @@ use super::place;
 use crate::{
     model::{
         HistogramError, Metric, Nanos, histogram,
-        numbers::{count, duration, share},
+        numbers::{count, duration, percentage},
         percentile,
     },
     report::{
@@ -92,7 +92,7 @@ pub(super) fn line(report: &Report) -> Result<RunLine, HistogramError> {
         latencies = [50.0, 99.0].map(|p| seconds::judged_percentile(run, &judged, p));
         let counts = seconds::judged(run);
         if counts.due > 0 {
-            within = share(counts.within as f64 / counts.due as f64);
+            within = percentage(counts.within as f64 / counts.due as f64);
         }
         lost = count(run.totals.lost);
     }
@@ -156,7 +156,7 @@ pub(super) fn point(
     Ok(point)
 }
 
-/// The samples of the seconds that the verdict rests on, where these are known, and how many never came.
+/// The samples of the seconds that the verdict on them rests on, where these are known, and how many never came.
 fn samples(run: &Run, metric: Metric) -> Result<(Histogram<u64>, u64), HistogramError> {
     if metric == Metric::Delivery {
         return Ok((seconds::judged_latencies(run)?, seconds::judged(run).lost));
@@ -182,10 +182,11 @@ fn seconds(run: &Run, metric: Metric, p: f64) -> Option<[Nanos; 2]> {
     versus::by_rank(&values).map(|ends| ends.map(|end| end as Nanos))
 }
 
-/// The number that answers the question, of what has one.
+/// The number that answers the question, of what has one: the time of what never came is without an end.
 pub(super) fn number(answer: &Answer<'_>) -> Option<f64> {
     match answer.held.value {
         Value::Known(number) => Some(number),
-        Value::Never | Value::TooFew => None,
+        Value::Never => Some(f64::INFINITY),
+        Value::TooFew => None,
     }
 }

@@ -237,12 +237,16 @@ impl Series<'_> {
             all if all == runs.len() => String::new(),
             valid => format!(" in the {valid} that count"),
         };
+        let shown = |number: f64| match number.is_finite() {
+            true => unit.shown(number),
+            false => "never".to_owned(),
+        };
         // Of two there is none between them.
         let median = match numbers.len() {
             2 => String::new(),
-            _ => format!(", median {}", unit.shown(median(&numbers))),
+            _ => format!(", median {}", shown(median(&numbers))),
         };
-        let (least, most) = (unit.shown(*least), unit.shown(*most));
+        let (least, most) = (shown(*least), shown(*most));
         Ok(format!("{said}: {least} to {most}{valid}{median}"))
     }
 }
