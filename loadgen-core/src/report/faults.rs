@@ -127,8 +127,10 @@ pub(super) fn became(run: &Run) -> Vec<Became> {
 fn says(met: &Met) -> String {
     match (met.broken, met.fate.is_good()) {
         (0, true) => String::new(),
-        (0, false) => "no promise broken: the faults excuse it".to_owned(),
+        // Which of them a fault excuses, nobody recorded.
+        (0, false) => "no promise broken".to_owned(),
         (broken, _) if broken == met.count => "each breaks a promise".to_owned(),
+        (1, _) => "1 of them breaks a promise".to_owned(),
         (broken, _) => format!("{} of them break a promise", count(broken)),
     }
 }
@@ -140,6 +142,7 @@ pub(super) fn fates(run: &Run) -> Option<String> {
         .map(|met| {
             let broken = match met.broken {
                 0 => String::new(),
+                1 => " (1 breaks a promise)".to_owned(),
                 broken => format!(" ({} break a promise)", count(broken)),
             };
             format!("{} {}{broken}", count(met.count), met.fate.title())

@@ -4,9 +4,9 @@ use crate::{
     judge::{Check, Finding, Judged as Limit, Reason, Verdict},
     model::{
         Count, Delivery, Metric, Nanos,
-        numbers::{bytes, count, counted as counted_of, duration, share},
+        numbers::{bytes, count, counted as counted_of, duration, percentage},
     },
-    result::{Circumstances, HeldTo, MetricResult, Report, Run},
+    result::{Circumstances, HeldTo, MetricResult, Report, Run, SizeResult},
 };
 
 /// The reason of the verdict in one sentence; `answer::headline` tells it beside the answer.
@@ -25,6 +25,9 @@ pub(super) fn sentence(report: &Report) -> String {
         }
         Verdict::Inconclusive => format!("Too little was measured to say: {reason}."),
         Verdict::Invalid if first.is_some_and(Reason::is_of_parts) => format!("This is {reason}."),
+        Verdict::Invalid if first.is_some_and(Reason::is_void) => {
+            format!("What was asked was not measured: {reason}.")
+        }
         Verdict::Invalid => format!(
             "The machine or the generator, not the server, decided these numbers: {}.",
             first.map(Reason::told_of_the_machine).unwrap_or_default()
@@ -39,11 +42,27 @@ fn broken(finding: &Finding) -> String {
 fn kept(run: &Run, reason: &str) -> String {
     match run.totals.expected {
         0 => format!("Every promise and every limit was kept: {reason}."),
+        1 => "The one delivery that was due was neither lost nor doubled.".to_owned(),
         due => format!(
             "Of {} deliveries that were due, none was lost or doubled.",
             count(due)
         ),
     }
+}
+
+/// Each run, behind whose it is where there are several: `persist-first delivery (the baseline): `.
+pub(super) fn whose(report: &Report) -> Vec<(String, &Run)> {
+    let last = report.runs.len().saturating_sub(1);
+    let runs = report.runs.iter().enumerate();
+    runs.map(|(place, run)| {
+        let whose = match place {
+            _ if last == 0 => String::new(),
+            place if place == last => format!("{} delivery: ", run.mode()),
+            _ => format!("{} delivery (the baseline): ", run.mode()),
+        };
+        (whose, run)
+    })
+    .collect()
 }
 
 /// How a check came out.
@@ -165,7 +184,17 @@ pub(super) fn percentile_value(result: &MetricResult, wanted: f64) -> Option<Nan
 
 /// The share of what was due that came at or under a limit, where it was counted.
 pub(super) fn within(result: &MetricResult, limit: Nanos) -> Option<String> {
-    result.share_within(limit).map(share)
+    result.share_within(limit).map(percentage)
+}
+
+/// How many members the conversations of a class have.
+pub(super) fn members(size: &SizeResult) -> String {
+    let [least, most] = [size.least, size.most].map(|members| count(members.into()));
+    match size.most {
+        same if same == size.least => counted_of(same.into(), "member"),
+        u32::MAX => format!("{least} members or more"),
+        _ => format!("{least} to {most} members"),
+    }
 }
 
 /// The accounts of a run in sentences without a full stop, the same in every format for people.
@@ -331,9 +360,9 @@ pub(super) fn environment(report: &Report) -> Vec<(&'static str, String)> {
         (
             "processor",
             format!(
-                "{}, {} cores",
+                "{}, {}",
                 environment.cpu.clone().unwrap_or_else(unknown),
-                environment.cores
+                counted_of(environment.cores as u64, "core")
             ),
         ),
         (
@@ -403,7 +432,7 @@ pub(super) fn environment(report: &Report) -> Vec<(&'static str, String)> {
 /// What was asked, in numbers.
 pub(super) fn load(report: &Report) -> String {
     let scenario = &report.scenario;
-    let mut parts = vec![format!("{} users", count(scenario.users.into()))];
+    let mut parts = vec![counted_of(scenario.users.into(), "user")];
     if scenario.rooms > 0 {
         let rooms = counted_of(scenario.rooms as u64, "room");
         parts.push(format!("{rooms} of two"));

@@ -41,20 +41,26 @@ pub fn render(report: &Report, choice: Choice) -> Result<String, HistogramError>
     let runs = report.runs.iter().enumerate();
     parts.extend(runs.map(|(index, run)| run_text(report, run, index < last, width)));
     parts.push(measured::latencies(report, choice.all, width));
-    let runs = || report.runs.iter();
-    parts.extend(runs().filter_map(|run| measured::parts(run, width)));
-    parts.extend(runs().filter_map(|run| measured::faults(run, width)));
-    parts.extend(runs().flat_map(|run| &run.findings).map(finding));
-    parts.extend(runs().flat_map(faults::bad).map(bad));
+    let runs = statements::whose(report);
+    let runs = || runs.iter().map(|(whose, run)| (whose.as_str(), *run));
+    parts.extend(runs().filter_map(|(whose, run)| measured::parts(whose, run, width)));
+    parts.extend(runs().filter_map(|(whose, run)| measured::faults(whose, run, width)));
+    let findings = runs().flat_map(|(whose, run)| run.findings.iter().map(move |one| (whose, one)));
+    parts.extend(findings.map(|(whose, one)| finding(whose, one)));
+    let fates =
+        runs().flat_map(|(whose, run)| faults::bad(run).into_iter().map(move |one| (whose, one)));
+    parts.extend(fates.map(|(whose, one)| bad(whose, &one)));
     parts.push(ending::ending(report, &headline, choice)?);
     Ok(parts.join("\n\n") + "\n")
 }
 
 /// The verdict and the headline.
 fn head(report: &Report, headline: &[String], choice: Choice) -> String {
+    let first = report.reasons.first();
     let told = match report.verdict {
         // In whole sentences.
         Verdict::Fail | Verdict::Inconclusive => 1,
+        Verdict::Invalid if first.is_some_and(|one| one.is_void() || one.is_of_parts()) => 1,
         Verdict::Pass | Verdict::Invalid => 0,
     };
     let further = report.reasons.iter().skip(told);
@@ -240,16 +246,18 @@ fn machine(run: &Run) -> Option<String> {
 }
 
 /// The first messages of a fate that is no good.
-fn bad((title, first): (String, Vec<String>)) -> String {
+fn bad(whose: &str, (title, first): &(String, Vec<String>)) -> String {
     let first = first.iter();
     let first = first.map(|example| format!("\n  {example}").trim_end().to_owned());
-    format!("{title}, the first:{}", first.collect::<String>())
+    let text = format!("{title}, the first:{}", first.collect::<String>());
+    measured::under(whose, &text)
 }
 
 /// A broken promise with its cases, which are shown as they are.
-fn finding(finding: &crate::judge::Finding) -> String {
+fn finding(whose: &str, finding: &crate::judge::Finding) -> String {
     let examples = finding.examples.iter().map(statements::example);
     let examples = examples.map(|example| format!("\n  {example}").trim_end().to_owned());
     let (title, count) = (finding.check.title(), count(finding.count));
-    format!("{title} ({count}){}", examples.collect::<String>())
+    let text = format!("{title} ({count}){}", examples.collect::<String>());
+    measured::under(whose, &text)
 }

@@ -1,9 +1,11 @@
 //! What broke, in the formats that people read.
 
+use std::path::Path;
+
 use loadgen::{
     judge::{Example, Fate, Met, Verdict},
     model::Metric,
-    report::{Choice, Format, headline},
+    report::{Choice, Format, headline, publish},
     result::{Document, FaultResult, PartKind, PartResult, Report},
     scenario::FaultKind,
 };
@@ -199,7 +201,7 @@ fn the_page_marks_the_faults_over_time_and_shows_every_fate() {
         "inside restart",
         "recovery from restart",
         "<h2>What became of the messages</h2>",
-        "12 unknown, then gone: no promise broken: the faults excuse it",
+        "12 unknown, then gone: no promise broken; the first of them",
         "3 lost: each breaks a promise",
         "inside of a fault: restart",
         "class=\"f-fault\"",
@@ -208,6 +210,43 @@ fn the_page_marks_the_faults_over_time_and_shows_every_fate() {
     }
     // The heat map's lane, the fates, the load, and the processes.
     assert!(page.matches("class=\"f-fault\"").count() >= 4);
+}
+
+/// Nobody recorded whether a fault excuses a message that could not be sent.
+#[test]
+fn no_fault_is_said_to_excuse_what_it_may_not() {
+    let mut report = broken();
+    report.runs[0].fates = vec![
+        met(Fate::Confirmed, 1, 0),
+        met(Fate::Failed, 7, 1),
+        met(Fate::NotSent, 5, 0),
+    ];
+    report.runs[0].totals.confirmed = 1;
+    let document = Document::of(&report).unwrap();
+    let page = Format::Html.render(&document, Choice::default()).unwrap();
+    assert!(
+        page.contains("5 not sent: no promise broken; the first"),
+        "{page}"
+    );
+    assert!(
+        page.contains("7 failed: 1 of them breaks a promise; the first"),
+        "{page}"
+    );
+    assert!(!page.contains("excuse"), "{page}");
+    let text = Format::Terminal
+        .render(&document, Choice::default())
+        .unwrap();
+    assert!(text.contains("7 failed (1 breaks a promise)"), "{text}");
+    let site = publish::site(&[document], &[]).unwrap();
+    let mut files = site.iter();
+    let page = files
+        .find(|file| file.path == Path::new("faults.html"))
+        .unwrap();
+    assert!(
+        page.text.contains(" 1 message was confirmed in them;"),
+        "{}",
+        page.text
+    );
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! The text formats: a snapshot of each for each result, and what must hold of them beside looking as before.
 
+use std::collections::BTreeMap;
+
 use hdrhistogram::{
     Histogram,
     serialization::interval_log::{IntervalLogIterator, LogEntry},
 };
 use loadgen::{
     model::{Metric, histogram},
-    report::{Choice, Format},
+    report::{Choice, Format, live::View},
     result::Document,
 };
 
@@ -123,6 +125,35 @@ fn the_text_ends_with_each_limit_its_value_and_its_verdict() {
             last.starts_with(&format!("{verdict} {scenario}: ")),
             "{last}"
         );
+    }
+}
+
+/// Where the whole run is INVALID, no limit on a time was shown to be kept, on whichever page.
+#[test]
+fn the_live_page_gives_limits_the_verdicts_of_all_other_formats() {
+    for (name, document) in fixtures::all() {
+        let report = document.report();
+        let mut view = View::new(BTreeMap::new());
+        view.finished(report).unwrap();
+        let live = view.state().unwrap();
+        let markdown = rendered(document, Format::Markdown);
+        for judged in &report.runs.last().unwrap().judgement.thresholds {
+            let first = |text: &str, sign: &str, threshold: &str| {
+                let threshold = threshold.replace('>', sign);
+                let (_, row) = text.split_once(&threshold).unwrap();
+                let known = ["INCONCLUSIVE", "INVALID", "PASS", "FAIL"].into_iter();
+                let places = known.filter_map(|one| Some((row.find(one)?, one)));
+                places.min().map(|(_, verdict)| verdict)
+            };
+            let threshold = judged.threshold.replace('<', "&#60;");
+            let live = first(&live, "&#62;", &threshold);
+            let threshold = judged.threshold.replace('_', "\\_").replace('<', "&lt;");
+            let markdown = first(&markdown, "&gt;", &threshold);
+            assert_eq!(live, markdown, "{name}: {}", judged.threshold);
+        }
+        if *name == "invalid" {
+            assert!(live.contains("INVALID") && live.contains("PASS"), "{live}");
+        }
     }
 }
 

@@ -4,13 +4,14 @@ use std::{fs, path::Path};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use loadgen::{
+    judge::{Reason, Verdict},
     report::{Choice, Format},
     result::{self, Document},
 };
 
 use sha2::{Digest, Sha256};
 
-use crate::fixtures;
+use crate::fixtures::{self, parts::judged};
 
 fn page(document: &Document) -> String {
     Format::Html.render(document, Choice::default()).unwrap()
@@ -156,6 +157,87 @@ fn limits_that_were_missed_are_not_said_to_be_kept() {
             kept,
             "{name}"
         );
+    }
+}
+
+/// Which seconds the numbers are of is said of each limit where limits differ in it.
+#[test]
+fn limits_that_rest_on_other_seconds_are_told_apart() {
+    let said = |kept: Verdict| {
+        let mut report = fixtures::named("pass").report().clone();
+        let run = report.runs.last_mut().unwrap();
+        let mut of_all = judged("confirm.p99 < 1s", kept, "6.60 ms (n = 13244)");
+        of_all.left_out = Some(0);
+        run.judgement.thresholds[0].left_out = Some(2);
+        run.judgement.thresholds.push(of_all);
+        page(&Document::of(&report).unwrap())
+    };
+    let told = "2 of 22 seconds were disturbed: something outside held the run up. ";
+    let kept = "Limits that were kept with them are over all their seconds, the others leave them out; charts";
+    let page = said(Verdict::Pass);
+    assert!(page.contains(&format!("{told}{kept}")), "{page}");
+    let some = "Some limits are over all their seconds, the others leave them out; charts";
+    let page = said(Verdict::Inconclusive);
+    assert!(page.contains(&format!("{told}{some}")), "{page}");
+}
+
+/// Several runs have a baseline, whose broken promises are no doing of the one that is judged.
+#[test]
+fn what_a_baseline_broke_is_told_as_its_own() {
+    let mut report = fixtures::named("pass").report().clone();
+    report.runs[0].findings = fixtures::fail().runs[0].findings.clone();
+    let document = Document::of(&report).unwrap();
+    let whose = "persist-first delivery (the baseline):";
+    let text = page(&document);
+    assert!(
+        text.contains(&format!("<h3>{whose} deliveries lost: 3</h3>")),
+        "{text}"
+    );
+    let terminal = Format::Terminal
+        .render(&document, Choice::default())
+        .unwrap();
+    assert!(
+        terminal.contains(&format!("\n{whose}\ndeliveries lost (3)")),
+        "{terminal}"
+    );
+    // Alone it is nobody else's.
+    let alone = page(fixtures::named("fail"));
+    assert!(alone.contains("<h3>deliveries lost: 3</h3>"));
+}
+
+/// The sentence tells the first reason of what is INVALID; what was found besides stands in no place of it.
+#[test]
+fn every_reason_of_an_invalid_run_is_told() {
+    let mut report = fixtures::fail();
+    report.verdict = Verdict::Invalid;
+    let reasons = [
+        "3 receipts before their send: the generator's clock is wrong",
+        "2 samples are longer than can be kept",
+    ];
+    report.reasons = reasons
+        .map(|reason| Reason::from(reason.to_owned()))
+        .into_iter()
+        .chain(report.reasons)
+        .collect();
+    let text = page(&Document::of(&report).unwrap());
+    let (_, banner) = text.split_once("<ul class=\"small\">").unwrap();
+    let (banner, _) = banner.split_once("</ul>").unwrap();
+    assert!(banner.contains(reasons[1]), "{banner}");
+    assert!(banner.contains("deliveries lost: 3"), "{banner}");
+}
+
+/// The same in all formats, with its thousands apart.
+#[test]
+fn large_conversations_are_counted_as_everything_else() {
+    let mut report = fixtures::fail();
+    let size = report.runs[0].sizes.last_mut().unwrap();
+    (size.least, size.most) = (1_000, 1_000);
+    let document = Document::of(&report).unwrap();
+    let terminal = Format::Terminal
+        .render(&document, Choice::default())
+        .unwrap();
+    for text in [page(&document), terminal] {
+        assert!(text.contains("1,000 members"), "{text}");
     }
 }
 

@@ -283,6 +283,7 @@ fn row(cycle: &Cycle, effects: &[Effect]) -> Vec<String> {
             let disturbed: usize = cycle.blocks.iter().map(|block| block.disturbed).sum();
             match disturbed {
                 0 => String::new(),
+                1 => "1 second was disturbed".to_owned(),
                 _ => format!("{disturbed} seconds were disturbed"),
             }
         }

@@ -89,11 +89,18 @@ pub(super) const SATURATED: f64 = 0.9;
 const NOT_THE_SERVER: &str = ": these numbers say nothing about the server";
 /// What stands before a sentence about parts that are no whole.
 const NOT_WHOLE: &str = "not one whole run: ";
+/// What stands before a sentence about a fault that was none.
+const VOID: &str = "nothing was found out about the fault ";
 
 impl Reason {
     /// Whether it is about parts that are no whole, in a recorded result, too.
     pub fn is_of_parts(&self) -> bool {
         self.to_string().starts_with(NOT_WHOLE)
+    }
+
+    /// Whether it is about a fault that was not there, or had no effect, in a recorded result, too.
+    pub fn is_void(&self) -> bool {
+        self.to_string().starts_with(VOID)
     }
 
     /// The sentence without what a reader of numbers that the machine decided knows already.
@@ -165,7 +172,7 @@ impl fmt::Display for Reason {
                 }
             }
             Reason::Void { fault, why } => {
-                write!(f, "nothing was found out about the fault {fault:?}: {why}")
+                write!(f, "{VOID}{fault:?}: {why}")
             }
             Reason::Broken(check, cases) => write!(f, "{}: {}", check.title(), count(*cases)),
             Reason::Incomplete(why) => write!(f, "the run did not go to its end: {why}"),

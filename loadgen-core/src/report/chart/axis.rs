@@ -1,5 +1,7 @@
 //! The axes of all charts: where a value goes, which values are labelled, and with which unit.
 
+use std::iter;
+
 use super::{TEXT, text_width};
 use crate::model::{
     Nanos,
@@ -157,18 +159,18 @@ impl Axis {
     pub(super) fn from_zero(most: f64, show: impl Fn(f64) -> String) -> Self {
         let step = round_step(most / 4.0);
         let high = (most * 1.08).max(step);
-        Self::linear(0.0, high, multiples(step, 0.0, high, show))
+        Self::linear(0.0, high, distinct(step, 0.0, high, show))
     }
 
     /// Percentages above and beneath zero, with a few round steps.
     pub(super) fn percents(low: f64, high: f64) -> Self {
         let high = high.max(low + 1.0);
         let step = round_step((high - low) / 5.0);
-        let label = |percent: f64| match percent {
-            none if none.abs() < step / 2.0 => "0 %".to_owned(),
-            some => format!("{some:+.0} %"),
+        let label = |percent: f64| match &*format!("{percent:+.0} %") {
+            "+0 %" | "-0 %" => "0 %".to_owned(),
+            some => some.to_owned(),
         };
-        Self::linear(low, high, multiples(step, low, high, label))
+        Self::linear(low, high, distinct(step, low, high, label))
     }
 
     /// Room for "no difference" and all these ratios.
@@ -252,6 +254,17 @@ fn multiples(step: f64, low: f64, high: f64, label: impl Fn(f64) -> String) -> V
     values.map(|value| (value, label(value))).collect()
 }
 
+/// The same of the first step, from this one up, that gives each of them a label of its own: whole numbers have none for a half.
+fn distinct(step: f64, low: f64, high: f64, label: impl Fn(f64) -> String) -> Vec<(f64, String)> {
+    let steps = iter::successors(Some(step), |step| Some(round_step(1.5 * step)));
+    let mut all = steps.map(|step| multiples(step, low, high, &label));
+    let are_distinct = |ticks: &Vec<(f64, String)>| {
+        let mut pairs = ticks.windows(2);
+        pairs.all(|pair| pair[0].1 != pair[1].1)
+    };
+    all.find(are_distinct).unwrap_or_default()
+}
+
 fn latencies(low: f64, high: f64, steps: &[f64]) -> Vec<(f64, String)> {
     round(low, high, steps)
         .map(|value| (value, limit(value.round() as Nanos)))
@@ -327,6 +340,16 @@ mod tests {
             labels(&Axis::percents(-12.0, 33.0)),
             ["-10 %", "0 %", "+10 %", "+20 %", "+30 %"]
         );
+    }
+
+    /// Where values are few, half a step has no name of its own among whole numbers.
+    #[test]
+    fn no_two_labels_beside_each_other_are_the_same() {
+        let rate = |rate: f64| format!("{}/s", count(rate as u64));
+        assert_eq!(labels(&Axis::from_zero(1.0, rate)), ["0/s", "1/s"]);
+        assert_eq!(labels(&Axis::from_zero(2.0, rate)), ["0/s", "1/s", "2/s"]);
+        assert_eq!(labels(&Axis::from_zero(0.0, rate)), ["0/s", "1/s"]);
+        assert_eq!(labels(&Axis::percents(-0.6, 1.2)), ["0 %", "+1 %"]);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::{
             spectrum, stack, together,
         },
         faults,
-        statements::sampled,
+        statements::{members, sampled},
     },
     result::{
         MetricResult, Report, Run, WindowResult,
@@ -362,14 +362,7 @@ fn phases(run: &Run, limit: Nanos) -> Option<Figure> {
 fn sizes(run: &Run, limit: Nanos) -> Option<Figure> {
     let sizes = run.sizes.iter();
     let rows: Vec<Row<'_>> = sizes
-        .map(|size| {
-            let name = match (size.least, size.most) {
-                (least, most) if least == most => format!("{least} members"),
-                (least, u32::MAX) => format!("{least} members or more"),
-                (least, most) => format!("{least} to {most} members"),
-            };
-            row(name, Ink::Subject, &size.delivery)
-        })
+        .map(|size| row(members(size), Ink::Subject, &size.delivery))
         .collect();
     let definition = Metric::Delivery.definition();
     let note = format!(

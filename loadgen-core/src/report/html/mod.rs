@@ -114,7 +114,7 @@ fn page(report: &Report) -> Result<Page<'_>, RenderError> {
         limits,
         broken,
         kept,
-        findings: report.runs.iter().flat_map(rows::findings).collect(),
+        findings: rows::findings(report),
         broke: subject.map_or_else(Vec::new, faults::broke),
         parts: subject.map_or_else(Vec::new, faults::rows),
         became: subject.map_or_else(Vec::new, faults::became),

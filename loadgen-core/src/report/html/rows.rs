@@ -1,11 +1,11 @@
 //! The words and numbers of the page, row by row.
 
 use crate::{
-    judge::{Reason, Verdict},
+    judge::{Judged, Reason, Verdict},
     model::numbers::{bytes, count},
     report::{
         floor,
-        limits::OF_ALL,
+        limits::{self, OF_ALL},
         seconds,
         statements::{self, Outcome},
     },
@@ -30,11 +30,13 @@ pub(super) struct Finding {
 pub(super) fn further(report: &Report) -> &[Reason] {
     let told = match report.verdict {
         Verdict::Pass => report.reasons.len(),
-        _ => report
+        Verdict::Fail => report
             .runs
             .last()
             .map_or(0, |run| run.findings.len())
             .max(1),
+        // The weightiest of them, whatever was found besides.
+        Verdict::Inconclusive | Verdict::Invalid => 1,
     };
     report.reasons.get(told..).unwrap_or_default()
 }
@@ -46,16 +48,27 @@ pub(super) fn left_out(run: &Run) -> Option<String> {
         return None;
     }
     let limits = || run.judgement.thresholds.iter();
+    let is_kept = |judged: &Judged| statements::verdict(run, judged) == Verdict::Pass;
+    let with_them: Vec<&Judged> = limits()
+        .filter(|judged| !limits::is_on_a_count(judged) && limits::left_out(run, judged) == 0)
+        .collect();
     let what = match seconds::left_out(run) {
         0 if limits().any(|judged| judged.measured.contains(OF_ALL)) => {
             "Too few are left to judge by, and all numbers are of all of them"
         }
-        0 if limits().all(|judged| statements::verdict(run, judged) == Verdict::Pass) => {
-            "The limits were kept with them, so that nothing is left out"
-        }
+        0 if limits().all(is_kept) => "The limits were kept with them, so that nothing is left out",
         0 => "No limit rests on fewer seconds for that: nothing is left out",
         _ if disturbed == all => "None is left to judge by, and the times above are of all of them",
-        _ => "The verdict and the times above leave them out; charts and tables show all seconds",
+        _ if with_them.is_empty() => {
+            "The verdict and the times above leave them out; charts and tables show all seconds"
+        }
+        _ if with_them.into_iter().all(is_kept) => {
+            "Limits that were kept with them are over all their seconds, the others leave them out; charts and tables show all \
+             seconds"
+        }
+        _ => {
+            "Some limits are over all their seconds, the others leave them out; charts and tables show all seconds"
+        }
     };
     Some(format!(
         "{disturbed} of {all} seconds were disturbed: something outside held the run up. {what}."
@@ -103,18 +116,24 @@ pub(super) fn promises(run: &Run) -> (Vec<Limit>, Vec<&'static str>) {
     (told, kept)
 }
 
-/// Every finding with its cases, those of one cause together.
-pub(super) fn findings(run: &Run) -> Vec<Finding> {
-    let findings = run.findings.iter();
-    findings
-        .map(|finding| {
+/// Every finding with its cases, those of one cause together, and of several runs whose it is.
+pub(super) fn findings(report: &Report) -> Vec<Finding> {
+    let of_run = |(whose, run): (String, &Run)| {
+        let findings = run.findings.iter();
+        let findings = findings.map(|finding| {
             let mut examples: Vec<_> = finding.examples.iter().collect();
             examples.sort_by_key(|example| (&example.note, example.message));
+            let (title, count) = (finding.check.title(), count(finding.count));
             Finding {
-                title: format!("{}: {}", finding.check.title(), count(finding.count)),
+                title: format!("{whose}{title}: {count}"),
                 examples: examples.into_iter().map(statements::example).collect(),
             }
-        })
+        });
+        findings.collect::<Vec<_>>()
+    };
+    statements::whose(report)
+        .into_iter()
+        .flat_map(of_run)
         .collect()
 }
 

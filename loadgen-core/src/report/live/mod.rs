@@ -15,7 +15,7 @@ use super::{
     RenderError,
     answer::headline,
     chart::{Figure, Ink, Series},
-    script,
+    script, statements,
 };
 use crate::{
     judge::{Purpose, Snapshot, Turn, Verdict, verdict::live::SoFar},
@@ -165,16 +165,19 @@ impl View {
         if let Some(run) = subject {
             self.counters.end(run);
         }
-        let judged = subject.map_or(&[][..], |run| &run.judgement.thresholds);
-        let limit = |judged: &crate::judge::Judged| Limit {
-            name: judged.threshold.clone(),
-            verdict: judged.verdict.name(),
-            measured: judged.measured.clone(),
-        };
+        let limits = subject.map_or_else(Vec::new, |run| {
+            let judged = run.judgement.thresholds.iter();
+            let limits = judged.map(|judged| Limit {
+                name: judged.threshold.clone(),
+                verdict: statements::verdict(run, judged).name(),
+                measured: judged.measured.clone(),
+            });
+            limits.collect()
+        });
         self.ended = Some(End {
             verdict: report.verdict,
             sentences: headline(report)?,
-            limits: judged.iter().map(limit).collect(),
+            limits,
         });
         Ok(())
     }

@@ -188,18 +188,18 @@ fn summary(latest: &[&Report]) -> String {
     let lost: u64 = runs().map(|run| run.totals.lost).sum();
     let confirmed: u64 = runs().map(|run| run.totals.confirmed).sum();
     let cases: u64 = runs().map(cases).sum();
-    let (were, found) = (
-        if lost == 1 { "was" } else { "were" },
-        if cases == 1 { "was" } else { "were" },
-    );
+    let was = |number: u64| if number == 1 { "was" } else { "were" };
     format!(
-        "The latest runs of {} with {}: {}. {} messages were confirmed in them; {} {were} lost; {} of a broken promise {found} found.",
+        "The latest runs of {} with {}: {}. {} {} confirmed in them; {} {} lost; {} of a broken promise {} found.",
         several(latest.len(), "scenario"),
         several(faults, "fault"),
         verdicts(latest),
-        count(confirmed),
+        counted(confirmed, "message"),
+        was(confirmed),
         counted(lost, "delivery"),
-        counted(cases, "case")
+        was(lost),
+        counted(cases, "case"),
+        was(cases)
     )
 }
 

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{Column, Width, faults, fitted, seconds, sentences, statements::within};
+use super::{
+    Column, Width, faults, fitted, seconds, sentences,
+    statements::{members, within},
+};
 use crate::{
     model::{
         Metric, Nanos, nanos,
@@ -101,8 +104,9 @@ fn results(report: &Report, metric: Metric) -> impl Iterator<Item = (&Run, &Metr
     })
 }
 
-/// Deliveries by phase and by the size of their conversation, where there are several.
-pub(super) fn parts(run: &Run, width: Width) -> Option<String> {
+/// Deliveries by phase and by the size of their conversation, where there are several; before them, where there are several
+/// runs, whose they are.
+pub(super) fn parts(whose: &str, run: &Run, width: Width) -> Option<String> {
     let row = |name: String, result| Row {
         name,
         mode: None,
@@ -112,22 +116,27 @@ pub(super) fn parts(run: &Run, width: Width) -> Option<String> {
         let name = format!("phase {}", phase.name);
         row(short(name, width), &phase.delivery)
     });
-    let sizes = run.sizes.iter().map(|size| {
-        let name = match (size.least, size.most) {
-            (least, most) if least == most => format!("{} members", count(least.into())),
-            (least, u32::MAX) => format!("{} members or more", count(least.into())),
-            (least, most) => format!("{} to {} members", count(least.into()), count(most.into())),
-        };
-        row(name, &size.delivery)
-    });
+    let sizes = run
+        .sizes
+        .iter()
+        .map(|size| row(members(size), &size.delivery));
     let mut rows = several(phases.collect());
     rows.extend(several(sizes.collect()));
     let named = Named::of([run]);
-    (!rows.is_empty()).then(|| table("deliveries", &rows, &named, width))
+    (!rows.is_empty()).then(|| under(whose, &table("deliveries", &rows, &named, width)))
 }
 
-/// The three parts of a run with faults, of each metric that is known by second.
-pub(super) fn faults(run: &Run, width: Width) -> Option<String> {
+/// What is told of a run, under whose it is, where there are several runs.
+pub(super) fn under(whose: &str, text: &str) -> String {
+    match whose.trim_end() {
+        "" => text.to_owned(),
+        whose => format!("{whose}\n{text}"),
+    }
+}
+
+/// The three parts of a run with faults, of each metric that is known by second; before them, where there are several runs,
+/// whose they are.
+pub(super) fn faults(whose: &str, run: &Run, width: Width) -> Option<String> {
     let rows = faults::rows(run);
     if rows.is_empty() {
         return None;
@@ -149,7 +158,7 @@ pub(super) fn faults(run: &Run, width: Width) -> Option<String> {
         column("max", 2, |row| &row.max),
         column("back after", 0, |row| &row.took),
     ];
-    let text = fitted(columns, 2, width);
+    let text = under(whose, &fitted(columns, 2, width));
     Some(match seconds::left_out(run) {
         0 => text,
         seconds => {

@@ -120,6 +120,19 @@ fn every_format_begins_with_the_verdict_and_says_why() {
 }
 
 #[test]
+fn one_disturbed_second_is_no_plural() {
+    let mut same = result(1.0);
+    for (seconds, told) in [
+        (1, "1 second was disturbed"),
+        (2, "2 seconds were disturbed"),
+    ] {
+        same.cycles[0].blocks[0].disturbed = seconds;
+        let page = rendered(&same, AbFormat::Html);
+        assert!(page.contains(told), "{page}");
+    }
+}
+
+#[test]
 fn the_json_can_be_read_again() {
     let same = result(1.0);
     assert_eq!(same.verdict, Verdict::Pass);
