@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::fixtures;
 
-const PLAIN: Insist = Insist {
+pub const PLAIN: Insist = Insist {
     anyway: false,
     by_plain_ratio: false,
 };
@@ -24,7 +24,7 @@ fn both() -> (Report, Report) {
 }
 
 /// So many runs of each side in turn, those of the change so many times as slow.
-fn sides(runs: u32, factor: f64) -> (Vec<Report>, Vec<Report>) {
+pub fn sides(runs: u32, factor: f64) -> (Vec<Report>, Vec<Report>) {
     let base = (0..runs).map(|turn| fixtures::repeated(2 * turn, 1.0));
     let change = (0..runs).map(|turn| fixtures::repeated(2 * turn + 1, factor));
     (base.collect(), change.collect())
@@ -34,7 +34,7 @@ fn allowed(texts: &[&str]) -> Vec<Allowance> {
     texts.iter().map(|text| text.parse().unwrap()).collect()
 }
 
-fn compared(
+pub fn compared(
     sides: &(Vec<Report>, Vec<Report>),
     texts: &[&str],
     insist: Insist,
@@ -382,78 +382,6 @@ fn invalid_runs_are_left_out_with_their_pairs() {
         (comparison.paired, comparison.verdict),
         (false, Some(Verdict::Fail))
     );
-}
-
-/// What is certain is certain of the server: the times of runs that the machine decided are none of it.
-#[test]
-fn nothing_of_a_time_is_certain_where_all_runs_of_a_side_are_invalid() {
-    for (invalid, told) in [
-        ([false, true], "All results of the change are INVALID"),
-        ([true, false], "All results of the base are INVALID"),
-        ([true, true], "All results of both sides are INVALID"),
-    ] {
-        let mut sides = sides(8, 1.5);
-        assert!(compared(&sides, &[], PLAIN).unwrap().numbers[0].certain);
-        let runs = [&mut sides.0, &mut sides.1].into_iter().zip(invalid);
-        for (runs, _) in runs.filter(|(_, invalid)| *invalid) {
-            for report in runs {
-                report.verdict = Verdict::Invalid;
-            }
-        }
-        for report in &mut sides.1 {
-            report.runs[0].totals.lost = 3;
-        }
-        let comparison = compared(&sides, &[], PLAIN).unwrap();
-        assert_eq!(
-            comparison.sentence,
-            format!(
-                "{told}: their times say nothing about the server. Only with the change (the most in one run): lost 3."
-            )
-        );
-        assert!(comparison.numbers.iter().all(|number| !number.certain));
-        assert_eq!(comparison.chance, None);
-        assert!(comparison.method.contains("no time counts as certain"));
-        let page = comparison.render(CompareFormat::Html, &[], &[]).unwrap();
-        assert!(!page.contains("What differs for certain"), "{told}");
-    }
-}
-
-#[test]
-fn a_run_that_is_left_out_takes_no_number_from_the_others() {
-    let mut sides = sides(9, 1.5);
-    let keys = |comparison: &Comparison| -> Vec<String> {
-        let numbers = comparison.numbers.iter();
-        numbers.map(|number| number.key.clone()).collect()
-    };
-    let all = keys(&compared(&sides, &[], PLAIN).unwrap());
-    let invalid = &mut sides.1[2];
-    invalid.verdict = Verdict::Invalid;
-    invalid.runs[0].metrics.retain(|one| one.n == 0);
-    let comparison = compared(&sides, &[], PLAIN).unwrap();
-    assert_eq!(keys(&comparison), all);
-    assert!(comparison.numbers[0].certain, "{}", comparison.sentence);
-}
-
-#[test]
-fn counts_that_grew_for_certain_come_first_where_the_base_had_some_too() {
-    let mut sides = sides(4, 1.0);
-    let said = |sides: &_| compared(sides, &[], PLAIN).unwrap().sentence;
-    for report in &mut sides.0 {
-        report.runs[0].totals.duplicated = 1;
-    }
-    for report in &mut sides.1 {
-        report.runs[0].totals.duplicated = 5_000;
-    }
-    assert!(
-        said(&sides).starts_with(
-            "More with the change in every run (the most in one): duplicated 5,000 (1 at the base)."
-        ),
-        "{}",
-        said(&sides)
-    );
-    // One run that has no more is not every run.
-    sides.1[3].runs[0].totals.duplicated = 1;
-    assert!(!said(&sides).contains("duplicated"), "{}", said(&sides));
 }
 
 /// The sides as files, and `loadgen compare` of them.

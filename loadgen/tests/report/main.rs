@@ -8,13 +8,16 @@
 
 mod accounts;
 mod answer;
+mod claims;
 mod compare;
 mod document;
 mod faults;
 mod fixtures;
 mod formats;
+mod invalid;
 mod never;
 mod page;
 mod recipes;
 mod site;
+mod words;
 mod workflows;
