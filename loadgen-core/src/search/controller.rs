@@ -130,6 +130,8 @@ pub enum Ended {
     AtMost,
     /// Not even the lowest rate keeps the limit.
     NothingKept,
+    /// The limit ends between two rates, and what was to confirm the lower one decided nothing, however often it was asked.
+    NotConfirmed,
     /// A rate missed the limit and a higher one kept it, each in two holds or in the one of three that decided.
     NonMonotonic,
     /// After a failure the server kept no rate any more, however low.
@@ -151,6 +153,8 @@ pub struct Answer {
     pub bounds: Bounds,
     /// The rate of the hold that confirmed the last success; `None`: none did.
     pub confirmed: Option<f64>,
+    /// The rate that was to confirm it, and what was seen there, where that decides nothing and another hold would not either.
+    pub in_vain: Option<(f64, Outcome)>,
     /// By which rules it was searched.
     pub rules: Rules,
 }
@@ -165,6 +169,10 @@ impl Answer {
             | Ended::Interrupted
             | Ended::Died => Verdict::Inconclusive,
             Ended::AtMost => Verdict::Pass,
+            Ended::NotConfirmed => match self.in_vain {
+                Some((_, Outcome::GeneratorBound | Outcome::Disturbed)) => Verdict::Invalid,
+                _ => Verdict::Inconclusive,
+            },
             Ended::NothingKept => match self.bounds.not_kept {
                 Some((_, Outcome::GeneratorBound | Outcome::Disturbed)) => Verdict::Invalid,
                 // That higher rates missed the limit says nothing of the lowest one.
@@ -238,7 +246,7 @@ impl Controller {
                 Next::Hold(confirm)
             }
             // Only the failure was to be seen once more.
-            None if self.has_ends() => Next::Done(self.answer(Ended::Found)),
+            None if self.has_ends() => Next::Done(self.answer(self.found())),
             _ => Next::Done(self.answer(Ended::OutOfBudget)),
         }
     }
@@ -306,6 +314,7 @@ impl Controller {
                 let unsure = not_kept.and_then(|(rate, outcome)| self.unsure(rate, outcome));
                 match (unsure.or_else(|| self.confirmation()), not_kept) {
                     (Some(ask), _) => Ok(ask),
+                    (None, _) if self.in_vain().is_some() => Err(Ended::NotConfirmed),
                     (None, Some((rate, _))) => self.beyond(rate, Ended::Found),
                     (None, None) => Err(Ended::AtMost),
                 }
@@ -388,17 +397,29 @@ impl Controller {
     /// How a search ends that does not look beyond.
     fn found(&self) -> Ended {
         match self.evidence.bounds().last_success {
+            Some(_) if self.in_vain().is_some() => Ended::NotConfirmed,
             Some(_) => Ended::Found,
             None => Ended::NothingKept,
         }
     }
 
-    /// The hold that would confirm the last success; `None` where there is none, or it is confirmed.
+    /// The hold that would confirm the last success; `None` where there is none, it is confirmed, or it can't be.
     fn confirmation(&self) -> Option<Ask> {
         let kept = self.evidence.bounds().last_success?;
-        self.confirmed(kept)
-            .is_none()
-            .then(|| full(confirming(kept), Purpose::Confirm))
+        let is_open = self.confirmed(kept).is_none() && self.in_vain().is_none();
+        is_open.then(|| full(confirming(kept), Purpose::Confirm))
+    }
+
+    /// The rate that was to confirm the last success, and what stands for the holds there, where another would say no more.
+    /// Before these rules it was asked until there was no time left, or one was kept.
+    fn in_vain(&self) -> Option<(f64, Outcome)> {
+        let rate = confirming(self.evidence.bounds().last_success?);
+        let is_over = matches!(
+            self.evidence.side(rate)?,
+            Side::Exhausted | Side::Unreachable
+        );
+        let outcome = self.evidence.not_kept_at(rate)?;
+        (is_over && self.settings.rules >= Rules::ChargedRightly).then_some((rate, outcome))
     }
 
     /// The rate at which a rate was confirmed.
@@ -415,6 +436,7 @@ impl Controller {
         Answer {
             ended,
             confirmed: bounds.last_success.and_then(|kept| self.confirmed(kept)),
+            in_vain: self.in_vain(),
             bounds,
             rules: self.settings.rules,
         }

@@ -168,6 +168,11 @@ impl Evidence {
         self.at(rate).map(AtRate::side)
     }
 
+    /// What stands for the holds at a rate, where they did not keep the limit.
+    pub(super) fn not_kept_at(&self, rate: f64) -> Option<Outcome> {
+        self.at(rate)?.not_kept(self.rules)
+    }
+
     /// The lowest rate at which another hold may still decide.
     pub(super) fn open(&self) -> Option<f64> {
         let mut open = self.rates.iter().filter(|one| one.side() == Side::Open);

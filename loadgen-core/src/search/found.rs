@@ -143,7 +143,7 @@ impl SystemFound {
     pub fn of(about: About, answer: &Answer, holds: Vec<Hold>) -> Self {
         let bounds = answer.bounds;
         let limits = LIMITS.map(|limit| of_limit(limit, answer.rules, &holds));
-        let bottleneck = bottleneck(bounds, &holds);
+        let bottleneck = ended_in(bounds, &holds).and_then(|hold| hold.bottleneck);
         let is_withheld = answer.ended == Ended::NonMonotonic;
         let mut found = Self {
             system: about.system,
@@ -174,6 +174,16 @@ impl SystemFound {
     /// Whether its numbers rest on what was held at this rate: its own limits and the promised one end there, or that was confirmed.
     pub fn is_decided_at(&self, rate: f64) -> bool {
         is_among(&self.deciding(), rate)
+    }
+
+    /// The hold of which it is told what was used up, by the rules that the search went by.
+    pub(super) fn used_up_in(&self, rules: Rules) -> Option<&Hold> {
+        let mut evidence = Evidence::new(rules);
+        for hold in self.holds.iter().filter(|hold| hold.purpose.counts()) {
+            evidence.add(hold.rate, hold.outcome);
+        }
+        let hold = ended_in(evidence.bounds(), &self.holds)?;
+        (hold.bottleneck == self.bottleneck).then_some(hold)
     }
 
     fn deciding(&self) -> Vec<f64> {
@@ -221,13 +231,13 @@ pub(super) fn geometric_mean<'l>(limits: impl IntoIterator<Item = &'l LimitFound
     (!logarithms.is_empty()).then(|| mean.exp())
 }
 
-/// What was used up where the limit ends.
-fn bottleneck(bounds: Bounds, holds: &[Hold]) -> Option<Bottleneck> {
+/// The hold where the limit ends and something was used up.
+fn ended_in(bounds: Bounds, holds: &[Hold]) -> Option<&Hold> {
     let end = bounds.not_kept.map(|(rate, _)| rate);
     let at = |rate: f64| {
         let counted = holds.iter().filter(|hold| hold.purpose.counts());
         let mut there = counted.filter(|hold| is_same_rate(hold.rate, rate));
-        there.find_map(|hold| hold.bottleneck)
+        there.find(|hold| hold.bottleneck.is_some())
     };
     end.and_then(at)
         .or_else(|| bounds.first_failure.and_then(at))
@@ -266,18 +276,7 @@ fn sentence(answer: &Answer, bottleneck: Option<Bottleneck>) -> String {
         format!(", and misses them at {}{by}", rate(missed))
     });
     match (answer.ended, not_kept) {
-        (Ended::NonMonotonic, _) => {
-            let (missed, kept) = contradiction.unwrap_or_default();
-            let often = match answer.rules < Rules::SeenTwice {
-                true => "each time it was asked",
-                false => "each in most of the holds that decided",
-            };
-            format!(
-                "it missed its limits at {} and kept them at {}, {often}: what it can carry is no one rate, and withheld",
-                rate(missed),
-                rate(kept)
-            )
-        }
+        (Ended::NonMonotonic, _) => contradicted(answer.rules, contradiction.unwrap_or_default()),
         (Ended::Found, Some((end, Outcome::GeneratorBound))) => format!(
             "at least {}{confirmed}; the generator is used up at {}, so that the server's own end is not known: give it more workers (--workers) and cores",
             last_success.map(rate).unwrap_or_default(),
@@ -288,6 +287,9 @@ fn sentence(answer: &Answer, bottleneck: Option<Bottleneck>) -> String {
             rate(end)
         ),
         (Ended::Found, _) => format!("{carries}{confirmed}{fails}"),
+        (Ended::NotConfirmed, _) => {
+            format!("{carries}{confirmed}{fails}; {}", unconfirmed(answer))
+        }
         (Ended::AtMost, _) => {
             format!("{carries}{confirmed}: the highest rate that was to be asked (--up-to)")
         }
@@ -314,6 +316,32 @@ fn sentence(answer: &Answer, bottleneck: Option<Bottleneck>) -> String {
         (Ended::Interrupted, _) => format!("{carries}{confirmed}{fails}; it was interrupted"),
         (Ended::Died, _) => format!("{carries}{confirmed}{fails}; then it died"),
     }
+}
+
+/// That a rate missed the limits below one that kept them.
+fn contradicted(rules: Rules, (missed, kept): (f64, f64)) -> String {
+    let often = match rules < Rules::SeenTwice {
+        true => "each time it was asked",
+        false => "each in most of the holds that decided",
+    };
+    format!(
+        "it missed its limits at {} and kept them at {}, {often}: what it can carry is no one rate, and withheld",
+        rate(missed),
+        rate(kept)
+    )
+}
+
+/// Why a last success could not be confirmed, and what would be right.
+fn unconfirmed(answer: &Answer) -> String {
+    let (at, outcome) = answer.in_vain.unwrap_or((0.0, Outcome::Undecided));
+    let why = match outcome {
+        Outcome::GeneratorBound => {
+            "the generator was used up there: give it more workers (--workers) and cores"
+        }
+        Outcome::Disturbed => "the machine was disturbed each time: run it where nothing else runs",
+        _ => "nothing could be decided there: make the holds longer (--hold)",
+    };
+    format!("at {} that could not be confirmed, since {why}", rate(at))
 }
 
 fn is(bottleneck: Bottleneck) -> String {

@@ -5,10 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Ask, Kept, Length, Outcome, Purpose, Seen,
-    judged::{Judged, piled_up},
-};
+use super::{Ask, Kept, Length, Outcome, Purpose, Seen, judged::Judged};
 use crate::{
     model::{Metric, Nanos, histogram, percentile},
     observed::{Observed, ProcessUse, Whose},
@@ -229,9 +226,8 @@ impl Hold {
     /// A hold that was measured.
     pub fn of(seen: &Seen<'_>) -> Self {
         let (ask, observed) = (seen.asked.ask, seen.observed);
-        let piled_up = piled_up(seen);
         let judged = Judged::of(seen);
-        let (outcome, because) = judged.outcome(&piled_up);
+        let (outcome, because) = judged.outcome();
         let deliveries = &observed.recorded.samples(Metric::Delivery).histogram;
         let sent = seen.account.totals.sent;
         let each = |used: &ProcessUse| (sent > 0).then(|| used.cpu.as_secs_f64() / sent as f64);
@@ -255,8 +251,8 @@ impl Hold {
             threads: busy_threads(observed),
             floor: seen.floor.map(|(_, floor)| beside(floor)),
             bottleneck: (outcome.is_failure() || outcome == Outcome::GeneratorBound)
-                .then(|| judged.bottleneck(outcome, &piled_up)),
-            piled_up,
+                .then(|| judged.bottleneck(outcome)),
+            piled_up: judged.piled_up,
             outcome,
             seen: Some(Kept::of(seen)),
         }

@@ -1,7 +1,7 @@
 //! How a hold went: what piled up in it, what that and the verdicts come to for each limit, and what was used up.
 
 use super::{
-    AtLimit, Bottleneck, Growth, LIMITS, Outcome, Pile, PiledUp, Seen, growth, hold::limits,
+    AtLimit, Bottleneck, Growth, LIMITS, Outcome, Pile, PiledUp, Rules, Seen, growth, hold::limits,
 };
 use crate::{
     judge::{Judgement, Reason, Verdict},
@@ -21,6 +21,8 @@ pub(super) struct Judged<'a> {
     own: Judgement,
     /// By [`limits`].
     limits: Judgement,
+    /// What grew in it, the fastest first.
+    pub(super) piled_up: Vec<PiledUp>,
 }
 
 impl<'a> Judged<'a> {
@@ -28,23 +30,33 @@ impl<'a> Judged<'a> {
         Self {
             own: seen.judged(seen.asked.own),
             limits: seen.judged(&limits()),
+            piled_up: piled_up(seen),
             seen,
         }
     }
 
-    /// Backlog before rate: what piles up is a failure, whatever the latencies of such a hold.
-    pub(super) fn outcome(&self, piled_up: &[PiledUp]) -> (Outcome, String) {
-        let judgement = &self.own;
-        if is_generator_bound(judgement) {
-            let saturated = judgement.reasons.iter();
-            let mut saturated = saturated.filter(|one| matches!(one, Reason::Saturated { .. }));
-            let why = saturated.next().map(ToString::to_string);
+    /// Whether a bare relay would say more: whether it was the generator that let something pile up, or missed any limit. Who
+    /// broke a promise is not excused by it, unless a generator without time to spare is the excuse.
+    pub(super) fn asks_for_a_floor(&self) -> bool {
+        let is_missed = |judged: &Judgement| {
+            let missed = [Verdict::Fail, Verdict::Invalid];
+            missed.contains(&judged.verdict)
+        };
+        let asks = is_missed(&self.own) || is_missed(&self.limits) || self.backlog().is_some();
+        asks && (self.seen.account.findings.is_empty() || self.own.verdict == Verdict::Invalid)
+    }
+
+    /// Backlog before rate: what piles up is a failure, whatever the latencies of such a hold. But what a generator without time
+    /// to spare sends and reads late piles up before the server, too, whatever the scenario has limits on.
+    pub(super) fn outcome(&self) -> (Outcome, String) {
+        if self.is_generator_bound() {
+            let why = self.own.saturated.as_ref().map(ToString::to_string);
             return (
                 Outcome::GeneratorBound,
                 why.unwrap_or_else(|| "the generator had no time to spare".to_owned()),
             );
         }
-        if let (Some(most), false) = (piled_up.first(), mostly_disturbed(self.seen)) {
+        if let Some(most) = self.backlog() {
             let why = format!(
                 "{} grew by {:.0} ms in each second",
                 most.what.name(),
@@ -52,14 +64,12 @@ impl<'a> Judged<'a> {
             );
             return (Outcome::BacklogGrew, why);
         }
-        let why = judgement.reasons.first().map(ToString::to_string);
-        (Outcome::of(judgement.verdict), why.unwrap_or_default())
+        let why = self.own.reasons.first().map(ToString::to_string);
+        (Outcome::of(self.own.verdict), why.unwrap_or_default())
     }
 
     /// For each limit, what the hold shows of it.
     pub(super) fn at_limits(&self, whole: Outcome) -> Vec<AtLimit> {
-        let findings = &self.seen.account.findings;
-        let broken = !findings.is_empty() && self.own.verdict == Verdict::Fail;
         let all = LIMITS.iter().zip(limits()).map(|(&limit, threshold)| {
             let name = threshold.to_string();
             let mut judged = self.limits.thresholds.iter();
@@ -70,24 +80,35 @@ impl<'a> Judged<'a> {
             within: judged
                 .and_then(|judged| judged.numbers.as_ref())
                 .and_then(|numbers| Some(numbers.this_run?.value)),
-            outcome: match (whole, judged.map(|judged| judged.verdict)) {
-                (Outcome::BacklogGrew, _) => Outcome::BacklogGrew,
-                _ if broken => Outcome::Missed,
-                (Outcome::GeneratorBound, Some(verdict)) if verdict != Verdict::Pass => {
-                    Outcome::GeneratorBound
-                }
-                (_, verdict) => Outcome::of(verdict.unwrap_or(Verdict::Inconclusive)),
-            },
+            outcome: self.at_limit(whole, judged.map(|judged| judged.verdict)),
         })
         .collect()
     }
 
+    /// What the hold shows of a limit that was judged so.
+    fn at_limit(&self, whole: Outcome, judged: Option<Verdict>) -> Outcome {
+        let findings = &self.seen.account.findings;
+        let broken = !findings.is_empty() && self.own.verdict == Verdict::Fail;
+        let judged = judged.unwrap_or(Verdict::Inconclusive);
+        let bound = match self.charges_rightly() {
+            true => is_excused(&self.limits),
+            false => whole == Outcome::GeneratorBound,
+        };
+        match whole {
+            Outcome::BacklogGrew => Outcome::BacklogGrew,
+            _ if broken => Outcome::Missed,
+            // No such rate lasts, and nobody knows for whose sake.
+            Outcome::GeneratorBound if self.charges_rightly() && self.backlog().is_some() => {
+                Outcome::GeneratorBound
+            }
+            _ if bound && judged != Verdict::Pass => Outcome::GeneratorBound,
+            _ => Outcome::of(judged),
+        }
+    }
+
     /// What was used up.
-    pub(super) fn bottleneck(&self, outcome: Outcome, piled_up: &[PiledUp]) -> Bottleneck {
+    pub(super) fn bottleneck(&self, outcome: Outcome) -> Bottleneck {
         let observed = self.seen.observed;
-        let waits_for_store = piled_up
-            .iter()
-            .any(|pile| matches!(pile.what, Pile::Queue | Pile::Unconfirmed));
         let busy = observed.machine.iter().map(|second| second.busy);
         if outcome == Outcome::GeneratorBound {
             Bottleneck::Generator
@@ -95,16 +116,59 @@ impl<'a> Judged<'a> {
             Bottleneck::Server
         } else if middle(busy.collect()).unwrap_or(0.0) >= MACHINE_USED_UP {
             Bottleneck::Machine
-        } else if waits_for_store || self.seen.account.totals.failed > 0 {
+        } else if self.waits_for_store() || self.seen.account.totals.failed > 0 {
             Bottleneck::Store
         } else {
             Bottleneck::Unknown
         }
     }
+
+    /// Whether messages waited for the store. Confirmations count from the intended send, so that they are late wherever sends or
+    /// deliveries are: only those of a server that saves first wait for the store before both, and only where its processor is
+    /// known to have had time.
+    fn waits_for_store(&self) -> bool {
+        let grew = |what: Pile| self.piled_up.iter().any(|pile| pile.what == what);
+        if !self.charges_rightly() {
+            return grew(Pile::Queue) || grew(Pile::Unconfirmed);
+        }
+        let saved_before = self.seen.asked.saves_first && self.seen.observed.server.is_some();
+        let in_time = !grew(Pile::SendLateness) && (!grew(Pile::Undelivered) || saved_before);
+        grew(Pile::Queue) || grew(Pile::Unconfirmed) && in_time
+    }
+
+    /// What grew the fastest, unless the machine was disturbed most of the time.
+    fn backlog(&self) -> Option<&PiledUp> {
+        let disturbed = mostly_disturbed(self.seen);
+        self.piled_up.first().filter(|_| !disturbed)
+    }
+
+    /// Whether its own threads kept the generator from the rate, and no server did. A promise that was broken all the same was.
+    fn is_generator_bound(&self) -> bool {
+        let Judgement {
+            verdict, reasons, ..
+        } = &self.own;
+        let excuses = |one: &Reason| matches!(one, Reason::Saturated { charged: false, .. });
+        let piled_up = self.charges_rightly() && is_excused(&self.own) && self.backlog().is_some();
+        match verdict {
+            Verdict::Fail => false,
+            Verdict::Invalid if reasons.iter().any(excuses) => true,
+            _ => piled_up,
+        }
+    }
+
+    fn charges_rightly(&self) -> bool {
+        self.seen.asked.rules >= Rules::ChargedRightly
+    }
+}
+
+/// Whether the generator had no time to spare, and no server kept it from that.
+fn is_excused(judgement: &Judgement) -> bool {
+    let saturated = judgement.saturated.as_ref();
+    saturated.is_some_and(|one| matches!(one, Reason::Saturated { charged: false, .. }))
 }
 
 /// What grew over the measured seconds, the fastest first.
-pub(super) fn piled_up(seen: &Seen<'_>) -> Vec<PiledUp> {
+fn piled_up(seen: &Seen<'_>) -> Vec<PiledUp> {
     let confirmed = match medians(seen.observed, Metric::Confirm) {
         none if none.is_empty() => medians(seen.observed, Metric::Ack),
         confirmed => confirmed,
@@ -147,13 +211,6 @@ fn queue(seen: &Seen<'_>) -> Vec<f64> {
     measured
         .filter_map(|moment| Some(moment.queue? as f64 / seen.asked.ask.rate))
         .collect()
-}
-
-/// Whether its own threads kept the generator from the rate, and no server did.
-fn is_generator_bound(judgement: &Judgement) -> bool {
-    let mut reasons = judgement.reasons.iter();
-    judgement.verdict == Verdict::Invalid
-        && reasons.any(|one| matches!(one, Reason::Saturated { charged: false, .. }))
 }
 
 fn mostly_disturbed(seen: &Seen<'_>) -> bool {

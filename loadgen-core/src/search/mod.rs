@@ -30,6 +30,6 @@ pub use self::{
     lengths::{Lengths, settings, shortest},
     outcome::Outcome,
     rules::{RULES_SINCE, Rules, SEARCH_VERSION, SEEN_SINCE},
-    seen::{Asked, Kept, Seen, scenario_of},
+    seen::{Asked, Kept, Seen, saves_first, scenario_of},
     show::{SearchFormat, line},
 };

@@ -2,7 +2,7 @@
 //! that it was made by.
 
 /// The version of the schema of [`super::Found`].
-pub const SEARCH_VERSION: u32 = 6;
+pub const SEARCH_VERSION: u32 = 7;
 /// The first version whose rules are still known.
 pub const RULES_SINCE: u32 = 2;
 /// The first version that keeps what was seen of the holds that decide.
@@ -20,11 +20,15 @@ pub enum Rules {
     SeenTwice,
     /// A failure that was seen once is asked again as soon as a full hold below it was kept, and not only where the search would end.
     DoubtedEarly,
+    /// What a generator without time to spare let pile up, or missed of any limit, is not charged to the server, and neither is a
+    /// limit that a bare relay misses too. Only what waited for a store was waiting for it, and a confirmation that can't be had
+    /// ends a search.
+    ChargedRightly,
 }
 
 impl Rules {
     /// Those of [`SEARCH_VERSION`].
-    pub const LATEST: Self = Self::DoubtedEarly;
+    pub const LATEST: Self = Self::ChargedRightly;
 
     /// Those of a version since [`RULES_SINCE`].
     pub fn of(version: u32) -> Self {
@@ -32,7 +36,8 @@ impl Rules {
             ..4 => Self::HeldTwice,
             4 => Self::FailedTwice,
             5 => Self::SeenTwice,
-            _ => Self::DoubtedEarly,
+            6 => Self::DoubtedEarly,
+            _ => Self::ChargedRightly,
         }
     }
 }
@@ -43,11 +48,18 @@ mod tests {
 
     #[test]
     fn each_version_has_the_rules_that_it_was_made_by() {
-        let rules = [2, 3, 4, 5, 6].map(Rules::of);
-        use Rules::{DoubtedEarly, FailedTwice, HeldTwice, SeenTwice};
+        let rules = [2, 3, 4, 5, 6, 7].map(Rules::of);
+        use Rules::{ChargedRightly, DoubtedEarly, FailedTwice, HeldTwice, SeenTwice};
         assert_eq!(
             rules,
-            [HeldTwice, HeldTwice, FailedTwice, SeenTwice, DoubtedEarly]
+            [
+                HeldTwice,
+                HeldTwice,
+                FailedTwice,
+                SeenTwice,
+                DoubtedEarly,
+                ChargedRightly
+            ]
         );
         assert_eq!(Rules::of(SEARCH_VERSION), Rules::LATEST);
     }

@@ -3,14 +3,18 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Ask, Length, Lengths, hold::watched};
+use super::{Ask, Length, Lengths, Rules, hold::watched, judged::Judged};
 use crate::{
-    judge::{Account, Judgement, Verdict, judge},
+    judge::{Account, Judgement, judge},
+    model::Delivery,
     observed::{Observed, ProcessUse},
     plan::Plan,
     result::{Evidence, PackedEvidence},
     scenario::{Scenario, Threshold},
 };
+
+/// How a system says that it saves nothing, as the bare relay.
+const NO_STORE: &str = "none";
 
 /// What was to be done in a hold.
 pub struct Asked<'a> {
@@ -22,6 +26,10 @@ pub struct Asked<'a> {
     pub plan: &'a Plan,
     /// The scenario's own limits, as far as they are asked of the system.
     pub own: &'a [Threshold],
+    /// Whether the system saves a message before it delivers it: [`saves_first`].
+    pub saves_first: bool,
+    /// By which rules it is judged.
+    pub rules: Rules,
 }
 
 /// A hold that was measured.
@@ -55,10 +63,9 @@ pub fn scenario_of(
 }
 
 impl Seen<'_> {
-    /// Whether a bare relay would say more: where the server, or the generator, did not keep the rate.
+    /// Whether a bare relay would say more: where the server, or the generator, did not keep the rate or any of the limits.
     pub fn asks_for_a_floor(&self) -> bool {
-        let missed = self.judged(self.asked.own).verdict;
-        matches!(missed, Verdict::Fail | Verdict::Invalid) && self.account.findings.is_empty()
+        Judged::of(self).asks_for_a_floor()
     }
 
     /// The verdict by these limits and those of the phases.
@@ -71,6 +78,12 @@ impl Seen<'_> {
         let beside: Vec<&Observed> = self.floor.iter().map(|(_, seen)| *seen).collect();
         judge(&scenario, asked.plan, self.observed, self.account, &beside)
     }
+}
+
+/// Whether a system that delivers and saves so, in the words of a result, saves each message before it delivers it. What has no
+/// store waits for none.
+pub fn saves_first(delivery: &str, store: &str) -> bool {
+    delivery == Delivery::PersistFirst.name() && store != NO_STORE
 }
 
 /// What was seen of a hold that decides, in a result: all that its outcome is worked out from.
@@ -95,5 +108,19 @@ impl Kept {
             floor: floor.map(|floor| floor.packed()),
             server: seen.observed.server.clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_has_a_store_waits_for_it_before_it_delivers() {
+        assert!(saves_first("persist-first", "in-memory simulation"));
+        assert!(!saves_first("optimistic", "in-memory simulation"));
+        assert!(!saves_first("the target's own", "the target's own"));
+        // The bare relay delivers at once, and is held to no more than who saves first.
+        assert!(!saves_first("persist-first", "none"));
     }
 }

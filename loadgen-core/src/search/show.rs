@@ -4,7 +4,7 @@ use askama::Template;
 use comfy_table::Table;
 
 use super::{
-    BELOW, Bottleneck, Found, Hold, LIMITS, SystemFound,
+    BELOW, Bottleneck, Found, Hold, LIMITS, Rules, SystemFound,
     found::{LimitFound, rate},
 };
 use crate::{
@@ -146,12 +146,11 @@ fn mean(system: &SystemFound) -> String {
 }
 
 /// What was used up at the first failure, and what that rests on.
-fn used_up(system: &SystemFound) -> String {
+fn used_up(system: &SystemFound, rules: Rules) -> String {
     let Some(bottleneck) = system.bottleneck else {
         return "unknown: nothing failed".to_owned();
     };
-    let mut failed = system.holds.iter();
-    let failed = failed.find(|hold| hold.purpose.counts() && hold.bottleneck.is_some());
+    let failed = system.used_up_in(rules);
     let told = failed.map_or_else(Vec::new, told);
     let told = match told.is_empty() {
         true => String::new(),
@@ -207,7 +206,7 @@ fn shown(found: &Found) -> Vec<Shown<'_>> {
             Shown {
                 found: system,
                 mean: mean(system),
-                used_up: used_up(system),
+                used_up: used_up(system, Rules::of(found.search_version)),
                 ends: table(&ENDS, &end_rows, 1),
                 holds: table(&HOLDS, &rows, 3),
                 end_rows,

@@ -19,7 +19,7 @@ use crate::{
     search::{
         About, Answer, Ask, Asked, Controller, Ended, Found, Hold, Kept, LIMITS, Lengths, Next,
         Outcome, RULES_SINCE, Rules, SEEN_SINCE, SHARE, Seen, Settings, SystemFound, is_same_rate,
-        ladder::Ladder, scenario_of, settings,
+        ladder::Ladder, saves_first, scenario_of, settings,
     },
 };
 
@@ -289,6 +289,8 @@ fn judged_again(
             scenario: &scenario,
             plan: &plan,
             own: &of_it.thresholds,
+            saves_first: saves_first(&system.delivery, &system.store),
+            rules: planned.settings.rules,
         },
         observed: &observed,
         account: &account,

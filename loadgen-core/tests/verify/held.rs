@@ -7,7 +7,7 @@ use loadgen_core::{
     model::{Delivery, packed},
     plan::Plan,
     scenario::Scenario,
-    search::{Ask, Asked, Found, Hold, Lengths, Outcome, Seen, scenario_of},
+    search::{Ask, Asked, Found, Hold, Lengths, Outcome, Rules, Seen, scenario_of},
     verify,
 };
 use serde_json::{Value, json};
@@ -60,6 +60,8 @@ fn hold(scenario: &Scenario, rate: f64, ask: Ask, nth: u64) -> Hold {
             scenario: &of_it,
             plan: &plan,
             own: &scenario.thresholds,
+            saves_first: false,
+            rules: Rules::LATEST,
         },
         observed: &observed,
         account: &account,

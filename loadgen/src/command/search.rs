@@ -73,7 +73,8 @@ Exit codes of `search`; of several systems, the weightiest:
   0  PASS          the highest rate is found and confirmed
   1  FAIL          no rate keeps the limits, however low
   2                the command line or the scenario file is wrong; nothing was run
-  3  INCONCLUSIVE  the budget ended, or a rate missed the limits below one that kept them
+  3  INCONCLUSIVE  the budget ended, the highest rate could not be confirmed, or a rate missed the limits below one that
+                   kept them
   4  INVALID       the generator or the machine, not the server, ended the search
   5                a store or a system could not be set up, or died";
 

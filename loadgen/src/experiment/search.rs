@@ -25,7 +25,8 @@ use crate::{
     scenario::Scenario,
     search::{
         About, Ask, Asked, Controller, Ended, Found, Hold, Lengths, Next, SEARCH_VERSION,
-        SearchSettings, Seen, Settings, SystemFound, asked_of, line, scenario_of, settings,
+        SearchSettings, Seen, Settings, SystemFound, asked_of, line, saves_first, scenario_of,
+        settings,
     },
 };
 
@@ -312,6 +313,8 @@ impl<'a> Search<'a> {
             scenario: &scenario,
             plan: &plan,
             own: &contender.scenario.thresholds,
+            saves_first: saves_first(&contender.about.delivery, &contender.about.store),
+            rules: self.settings.rules,
         };
         let mut seen = Seen {
             asked: &asked,

@@ -1,4 +1,5 @@
 mod busy;
+mod charged;
 mod fake;
 mod ladder;
 mod opinions;

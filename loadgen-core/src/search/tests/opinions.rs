@@ -179,6 +179,7 @@ fn what_contradicts_itself_is_told_by_most_of_its_holds() {
                 ..Bounds::default()
             },
             confirmed: None,
+            in_vain: None,
             rules,
         };
         SystemFound::of(About::default(), &answer, Vec::new()).sentence
@@ -220,4 +221,71 @@ fn nothing_is_confirmed_on_a_server_that_there_is_no_time_to_drain() {
         panic!("the rules of before");
     };
     assert_eq!(purpose, Purpose::Confirm);
+}
+
+/// A search up to 800 whose confirmation comes to this each time, and how often that was asked.
+fn confirming_comes_to(rules: Rules, outcome: Outcome) -> (Answer, usize) {
+    let settings = Settings {
+        rules,
+        ..settings(100.0)
+    };
+    let mut controller = Controller::new(settings);
+    loop {
+        let ask = match controller.next() {
+            Next::Hold(ask) => ask,
+            Next::Done(answer) => {
+                let holds = controller.holds().iter();
+                let confirming = holds.filter(|held| held.ask.purpose == Purpose::Confirm);
+                return (answer, confirming.count());
+            }
+        };
+        let outcome = match (ask.purpose, ask.rate < 800.0) {
+            (Purpose::Confirm, _) => outcome,
+            (_, true) => Outcome::Kept,
+            (_, false) => Outcome::Missed,
+        };
+        controller.tell(ask, outcome, controller.length(ask.length));
+    }
+}
+
+/// What is asked again and again says no more, and takes the time of all systems that are searched beside it.
+#[test]
+fn a_confirmation_that_can_not_be_had_ends_a_search() {
+    for (outcome, verdict, times, why) in [
+        (Outcome::GeneratorBound, Verdict::Invalid, 1, "--workers"),
+        (Outcome::Disturbed, Verdict::Invalid, 3, "nothing else runs"),
+        (Outcome::Undecided, Verdict::Inconclusive, 2, "--hold"),
+    ] {
+        let (answer, asked) = confirming_comes_to(Rules::ChargedRightly, outcome);
+        assert_eq!(answer.ended, Ended::NotConfirmed, "{outcome:?}");
+        assert_eq!((answer.verdict(), asked), (verdict, times), "{outcome:?}");
+        assert_eq!(answer.confirmed, None);
+        assert!(answer.bounds.last_success.is_some_and(|kept| kept < 800.0));
+        let sentence = SystemFound::of(About::default(), &answer, Vec::new()).sentence;
+        assert!(
+            sentence.contains("not confirmed, and misses them at 8") && sentence.contains(why),
+            "{sentence}"
+        );
+        // Before, until there was no time left.
+        let (answer, asked) = confirming_comes_to(Rules::DoubtedEarly, outcome);
+        assert_eq!(answer.ended, Ended::OutOfBudget, "{outcome:?}");
+        assert!(asked > times);
+    }
+}
+
+/// Without a failure above it, and where no time is left for anything else.
+#[test]
+fn a_highest_rate_that_can_not_be_confirmed_is_none() {
+    let settings = Settings {
+        most: 400.0,
+        ..unhurried(100.0)
+    };
+    let mut unconfirmed = |rate: f64| match rate {
+        380.0 => Outcome::GeneratorBound,
+        _ => Outcome::Kept,
+    };
+    let (answer, _) = search(settings, &mut unconfirmed);
+    assert_eq!(answer.ended, Ended::NotConfirmed, "{answer:?}");
+    assert_eq!(answer.in_vain, Some((380.0, Outcome::GeneratorBound)));
+    assert_eq!(answer.verdict(), Verdict::Invalid);
 }

@@ -45,6 +45,13 @@ proptest! {
         for held in controller.holds() {
             prop_assert!(held.ask.rate <= settings.most && held.ask.rate > 0.0);
         }
+        let confirming = |rate: f64| {
+            let holds = controller.holds().iter().filter(|held| held.ask.purpose == Purpose::Confirm);
+            holds.filter(|held| held.ask.rate == rate).count()
+        };
+        for held in controller.holds() {
+            prop_assert!(confirming(held.ask.rate) <= 3);
+        }
         for pair in controller.holds().windows(2) {
             let [before, after] = [pair[0].ask.purpose, pair[1].ask.purpose];
             if before != Purpose::Beyond && pair[0].outcome == Outcome::BacklogGrew {

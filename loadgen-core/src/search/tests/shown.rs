@@ -4,8 +4,8 @@ use crate::{
     observed::Whose,
     result::{Environment, Model, ScenarioInfo},
     search::{
-        About, AtLimit, BusyThread, Ended, Found, Hold, LIMITS, Outcome, SEARCH_VERSION,
-        SearchFormat, SearchSettings, Settings, SystemFound,
+        About, AtLimit, Bottleneck, BusyThread, Ended, Found, Hold, LIMITS, Outcome,
+        SEARCH_VERSION, SearchFormat, SearchSettings, Settings, SystemFound,
     },
 };
 
@@ -176,4 +176,28 @@ fn what_ends_a_search_is_said_in_its_sentence() {
     let nothing = found(0.0, 1e6);
     assert_eq!(nothing.verdict, Verdict::Fail);
     assert_eq!(nothing.last_success, None);
+}
+
+/// The first hold that failed is not where the limit ends.
+#[test]
+fn what_is_used_up_is_told_by_the_hold_at_which_the_limit_ends() {
+    let mut found = found(900.0, 1e6);
+    let end = found.first_failure.unwrap();
+    for hold in &mut found.holds {
+        let failed = hold.outcome.is_failure();
+        hold.bottleneck = failed.then_some(Bottleneck::Unknown);
+        hold.because = match hold.rate == end {
+            true => "at the end".to_owned(),
+            false => "elsewhere".to_owned(),
+        };
+    }
+    let mut failed = found.holds.iter().filter(|hold| hold.outcome.is_failure());
+    assert!(failed.next().is_some_and(|first| first.rate > end));
+    let text = SearchFormat::Terminal
+        .render(&document(vec![found]))
+        .unwrap();
+    assert!(
+        text.contains("nothing that was watched: at the end") && !text.contains("elsewhere"),
+        "{text}"
+    );
 }
