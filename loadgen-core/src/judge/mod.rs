@@ -14,6 +14,6 @@ pub use self::{
     snapshot::{Messages, Purpose, Snapshot, Turn},
     verdict::{
         Estimate, Gap, Judged, Judgement, Measured, OUTSIDE, Reason, Verdict, implied, judge,
-        share_needed, unjudgeable,
+        samples_of, share_needed, unjudgeable,
     },
 };

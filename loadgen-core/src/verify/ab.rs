@@ -128,6 +128,11 @@ fn orders(said: &AbResult, found: &mut Verification) {
         let came = names(&mut cycle.blocks.iter().map(|block| block.side));
         let drawn = names(&mut order.into_iter().take(cycle.blocks.len()));
         found.same(format!("cycles[{nth}].blocks: sides"), came, drawn);
+        found.same(
+            format!("cycles[{nth}].blocks: whether it is over"),
+            cycle.is_over(),
+            true,
+        );
         let doubted = cycle.blocks.iter().any(|block| block.doubt.is_some());
         found.same(
             format!("cycles[{nth}].left_out: whether"),

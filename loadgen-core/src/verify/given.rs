@@ -89,6 +89,10 @@ pub(super) const GIVEN: [(&str, &str); 69] = [
     ("cycles[].blocks[].repeated", "its first try is not kept"),
     ("cycles[].blocks[].doubt", "the block's own run is not kept"),
     (
+        "cycles[].blocks[].lacking",
+        "the block's own run is not kept",
+    ),
+    (
         "cycles[].blocks[].broken[]",
         "the block's own run is not kept",
     ),

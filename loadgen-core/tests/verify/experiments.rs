@@ -58,6 +58,7 @@ fn block(side: Side, middle: u64) -> Block {
         started: "2026-03-01T12:00:00.000Z".to_owned(),
         repeated: false,
         doubt: None,
+        lacking: false,
         broken: Vec::new(),
         numbers: numbers.into_iter().chain(whole).collect(),
         seconds: 8,
@@ -69,7 +70,7 @@ fn block(side: Side, middle: u64) -> Block {
 }
 
 /// Ten cycles of a change that takes so many times as long.
-fn gate(times: f64) -> AbResult {
+pub fn gate(times: f64) -> AbResult {
     let seed = 7;
     let asked = ["delivery.p50", "delivery.p99=30%"].map(|one| one.parse::<Compared>().unwrap());
     let mut trial = Trial::new(asked.to_vec(), 20);

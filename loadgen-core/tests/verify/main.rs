@@ -5,6 +5,7 @@
     reason = "clippy knows test functions, but not the functions that they call"
 )]
 
+mod cycles;
 mod experiments;
 mod held;
 mod leaves;

@@ -3,7 +3,8 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use super::{
-    Event, Interrupt, Options, RunError, SystemChoice, Watcher, arm, conductor, environment, floor,
+    Event, Interrupt, Options, RunError, SystemChoice, Watcher, arm, conductor, enough,
+    environment, floor,
     measure::Bench,
     now,
     session::{Measured, Session},
@@ -62,11 +63,11 @@ pub async fn ab(
     conductor::none(scenario)?;
     let short = scenario.block(&ab.block).map_err(RunError::Asked)?;
     let plan = Plan::new(&short)?;
-    enough(&plan, ab)?;
+    let driver = Driver::choose(options.client, &short, &plan, options.target.as_ref())?;
+    enough::samples(&short, &plan, ab, driver.asks_for_acks()).map_err(RunError::Asked)?;
     for system in [&ab.base, &ab.change] {
         system.is_there(options.peers.as_deref())?;
     }
-    let driver = Driver::choose(options.client, &short, &plan, options.target.as_ref())?;
     environment::allow_open_files(short.population.users, 1)?;
     let started = now();
     let mut gate = Gate {
@@ -136,28 +137,6 @@ fn settings(short: &Scenario, ab: &AbOptions) -> Settings {
         cycles: ab.cycles,
         order_seed: ab.order_seed,
         false_alarms: FALSE_ALARMS,
-    }
-}
-
-/// Whether the blocks can have the samples that the numbers need: known before the first of them.
-fn enough(plan: &Plan, ab: &AbOptions) -> Result<(), RunError> {
-    let measured = plan
-        .sends
-        .iter()
-        .filter(|send| plan.phase_of(send).measured);
-    let due: u64 = measured
-        .map(|send| plan.conversation_of(send).members.len() as u64 - 1)
-        .sum();
-    let lacking = ab.compared.iter().find_map(|compared| {
-        let needs = compared.needs().filter(|needs| due < *needs)?;
-        Some(format!(
-            "{} needs {needs} deliveries, and a block of {:?} has {due}: make it longer with --block, or leave that number out with --metric",
-            compared.number, ab.block.length
-        ))
-    });
-    match lacking {
-        None => Ok(()),
-        Some(why) => Err(RunError::Asked(why)),
     }
 }
 
@@ -236,7 +215,7 @@ impl Gate<'_> {
                 .as_ref()
                 .map(|why| format!("{}: {why}", side.name()));
             cycle.blocks.push(block);
-            if cycle.left_out.is_some() {
+            if cycle.is_over() {
                 break;
             }
         }
@@ -395,6 +374,7 @@ fn absent(side: Side, started: String) -> Block {
         started,
         repeated: false,
         doubt: None,
+        lacking: false,
         broken: Vec::new(),
         numbers: Default::default(),
         seconds: 0,

@@ -4,6 +4,7 @@ mod ab;
 mod arm;
 mod awaited;
 mod conductor;
+mod enough;
 mod environment;
 mod error;
 mod floor;

@@ -44,6 +44,19 @@ impl SystemChoice {
         matches!(self, SystemChoice::Own(_) | SystemChoice::Peer(_))
     }
 
+    /// When it delivers where a scenario is asked of it, as far as that is known: of several modes the last.
+    pub(super) fn delivers(&self, scenario: &Scenario) -> Delivery {
+        match self {
+            SystemChoice::Peer(peer) => peer.delivery(),
+            _ => scenario.delivery.last().copied().unwrap_or_default(),
+        }
+    }
+
+    /// Whether it says how long its own work takes: servers of our own that this program has started do.
+    pub(super) fn times_itself(&self) -> bool {
+        matches!(self, SystemChoice::Own(_))
+    }
+
     /// Whether several of them can be started as one chat.
     pub(super) fn meets_others(&self) -> bool {
         match self {

@@ -46,7 +46,19 @@ fn what_can_never_be_decided_is_refused_before_anything_is_started() {
         ),
         (
             &[&both[..], &["--block", "2s"]].concat(),
-            "needs 1000 deliveries",
+            "needs 1000 samples",
+        ),
+        (
+            &[&both[..], &["--metric", "confirm.p99", "--block", "4s"]].concat(),
+            "confirm.p99 needs 1000 samples",
+        ),
+        (
+            &[
+                &both[..],
+                &["--metric", "confirm.p50", "--delivery", "persist-first"],
+            ]
+            .concat(),
+            "there are none of --base own",
         ),
         (
             &[

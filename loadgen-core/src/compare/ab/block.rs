@@ -27,6 +27,10 @@ pub struct Block {
     pub repeated: bool,
     /// Why it does not count, where it does not: it was disturbed, has too few samples, or lost too many deliveries.
     pub doubt: Option<String>,
+    /// Whether it is doubted for what it lacks alone, samples or deliveries that came: no machine disturbed it. `false` in results
+    /// of before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lacking: bool,
     /// Promises that were broken in it, in words.
     pub broken: Vec<String>,
     /// What is compared, by key: nanoseconds.
@@ -67,11 +71,13 @@ impl Block {
                 Time::TooFew(_) => lacks.too_few.push(key),
             }
         }
+        let (disturbance, lacks) = (disturbance(run), lacks.told(side));
         Ok(Self {
             side,
             started,
             repeated: false,
-            doubt: disturbance(run).or_else(|| lacks.told(side)),
+            lacking: disturbance.is_none() && lacks.is_some(),
+            doubt: disturbance.or(lacks),
             broken: broken(run),
             numbers,
             seconds: run.windows.len(),

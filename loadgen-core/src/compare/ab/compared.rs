@@ -65,15 +65,16 @@ impl Compared {
         }
     }
 
-    /// Deliveries that a block needs for it; `None` where samples of another kind decide.
-    pub fn needs(&self) -> Option<u64> {
-        match self.number {
-            Number::Time(Subject::Percentile(
-                Metric::Delivery | Metric::DeliveryAsSent,
-                percentile,
-            )) => Some(percentile::needed(percentile)),
-            _ => None,
-        }
+    /// Samples that a block needs for it, and of which metric; `None` of what is no time.
+    pub fn needs(&self) -> Option<(Metric, u64)> {
+        let Number::Time(subject) = self.number else {
+            return None;
+        };
+        let needed = match subject {
+            Subject::Percentile(_, percentile) => percentile::needed(percentile),
+            _ => 1,
+        };
+        Some((subject.metric()?, needed))
     }
 
     /// In one block, in nanoseconds: of deliveries those of undisturbed seconds.
@@ -219,7 +220,11 @@ mod tests {
             .collect();
         assert_eq!(named, ["delivery.p50", "delivery.p99", "server.cpu"]);
         let needs: Vec<_> = defaults().iter().map(Compared::needs).collect();
-        assert_eq!(needs, [Some(20), Some(1_000), None]);
+        let of_deliveries = |needed| Some((Metric::Delivery, needed));
+        assert_eq!(needs, [of_deliveries(20), of_deliveries(1_000), None]);
+        let needs = |text: &str| text.parse::<Compared>().unwrap().needs();
+        assert_eq!(needs("confirm.p99"), Some((Metric::Confirm, 1_000)));
+        assert_eq!(needs("ack.max"), Some((Metric::Ack, 1)));
         let least: Vec<_> = defaults().iter().map(Compared::least).collect();
         assert_eq!(least, [50_000, 50_000, 0]);
     }

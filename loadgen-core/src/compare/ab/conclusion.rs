@@ -30,27 +30,34 @@ pub fn conclude(trial: &Trial, cycles: &[Cycle], ending: &Ending) -> Conclusion 
     let mut effects = trial.effects();
     let counted = trial.verdict();
     let broken = broken(cycles, Side::Change);
-    let left_out: Vec<&str> = cycles
+    // What lacks samples would lack them on any machine, too.
+    let (lacking, disturbed): (Vec<&Cycle>, Vec<&Cycle>) = cycles
         .iter()
-        .filter_map(|one| one.left_out.as_deref())
-        .collect();
+        .filter(|one| one.left_out.is_some())
+        .partition(|one| one.is_lacking());
     let decided = counted.filter(|verdict| *verdict != Verdict::Inconclusive);
     let verdict = match decided {
         _ if !broken.is_empty() => Verdict::Fail,
         Some(decided) => decided,
-        None if *ending == Ending::Decided && 2 * left_out.len() >= cycles.len() => {
+        None if *ending == Ending::Decided && 2 * disturbed.len() >= cycles.len() => {
             Verdict::Invalid
         }
         None => Verdict::Inconclusive,
     };
     let mut reasons = broken;
-    if verdict == Verdict::Invalid {
-        reasons.push(format!(
-            "{} of {} cycles could not be measured, the last because {}",
+    let told = |left_out: &[&Cycle], what: &str| {
+        let last = left_out.last().and_then(|one| one.left_out.as_deref());
+        format!(
+            "{} of {} cycles {what}, the last because {}",
             left_out.len(),
             cycles.len(),
-            left_out.last().unwrap_or(&"")
-        ));
+            last.unwrap_or_default()
+        )
+    };
+    if verdict == Verdict::Invalid {
+        reasons.push(told(&disturbed, "could not be measured"));
+    } else if verdict == Verdict::Inconclusive && !lacking.is_empty() {
+        reasons.push(told(&lacking, "lack what is compared"));
     }
     if *ending == Ending::Interrupted {
         reasons.push("interrupted".to_owned());
@@ -62,13 +69,13 @@ pub fn conclude(trial: &Trial, cycles: &[Cycle], ending: &Ending) -> Conclusion 
         }
     }
     reasons.extend(effects.iter().filter(|one| one.unstable).map(unstable));
-    let told = effects.iter().filter(|one| match verdict {
+    let shown = effects.iter().filter(|one| match verdict {
         Verdict::Pass => true,
         verdict => {
             one.verdict == verdict || (one.verdict != Verdict::Pass && verdict != Verdict::Fail)
         }
     });
-    reasons.extend(told.map(said));
+    reasons.extend(shown.map(said));
     reasons.extend(
         self::broken(cycles, Side::Base)
             .into_iter()
@@ -180,6 +187,7 @@ mod tests {
             started: String::new(),
             repeated: false,
             doubt: None,
+            lacking: false,
             broken: broken.iter().map(|one| (*one).to_owned()).collect(),
             numbers: Numbers::from([("delivery.p50".to_owned(), value)]),
             seconds: 8,
@@ -190,7 +198,7 @@ mod tests {
         }
     }
 
-    /// So many cycles of a change that takes so many times as long, some left out.
+    /// So many cycles of a change that takes so many times as long, some left out since they were disturbed.
     fn concluded(
         times: f64,
         counted: usize,
@@ -198,6 +206,16 @@ mod tests {
         broken: [&[&str]; 2],
         ending: &Ending,
     ) -> Conclusion {
+        let (trial, cycles) = measured(times, counted, left_out, broken);
+        conclude(&trial, &cycles, ending)
+    }
+
+    fn measured(
+        times: f64,
+        counted: usize,
+        left_out: usize,
+        broken: [&[&str]; 2],
+    ) -> (Trial, Vec<Cycle>) {
         let mut trial = Trial::new(vec!["delivery.p50".parse().unwrap()], CYCLES);
         let mut cycles = Vec::new();
         for number in 1..=counted + left_out {
@@ -216,7 +234,7 @@ mod tests {
                 left_out: doubt,
             });
         }
-        conclude(&trial, &cycles, ending)
+        (trial, cycles)
     }
 
     #[test]
@@ -282,6 +300,19 @@ mod tests {
         let cut = concluded(1.0, 2, 2, none, &Ending::Interrupted);
         assert_eq!(cut.verdict, Verdict::Inconclusive);
         assert!(cut.reasons.contains(&"interrupted".to_owned()));
+        // What lacks samples is no matter of the machine.
+        let (trial, mut cycles) = measured(1.0, 3, 10, none);
+        for cycle in &mut cycles[3..] {
+            cycle.blocks[1].lacking = true;
+        }
+        let lacking = conclude(&trial, &cycles, &Ending::Decided);
+        assert_eq!(lacking.verdict, Verdict::Inconclusive);
+        let told = "10 of 13 cycles lack what is compared, the last because ";
+        assert!(
+            lacking.reasons[0].starts_with(told),
+            "{:?}",
+            lacking.reasons
+        );
         // Nothing was measured at all.
         let nothing = concluded(1.0, 0, 0, none, &Ending::Interrupted);
         assert_eq!(nothing.verdict, Verdict::Inconclusive);

@@ -152,6 +152,20 @@ impl Cycle {
         self.blocks.iter().find(|block| block.side == side)
     }
 
+    /// Whether nothing more is measured in it: its last block says nothing, or the change broke a promise, which is certain whatever
+    /// comes after it.
+    pub fn is_over(&self) -> bool {
+        self.blocks.len() >= Side::ALL.len()
+            || self.blocks.last().is_some_and(|last| {
+                last.doubt.is_some() || last.side == Side::Change && !last.broken.is_empty()
+            })
+    }
+
+    /// Whether it is left out for what a block lacks, and not for what disturbed one.
+    pub fn is_lacking(&self) -> bool {
+        self.blocks.iter().any(|block| block.lacking)
+    }
+
     /// By how much a number is larger with the change; `None` where a side has none.
     pub fn ratio(&self, key: &str) -> Option<f64> {
         let of = |side| self.of(side)?.numbers.get(key).copied();

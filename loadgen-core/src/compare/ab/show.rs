@@ -281,10 +281,11 @@ fn row(cycle: &Cycle, effects: &[Effect]) -> Vec<String> {
         Some(why) => format!("left out: {why}"),
         None => {
             let disturbed: usize = cycle.blocks.iter().map(|block| block.disturbed).sum();
-            match disturbed {
-                0 => String::new(),
-                1 => "1 second was disturbed".to_owned(),
-                _ => format!("{disturbed} seconds were disturbed"),
+            match (cycle.blocks.len() < Side::ALL.len(), disturbed) {
+                (true, _) => "it ended with the promise that the change broke".to_owned(),
+                (false, 0) => String::new(),
+                (false, 1) => "1 second was disturbed".to_owned(),
+                (false, _) => format!("{disturbed} seconds were disturbed"),
             }
         }
     };

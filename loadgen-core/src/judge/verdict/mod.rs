@@ -36,7 +36,7 @@ pub use self::{
     implied::implied,
     measured::{Estimate, Measured},
     misses::{Allowed, Decision, Doubt, FEWEST_SECONDS, Misses, Range, Second},
-    outlook::{share_needed, unjudgeable},
+    outlook::{samples_of, share_needed, unjudgeable},
     reason::Reason,
     scope::OUTSIDE,
 };

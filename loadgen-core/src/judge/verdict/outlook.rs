@@ -2,7 +2,7 @@
 
 use super::{limit::Limit, misses::FEWEST_SECONDS};
 use crate::{
-    judge::{parts, statistic},
+    judge::{Promises, parts, statistic},
     model::{
         Metric,
         numbers::{count, counted},
@@ -53,6 +53,40 @@ pub fn share_needed(scenario: &Scenario, plan: &Plan) -> f64 {
         Some(statistic::needed(&threshold) as f64 / samples.max(1) as f64)
     });
     shares.fold(0.0, f64::max)
+}
+
+/// How many samples of a metric the measured phases of a plan have at most, from a system that keeps these promises and times
+/// itself or does not; `None` where the plan does not say.
+pub fn samples_of(plan: &Plan, metric: Metric, promises: Promises, times: bool) -> Option<u64> {
+    let is_measured = |send: &&Send| plan.phase_of(send).measured;
+    let ended = |send: &&Send| promises.in_a(plan.conversation_of(send).kind).ends;
+    let sends = || plan.sends.iter().filter(is_measured);
+    let others = |send: &Send| plan.conversation_of(send).members.len() as u64 - 1;
+    match metric {
+        Metric::Confirm => Some(sends().filter(ended).count() as u64),
+        Metric::ConfirmAfterDelivery => Some(sends().filter(ended).map(others).sum()),
+        Metric::Ack if !promises.acks => Some(0),
+        Metric::Echo if !promises.echo => Some(0),
+        Metric::DeliverySameNode | Metric::DeliveryCrossNode => {
+            Some(sends().map(|send| across(plan, send, metric)).sum())
+        }
+        // Of all messages, the warm-up's among them.
+        Metric::ServerEmit | Metric::ServerSave => Some(match times {
+            true => plan.sends.len() as u64,
+            false => 0,
+        }),
+        other => Planned::of(plan, |send| plan.phase_of(send).measured).samples(other),
+    }
+}
+
+/// Deliveries of a message that are told apart so by the servers of both ends.
+fn across(plan: &Plan, send: &Send, metric: Metric) -> u64 {
+    let nodes = plan.nodes;
+    let members = plan.conversation_of(send).members.iter();
+    let others = members.filter(|&&member| member != send.sender);
+    let from = nodes.of_user(send.sender);
+    let told = others.filter(|&&member| nodes.metric(from, nodes.of_user(member)) == Some(metric));
+    told.count() as u64
 }
 
 /// The thresholds of the whole run: the promise, where a scenario has none at all.
@@ -143,6 +177,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::model::{Delivery, Dialect, Vocabulary};
 
     /// Ten users in rooms of two, 100 messages a second.
     fn said(phases: &str, thresholds: &str) -> Vec<String> {
@@ -181,6 +216,48 @@ mod tests {
                 "ack.p99.9 < 1s (phase steady) can't be judged: it needs 10,000 samples, and the plan has 900",
             ]
         );
+    }
+
+    #[test]
+    fn a_plan_has_samples_of_what_a_system_says_alone() {
+        let plan = |more: &str| {
+            let text = format!(
+                "version = 1\nname = \"t\"\nquestion = \"?\"\npopulation = {{ users = 9, rooms = 3 }}\n{more}\n\
+                 {}{}",
+                steady(2, "measured = false").replace("steady", "warm-up"),
+                steady(10, "")
+            );
+            Plan::new(&Scenario::parse(Path::new("t.toml"), &text).unwrap()).unwrap()
+        };
+        let (one, three) = (plan(""), plan("server = { nodes = 3 }"));
+        let promises = |delivery| Promises::of(&Vocabulary::of(Dialect::Readme), delivery);
+        let all = promises(Delivery::Optimistic);
+        let of = |metric| samples_of(&one, metric, all, true);
+        for (metric, samples) in [
+            (Metric::Delivery, Some(1_000)),
+            (Metric::Confirm, Some(1_000)),
+            (Metric::ConfirmAfterDelivery, Some(1_000)),
+            (Metric::Ack, Some(1_000)),
+            (Metric::ServerEmit, Some(1_200)),
+            (Metric::DeliverySameNode, Some(0)),
+            (Metric::Connect, None),
+        ] {
+            assert_eq!(of(metric), samples, "{metric:?}");
+        }
+        let first = promises(Delivery::PersistFirst);
+        assert_eq!(samples_of(&one, Metric::Confirm, first, true), Some(0));
+        assert_eq!(samples_of(&one, Metric::ServerSave, all, false), Some(0));
+        let silent = Promises {
+            acks: false,
+            echo: false,
+            ..all
+        };
+        for metric in [Metric::Ack, Metric::Echo] {
+            assert_eq!(samples_of(&one, metric, silent, true), Some(0));
+        }
+        let across = [Metric::DeliverySameNode, Metric::DeliveryCrossNode];
+        let across = across.map(|metric| samples_of(&three, metric, all, true).unwrap());
+        assert!(across[0] > 0 && across[1] > 0 && across[0] + across[1] == 1_000);
     }
 
     #[test]

@@ -14,6 +14,7 @@ fn result(times: f64) -> AbResult {
             started: "2026-01-01T00:00:00Z".into(),
             repeated: false,
             doubt: None,
+            lacking: false,
             broken: vec![],
             numbers: Numbers::from([("delivery.p50".to_owned(), value)]),
             seconds: 8,
