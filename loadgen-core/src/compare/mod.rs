@@ -21,7 +21,7 @@ use self::{
 pub use self::{
     number::{Estimate, Number, Quantity},
     regression::{Allowance, Judged},
-    repeats::{REPEATS_VERSION, Repeats},
+    repeats::{REPEATS_BEFORE, REPEATS_VERSION, Repeats},
     show::CompareFormat,
 };
 use crate::{

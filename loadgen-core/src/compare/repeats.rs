@@ -26,6 +26,8 @@ use crate::{
 
 /// The version of the schema of [`Repeats`], and of the rules that it is worked out by.
 pub const REPEATS_VERSION: u32 = 3;
+/// The one before, which did not tell how many runs were asked for: of fewer it said what these came to.
+pub const REPEATS_BEFORE: u32 = 2;
 
 /// All runs of one scenario in one call.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -34,12 +36,15 @@ pub struct Repeats {
     pub repeats_version: u32,
     /// The name of the scenario.
     pub scenario: String,
-    /// FAIL: a run broke a promise, or most valid ones missed a limit. INVALID: half of all runs or more. PASS: every valid run.
-    /// Else INCONCLUSIVE.
+    /// FAIL: a run broke a promise, or most valid ones missed a limit. INVALID: half of all runs or more. PASS: every valid run of
+    /// as many as were asked for. Else INCONCLUSIVE.
     pub verdict: Verdict,
     /// Why, in a sentence.
     pub reason: String,
-    /// In the order of time.
+    /// Runs that were asked for; `None` in results of before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asked: Option<usize>,
+    /// Those that were measured, in the order of time.
     pub runs: Vec<OneRun>,
     /// What users see of the server, and the counts, over the valid runs; over all where none is valid.
     pub numbers: Vec<Spread>,
@@ -80,11 +85,12 @@ pub struct Spread {
 }
 
 impl Repeats {
-    /// Of these results of one scenario, in the order of time; `None` without any.
+    /// Of these results of one scenario, in the order of time, and of how many were asked for, where that is known; `None` without
+    /// any.
     ///
     /// # Errors
     /// [`HistogramError`] when a histogram can't be read.
-    pub fn of(reports: &[Report]) -> Result<Option<Self>, HistogramError> {
+    pub fn of(reports: &[Report], asked: Option<usize>) -> Result<Option<Self>, HistogramError> {
         let mut measured = Vec::new();
         let mut runs = Vec::new();
         for report in reports {
@@ -109,20 +115,39 @@ impl Repeats {
         let first_broken = measured
             .iter()
             .position(|one| one.report.verdict == Verdict::Fail && !broken(one.run).is_empty());
-        let (verdict, reason) = concluded(&runs, first_broken);
+        let (verdict, reason) = whole(concluded(&runs, first_broken), runs.len(), asked);
         let valid: Vec<&Measured<'_>> = measured.iter().filter(|one| one.is_valid()).collect();
         let counted = match valid.is_empty() {
             true => measured.iter().collect(),
             false => valid,
         };
         Ok(Some(Self {
-            repeats_version: REPEATS_VERSION,
+            repeats_version: match asked {
+                Some(_) => REPEATS_VERSION,
+                None => REPEATS_BEFORE,
+            },
             scenario: first.scenario.name.clone(),
             verdict,
             reason,
+            asked,
             runs,
             numbers: spreads(&counted),
         }))
+    }
+
+    /// What all runs come to, in a line.
+    pub fn headline(&self) -> String {
+        let Self {
+            verdict,
+            scenario,
+            reason,
+            ..
+        } = self;
+        format!(
+            "{} {scenario}, {} runs: {reason}",
+            verdict.name(),
+            self.runs.len()
+        )
     }
 
     /// All of it in a format.
@@ -136,6 +161,21 @@ impl Repeats {
             CompareFormat::Json => serde_json::to_string_pretty(self)? + "\n",
             CompareFormat::Html => Page::of(self).render()?,
         })
+    }
+}
+
+/// What so many runs say of as many as were asked for: fewer pass nothing.
+fn whole(
+    (verdict, reason): (Verdict, String),
+    runs: usize,
+    asked: Option<usize>,
+) -> (Verdict, String) {
+    match asked.filter(|asked| runs < *asked) {
+        None => (verdict, reason),
+        Some(asked) => (
+            verdict.max(Verdict::Inconclusive),
+            format!("only {runs} of the {asked} runs that were asked for were measured; {reason}"),
+        ),
     }
 }
 
@@ -238,21 +278,7 @@ fn terminal(repeats: &Repeats) -> String {
         table.add_row(cells(spread));
     }
     align_numbers(&mut table, 1);
-    format!("{}\n\n{table}\n", headline(repeats))
-}
-
-fn headline(repeats: &Repeats) -> String {
-    let Repeats {
-        verdict,
-        scenario,
-        reason,
-        ..
-    } = repeats;
-    format!(
-        "{} {scenario}, {} runs: {reason}",
-        verdict.name(),
-        repeats.runs.len()
-    )
+    format!("{}\n\n{table}\n", repeats.headline())
 }
 
 #[derive(Template)]
@@ -268,7 +294,7 @@ impl Summary {
     fn of(repeats: &Repeats) -> Self {
         let numbered = (1..).zip(&repeats.runs);
         Self {
-            headline: escaped(&headline(repeats)),
+            headline: escaped(&repeats.headline()),
             header: HEADER,
             rows: repeats
                 .numbers
@@ -375,6 +401,27 @@ mod tests {
         assert_eq!(verdict(&[Invalid, Invalid, Fail], Some(2)), Fail);
     }
 
+    /// What was left of a set that broke off once said PASS of the two that had been measured.
+    #[test]
+    fn fewer_runs_than_were_asked_for_pass_nothing() {
+        use Verdict::{Fail, Inconclusive, Invalid, Pass};
+        let told = |verdict, asked| whole((verdict, "as told".to_owned()), 2, asked);
+        for asked in [None, Some(2)] {
+            assert_eq!(told(Pass, asked), (Pass, "as told".to_owned()));
+        }
+        for (verdict, of_all) in [
+            (Pass, Inconclusive),
+            (Inconclusive, Inconclusive),
+            (Fail, Fail),
+            (Invalid, Invalid),
+        ] {
+            let (told, reason) = told(verdict, Some(5));
+            assert_eq!(told, of_all);
+            let why = "only 2 of the 5 runs that were asked for were measured; as told";
+            assert_eq!(reason, why);
+        }
+    }
+
     #[test]
     fn every_format_has_the_verdict_each_run_and_each_spread() {
         let runs = vec![run(Verdict::Pass), run(Verdict::Fail)];
@@ -384,6 +431,7 @@ mod tests {
             scenario: "quick|start".into(),
             verdict,
             reason,
+            asked: Some(2),
             runs,
             numbers: vec![Spread {
                 key: "delivery.p50".into(),

@@ -1,7 +1,7 @@
 //! Values that follow from nothing else in a result: what was told to this program, or read once, with why that is so.
 
 /// Where such values stand, and why nothing else says them. `[]` is any index, and `**` is all beneath.
-pub(super) const GIVEN: [(&str, &str); 69] = [
+pub(super) const GIVEN: [(&str, &str); 70] = [
     ("command[]", "typed by the user"),
     ("labels.**", "said by the user"),
     ("scenario.file", "as the user asked for it"),
@@ -81,6 +81,7 @@ pub(super) const GIVEN: [(&str, &str); 69] = [
     ),
     ("settings.false_alarms", "a constant of the program"),
     ("settings.budget", "chosen by the user"),
+    ("asked[]", "named by the user"),
     ("settings.up_to", "chosen by the user"),
     ("settings.full", "chosen by the user"),
     ("settings.short", "chosen by the user"),

@@ -47,7 +47,7 @@ pub fn ladder(text: &str) -> Result<Verification, serde_json::Error> {
     let mut found = Verification::default();
     let searches = said.searches.iter().enumerate();
     let searches = searches.map(|(nth, one)| again(one, &format!("searches[{nth}]."), &mut found));
-    match Ladder::of(searches.collect()) {
+    match Ladder::of(searches.collect(), said.asked.clone()) {
         Some(again) => found.compare(&said, &again)?,
         None => found.wrong("searches", "nothing", "a search for each scenario"),
     }

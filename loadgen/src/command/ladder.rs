@@ -63,7 +63,8 @@ Exit codes of `ladder`; of several systems and scenarios, the weightiest:
   0  PASS          each highest rate is found and confirmed
   1  FAIL          a system keeps the limits at no rate, however low
   2                the command line or a scenario file is wrong; nothing was run
-  3  INCONCLUSIVE  a budget ended, or a rate missed the limits below one that kept them
+  3  INCONCLUSIVE  a budget ended, a highest rate could not be confirmed, a rate missed the limits below one that kept them, or
+                   a scenario was not searched
   4  INVALID       the generator or the machine, not the server, ended a search
   5                a store or a system could not be set up, or died";
 
@@ -112,7 +113,8 @@ async fn measure(scenarios: &[Scenario], args: &Args, interrupt: &Interrupt) -> 
     if interrupt.has_come() {
         exit = exit.worse(Exit::Inconclusive);
     }
-    let Some(ladder) = Ladder::of(searches) else {
+    let names = scenarios.iter().map(|scenario| scenario.name.clone());
+    let Some(ladder) = Ladder::of(searches, names.collect()) else {
         return exit;
     };
     let left = leave(&ladder, args).unwrap_or_else(output::failed);

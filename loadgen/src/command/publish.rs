@@ -69,9 +69,9 @@ pub fn run(args: &Args) -> Result<Exit, Exit> {
     // All are read before the first is written: a mistake in the last one leaves the site as it was.
     let added = Kept::read(&args.results).map_err(wrong)?;
     let mut ladders = added.ladders.iter();
-    if let Some(system) = ladders.find_map(|(ladder, _)| ladder.broken_off()) {
+    if let Some(why) = ladders.find_map(|(ladder, _)| ladder.broken_off()) {
         return Err(wrong(format!(
-            "the search of {system} was broken off, and the ladder with it: measure it again, whole"
+            "{why}, so that the ladder is not whole: measure it again"
         )));
     }
     if args.results.is_empty() && !args.to.is_dir() {

@@ -65,6 +65,7 @@ fn a_ladder_leaves_what_every_system_carries_and_can_be_published() {
     let text = fs::read_to_string(&json).unwrap_or_else(|_| panic!("{}", ended.stderr));
     let ladder = Ladder::parse(&json, &text).unwrap();
     assert_eq!(ladder.systems(), ["own", "relay"]);
+    assert_eq!(ladder.asked, ["small"]);
     // The relay confirms nothing, and is not asked for it.
     assert!(
         ended
@@ -137,13 +138,19 @@ fn published(bench: &Bench, json: &Path, ladder: &Ladder) {
     let picture = fs::read_to_string(bench.path("site/systems/headline.svg")).unwrap();
     assert_eq!(Some(picture), told.picture);
     // One that was broken off says nothing that could be published.
-    let mut broken_off = ladder.clone();
-    broken_off.searches[0].systems[1].ended = Ended::Interrupted;
-    fs::write(json, serde_json::to_string(&broken_off).unwrap()).unwrap();
-    let ended = publish();
-    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
-    let told = "the search of relay was broken off";
-    assert!(ended.stderr.contains(told), "{}", ended.stderr);
+    let mut stopped = ladder.clone();
+    stopped.searches[0].systems[1].ended = Ended::Interrupted;
+    let mut fewer = ladder.clone();
+    fewer.asked.push("soak".to_owned());
+    for (broken_off, told) in [
+        (stopped, "the search of relay was broken off"),
+        (fewer, "soak was not searched"),
+    ] {
+        fs::write(json, serde_json::to_string(&broken_off).unwrap()).unwrap();
+        let ended = publish();
+        assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+        assert!(ended.stderr.contains(told), "{}", ended.stderr);
+    }
 }
 
 /// Whether a page says a sentence, which it writes with entities.

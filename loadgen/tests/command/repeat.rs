@@ -46,3 +46,24 @@ fn one_file_for_several_results_is_refused() {
         assert!(ended.stderr.contains(word), "{}", ended.stderr);
     }
 }
+
+/// The second server does not start: what was left once said what the first run had come to.
+#[test]
+fn what_broke_off_passes_nothing() {
+    let bench = Bench::new();
+    let scenario = bench.scenario(SMALL);
+    let starts = bench.path("starts").display().to_string();
+    let program = env!("CARGO_BIN_EXE_loadgen");
+    let server = format!(
+        "n=$(cat {starts} || echo 0); echo $((n + 1)) > {starts}; [ $n -ge 1 ] && exit 3; \
+         exec {program} serve --host 127.0.0.1 --port {{port}} --store memory --save-time 1ms"
+    );
+    let ended = bench.run(&scenario, &["--command", &server, "--repeat", "3"]);
+    assert_eq!(ended.code, Some(5), "{}{}", ended.stdout, ended.stderr);
+    let all = bench.report("small.runs");
+    assert_eq!(all["asked"], 3, "{all}");
+    assert_eq!(all["runs"].as_array().unwrap().len(), 1, "{all}");
+    assert_ne!(all["verdict"], "PASS", "{all}");
+    let why = "only 1 of the 3 runs that were asked for were measured; ";
+    assert!(all["reason"].as_str().unwrap().starts_with(why), "{all}");
+}

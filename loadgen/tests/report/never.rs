@@ -4,7 +4,8 @@ use loadgen::{
     compare::{Allowance, CompareFormat, Comparison, Insist, Repeats, compare},
     judge::Verdict,
     model::Metric,
-    result::Report,
+    result::{Document, Report},
+    verify,
 };
 
 use crate::fixtures;
@@ -67,11 +68,40 @@ fn a_change_that_loses_no_more_is_held_to_what_was_lost_of_the_base() {
 
 #[test]
 fn several_runs_of_one_scenario_tell_it_too() {
-    let repeats = Repeats::of(&runs(2, 0, 48)).unwrap().unwrap();
+    let repeats = Repeats::of(&runs(2, 0, 48), Some(2)).unwrap().unwrap();
     assert_eq!(repeats.runs[0].never, [false, true]);
     let mut numbers = repeats.numbers.iter();
     let p99 = numbers.find(|one| one.key == "delivery.p99").unwrap();
     assert_eq!((p99.median, p99.never), (None, 2));
     let text = repeats.render(CompareFormat::Terminal).unwrap();
     assert!(text.contains("never"), "{text}");
+}
+
+/// Results of before did not tell how many runs were asked for, and go by what they knew.
+#[test]
+fn several_runs_are_verified_by_the_rules_that_they_were_made_by() {
+    let reports = runs(2, 0, 0);
+    let documents: Vec<Document> = reports
+        .iter()
+        .map(|one| Document::of(one).unwrap())
+        .collect();
+    let told = |asked| {
+        let repeats = Repeats::of(&reports, asked).unwrap().unwrap();
+        serde_json::to_value(repeats).unwrap()
+    };
+    let (before, broken_off) = (told(None), told(Some(5)));
+    assert_eq!(before["repeats_version"], 2);
+    assert_eq!(before["verdict"], told(Some(2))["verdict"]);
+    assert_eq!(broken_off["verdict"], "INCONCLUSIVE");
+    let wrong = |said: &serde_json::Value| {
+        let found = verify::repeats(&said.to_string(), &documents).unwrap();
+        assert_eq!(found.open, [""; 0]);
+        found.wrong.len()
+    };
+    for said in [&before, &broken_off, &told(Some(2))] {
+        assert_eq!(wrong(said), 0, "{said}");
+    }
+    let mut hidden = broken_off;
+    hidden["asked"] = 2.into();
+    assert!(wrong(&hidden) > 0);
 }

@@ -248,7 +248,7 @@ fn ends(numbers: impl Iterator<Item = f64>, written: impl Fn(f64) -> String) -> 
 }
 
 /// As a list in a sentence.
-fn listed(all: &[String]) -> Option<String> {
+pub(super) fn listed(all: &[String]) -> Option<String> {
     match all {
         [] => None,
         [one] => Some(one.clone()),

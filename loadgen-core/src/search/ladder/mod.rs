@@ -33,7 +33,7 @@ pub const LADDER_VERSION: u32 = 1;
 pub struct Ladder {
     /// The version of this schema: [`LADDER_VERSION`].
     pub ladder_version: u32,
-    /// The weightiest verdict on any of the systems in any of the scenarios.
+    /// The weightiest verdict on any of the systems in any of the scenarios; INCONCLUSIVE at best where one was not searched.
     pub verdict: Verdict,
     /// The command line, as it was typed.
     pub command: Vec<String>,
@@ -45,6 +45,9 @@ pub struct Ladder {
     pub ended: String,
     /// Where it was measured.
     pub environment: Environment,
+    /// The scenarios that were asked for, by name: where it broke off, more than were searched. Empty in results of before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asked: Vec<String>,
     /// What `search` has found, of all systems together, for one scenario after the other.
     pub searches: Vec<Found>,
 }
@@ -74,12 +77,19 @@ pub enum LadderError {
 }
 
 impl Ladder {
-    /// The first of its systems whose search was broken off, by the user or by the system's own end: what is known of it then
-    /// is no answer to be published.
-    pub fn broken_off(&self) -> Option<&str> {
+    /// What was broken off, by the user, by a system's own end or by a system that did not start: what is known then is no answer
+    /// to be published.
+    pub fn broken_off(&self) -> Option<String> {
         let mut systems = self.searches.iter().flat_map(|search| &search.systems);
         let broken = systems.find(|found| matches!(found.ended, Ended::Interrupted | Ended::Died));
-        broken.map(|found| found.system.as_str())
+        let broken = broken.map(|found| format!("the search of {} was broken off", found.system));
+        let missing = self.missing().first();
+        broken.or_else(|| missing.map(|name| format!("{name} was not searched")))
+    }
+
+    /// The scenarios that were asked for and not searched, by name: it broke off before the first of them.
+    pub fn missing(&self) -> &[String] {
+        self.asked.get(self.searches.len()..).unwrap_or_default()
     }
 
     /// The weightiest verdict on each of its systems, in the order of its systems.
@@ -87,7 +97,8 @@ impl Ladder {
         let of = |system| {
             let all = self.searches.iter().flat_map(|search| &search.systems);
             let mine = all.filter(|found| found.system == system);
-            Some((system, mine.map(|found| found.verdict).max()?))
+            let mine = mine.map(|found| found.verdict);
+            Some((system, mine.chain(at_best(self.missing())).max()?))
         };
         self.systems().into_iter().filter_map(of).collect()
     }
@@ -99,20 +110,24 @@ impl Ladder {
         own.map_or(self.verdict, |(_, verdict)| verdict)
     }
 
-    /// Of the searches, the first of which began before all others; `None` of none.
-    pub fn of(searches: Vec<Found>) -> Option<Self> {
+    /// Of the searches, the first of which began before all others, and of the names of the scenarios that were asked for, where
+    /// these are known; `None` of no search.
+    pub fn of(searches: Vec<Found>, asked: Vec<String>) -> Option<Self> {
         let (first, last) = (searches.first()?, searches.last()?);
-        let verdicts = searches.iter().map(|found| found.verdict);
-        Some(Self {
+        let mut ladder = Self {
             ladder_version: LADDER_VERSION,
-            verdict: verdicts.max()?,
+            verdict: first.verdict,
             command: first.command.clone(),
             labels: first.labels.clone(),
             started: first.started.clone(),
             ended: last.ended.clone(),
             environment: first.environment.clone(),
+            asked,
             searches,
-        })
+        };
+        let verdicts = ladder.searches.iter().map(|found| found.verdict);
+        ladder.verdict = verdicts.chain(at_best(ladder.missing())).max()?;
+        Some(ladder)
     }
 
     /// Whether a JSON text is meant to be a ladder, be it a right one or not.
@@ -161,6 +176,11 @@ impl Ladder {
         }
         systems
     }
+}
+
+/// What all of it comes to at best, where scenarios are missing.
+fn at_best(missing: &[String]) -> Option<Verdict> {
+    (!missing.is_empty()).then_some(Verdict::Inconclusive)
 }
 
 /// The JSON Schema of ladders, as text. `docs/ladder.schema.json` is a copy that a test holds against the code.

@@ -6,6 +6,7 @@ use super::{
     Carried, Ladder, carried,
     carried::{MEMORY, at},
     headline,
+    headline::listed,
 };
 use crate::{
     model::{
@@ -345,10 +346,21 @@ pub(super) fn standings(ladder: &Ladder) -> Vec<[String; 2]> {
         .collect()
 }
 
-/// The sentences before everything else.
+/// The sentences before everything else: first of all what a ladder lacks that broke off.
 fn sentences(ladder: &Ladder) -> Vec<String> {
     let headline = headline(ladder);
-    headline.map_or_else(Vec::new, |headline| headline.sentences())
+    let told = headline.map_or_else(Vec::new, |headline| headline.sentences());
+    lacks(ladder).into_iter().chain(told).collect()
+}
+
+fn lacks(ladder: &Ladder) -> Option<String> {
+    let missing = ladder.missing();
+    let were = if missing.len() == 1 { "was" } else { "were" };
+    Some(format!(
+        "It broke off: of {} scenarios, {} {were} not searched.",
+        ladder.asked.len(),
+        listed(missing)?
+    ))
 }
 
 #[derive(Template)]

@@ -19,7 +19,8 @@ fn named(system: &str, capacity: f64) -> SystemFound {
 }
 
 fn ladder(systems: Vec<SystemFound>) -> Ladder {
-    Ladder::of(vec![document(systems.clone()), document(systems)]).unwrap()
+    let searches = vec![document(systems.clone()), document(systems)];
+    Ladder::of(searches, Vec::new()).unwrap()
 }
 
 #[test]
@@ -356,4 +357,44 @@ fn a_ladder_is_read_as_it_was_written_and_nothing_else_is() {
     let newer = text.replacen("\"ladder_version\": 1", "\"ladder_version\": 2", 1);
     let error = Ladder::parse(path, &newer).unwrap_err().to_string();
     assert!(error.contains("version 2"), "{error}");
+}
+
+/// What was left of a ladder that broke off between two scenarios once said what the first of them had come to.
+#[test]
+fn a_ladder_that_broke_off_is_undecided_and_says_what_it_lacks() {
+    let whole = |asked: &[&str]| {
+        let asked = asked.iter().map(|name| (*name).to_owned()).collect();
+        Ladder::of(vec![document(vec![named("own", 900.0)])], asked).unwrap()
+    };
+    for asked in [&[][..], &["t"]] {
+        let ladder = whole(asked);
+        assert_eq!(ladder.verdict, Verdict::Pass);
+        assert_eq!((ladder.missing(), ladder.broken_off()), (&[][..], None));
+    }
+    let broken = whole(&["t", "hot-channel", "soak"]);
+    assert_eq!(broken.verdict, Verdict::Inconclusive);
+    assert_eq!(broken.verdict_on_own(), Verdict::Inconclusive);
+    assert_eq!(
+        broken.broken_off().as_deref(),
+        Some("hot-channel was not searched")
+    );
+    let said = "It broke off: of 3 scenarios, hot-channel and soak were not searched.";
+    for format in [
+        LadderFormat::Terminal,
+        LadderFormat::Markdown,
+        LadderFormat::Html,
+    ] {
+        let text = format.render(&broken).unwrap();
+        assert!(
+            text.contains(said) && text.contains("own <span class=\"verdict INCONCLUSIVE\"")
+                || text.contains("own INCONCLUSIVE"),
+            "{format:?}: {text}"
+        );
+    }
+    // Of a failure it takes nothing away.
+    let failed = Ladder::of(
+        vec![document(vec![named("own", 0.0)])],
+        vec!["t".to_owned(), "soak".to_owned()],
+    );
+    assert_eq!(failed.unwrap().verdict, Verdict::Fail);
 }

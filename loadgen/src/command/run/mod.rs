@@ -105,26 +105,46 @@ async fn run_all(
 ) -> Exit {
     let options = options(run, target_command);
     let mut exit = Exit::Pass;
-    let mut reports = Vec::new();
+    let mut all = Vec::new();
     for (scenario, target) in scenarios {
         let options = Options {
             target: target.clone(),
             ..options.clone()
         };
-        let (one, report) = run_scenario(scenario, &options, run, around).await;
+        let (one, left) = run_scenario(scenario, &options, run, around).await;
         exit = exit.worse(one);
-        reports.extend(report);
+        all.extend(left);
         if matches!(one, Exit::Setup) || around.interrupt.has_come() {
             break;
         }
     }
     if scenarios.len() > 1 && !run.quiet && !run.json {
-        exit = exit.worse(print(&format!(
-            "\n{}",
-            report::summary(&reports, Some(output::width()))
-        )));
+        exit = exit.worse(print(&format!("\n{}", closing(all))));
     }
     exit
+}
+
+/// What is left of a scenario.
+enum Left {
+    /// Of one run.
+    Run(Box<Report>),
+    /// Of several that are judged together.
+    Runs(Repeats),
+}
+
+/// All scenarios once more, a line each. Of several runs of one, what all of them come to: no number is of all.
+fn closing(all: Vec<Left>) -> String {
+    let (mut runs, mut sets) = (Vec::new(), String::new());
+    for left in all {
+        match left {
+            Left::Run(report) => runs.push(*report),
+            Left::Runs(repeats) => sets += &format!("{}\n", repeats.headline()),
+        }
+    }
+    match sets.is_empty() {
+        true => report::summary(&runs, Some(output::width())),
+        false => sets,
+    }
 }
 
 /// What the command line asks for, of a target that is not named yet.
@@ -145,10 +165,11 @@ async fn run_scenario(
     options: &Options,
     run: &Args,
     around: &Around<'_>,
-) -> (Exit, Option<Report>) {
+) -> (Exit, Option<Left>) {
     if run.repeat == 1 {
         let leave = |report: &Report| left::leave(report, &Kept::of(run));
-        return run_one(scenario, options, run, around, &leave).await;
+        let (exit, report) = run_one(scenario, options, run, around, &leave).await;
+        return (exit, report.map(|report| Left::Run(Box::new(report))));
     }
     let mut reports = Vec::new();
     // How those ended that did not end with their own verdict.
@@ -167,16 +188,14 @@ async fn run_scenario(
     if around.interrupt.has_come() {
         exit = exit.worse(Exit::Inconclusive);
     }
-    let left = match Repeats::of(&reports) {
-        Ok(None) => Ok(Exit::Pass),
-        Ok(Some(repeats)) => {
-            exit = exit.worse(repeats.verdict.into());
-            left::leave_all(&repeats, run)
-        }
-        Err(error) => Err(RenderError::from(error).into()),
+    let repeats = match Repeats::of(&reports, Some(run.repeat.into())) {
+        Ok(Some(repeats)) => repeats,
+        Ok(None) => return (exit, None),
+        Err(error) => return (exit.worse(output::failed(RenderError::from(error))), None),
     };
-    let exit = exit.worse(left.unwrap_or_else(output::failed));
-    (exit, reports.pop())
+    let left = left::leave_all(&repeats, run).unwrap_or_else(output::failed);
+    let exit = exit.worse(repeats.verdict.into()).worse(left);
+    (exit, Some(Left::Runs(repeats)))
 }
 
 async fn run_one(
@@ -218,4 +237,31 @@ async fn run_one(
         None => report.verdict.into(),
     };
     (exit.worse(left), Some(report))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{compare::REPEATS_VERSION, judge::Verdict};
+
+    /// The last run's verdict once stood there.
+    #[test]
+    fn several_runs_of_a_scenario_close_with_what_all_of_them_come_to() {
+        let set = |scenario: &str, verdict| {
+            Left::Runs(Repeats {
+                repeats_version: REPEATS_VERSION,
+                scenario: scenario.to_owned(),
+                verdict,
+                reason: "as told".to_owned(),
+                asked: Some(2),
+                runs: Vec::new(),
+                numbers: Vec::new(),
+            })
+        };
+        let told = closing(vec![set("one", Verdict::Fail), set("other", Verdict::Pass)]);
+        assert_eq!(
+            told,
+            "FAIL one, 0 runs: as told\nPASS other, 0 runs: as told\n"
+        );
+    }
 }
