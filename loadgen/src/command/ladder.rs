@@ -1,6 +1,6 @@
 //! `ladder`: the highest rates of several systems in several scenarios, over each other.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, str::FromStr};
 
 use tokio::runtime::Builder;
 
@@ -28,13 +28,13 @@ pub struct Args {
     /// or a URL.
     ///
     /// Peers are node, node-persist-first, python and socketioxide. The relay only passes messages on: it shows what the machine leaves.
+    /// A comma in a command divides only where one of these names follows.
     #[arg(
         long,
         value_name = "SYSTEM[,SYSTEM]",
-        value_delimiter = ',',
         default_value = "own,peer:node,relay"
     )]
-    pub systems: Vec<SystemChoice>,
+    pub systems: Vec<Systems>,
     /// How long is searched, and how far.
     #[command(flatten)]
     pub reach: Reach,
@@ -58,6 +58,25 @@ pub struct Args {
     pub schema: bool,
 }
 
+/// Systems that are named in one word.
+#[derive(Debug, Clone)]
+pub struct Systems(Vec<SystemChoice>);
+
+impl FromStr for Systems {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        SystemChoice::several(text).map(Self)
+    }
+}
+
+impl Args {
+    fn systems(&self) -> Vec<SystemChoice> {
+        let named = self.systems.iter().flat_map(|Systems(all)| all);
+        named.cloned().collect()
+    }
+}
+
 const LADDER_EXIT_CODES: &str = "\
 Exit codes of `ladder`; of several systems and scenarios, the weightiest:
   0  PASS          each highest rate is found and confirmed
@@ -73,7 +92,8 @@ pub fn run(args: &Args) -> Result<Exit, Exit> {
     if args.scenarios.is_empty() {
         return Ok(print(&ladder::schema()));
     }
-    let systems = ("--systems", &args.systems[..]);
+    let systems = args.systems();
+    let systems = ("--systems", &systems[..]);
     let scenario = |path: &PathBuf| search::scenario(path, systems, &args.servers, &args.load);
     let scenarios = args.scenarios.iter().map(scenario);
     let scenarios: Vec<Scenario> = scenarios.collect::<Result<_, _>>()?;
@@ -95,7 +115,7 @@ pub fn run(args: &Args) -> Result<Exit, Exit> {
 /// What was found until something ended it is left all the same.
 async fn measure(scenarios: &[Scenario], args: &Args, interrupt: &Interrupt) -> Exit {
     let options = args.servers.options(&args.load);
-    let asked = args.reach.of(&args.systems);
+    let asked = args.reach.of(&args.systems());
     let mut searches = Vec::new();
     let mut exit = Exit::Pass;
     for scenario in scenarios {

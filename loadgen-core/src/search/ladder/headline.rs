@@ -335,11 +335,11 @@ fn lost(ladder: &Ladder) -> String {
 /// What is known of a rival at a limit beside this server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stand {
-    /// Its last success is the higher one.
+    /// Its last success is the higher one, and this server is known to end below it.
     More,
     /// It failed at a rate that this server keeps, or neither keeps any.
     NotMore,
-    /// It was not asked for as much, or what was seen contradicts itself.
+    /// One of them was not asked for as much, or what was seen contradicts itself.
     Unknown,
 }
 
@@ -348,9 +348,19 @@ impl Stand {
         let kept = |one: Option<LimitFound>| one.and_then(|one| one.last_success);
         let contradicts = |one: Option<LimitFound>| one.is_some_and(|one| one.contradicted);
         let failed = theirs.and_then(|one| one.first_failure);
+        // Where the end of this server was not found, only what it failed at is known to be beyond it.
+        let is_beyond = |theirs: f64| {
+            ours.is_some_and(|ours| {
+                let failed = ours.first_failure.is_some_and(|failed| failed <= theirs);
+                failed || ours.last_success.is_some() && !ours.is_open()
+            })
+        };
         match (kept(theirs), kept(ours)) {
-            (Some(theirs), Some(ours)) if theirs > ours => Stand::More,
-            (Some(_), None) if !contradicts(ours) => Stand::More,
+            (Some(theirs), Some(ours)) if theirs > ours => match is_beyond(theirs) {
+                true => Stand::More,
+                false => Stand::Unknown,
+            },
+            (Some(theirs), None) if !contradicts(ours) && is_beyond(theirs) => Stand::More,
             (None, None) => Stand::NotMore,
             (_, Some(ours)) if failed.is_some_and(|rate| rate <= ours) => Stand::NotMore,
             _ => Stand::Unknown,

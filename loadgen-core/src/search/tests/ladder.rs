@@ -146,6 +146,37 @@ fn that_a_rival_was_not_asked_for_more_does_not_say_that_it_carries_less() {
     assert!(lost.contains(said), "{lost}");
 }
 
+/// Nor does a last success of this server that nothing ends.
+#[test]
+fn that_this_server_was_not_asked_for_more_does_not_say_that_a_rival_carries_more() {
+    let node = named("peer:node", 1_000.0);
+    let theirs = node.limits[2].last_success.unwrap();
+    let lost = |success: Option<f64>, failure: Option<f64>| {
+        let mut own = named("own", 400.0);
+        let ends = &mut own.limits[2];
+        (ends.last_success, ends.first_failure) = (success, failure);
+        headline(&ladder(vec![own, node.clone()])).unwrap().lost
+    };
+    let all = "plain Node.js carries more within 1 ms, 2 ms, 5 ms, 10 ms, 25 ms";
+    let but = "plain Node.js carries more within 1 ms, 2 ms, 10 ms, 25 ms";
+    let unknown = "It is not known whether plain Node.js carries more in t within 5 ms;";
+    for (success, failure, is_more) in [
+        (Some(400.0), Some(410.0), true),
+        (Some(400.0), Some(theirs), true),
+        (Some(400.0), Some(theirs + 1.0), false),
+        (Some(400.0), None, false),
+        (None, Some(100.0), true),
+        (None, None, false),
+    ] {
+        let lost = lost(success, failure);
+        assert!(
+            lost.contains(if is_more { all } else { but }),
+            "{success:?} {failure:?}: {lost}"
+        );
+        assert_eq!(lost.contains(unknown), !is_more, "{lost}");
+    }
+}
+
 #[test]
 fn an_end_that_was_not_found_is_only_a_bound() {
     let mut open = named("own", 900.0);
