@@ -21,8 +21,15 @@ pub(super) struct Roll {
 /// Where in a row what stands.
 struct Columns {
     id: usize,
-    /// `None`: everywhere behind the id.
-    users: Option<Vec<usize>>,
+    /// `None`: there is no header row, and users stand everywhere behind the id.
+    named: Option<Named>,
+}
+
+/// What a header row names.
+struct Named {
+    users: Vec<usize>,
+    /// By column: whether it has a name at all.
+    all: Vec<bool>,
 }
 
 impl Roll {
@@ -83,7 +90,7 @@ impl Checker<'_> {
             Some(first) => header(first).map_err(|message| rows.wrong(first, message))?,
         };
         let skipped = usize::from(columns.is_some());
-        let columns = columns.unwrap_or(Columns { id: 0, users: None });
+        let columns = columns.unwrap_or(Columns { id: 0, named: None });
         let mut reading = Reading {
             rows: &rows,
             kind,
@@ -123,12 +130,17 @@ impl<'a> Reading<'a> {
             });
             self.first.push(row);
         }
-        let of_users = match &columns.users {
-            Some(named) => named.clone(),
-            None => (columns.id + 1..row.len()).collect(),
-        };
         // Tables pad what is shorter than their longest line.
         let there = |&field: &usize| row.get(field).is_some_and(|user| !user.is_empty());
+        let of_users = match &columns.named {
+            Some(named) => {
+                if let Some(field) = (0..row.len()).filter(there).find(|&at| !named.has(at)) {
+                    return Err(self.beyond(row, field));
+                }
+                named.users.clone()
+            }
+            None => (columns.id + 1..row.len()).collect(),
+        };
         let of_users: Vec<usize> = of_users.into_iter().filter(there).collect();
         if of_users.is_empty() {
             let what = format!(
@@ -140,6 +152,19 @@ impl<'a> Reading<'a> {
         of_users
             .into_iter()
             .try_for_each(|field| self.member(conversation, row, field, roll))
+    }
+
+    /// Whoever stands where the header row names no column would be left out, and nobody would know.
+    fn beyond(&self, row: &StringRecord, field: usize) -> Located {
+        let what = format!(
+            "the header row names no column here, so that {:?} would be left out: name each column, as in {}",
+            row.get(field).unwrap_or_default(),
+            match self.kind {
+                Kind::Room => "room,user_a,user_b",
+                Kind::Channel => "channel,user_1,user_2,user_3",
+            }
+        );
+        self.rows.wrong_at(row, field, what)
     }
 
     fn member(
@@ -192,6 +217,12 @@ impl<'a> Reading<'a> {
     }
 }
 
+impl Named {
+    fn has(&self, column: usize) -> bool {
+        self.all.get(column).copied().unwrap_or(false)
+    }
+}
+
 /// The columns that a first row names; `None`: it is a conversation's.
 fn header(row: &StringRecord) -> Result<Option<Columns>, String> {
     let names: Vec<String> = row.iter().map(plain).collect();
@@ -200,13 +231,14 @@ fn header(row: &StringRecord) -> Result<Option<Columns>, String> {
         let rest = name
             .strip_prefix("user")
             .or_else(|| name.strip_prefix("member"));
-        rest.is_some_and(|rest| rest.len() <= 1)
+        rest.is_some_and(|rest| rest.len() <= 1 || rest.bytes().all(|byte| byte.is_ascii_digit()))
     };
     let users: Vec<usize> = (0..names.len()).filter(|&at| is_user(&names[at])).collect();
     match names.iter().position(is_id) {
         Some(id) if !users.is_empty() => {
-            let users = Some(users);
-            Ok(Some(Columns { id, users }))
+            let all = names.iter().map(|name| !name.is_empty()).collect();
+            let named = Some(Named { users, all });
+            Ok(Some(Columns { id, named }))
         }
         Some(_) => Err(
             "this looks like a header row, and names no column of users: write room,user_a,user_b or channel,user and what else there is"

@@ -67,7 +67,7 @@ fn each_way_to_write_them_says_the_same() {
         "r1,ann\nr2,dee\nr2,ann\nr1,bob",
         "\u{feff}roomId,userA,userB\r\nr1,ann,bob\r\nr2,ann,dee\r\n",
         "created,user_2,room_id,user_1\n2020,bob,r1,ann\n2021,dee,r2,ann\n",
-        "\n id , member_a , member_b , x\n\n\"r1\" , ann , bob , \"1,2\"\nr2,ann,dee,3\n",
+        "\n id , member_a , member_b , x\n\n\"r1\" , ann , bob ,\"1,2\"\nr2,ann,dee,3\n",
         "r1,ann,bob,,\nr2,ann,dee,,\n",
         "\u{feff}\u{feff}r1,ann,bob\nr2,ann,dee\n",
         "conversation,User\nr1,ann\nr1,bob\nr2,ann\nr2,dee\n",
@@ -81,6 +81,45 @@ fn each_way_to_write_them_says_the_same() {
         ];
         assert_eq!(conversations(&scenario), both, "{rooms}");
     }
+}
+
+#[test]
+fn a_header_row_leaves_no_member_out() {
+    let users = (1..=12).map(|n| format!("u{n}")).collect::<Vec<_>>();
+    let named = |between: &str| {
+        let columns = (1..=12).map(|n| format!("user{between}{n}"));
+        format!("channel,{}", columns.collect::<Vec<_>>().join(","))
+    };
+    for header in [named("_"), named(""), named("_0")] {
+        let file = format!("{header}\nc1,{}\n", users.join(","));
+        let listed = "channels = { file = \"channels.csv\" }";
+        let scenario = read(listed, "", &[("channels.csv", &file)]).unwrap();
+        let members = conversations(&scenario).remove(0).2;
+        assert_eq!(members, users, "{header}");
+    }
+    // What stands where no column is named would be left out; what is padded there is nobody.
+    for (kind, file, place) in [
+        ("channels", "channel,user\nc1,ann,bob,cid\n", "2:8: "),
+        ("channels", "channel,user,\nc1,ann,bob\n", "2:8: "),
+        ("rooms", "room,user_a,user_b\nr1,ann,bob,cid\n", "2:12: "),
+        (
+            "rooms",
+            "room,user_a,user_b\nr1,ann,bob,,\nr2,ann,cid,,dee\n",
+            "3:13: ",
+        ),
+    ] {
+        let listed = format!("{kind} = {{ file = \"listed.csv\" }}");
+        let error = read(&listed, "", &[("listed.csv", file)]).unwrap_err();
+        let told = format!("listed.csv:{place}the header row names no column here");
+        assert!(error.contains(&told), "{told:?} is not in\n{error}");
+    }
+    let padded = "room,user_a,user_b,\nr1,ann,bob,,\n";
+    let scenario = read(
+        "rooms = { file = \"rooms.csv\" }",
+        "",
+        &[("rooms.csv", padded)],
+    );
+    assert_eq!(conversations(&scenario.unwrap())[0].2, ["ann", "bob"]);
 }
 
 #[test]
