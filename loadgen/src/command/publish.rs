@@ -15,9 +15,6 @@ use crate::{
     search::ladder::{Headline, Ladder, README_MARKS, between_marks, files, newest, of_index},
 };
 
-/// The folder of a site that `run` writes to unless it is told otherwise.
-pub(super) const LATEST: &str = "latest";
-
 /// Flags of `publish`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -158,8 +155,7 @@ fn published_before(site: &Path) -> Result<Vec<PathBuf>, OutputError> {
     };
     let mut paths = Vec::new();
     for folder in fs::read_dir(site).map_err(unreadable)?.flatten() {
-        // `run` writes to `reports/latest`, which is no part of the site.
-        if folder.file_name() == LATEST || !folder.path().is_dir() {
+        if folder.file_name() == publish::LATEST || !folder.path().is_dir() {
             continue;
         }
         let files = fs::read_dir(folder.path()).map_err(unreadable)?.flatten();

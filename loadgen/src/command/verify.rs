@@ -14,6 +14,7 @@ use super::{
     output::{print, wrong},
 };
 use crate::{
+    report::publish::LATEST,
     result::Document,
     verify::{self, Verification},
 };
@@ -165,7 +166,7 @@ fn folder(root: &Path) -> Result<BTreeMap<PathBuf, Verification>, String> {
         for entry in fs::read_dir(&folder).map_err(read)? {
             let path = entry.map_err(read)?.path();
             let is = |extension| path.extension().is_some_and(|one| one == extension);
-            if folder == root && path.is_dir() && !path.ends_with(super::publish::LATEST) {
+            if folder == root && path.is_dir() && !path.ends_with(LATEST) {
                 folders.push(path);
             } else if is("html") || is("json") && folder != root {
                 let text = fs::read_to_string(&path);

@@ -71,6 +71,9 @@ pub(crate) struct Way {
     pub next: Option<(String, String)>,
 }
 
+/// The folder beside those of a site that `run` writes to unless it is told otherwise: what is in it is no part of the site.
+pub const LATEST: &str = "latest";
+
 /// The recorded result, where it is kept: this and nothing else has to be.
 pub fn kept(document: &Document) -> SiteFile {
     SiteFile {
@@ -151,9 +154,13 @@ fn place(report: &Report) -> String {
     format!("{}/{}", folder(&report.scenario.name), file(report))
 }
 
-/// The folder of a scenario.
+/// The folder of a scenario, whatever it is called in a result.
 fn folder(scenario: &str) -> String {
-    plain(scenario)
+    match plain(scenario) {
+        // Without a name a path would begin at the root, and in that folder nobody would look for it.
+        name if name.is_empty() || name == LATEST => format!("{name}-"),
+        name => name,
+    }
 }
 
 /// The name of a result's files in the folder of its scenario, without their endings.
@@ -168,4 +175,22 @@ fn file(report: &Report) -> String {
 
 fn plain(text: &str) -> String {
     text.replace(|c: char| !c.is_ascii_alphanumeric(), "-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_scenario_has_a_folder_of_its_own_within_the_site() {
+        for (scenario, told) in [
+            ("one-to-one", "one-to-one"),
+            ("../../x", "------x"),
+            ("/etc", "-etc"),
+            ("", "-"),
+            (LATEST, "latest-"),
+        ] {
+            assert_eq!(folder(scenario), told);
+        }
+    }
 }

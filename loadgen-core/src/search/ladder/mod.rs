@@ -28,6 +28,9 @@ const OWN: &str = "own";
 /// The version of this schema.
 pub const LADDER_VERSION: u32 = 1;
 
+/// The names of its files are no longer, before their endings: few folders take more.
+const LONGEST_NAME: usize = 200;
+
 /// All that a ladder has found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Ladder {
@@ -158,12 +161,15 @@ impl Ladder {
         }
     }
 
-    /// The names of its files, without their endings: when it began and what was asked.
+    /// The names of its files, without their endings: when it began and what was asked. Whatever stands in its text, they are
+    /// names of files in the folder where they belong.
     pub fn name(&self) -> String {
         let started = self.started.chars().filter(char::is_ascii_alphanumeric);
-        let asked = self.searches.iter().map(|found| &*found.scenario.name);
-        let asked: Vec<_> = asked.collect();
-        format!("{}-{}", started.collect::<String>(), asked.join("-"))
+        let asked = self.searches.iter();
+        let asked: Vec<_> = asked.map(|found| plain(&found.scenario.name)).collect();
+        let mut name = format!("{}-{}", started.collect::<String>(), asked.join("-"));
+        name.truncate(LONGEST_NAME);
+        name
     }
 
     /// The systems, each once, in the order of the command line.
@@ -181,6 +187,12 @@ impl Ladder {
 /// What all of it comes to at best, where scenarios are missing.
 fn at_best(missing: &[String]) -> Option<Verdict> {
     (!missing.is_empty()).then_some(Verdict::Inconclusive)
+}
+
+/// What a name may have, with a `-` for all else.
+fn plain(name: &str) -> String {
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    name.replace(|c: char| !fits(c), "-")
 }
 
 /// The JSON Schema of ladders, as text. `docs/ladder.schema.json` is a copy that a test holds against the code.

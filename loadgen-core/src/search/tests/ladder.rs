@@ -24,6 +24,21 @@ fn ladder(systems: Vec<SystemFound>) -> Ladder {
 }
 
 #[test]
+fn the_files_of_a_ladder_lie_in_its_folder_whatever_it_says() {
+    let name = |started: &str, asked: &str| {
+        let mut ladder = ladder(vec![named("own", 1_000.0)]);
+        ladder.started = started.to_owned();
+        ladder.searches[0].scenario.name = asked.to_owned();
+        ladder.name()
+    };
+    let day = "2026-11-26T19:42:39.200Z";
+    assert_eq!(name(day, "one_to-one"), "20261126T194239200Z-one_to-one-t");
+    assert_eq!(name("../x", "../../../x"), "x----------x-t");
+    assert_eq!(name("/", "/etc"), "--etc-t");
+    assert_eq!(name(day, &"x".repeat(300)).len(), 200);
+}
+
+#[test]
 fn the_sentence_holds_this_server_against_all_others() {
     let four = [
         ("own", 1_000.0),
