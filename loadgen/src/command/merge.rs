@@ -85,6 +85,7 @@ pub fn run(args: &Args) -> Result<Exit, Exit> {
         quiet: args.quiet,
         json: args.json,
     };
+    left::are_apart(&kept, &report.scenario.name).map_err(wrong)?;
     let left = left::leave(&report, &kept).map_err(output::failed)?;
     Ok(Exit::from(report.verdict).worse(left))
 }

@@ -34,6 +34,38 @@ fn every_run_is_left_and_all_are_judged_together() {
 }
 
 #[test]
+fn a_file_that_would_be_written_over_is_refused_before_anything_is_run() {
+    let bench = Bench::new();
+    let one = bench.scenario(SMALL);
+    let other = bench.path("other.toml");
+    std::fs::write(&other, SMALL.replace("\"small\"", "\"other\"")).unwrap();
+    let mut command = bench.command(&one, &["--store", "memory", "--report", "junit=all.xml"]);
+    command.arg(&other);
+    let ended = crate::finish(command);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    let words = "--report FORMAT=PATH names one file and 2 scenarios leave one each";
+    assert!(ended.stderr.contains(words), "{}", ended.stderr);
+    for (file, other) in [
+        ("csv=all.xml", "junit is written there, too"),
+        ("csv=./all.xml", "junit is written there, too"),
+        ("csv=out/small.json", "json is written there, too"),
+    ] {
+        let flags = [
+            "--store",
+            "memory",
+            "--report",
+            "junit=all.xml",
+            "--report",
+            file,
+        ];
+        let ended = bench.run(&one, &flags);
+        assert_eq!(ended.code, Some(2), "{file}: {}", ended.stderr);
+        assert!(ended.stderr.contains(other), "{file}: {}", ended.stderr);
+    }
+    assert!(!bench.path("all.xml").exists() && !bench.path("out/small.json").exists());
+}
+
+#[test]
 fn one_file_for_several_results_is_refused() {
     let bench = Bench::new();
     let scenario = bench.scenario(SMALL);

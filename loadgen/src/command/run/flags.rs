@@ -158,14 +158,17 @@ impl FromStr for Wanted {
             None => (text, None),
         };
         let format = Format::from_str(format, false).map_err(|_| {
-            let known: Vec<_> = Format::value_variants()
-                .iter()
-                .filter_map(|format| Some(format.to_possible_value()?.get_name().to_owned()))
-                .collect();
+            let known: Vec<_> = Format::value_variants().iter().copied().map(name).collect();
             format!("unknown format {format:?}; there are {}", known.join(", "))
         })?;
         Ok(Self { format, path })
     }
+}
+
+/// A format as it is typed.
+pub(super) fn name(format: Format) -> String {
+    let value = format.to_possible_value();
+    value.map_or_else(String::new, |value| value.get_name().to_owned())
 }
 
 /// How long a floor lasts.

@@ -1,8 +1,11 @@
 //! What `run` leaves behind of a result: its text, its files, the summary of a job.
 
-use std::{collections::HashMap, path::Path};
+use std::{
+    collections::HashMap,
+    path::{self, Path, PathBuf},
+};
 
-use super::flags::{Args, Wanted};
+use super::flags::{self, Args, Wanted};
 use crate::{
     command::{
         exit_code::Exit,
@@ -126,16 +129,23 @@ pub(super) fn leave_all(repeats: &Repeats, run: &Args) -> Result<Exit, OutputErr
     Ok(printed)
 }
 
-/// The files of one result, which are told.
-fn save(document: &Document, run: &Kept<'_>, name: &str) -> Result<Exit, OutputError> {
-    let mut exit = Exit::Pass;
+/// Which files a result becomes under a name.
+fn files(run: &Kept<'_>, name: &str) -> impl Iterator<Item = (Format, PathBuf)> {
     let always = ALWAYS.map(|format| Wanted { format, path: None });
     let asked = run.report.iter().cloned();
     // What is left always is not left twice.
     let asked = asked.filter(|one| one.path.is_some() || !ALWAYS.contains(&one.format));
-    for Wanted { format, path } in always.into_iter().chain(asked) {
+    let all = always.into_iter().chain(asked);
+    all.map(move |Wanted { format, path }| {
         let beside = || run.out.join(format!("{name}.{}", format.extension()));
-        let path = path.unwrap_or_else(beside);
+        (format, path.unwrap_or_else(beside))
+    })
+}
+
+/// The files of one result, which are told.
+fn save(document: &Document, run: &Kept<'_>, name: &str) -> Result<Exit, OutputError> {
+    let mut exit = Exit::Pass;
+    for (format, path) in files(run, name) {
         output::save(document, format, &path)?;
         let told = format!("  report: {}\n", path.display());
         match run.quiet || run.json {
@@ -144,6 +154,29 @@ fn save(document: &Document, run: &Kept<'_>, name: &str) -> Result<Exit, OutputE
         }
     }
     Ok(exit)
+}
+
+/// No format of a result may be written over another one.
+///
+/// # Errors
+/// Which two would be.
+pub(in crate::command) fn are_apart(run: &Kept<'_>, name: &str) -> Result<(), String> {
+    let mut formats: HashMap<PathBuf, Format> = HashMap::new();
+    for (format, path) in files(run, name) {
+        let whole = path::absolute(&path).unwrap_or_else(|_| path.clone());
+        match formats.insert(whole, format) {
+            Some(other) if other != format => {
+                return Err(format!(
+                    "--report {}={}: {} is written there, too: give each format a file of its own",
+                    flags::name(format),
+                    path.display(),
+                    flags::name(other)
+                ));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// No two results may have one name, and each must find its place, or hours later there is none.
@@ -159,11 +192,19 @@ pub(super) fn can_be(scenarios: &[(Scenario, Option<Target>)], run: &Args) -> Re
             )));
         }
     }
-    let own_place = run.report.iter().find(|wanted| wanted.path.is_some());
-    if let (Some(_), 2..) = (own_place, run.repeat) {
-        return Err(output::wrong(
-            "--report FORMAT=PATH names one file and --repeat leaves several: leave its path out, and they lie in the folder of --out",
-        ));
+    let own_place = run.report.iter().any(|wanted| wanted.path.is_some());
+    let several = match (run.repeat, scenarios.len()) {
+        (2.., _) => Some("--repeat leaves several".to_owned()),
+        (_, all @ 2..) => Some(format!("{all} scenarios leave one each")),
+        _ => None,
+    };
+    if let (true, Some(several)) = (own_place, several) {
+        return Err(output::wrong(format_args!(
+            "--report FORMAT=PATH names one file and {several}: leave its path out, and they lie in the folder of --out",
+        )));
+    }
+    for (scenario, _) in scenarios {
+        are_apart(&Kept::of(run), &scenario.name).map_err(output::wrong)?;
     }
     let wanted = run
         .report
