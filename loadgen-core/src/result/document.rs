@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::{Report, VERSION, upgrade};
+use super::{Report, VERSION, possible, upgrade};
 
 /// A result together with the text that it was read from.
 ///
@@ -42,6 +42,16 @@ pub enum ParseError {
     Unknown {
         /// The version that the text says it has.
         found: u32,
+    },
+    /// A value that nothing can have measured: of seconds without an end, pages without an end would be made.
+    #[error("this result was never measured: {place} is {said}, and would be {right}")]
+    Impossible {
+        /// Where it stands, as in `runs[0].windows[3].second`.
+        place: String,
+        /// What stands there.
+        said: String,
+        /// What would be right.
+        right: String,
     },
     /// The version is right, the content is not.
     #[error("this result says that it has version {version}, and does not look like it: {source}")]
@@ -115,6 +125,7 @@ impl Document {
             VERSION => {
                 let mut report = serde_json::from_str(&text).map_err(malformed)?;
                 upgrade::early_accounts(&mut report);
+                possible::check(&report)?;
                 Ok(Self {
                     text,
                     recorded: None,
@@ -130,6 +141,7 @@ impl Document {
                 };
                 let mut report: Report = serde_json::from_value(new).map_err(malformed)?;
                 upgrade::early_accounts(&mut report);
+                possible::check(&report)?;
                 let brought_up = serde_json::to_string_pretty(&report).map_err(malformed)? + "\n";
                 Ok(Self {
                     text: brought_up,

@@ -6,6 +6,7 @@ mod evidence;
 mod faults;
 mod floor;
 mod info;
+mod possible;
 mod results;
 mod shard;
 mod timed;

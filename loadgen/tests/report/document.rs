@@ -87,6 +87,42 @@ fn version_2_is_read() {
     }
 }
 
+/// Each would be drawn second by second, or on an axis without an end.
+#[test]
+fn what_was_never_measured_is_refused_at_its_place() {
+    let whole: Value = serde_json::from_str(fixtures::named("pass").text()).unwrap();
+    let last = whole["runs"][0]["windows"].as_array().unwrap().len() - 1;
+    let planted: [(String, Value); 8] = [
+        (
+            format!("windows/{last}/second"),
+            4_000_000_000_000_u64.into(),
+        ),
+        (format!("windows/{last}/second"), 0.into()),
+        ("windows/1/machine/busy".to_owned(), 1e307.into()),
+        ("windows/1/machine/stolen".to_owned(), (-1e307).into()),
+        ("generator/worker_cpu/0/1".to_owned(), 1e300.into()),
+        ("generator/usage/1/cpu_seconds".to_owned(), 1e300.into()),
+        ("server/usage/1/at".to_owned(), 1e300.into()),
+        (
+            "floor/windows/0/second".to_owned(),
+            4_000_000_000_000_u64.into(),
+        ),
+    ];
+    for (pointer, planted) in planted {
+        let mut changed = whole.clone();
+        *changed.pointer_mut(&format!("/runs/0/{pointer}")).unwrap() = planted;
+        let told = Document::parse(changed.to_string())
+            .unwrap_err()
+            .to_string();
+        let parts = pointer.split('/').map(|part| match part.parse::<usize>() {
+            Ok(index) => format!("[{index}]"),
+            Err(_) => format!(".{part}"),
+        });
+        let place = format!("runs[0]{} is ", parts.collect::<String>());
+        assert!(told.contains(&place), "{place:?} is not in {told:?}");
+    }
+}
+
 #[test]
 fn other_versions_and_other_files_are_refused_in_clear_words() {
     let text = fixtures::all()[0].1.text().to_owned();

@@ -8,6 +8,9 @@ use crate::model::{
     numbers::{count, limit},
 };
 
+/// No axis is longer, whatever is to be drawn.
+const LARGEST: f64 = 1e300;
+
 /// How far apart values lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Scale {
@@ -136,6 +139,8 @@ impl Axis {
 
     /// Rates per second from the one to the other, as far apart as their logarithms differ.
     pub(super) fn rates(low: f64, high: f64, room: Room) -> Self {
+        // Of what is no rate there are no decades.
+        let (low, high) = (drawn(low, 1e-9), drawn(high, 1e-9));
         let (low, high) = (low * 0.9, (high * 1.1).max(low * 2.0));
         let label = |rate: f64| match rate {
             small if small < 1.0 => format!("{small}/s"),
@@ -157,6 +162,7 @@ impl Axis {
 
     /// From zero to a bit more than the largest, with a few round steps.
     pub(super) fn from_zero(most: f64, show: impl Fn(f64) -> String) -> Self {
+        let most = drawn(most, 0.0);
         let step = round_step(most / 4.0);
         let high = (most * 1.08).max(step);
         Self::linear(0.0, high, distinct(step, 0.0, high, show))
@@ -164,6 +170,7 @@ impl Axis {
 
     /// Percentages above and beneath zero, with a few round steps.
     pub(super) fn percents(low: f64, high: f64) -> Self {
+        let (low, high) = (drawn(low, -LARGEST), drawn(high, -LARGEST));
         let high = high.max(low + 1.0);
         let step = round_step((high - low) / 5.0);
         let label = |percent: f64| match &*format!("{percent:+.0} %") {
@@ -244,6 +251,14 @@ impl Axis {
             Scale::Logarithmic => value.ln(),
             Scale::Nines => -(1.0 - value).log10(),
         }
+    }
+}
+
+/// A value that an axis can have: not less than that, and finite. What is no number is as little as can be.
+fn drawn(value: f64, least: f64) -> f64 {
+    match value > least {
+        true => value.min(LARGEST),
+        false => least,
     }
 }
 
@@ -350,6 +365,34 @@ mod tests {
         assert_eq!(labels(&Axis::from_zero(2.0, rate)), ["0/s", "1/s", "2/s"]);
         assert_eq!(labels(&Axis::from_zero(0.0, rate)), ["0/s", "1/s"]);
         assert_eq!(labels(&Axis::percents(-0.6, 1.2)), ["0 %", "+1 %"]);
+    }
+
+    #[test]
+    fn what_is_no_number_has_an_axis_with_ends_and_a_few_labels() {
+        let show = |value: f64| format!("{value:e}");
+        let odd = [
+            0.0,
+            -1.0,
+            1e-300,
+            1e300,
+            f64::MAX,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+            f64::NAN,
+        ];
+        for value in odd {
+            let mut all = vec![Axis::from_zero(value, show)];
+            for other in odd {
+                all.push(Axis::percents(value, other));
+                all.push(Axis::rates(value, other, Room::Up(700)));
+            }
+            for axis in all {
+                let (low, high) = axis.ends();
+                assert!(low.is_finite() && high.is_finite(), "{axis:?}");
+                assert!(axis.ticks().len() < 40, "{axis:?}");
+                axis.place(value, (0, 700));
+            }
+        }
     }
 
     #[test]
