@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    model::Nanos,
+    model::{Kind, Nanos},
     plan::Plan,
     scenario::{Load, Phase, Scenario, ScenarioText},
 };
@@ -44,9 +44,9 @@ pub struct ScenarioInfo {
     pub actions: usize,
     /// Users in the plan, whether they send or not.
     pub users: u32,
-    /// Rooms of two in the plan.
+    /// Rooms of two in the plan; in results of before, without those of a file.
     pub rooms: usize,
-    /// Channels in the plan.
+    /// Channels in the plan; in results of before, with the rooms of a file.
     pub channels: usize,
     /// Messages in the plan.
     pub messages: usize,
@@ -55,6 +55,22 @@ pub struct ScenarioInfo {
 }
 
 impl ScenarioInfo {
+    /// With rooms and channels as a result says them that was recorded before those of files were told apart: rooms were those that
+    /// are drawn, and all others channels.
+    #[must_use]
+    pub fn counted_as(self, said: &Self, scenario: &Scenario) -> Self {
+        let drawn = scenario.population.rooms as usize;
+        let others = (self.rooms + self.channels).saturating_sub(drawn);
+        match (said.rooms, said.channels) == (drawn, others) {
+            true => Self {
+                rooms: drawn,
+                channels: others,
+                ..self
+            },
+            false => self,
+        }
+    }
+
     /// Whether both ask the same, whatever was drawn at random for it: of the same texts, apart from their seed and their comments,
     /// with the same variables. Of results without texts the hashes tell.
     pub fn asks_as(&self, other: &Self) -> bool {
@@ -111,7 +127,8 @@ pub struct PhaseInfo {
 /// What was asked.
 pub fn of_scenario(scenario: &Scenario, plan: &Plan) -> ScenarioInfo {
     let withheld = scenario.connections.may_hold_secrets();
-    let rooms = scenario.population.rooms as usize;
+    let kinds = plan.conversations.iter().map(|one| one.kind);
+    let rooms = kinds.filter(|kind| *kind == Kind::Room).count();
     ScenarioInfo {
         name: scenario.name.clone(),
         question: scenario.question.clone(),
@@ -176,6 +193,27 @@ fn is_not(held: &bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rooms_of_a_file_are_rooms_and_results_of_before_are_read_as_they_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("rooms.csv"), "r1,ann,bob\nr2,cid,dee\n").unwrap();
+        std::fs::write(folder.path().join("channels.csv"), "c1,ann,bob,cid\n").unwrap();
+        let text = "version = 1\nname = \"t\"\nquestion = \"?\"\n[population]\nrooms = { file = \"rooms.csv\" }\n\
+                    channels = { file = \"channels.csv\" }\n[[phases]]\nname = \"p\"\nduration = \"1s\"\nrate = \"9/s\"\n";
+        let scenario = Scenario::parse(&folder.path().join("t.toml"), text).unwrap();
+        let info = of_scenario(&scenario, &Plan::new(&scenario).unwrap());
+        assert_eq!((info.rooms, info.channels), (2, 1));
+        let said = |rooms, channels| ScenarioInfo {
+            rooms,
+            channels,
+            ..info.clone()
+        };
+        for (told, counted) in [((2, 1), (2, 1)), ((0, 3), (0, 3)), ((1, 2), (2, 1))] {
+            let again = info.clone().counted_as(&said(told.0, told.1), &scenario);
+            assert_eq!((again.rooms, again.channels), counted);
+        }
+    }
 
     #[test]
     fn a_scenario_means_the_same_with_another_seed_and_other_comments() {

@@ -87,7 +87,7 @@ fn whole(said: &Report, found: &mut Verification) -> Report {
             return plain::again(said, found);
         }
     };
-    again.scenario = of_scenario(&scenario, &plan);
+    again.scenario = of_scenario(&scenario, &plan).counted_as(&said.scenario, &scenario);
     let shards = shards::again(said, &plan, found);
     let runs = said.runs.iter().enumerate();
     let again_of = |(index, one)| {
