@@ -27,7 +27,7 @@ pub use self::{
 };
 use crate::{
     model::{Nanos, nanos},
-    scenario::{Load, Scenario},
+    scenario::{Load, MOST_ACTIONS, MOST_MESSAGES, Phase, Scenario, Span},
 };
 
 /// Users, conversations, every send with its intended time, and everybody who comes or goes.
@@ -125,6 +125,25 @@ pub enum Deed {
 /// Why a scenario can't be planned.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
+    /// Plan and ledger are kept whole, and these would not fit a machine's memory.
+    #[error(
+        "{messages:.0} messages: at most {MOST_MESSAGES:.0} can be planned for one run; lower the rates or the durations"
+    )]
+    TooMany {
+        /// How many there would be, on average.
+        messages: f64,
+    },
+    /// The same of what users do beside sending.
+    #[error(
+        "{actions:.0} comings and goings: at most {MOST_ACTIONS:.0} can be planned for one run; lower their rates or the durations"
+    )]
+    TooBusy {
+        /// How many there would be, on average.
+        actions: f64,
+    },
+    /// Its times would not fit their numbers.
+    #[error("all phases together last longer than 365d, and no run does: shorten them")]
+    TooLong,
     /// The ledger counts its slots in 32 bits.
     #[error(
         "{slots} (message, member) pairs: at most {} can be accounted for in one run; lower the rate, the duration or the channel sizes",
@@ -167,6 +186,7 @@ impl Plan {
     /// # Errors
     /// [`PlanError`] when it is too large to be accounted for, or nobody is there to send.
     pub fn new(scenario: &Scenario) -> Result<Self, PlanError> {
+        can_be_held(scenario)?;
         let rng = |stream: Stream| {
             let mut rng = ChaCha8Rng::seed_from_u64(scenario.seed);
             rng.set_stream(stream as u64);
@@ -267,6 +287,24 @@ impl Plan {
     /// The end of the last phase.
     pub fn end(&self) -> Nanos {
         self.phases.last().map_or(0, |phase| phase.end)
+    }
+}
+
+/// Not every scenario is as a file has it: a block may be longer, a hold's rates higher.
+fn can_be_held(scenario: &Scenario) -> Result<(), PlanError> {
+    // Each by itself first: of times without an end the others are no numbers.
+    if scenario.duration() > Span::LONGEST.0 {
+        return Err(PlanError::TooLong);
+    }
+    let users = scenario.population.users;
+    let all = |of: &dyn Fn(&Phase) -> f64| -> f64 { scenario.phases.iter().map(of).sum() };
+    let messages = all(&|phase| phase.load.messages(phase.duration, users));
+    let actions = all(&|phase| phase.churn.per_second() * phase.duration.as_secs_f64());
+    // What is no number is not below it either.
+    match (messages <= MOST_MESSAGES, actions <= MOST_ACTIONS) {
+        (false, _) => Err(PlanError::TooMany { messages }),
+        (_, false) => Err(PlanError::TooBusy { actions }),
+        (true, true) => Ok(()),
     }
 }
 

@@ -26,6 +26,43 @@ fn the_same_seed_gives_the_same_plan_and_another_one_does_not() {
 }
 
 #[test]
+fn what_would_not_fit_is_refused_before_anything_is_planned() {
+    let text =
+        "version = 1\nname = \"t\"\nquestion = \"?\"\n[population]\nusers = 20\nrooms = 10\n";
+    let scenario = |phase: &str| {
+        let phase = format!("{text}[[phases]]\nname = \"p\"\nduration = \"100s\"\n{phase}\n");
+        Scenario::parse(Path::new("t.toml"), &phase).unwrap()
+    };
+    // As blocks and holds are made: longer or faster than any file says it.
+    let loads = [
+        "rate = \"100/s\"",
+        "think_time = \"1s-3s\"",
+        "burst = { messages = 100, every = \"1s\" }",
+        "spike = { rate = \"100/s\", after = \"0s\", lasts = \"100s\" }",
+    ];
+    for load in loads {
+        let length = 3e5;
+        let refused = Plan::new(&scenario(load).scaled(1_000.0, length)).unwrap_err();
+        assert!(
+            matches!(refused, PlanError::TooMany { .. }),
+            "{load}: {refused}"
+        );
+    }
+    let told = Plan::new(&scenario(loads[0]).scaled(1e6, 1.0)).unwrap_err();
+    let words = "10000000000 messages: at most 100000000 can be planned for one run";
+    assert!(told.to_string().starts_with(words), "{told}");
+    let cuts = scenario("rate = \"1/s\"\ncuts = \"100000/s\"");
+    let told = Plan::new(&cuts.scaled(1e-6, 10_000.0)).unwrap_err();
+    assert!(matches!(told, PlanError::TooBusy { .. }), "{told}");
+    let told = Plan::new(&cuts.scaled(1e-9, 1e6)).unwrap_err();
+    assert!(matches!(told, PlanError::TooLong), "{told}");
+    for no_rate in [f64::NAN, f64::INFINITY] {
+        let told = Plan::new(&scenario(loads[0]).scaled(no_rate, 1.0)).unwrap_err();
+        assert!(matches!(told, PlanError::TooMany { .. }), "{told}");
+    }
+}
+
+#[test]
 fn enough_users_for_the_rooms_are_each_in_one() {
     let plan = plan("[population]\nusers = 100\nrooms = 50", 1);
     assert!(plan.places.iter().all(|places| places.len() == 1));

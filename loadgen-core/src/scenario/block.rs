@@ -84,7 +84,10 @@ fn shortened(load: &Load, from: Duration, to: Duration) -> Load {
         return load.clone();
     };
     let factor = to.as_secs_f64() / from.as_secs_f64();
-    let span = |span: Span| Span(span.0.mul_f64(factor));
+    let span = |span: Span| {
+        let time = Duration::try_from_secs_f64(span.0.as_secs_f64() * factor);
+        Span(time.unwrap_or(Duration::MAX))
+    };
     Load::Open(Open {
         spike: open.spike.map(|spike| Spike {
             after: span(spike.after),

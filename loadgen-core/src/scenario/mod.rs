@@ -56,7 +56,9 @@ pub use self::{
     },
     kept::SourceFile,
     message::{Messages, Sizes},
-    phase::{Arrivals, Behaviour, Burst, Churn, Load, Open, Phase, Spike},
+    phase::{
+        Arrivals, Behaviour, Burst, Churn, Load, MOST_ACTIONS, MOST_MESSAGES, Open, Phase, Spike,
+    },
     population::{ChannelGroup, ChannelSize, Existing, Population, Zipf},
     rate::{Segment, expected, segments},
     scaled::ScaleError,
@@ -249,7 +251,10 @@ impl Scenario {
 
     /// From the first intended send to the last possible one.
     pub fn duration(&self) -> Duration {
-        self.phases.iter().map(|phase| phase.duration).sum()
+        let phases = self.phases.iter();
+        phases.fold(Duration::ZERO, |all, phase| {
+            all.saturating_add(phase.duration)
+        })
     }
 }
 

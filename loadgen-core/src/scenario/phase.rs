@@ -5,7 +5,12 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Range, Rate, Span, Threshold};
+use super::{Range, Rate, Span, Threshold, expected};
+
+/// So many messages a run has at most: what is kept of them from its beginning, plan and ledger, is gigabytes.
+pub const MOST_MESSAGES: f64 = 1e8;
+/// So many comings and goings likewise.
+pub const MOST_ACTIONS: f64 = 1e8;
 
 /// A stretch of time with one kind of load.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,6 +44,20 @@ pub enum Load {
         /// From an acknowledgement to the same user's next send.
         think_time: Range<Span>,
     },
+}
+
+impl Load {
+    /// How many messages it has in that time on average; of a closed one, where so many users are answered at once each time.
+    pub fn messages(&self, duration: Duration, users: u32) -> f64 {
+        match self {
+            Load::Open(open) => expected(open, duration),
+            Load::Closed { think_time } => {
+                let Range { low, high } = think_time;
+                let thinks = (low.0.as_secs_f64() + high.0.as_secs_f64()) / 2.0;
+                duration.as_secs_f64() / thinks * f64::from(users)
+            }
+        }
+    }
 }
 
 /// An open load: the rate over the phase.
@@ -111,6 +130,22 @@ pub struct Churn {
     pub connects: f64,
     /// A user stops reading for [`Behaviour::stall`].
     pub stalls: f64,
+}
+
+impl Churn {
+    /// All of it together.
+    pub fn per_second(&self) -> f64 {
+        let Self {
+            joins,
+            leaves,
+            rejoins,
+            reconnects,
+            cuts,
+            connects,
+            stalls,
+        } = self;
+        joins + leaves + rejoins + reconnects + cuts + connects + stalls
+    }
 }
 
 /// How long people are away, and how long they don't read.

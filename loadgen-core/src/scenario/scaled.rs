@@ -44,7 +44,8 @@ impl Scenario {
     }
 
     /// With all rates of messages `rates` times as high, warm-ups included, and all phases `length` times as long. Bursts come
-    /// so much more often and are as large as before; comings and goings stay as they are.
+    /// so much more often and are as large as before; comings and goings stay as they are. Of factors that are no numbers above
+    /// zero nothing comes that can be planned.
     #[must_use]
     pub fn scaled(&self, rates: f64, length: f64) -> Self {
         Self {
@@ -60,18 +61,18 @@ impl Scenario {
 
 fn scaled(phase: &Phase, rates: f64, length: f64) -> Phase {
     Phase {
-        duration: phase.duration.mul_f64(length),
+        duration: times(phase.duration, length),
         load: match &phase.load {
             Load::Open(open) => Load::Open(Open {
                 rate: open.rate * rates,
                 ramp_to: open.ramp_to * rates,
                 spike: open.spike.map(|spike| Spike {
                     rate: Rate(spike.rate.0 * rates),
-                    after: Span(spike.after.0.mul_f64(length)),
-                    lasts: Span(spike.lasts.0.mul_f64(length)),
+                    after: Span(times(spike.after.0, length)),
+                    lasts: Span(times(spike.lasts.0, length)),
                 }),
                 burst: open.burst.map(|burst| Burst {
-                    every: Span(burst.every.0.div_f64(rates)),
+                    every: Span(seconds(burst.every.0.as_secs_f64() / rates)),
                     ..burst
                 }),
                 ..*open
@@ -82,9 +83,20 @@ fn scaled(phase: &Phase, rates: f64, length: f64) -> Phase {
     }
 }
 
+fn times(time: Duration, factor: f64) -> Duration {
+    seconds(time.as_secs_f64() * factor)
+}
+
+/// A time that may be longer than any: no plan is made of that.
+fn seconds(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+
+    use proptest::prelude::*;
 
     use super::*;
     use crate::plan::Plan;
@@ -117,6 +129,30 @@ mod tests {
             let sends = Plan::new(&scaled).unwrap().sends.len() as f64;
             let due = (3_500.0 + 550.0) * rates * length;
             assert!((sends / due - 1.0).abs() < 0.1, "{sends} of {due}");
+        }
+    }
+
+    #[test]
+    fn what_no_factor_makes_a_scenario_of_is_no_panic() {
+        let scenario = scenario(OPEN);
+        for factor in [0.0, -1.0, 1e300, 1e-300, f64::INFINITY, f64::NAN] {
+            for (rates, length) in [(factor, 1.0), (1.0, factor)] {
+                let _ = scenario.scaled(rates, length).duration();
+            }
+        }
+        for (rates, length) in [(1e12, 1.0), (f64::INFINITY, 1.0), (1.0, 1e30)] {
+            let planned = Plan::new(&scenario.scaled(rates, length));
+            assert!(planned.is_err(), "{rates} {length}");
+        }
+    }
+
+    proptest! {
+        /// Results of before are planned again, to the last nanosecond.
+        #[test]
+        fn times_are_as_the_library_multiplies_them(nanos in 0..u64::MAX / 8, factor in 1e-3..2.0f64) {
+            let time = Duration::from_nanos(nanos);
+            prop_assert_eq!(times(time, factor), time.mul_f64(factor));
+            prop_assert_eq!(seconds(time.as_secs_f64() / factor), time.div_f64(factor));
         }
     }
 

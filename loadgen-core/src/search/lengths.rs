@@ -63,10 +63,12 @@ pub fn settings(
     let most = up_to.unwrap_or(UP * rate);
     let whole = |measured: Duration| {
         let times = measured.div_duration_f64(scenario.measured_time());
-        scenario.duration().mul_f64(times)
+        // Longer than any budget, where the measured part is next to nothing.
+        let whole = Duration::try_from_secs_f64(scenario.duration().as_secs_f64() * times);
+        whole.unwrap_or(Duration::MAX)
     };
     let (full, short) = (whole(lengths.full), whole(lengths.short));
-    let takes = full + short * LEAST_SHORT;
+    let takes = full.saturating_add(short.saturating_mul(LEAST_SHORT));
     if budget < takes {
         return Err(format!(
             "--budget {budget:?}: a search of this scenario takes {takes:.0?} at least, with holds of {full:.0?}; give it more, or make the holds shorter with --hold"
@@ -133,6 +135,15 @@ mod tests {
         );
         let found = settings(&scenario, 20.0, 0.0, lengths, 2 * MINUTE, Some(10.0)).unwrap();
         assert_eq!((found.start, found.most), (10.0, 10.0));
+    }
+
+    #[test]
+    fn a_hold_longer_than_any_time_is_refused_with_its_budget() {
+        let scenario = scenario(3_000_000, 1);
+        let full = Duration::from_secs(1 << 60);
+        let lengths = Lengths { full, short: full };
+        let error = settings(&scenario, 20.0, 0.0, lengths, MINUTE, None).unwrap_err();
+        assert!(error.contains("--budget 60s"), "{error}");
     }
 
     #[test]

@@ -5,8 +5,8 @@ use hdrhistogram::Histogram;
 use super::{Verification, again};
 use crate::{
     compare::ab::{
-        AbResult, Block, Compared, Conclusion, Cycle, Effect, Ending, Side, Trial, conclude,
-        of_deliveries,
+        AbResult, Block, Compared, Conclusion, Cycle, Effect, Ending, MOST_CYCLES, Side, Trial,
+        conclude, of_deliveries, sequential::FEWEST,
     },
     judge::statistic::Time,
     model::{HistogramError, Metric, histogram},
@@ -47,7 +47,13 @@ pub fn ab(text: &str) -> Result<Verification, serde_json::Error> {
     );
     orders(&said, &mut found);
     let compared = said.effects.iter().map(compared);
+    let most = said.settings.cycles;
     match compared.collect::<Result<Vec<Compared>, String>>() {
+        // What is worked out for each cycle that there may be would not fit.
+        Ok(_) if !(FEWEST..=MOST_CYCLES).contains(&most) => {
+            let can_be = format!("{FEWEST} to {MOST_CYCLES}");
+            found.wrong("settings.cycles", most, can_be);
+        }
         Ok(compared) => {
             let cycles = again.cycles.clone();
             let concluded = concluded(&said, compared, &cycles);
@@ -68,7 +74,7 @@ fn planned(said: &AbResult) -> Result<ScenarioInfo, String> {
     };
     let short = whole.block(&block)?;
     let plan = Plan::new(&short).map_err(|error| error.to_string())?;
-    Ok(of_scenario(&short, &plan))
+    Ok(of_scenario(&short, &plan).counted_as(&said.scenario, &short))
 }
 
 /// Whether deliveries can be lost in it: whoever lost them broke a promise, unless it is a relay, which makes none, or the block

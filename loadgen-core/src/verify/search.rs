@@ -109,7 +109,7 @@ struct Planned {
 fn planned(said: &Found) -> Result<Planned, String> {
     let scenario = recorded::scenario(&said.scenario)?;
     let plan = Plan::new(&scenario).map_err(|error| error.to_string())?;
-    let info = of_scenario(&scenario, &plan);
+    let info = of_scenario(&scenario, &plan).counted_as(&said.scenario, &scenario);
     let needed = share_needed(&scenario, &plan);
     let rate = scenario
         .measured_rate()
@@ -196,6 +196,11 @@ fn systems(
         let holds = system.holds.iter().zip(&mut again.systems[nth].holds);
         for (number, (hold, again)) in holds.enumerate() {
             let place = format!("{above}systems[{nth}].holds[{number}]");
+            if !(hold.rate.is_finite() && hold.rate > 0.0) {
+                // Neither a plan nor the way of a search comes of it.
+                found.wrong(format!("{place}.rate"), hold.rate, "a rate above 0");
+                continue;
+            }
             // To the last bit, since what was asked before is known again by its rate.
             let asked = asked_for(&controller.next(), told(hold));
             if asked.is_none() {

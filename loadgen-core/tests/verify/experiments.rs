@@ -157,7 +157,7 @@ fn all_are_found(untouched: &Value, planted: &[Planted], verify: impl Fn(&str) -
 
 #[test]
 fn what_a_gate_says_follows_from_its_blocks() {
-    let planted: [Planted; 18] = [
+    let planted: [Planted; 21] = [
         (
             "/cycles/3/blocks/1",
             |v| v["delivery"] = "".into(),
@@ -223,6 +223,14 @@ fn what_a_gate_says_follows_from_its_blocks() {
         ),
         ("/scenario/messages", |v| *v = 7.into(), "scenario.messages"),
         ("/unstable", |v| *v = true.into(), "unstable"),
+        // What would be worked out for so many would not fit a machine.
+        (
+            "/settings/cycles",
+            |v| *v = 1_000_000_000_000_u64.into(),
+            "settings.cycles",
+        ),
+        ("/settings/cycles", |v| *v = 3.into(), "settings.cycles"),
+        ("/settings/cycles", |v| *v = 101.into(), "settings.cycles"),
     ];
     let slow = serde_json::to_value(gate(1.5)).unwrap();
     assert_eq!(slow["verdict"], "FAIL");
@@ -392,8 +400,21 @@ fn what_is_kept_over_all_seconds_may_be_less_than_what_was_missed_in_the_undistu
 }
 
 #[test]
+fn a_gate_of_blocks_that_no_run_can_have_is_told_and_not_planned() {
+    let mut gate = serde_json::to_value(gate(1.0)).unwrap();
+    for (block, why) in [
+        (3_000_000_000_u64, "longer than 365d"),
+        (30_000_000, "at most 100000000 can be planned"),
+    ] {
+        gate["settings"]["block"] = block.into();
+        let open = verify::ab(&gate.to_string()).unwrap().open;
+        assert!(open.iter().any(|one| one.contains(why)), "{why}: {open:?}");
+    }
+}
+
+#[test]
 fn what_a_search_says_follows_from_its_holds() {
-    let planted: [Planted; 15] = [
+    let planted: [Planted; 17] = [
         (
             "/systems/0/holds/1/limits/2/within",
             |v| *v = 0.9.into(),
@@ -455,6 +476,16 @@ fn what_a_search_says_follows_from_its_holds() {
             "/systems/0/holds/2/rate",
             |v| *v = 230.0.into(),
             "systems[0].holds[2]",
+        ),
+        (
+            "/systems/0/holds/2/rate",
+            |v| *v = 0.into(),
+            "systems[0].holds[2].rate",
+        ),
+        (
+            "/systems/0/holds/2/rate",
+            |v| *v = (-100).into(),
+            "systems[0].holds[2].rate",
         ),
         (
             "/systems/0/holds/2/p99",

@@ -214,6 +214,17 @@ fn only_a_hold_that_nobody_could_connect_for_was_not_seen() {
 }
 
 #[test]
+fn a_rate_that_nothing_can_hold_is_told_and_not_planned() {
+    for (rate, place) in [(1e13, "seen"), (0.0, "rate"), (-60.0, "rate")] {
+        let (wrong, hold) = changed(|hold| hold["rate"] = rate.into());
+        assert!(
+            wrong.contains(&format!("{hold}.{place}")),
+            "{rate}: {wrong:?}"
+        );
+    }
+}
+
+#[test]
 fn what_nothing_can_have_taken_is_told_and_ends_no_verification() {
     for took in [-1.0, 1e19, 1e30] {
         let (wrong, hold) = changed(|hold| hold["took"] = took.into());

@@ -13,7 +13,9 @@ use super::{
     run,
 };
 use crate::{
-    compare::ab::{self, AbFormat, AbResult, CYCLES, Compared, Number, Trial, sequential::FEWEST},
+    compare::ab::{
+        self, AbFormat, AbResult, CYCLES, Compared, MOST_CYCLES, Number, Trial, sequential::FEWEST,
+    },
     experiment::{self, AbFinished, AbOptions, Interrupt, SystemChoice, Watcher},
     scenario::{Block, Scenario, Span},
 };
@@ -89,9 +91,9 @@ Exit codes of `ab`:
 
 fn cycles(text: &str) -> Result<usize, String> {
     match text.parse() {
-        Ok(cycles) if (FEWEST..=100).contains(&cycles) => Ok(cycles),
+        Ok(cycles) if (FEWEST..=MOST_CYCLES).contains(&cycles) => Ok(cycles),
         _ => Err(format!(
-            "{text:?} is no number of cycles from {FEWEST} to 100"
+            "{text:?} is no number of cycles from {FEWEST} to {MOST_CYCLES}"
         )),
     }
 }
@@ -171,9 +173,9 @@ fn compared(args: &Args) -> Result<Vec<Compared>, String> {
         .is_none()
     {
         let numbers = compared.len();
-        let enough = (args.cycles..=100)
+        let enough = (args.cycles..=MOST_CYCLES)
             .find(|cycles| Trial::new(compared.clone(), *cycles).soonest().is_some())
-            .unwrap_or(100);
+            .unwrap_or(MOST_CYCLES);
         return Err(format!(
             "--cycles {}: with {numbers} numbers no change can fail for certain in so few; write {enough} or more, or compare fewer numbers",
             args.cycles

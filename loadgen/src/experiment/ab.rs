@@ -62,7 +62,12 @@ pub async fn ab(
 ) -> Result<AbFinished, RunError> {
     conductor::none(scenario)?;
     let short = scenario.block(&ab.block).map_err(RunError::Asked)?;
-    let plan = Plan::new(&short)?;
+    let plan = Plan::new(&short).map_err(|error| {
+        let (block, warm_up) = (ab.block.length, ab.block.warm_up);
+        RunError::Asked(format!(
+            "--block {block:?} after --warm-up {warm_up:?}: {error}"
+        ))
+    })?;
     let driver = Driver::choose(options.client, &short, &plan, options.target.as_ref())?;
     enough::samples(&short, &plan, ab, driver.asks_for_acks()).map_err(RunError::Asked)?;
     for system in [&ab.base, &ab.change] {

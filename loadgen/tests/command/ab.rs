@@ -61,6 +61,14 @@ fn what_can_never_be_decided_is_refused_before_anything_is_started() {
             "there are none of --base own",
         ),
         (
+            &[&both[..], &["--block", "365d"]].concat(),
+            "--block 31536000s after --warm-up 2s: all phases together last longer than 365d",
+        ),
+        (
+            &[&both[..], &["--block", "364d"]].concat(),
+            "messages: at most 100000000 can be planned for one run",
+        ),
+        (
             &[
                 "--base",
                 "own",

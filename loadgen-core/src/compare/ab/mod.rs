@@ -21,7 +21,7 @@ pub use self::{
     compared::{Compared, LEAST, Number, defaults, margin},
     conclusion::{Conclusion, Ending, conclude},
     show::{AbFormat, cycle_line},
-    trial::{BESIDE, CYCLES, FALSE_ALARMS, Numbers, Trial},
+    trial::{BESIDE, CYCLES, FALSE_ALARMS, MOST_CYCLES, Numbers, Trial},
 };
 use crate::{
     judge::Verdict,

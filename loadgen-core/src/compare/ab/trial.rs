@@ -21,6 +21,8 @@ pub const FALSE_ALARMS: f64 = 0.01;
 pub const BESIDE: f64 = 0.025;
 /// Cycles, unless the user says otherwise.
 pub const CYCLES: usize = 20;
+/// The user may ask for so many at most.
+pub const MOST_CYCLES: usize = 100;
 /// How often the base is held against itself.
 const SHAMS: usize = 100;
 /// Fixed, so that the same cycles always get the same answer.

@@ -6,15 +6,10 @@ use super::Checker;
 use crate::{
     model::{Kind, Names, Vocabulary},
     scenario::{
-        Burst, Churn, Load, Located, Often, Open, Phase, Population, Span, Spike, expected,
-        file::FilePhase, written::Placed,
+        Burst, Churn, Load, Located, MOST_ACTIONS, MOST_MESSAGES, Often, Open, Phase, Population,
+        Span, Spike, file::FilePhase, written::Placed,
     },
 };
-
-/// Message numbers have 32 bits; so many fit, and no run of one machine comes near.
-const MOST_MESSAGES: f64 = 1e9;
-/// So many comings and goings likewise.
-const MOST_ACTIONS: f64 = 1e8;
 
 /// What all phases so far come to.
 #[derive(Default)]
@@ -22,6 +17,7 @@ struct SoFar {
     names: HashSet<String>,
     lasts: Duration,
     messages: f64,
+    actions: f64,
 }
 
 impl Checker<'_> {
@@ -68,32 +64,16 @@ impl Checker<'_> {
             self.demand(exponent, span, "`skew` is an exponent from 0 to 10")?;
         }
         let load = self.load(&file, duration, vocabulary)?;
-        let (due, span) = match &load {
-            Load::Open(open) => {
-                let span = [
-                    file.rate.as_ref().map(|rate| &rate.span),
-                    file.burst.as_ref().map(|burst| &burst.span),
-                    file.ramp_to.as_ref().map(|rate| &rate.span),
-                ];
-                let span = span.into_iter().flatten().next();
-                (expected(open, duration), span)
-            }
-            Load::Closed { think_time } => {
-                let each = duration.as_secs_f64() / think_time.low.0.as_secs_f64();
-                let span = file.think_time.as_ref().map(|think| &think.span);
-                (each * f64::from(population.users), span)
-            }
-        };
-        so_far.messages += due;
+        so_far.messages += load.messages(duration, population.users);
         self.demand(
             so_far.messages <= MOST_MESSAGES,
-            span.unwrap_or(&file.duration.span),
+            of_load(&file).unwrap_or(&file.duration.span),
             format!(
                 "{:.0} messages by the end of this phase; at most {MOST_MESSAGES:.0} fit a run",
                 so_far.messages
             ),
         )?;
-        let churn = self.churn(&file, population.users, duration)?;
+        let churn = self.churn(&file, population.users, duration, so_far)?;
         Ok(Phase {
             name: file.name.value,
             duration,
@@ -220,14 +200,24 @@ impl Checker<'_> {
         Ok(Some(*burst))
     }
 
-    fn churn(&self, file: &FilePhase, users: u32, duration: Duration) -> Result<Churn, Located> {
-        let rate = |often: &Option<Placed<Often>>| {
+    fn churn(
+        &self,
+        file: &FilePhase,
+        users: u32,
+        duration: Duration,
+        so_far: &mut SoFar,
+    ) -> Result<Churn, Located> {
+        let mut rate = |often: &Option<Placed<Often>>| {
             let Some(Placed { value, span }) = often else {
                 return Ok(0.0);
             };
             let rate = value.per_second(users, duration);
-            let fits = rate * duration.as_secs_f64() <= MOST_ACTIONS;
-            let too_many = format!("at most {MOST_ACTIONS:.0} of these fit a phase");
+            so_far.actions += rate * duration.as_secs_f64();
+            let fits = so_far.actions <= MOST_ACTIONS;
+            let too_many = format!(
+                "{:.0} comings and goings by the end of this phase; at most {MOST_ACTIONS:.0} fit a run",
+                so_far.actions
+            );
             self.demand(fits, span, too_many)?;
             Ok(rate)
         };
@@ -308,6 +298,20 @@ impl Checker<'_> {
             _ => Ok(()),
         }
     }
+}
+
+/// Where a phase says how much is sent.
+fn of_load(file: &FilePhase) -> Option<&ByteRange<usize>> {
+    [
+        file.think_time.as_ref().map(|think| &think.span),
+        file.rate.as_ref().map(|rate| &rate.span),
+        file.burst.as_ref().map(|burst| &burst.span),
+        file.ramp_to.as_ref().map(|rate| &rate.span),
+        file.spike.as_ref().map(|spike| &spike.span),
+    ]
+    .into_iter()
+    .flatten()
+    .next()
 }
 
 /// A kind of conversation in the population whose names lack what they should have.
