@@ -156,11 +156,19 @@ impl Scenario {
     /// # Errors
     /// [`ScenarioError`] names the file, the line and the column, and what would be right.
     pub fn load(path: &Path, settings: &[Setting]) -> Result<Self, ScenarioError> {
-        let text = fs::read_to_string(path).map_err(|source| ScenarioError::Unreadable {
+        let bytes = fs::read(path).map_err(|source| ScenarioError::Unreadable {
             path: path.to_owned(),
             source,
         })?;
-        Self::parse_with(path, &text, settings)
+        Self::parse_with(path, &shelf::text_of(bytes, path)?, settings)
+    }
+
+    /// The text of a scenario that came in bytes; `path` is what it is called in an error.
+    ///
+    /// # Errors
+    /// [`ScenarioError`] names the line and the column of the first byte that is no UTF-8.
+    pub fn text_of(path: &Path, bytes: Vec<u8>) -> Result<String, ScenarioError> {
+        Ok(shelf::text_of(bytes, path)?)
     }
 
     /// Checks a scenario that another process read: its files, the one that was named first, and the values of its variables.

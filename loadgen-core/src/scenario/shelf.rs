@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{SourceFile, shipped};
+use super::{Located, SourceFile, shipped};
 
 /// Files with their texts, by their paths from one folder on.
 pub(super) type Carried = &'static [(&'static str, &'static str)];
@@ -20,12 +20,44 @@ pub(super) enum Shelf {
     Kept(Arc<[SourceFile]>),
 }
 
+/// Why the text of a file can't be had.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unread {
+    /// It can't be read.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// It is no text, and where.
+    #[error(transparent)]
+    NoText(#[from] Located),
+}
+
+/// What is shown of a line behind a byte that is no text.
+const BEHIND: usize = 40;
+
+/// The text of a file's bytes; it is called `told` where it is none.
+pub(super) fn text_of(bytes: Vec<u8>, told: &Path) -> Result<String, Located> {
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let byte = error.as_bytes().get(at).copied().unwrap_or_default();
+        let text = String::from_utf8_lossy(error.as_bytes());
+        let message = format!("the byte {byte:#04x} is no UTF-8: save the file as UTF-8");
+        let mark = char::REPLACEMENT_CHARACTER;
+        let place = at..at + mark.len_utf8();
+        let mut located = Located::at(&told.display().to_string(), &text, place, message);
+        // It may be anything, as long as a picture, and with all that acts on a terminal.
+        let shown = located.excerpt.chars().take(located.column + BEHIND);
+        let acts = |c: char| c.is_control() && c != '\t';
+        located.excerpt = shown.map(|c| if acts(c) { mark } else { c }).collect();
+        located
+    })
+}
+
 impl Shelf {
     /// The text of a file.
-    pub(super) fn text(&self, path: &Path) -> Result<String, io::Error> {
+    pub(super) fn text(&self, path: &Path) -> Result<String, Unread> {
         let place = self.place(path);
         let (text, none) = match self {
-            Self::Disk => return fs::read_to_string(path),
+            Self::Disk => return Ok(text_of(fs::read(path)?, path)?),
             Self::Carried(files) => {
                 let file = files.iter().find(|(name, _)| Path::new(name) == place);
                 (file.map(|(_, text)| *text), "no such file is shipped")
@@ -36,8 +68,8 @@ impl Shelf {
                 (text, "not among the files that were kept")
             }
         };
-        text.map(str::to_owned)
-            .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, none))
+        let text = text.map(str::to_owned);
+        Ok(text.ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, none))?)
     }
 
     /// The same for all ways to write a path, so that a circle is seen.

@@ -16,7 +16,10 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::{Located, SourceFile, shelf::Shelf};
+use super::{
+    Located, SourceFile,
+    shelf::{Shelf, Unread},
+};
 
 /// The version of the file format that this program reads.
 pub(super) const VERSION: &str = "1";
@@ -28,6 +31,12 @@ const MARK: char = '\u{feff}';
 pub(super) type Table<'a> = DeTable<'a>;
 /// A value with its place.
 pub(super) type Value<'a> = Spanned<DeValue<'a>>;
+
+/// So many files belong to a scenario at most, each as often as it is included: files that include each other's parts twice
+/// and so on would be read without an end.
+const MOST_FILES: usize = 1_000;
+/// What these take in memory at most, together.
+const MOST_BYTES: usize = 256 << 20;
 
 /// These tables are merged key by key; any other value is replaced whole.
 const MERGED: [&str; 11] = [
@@ -135,7 +144,17 @@ impl Sources {
         self.check_version(table.get_ref())?;
         let names = self.include_names(table.get_ref())?;
         including.push(self.shelf.place(path));
+        let mut named = Vec::new();
         for name in names {
+            let place = self.shelf.place(&beside(path, name.get_ref()));
+            if named.contains(&place) {
+                let twice = format!(
+                    "{} is included already: name each file once",
+                    name.get_ref()
+                );
+                return Err(self.wrong(name.span(), twice));
+            }
+            named.push(place);
             let included = self.include(path, &name, including)?;
             self.files[index].includes.push(included);
         }
@@ -209,13 +228,10 @@ impl Sources {
             Some(recorded) => recorded
                 .get(&path)
                 .cloned()
-                .ok_or_else(|| "it was not recorded".to_owned()),
-            None => self.shelf.text(&path).map_err(|error| error.to_string()),
+                .ok_or_else(|| io::Error::other("it was not recorded").into()),
+            None => self.shelf.text(&path),
         };
-        let text = text.map_err(|error| {
-            let told = self.shelf.told(&path);
-            self.wrong(file.span(), format!("{}: {error}", told.display()))
-        })?;
+        let text = text.map_err(|why| self.unread(&file.span(), &self.shelf.told(&path), why))?;
         let place = self.shelf.place(&path);
         if let Some(first) = including.iter().position(|earlier| *earlier == place) {
             let circle = including[first..].iter().chain([&place]);
@@ -223,7 +239,29 @@ impl Sources {
             let circle = format!("a file can't include itself: {}", circle.join(" → "));
             return Err(self.wrong(file.span(), circle));
         }
+        self.has_room(file)?;
         self.add(&path, text, including)
+    }
+
+    /// One more file fits.
+    fn has_room(&self, file: &Spanned<String>) -> Result<(), Located> {
+        let bytes: usize = self.files.iter().map(|file| file.padded.len()).sum();
+        let too_many = match (self.files.len() < MOST_FILES, bytes < MOST_BYTES) {
+            (true, true) => return Ok(()),
+            (false, _) => format!(
+                "with this one more than {MOST_FILES} files are included, each as often as it is named: include fewer"
+            ),
+            (_, false) => "the included files are too large together: include fewer".to_owned(),
+        };
+        Err(self.wrong(file.span(), too_many))
+    }
+
+    /// Why a file that is named at a place has no text, told there, or in the file where it is no text.
+    pub(super) fn unread(&self, span: &Range<usize>, told: &Path, why: Unread) -> Located {
+        match why {
+            Unread::NoText(located) => located,
+            Unread::Io(error) => self.wrong(span.clone(), format!("{}: {error}", told.display())),
+        }
     }
 
     /// A mistake at a place.
@@ -251,7 +289,7 @@ impl Sources {
         &self,
         span: &Range<usize>,
         name: &str,
-    ) -> (PathBuf, Result<SourceFile, io::Error>) {
+    ) -> (PathBuf, Result<SourceFile, Unread>) {
         let path = self
             .source(span)
             .map_or_else(|| PathBuf::from(name), |source| beside(&source.path, name));

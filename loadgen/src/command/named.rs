@@ -1,7 +1,7 @@
 //! What a command line names as a scenario: a shipped one, a file, or standard input.
 
 use std::{
-    io,
+    io::{self, Read},
     path::{Path, PathBuf},
     sync::OnceLock,
 };
@@ -21,19 +21,21 @@ pub(super) fn scenario(asked: &Path, settings: &[Setting]) -> Result<Scenario, S
     if asked != Path::new(DASH) {
         return Scenario::named(asked, settings);
     }
-    let text = stdin().map_err(|source| ScenarioError::Unreadable {
-        path: PathBuf::from(STDIN),
-        source,
-    })?;
-    Scenario::parse_with(Path::new(STDIN), &text, settings)
+    Scenario::parse_with(Path::new(STDIN), &stdin()?, settings)
 }
 
 /// All of standard input, kept for whoever names it again: it can be read only once.
-fn stdin() -> Result<String, io::Error> {
+fn stdin() -> Result<String, ScenarioError> {
     static TEXT: OnceLock<String> = OnceLock::new();
     if let Some(text) = TEXT.get() {
         return Ok(text.clone());
     }
-    let text = io::read_to_string(io::stdin())?;
+    let mut bytes = Vec::new();
+    let read = io::stdin().read_to_end(&mut bytes);
+    read.map_err(|source| ScenarioError::Unreadable {
+        path: PathBuf::from(STDIN),
+        source,
+    })?;
+    let text = Scenario::text_of(Path::new(STDIN), bytes)?;
     Ok(TEXT.get_or_init(|| text).clone())
 }

@@ -262,8 +262,7 @@ impl Checker<'_> {
     /// Reads a file that is named in the scenario, relative to the file that names it.
     fn data_file(&mut self, name: &Placed<String>) -> Result<DataFile, Located> {
         let (path, file) = self.sources.beside(&name.span, &name.value);
-        let file =
-            file.map_err(|error| self.wrong(&name.span, format!("{}: {error}", path.display())))?;
+        let file = file.map_err(|why| self.sources.unread(&name.span, &path, why))?;
         let text = file.text.clone();
         self.data.push(file);
         Ok(DataFile {

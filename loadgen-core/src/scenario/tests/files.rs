@@ -201,6 +201,93 @@ fn a_variable_of_an_included_file_that_is_overruled_changes_nothing_and_says_so(
 }
 
 #[test]
+fn a_file_that_is_no_utf_8_is_told_with_its_place() {
+    let main = "include = [\"base.toml\"]\nname = \"main\"\n[messages]\nfile = \"lines.txt\"\n\
+                [connections]\ntoken = { file = \"users.csv\" }\n";
+    let base = BASE
+        .replace("rooms = 5", "rooms = { file = \"rooms.csv\" }")
+        .replace("[messages]\nsize = \"40B\"\n", "");
+    let base = base.replace("[connections]\ntoken = { secret = \"s\" }\n", "");
+    let base = base.replace("users = 10", "users = 2");
+    for (file, before) in [
+        ("main.toml", 2),
+        ("base.toml", 3),
+        ("lines.txt", 1),
+        ("users.csv", 1),
+        ("rooms.csv", 0),
+    ] {
+        let folder = folder(&[
+            ("main.toml", main),
+            ("base.toml", &base),
+            ("lines.txt", "one\ntwo\n"),
+            ("users.csv", "ann,t\nbob,t\n"),
+            ("rooms.csv", "r1,ann,bob\n"),
+        ]);
+        load(&folder, &[]).unwrap();
+        let path = folder.path().join(file);
+        let mut bytes = fs::read(&path).unwrap();
+        // As an editor saves `ä` that knows no UTF-8, behind the second character of that line.
+        let line = bytes.split_inclusive(|byte| *byte == b'\n').take(before);
+        let at = line.map(<[u8]>::len).sum::<usize>() + 2;
+        bytes.splice(at..at, [0xe4, 0x1b]);
+        fs::write(&path, bytes).unwrap();
+        let error = load(&folder, &[]).unwrap_err();
+        let told = format!(
+            "{file}:{}:3: the byte 0xe4 is no UTF-8: save the file as UTF-8",
+            before + 1
+        );
+        assert!(error.starts_with(&told), "{told:?} does not begin\n{error}");
+        assert!(!error.contains('\u{1b}'), "{error:?}");
+    }
+}
+
+#[test]
+fn files_that_include_others_again_and_again_are_refused() {
+    let twice = folder(&[
+        ("base.toml", BASE),
+        (
+            "main.toml",
+            "include = [\"base.toml\",\n  \"./base.toml\"]\nname = \"main\"\n",
+        ),
+    ]);
+    let error = load(&twice, &[]).unwrap_err();
+    let told = "main.toml:2:3: ./base.toml is included already: name each file once";
+    assert!(error.starts_with(told), "{error}");
+    // Each level has two ways to the one below: 2^14 files without an end that is told.
+    let levels = (0..14).map(|level| {
+        let below = level + 1;
+        let both = format!("include = [\"a{below}.toml\", \"b{below}.toml\"]\n");
+        (level, if level < 13 { both } else { String::new() })
+    });
+    let files: Vec<(String, String)> = levels
+        .flat_map(|(level, text)| {
+            ["a", "b"].map(|side| (format!("{side}{level}.toml"), text.clone()))
+        })
+        .collect();
+    let mut all: Vec<(&str, &str)> = files
+        .iter()
+        .map(|(name, text)| (&**name, &**text))
+        .collect();
+    all.push(("main.toml", "include = [\"a0.toml\"]\nname = \"main\"\n"));
+    let error = load(&folder(&all), &[]).unwrap_err();
+    assert!(
+        error.contains("more than 1000 files are included"),
+        "{error}"
+    );
+    // A part that two files include is read for each of them.
+    let shared = folder(&[
+        ("base.toml", BASE),
+        ("a.toml", "include = [\"base.toml\"]\n"),
+        ("b.toml", "include = [\"base.toml\"]\n"),
+        (
+            "main.toml",
+            "include = [\"a.toml\", \"b.toml\"]\nname = \"main\"\n",
+        ),
+    ]);
+    load(&shared, &[]).unwrap();
+}
+
+#[test]
 fn the_hash_is_of_all_that_was_asked() {
     let folder = folder(&[
         ("base.toml", BASE),
