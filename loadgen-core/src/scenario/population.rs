@@ -1,5 +1,7 @@
 //! Who is there: users, rooms of two, channels of any sizes, and who of them talks.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -28,6 +30,15 @@ pub struct Population {
 }
 
 impl Population {
+    /// When the last of those who are there from the start begins to connect, after the first; `None` without a rate, since
+    /// nobody knows it then. Where no time is so long it is the longest.
+    pub fn connecting(&self) -> Option<Duration> {
+        let Rate(rate) = self.connect_rate?;
+        let others = (f64::from(self.users) * self.connected - 1.0).max(0.0);
+        let seconds = Duration::try_from_secs_f64(others / rate);
+        Some(seconds.unwrap_or(Duration::MAX))
+    }
+
     /// Whether there is a conversation of this kind, drawn or from a file.
     pub fn has(&self, kind: Kind) -> bool {
         let drawn = match kind {

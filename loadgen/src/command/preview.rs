@@ -235,7 +235,14 @@ fn shard(plan: &Plan, part: &Part) -> String {
 
 fn duration(scenario: &Scenario) -> String {
     let (all, drain) = (Span(scenario.duration()), Span(scenario.drain));
-    let one = format!("{all}, and up to {drain} of drain");
+    let one = match scenario.population.connecting() {
+        None => format!("{all}, and up to {drain} of drain"),
+        Some(last) => {
+            // To the second: how long the last one takes nobody knows.
+            let connecting = Span(Duration::from_secs(last.as_secs() + 1));
+            format!("about {connecting} of connecting, then {all}, and up to {drain} of drain")
+        }
+    };
     match scenario.delivery.len() {
         1 => one,
         modes => format!("{one}, {modes} times"),

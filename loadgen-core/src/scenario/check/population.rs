@@ -6,7 +6,8 @@ use super::{Checker, connections::Listing, conversations::Roll};
 use crate::{
     model::Kind,
     scenario::{
-        ChannelGroup, ChannelSize, Existing, KnownUser, Located, Population, Share, Zipf,
+        ChannelGroup, ChannelSize, Existing, KnownUser, Located, Population, Rate, Share, Span,
+        Zipf,
         file::{FileChannels, FilePopulation},
         written::{Channels, Placed, Rooms},
     },
@@ -64,10 +65,6 @@ impl Checker<'_> {
                 .map(|group| self.channel_group(group, users.value, &mut memberships))
                 .collect::<Result<_, _>>()?,
         };
-        if let Some(Placed { value, span }) = &file.connect_rate {
-            let never = "nobody would ever connect: more than \"0/s\"";
-            self.demand(value.0 != 0.0, span, never)?;
-        }
         let share = |share: &Option<Placed<Share>>, default: f64| {
             share.as_ref().map_or(default, |share| share.value.0)
         };
@@ -79,14 +76,34 @@ impl Checker<'_> {
             silent: self.silent(&file.silent)?.unwrap_or(0.0),
             connected: share(&file.connected, 1.0),
             joined: share(&file.joined, 1.0),
-            connect_rate: file.connect_rate.map(|rate| rate.value),
+            connect_rate: file.connect_rate.as_ref().map(|rate| rate.value),
         };
+        self.all_connect(&population, &file.connect_rate)?;
         self.demand(
             population.has(Kind::Room) || population.has(Kind::Channel),
             &users.span,
             "nobody can talk: add `rooms = 1` or more, or `channels = [{ count = 1, members = 10 }]`",
         )?;
         Ok((population, roll.users))
+    }
+
+    /// Everybody who is there from the start comes before a run can be long enough.
+    fn all_connect(
+        &self,
+        population: &Population,
+        rate: &Option<Placed<Rate>>,
+    ) -> Result<(), Located> {
+        let Some(Placed { value, span }) = rate else {
+            return Ok(());
+        };
+        let never = "nobody would ever connect: more than \"0/s\"";
+        self.demand(value.0 != 0.0, span, never)?;
+        let last = population.connecting().unwrap_or_default();
+        let days = last.as_secs_f64() / 86_400.0;
+        let late = format!(
+            "the last user would connect after {days:.0} days: raise it, so that all are there within 365d"
+        );
+        self.demand(last <= Span::LONGEST.0, span, late)
     }
 
     /// Who can be a member of what a file says: of the users' file as many as the population has.

@@ -25,6 +25,13 @@ use crate::{
 /// queue.
 const CONNECTING: usize = 64;
 
+/// When the user of that index connects, of so many a second.
+fn due(began: Nanos, index: usize, rate: f64) -> Nanos {
+    // However small the rate is: a time beyond all times is the last one.
+    let after = Duration::try_from_secs_f64(index as f64 / rate).unwrap_or(Duration::MAX);
+    began.saturating_add(nanos(after))
+}
+
 impl Users {
     /// Connects everybody who is there from the start: as fast as they are accepted, or where there is a rate each at its own
     /// time, however many are still under way.
@@ -44,8 +51,7 @@ impl Users {
         let begun = stream::iter(own.enumerate()).then(|(index, user)| {
             let me = Rc::clone(&self);
             async move {
-                let after = rate.map(|rate| Duration::from_secs_f64(index as f64 / rate));
-                let due = after.map(|after| began + nanos(after));
+                let due = rate.map(|rate| due(began, index, rate));
                 if let Some(due) = due {
                     me.wait_until(due, timer).await;
                 }
@@ -131,5 +137,19 @@ impl Users {
             self.ask(user, &connection, Asked::Join(place), logged);
         }
         Ok(self.answers(user).await?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everybody_has_a_time_and_no_rate_is_too_small() {
+        assert_eq!(due(7, 0, 1e-300), 7);
+        assert_eq!(due(7, 3, 2.0), 1_500_000_007);
+        for rate in [1e-12, 1e-300, f64::MIN_POSITIVE, 0.0] {
+            assert_eq!(due(7, 1, rate), Nanos::MAX, "{rate}");
+        }
     }
 }
