@@ -15,7 +15,7 @@ use super::{
     fault::{Between, Distribution, FaultKind},
     rules,
     units::{Bandwidth, Often, Range, Rate, Share, Span},
-    written::{Channels, Condition, Placed, Rooms, Sizes},
+    written::{Channels, Condition, Json, Placed, Rooms, Sizes},
 };
 use crate::model::{BusMode, Delivery, Dialect};
 
@@ -31,8 +31,8 @@ pub(super) struct File {
         reason = "checked file by file, before they are merged; it is here to be required and described"
     )]
     pub version: u32,
-    /// A short name of letters, digits, - and _; result files are named after it.
-    #[schemars(regex(pattern = r"^[A-Za-z0-9_-]+$|\$\{"))]
+    /// A short name of letters, digits, - and _, at most 100 of them; result files are named after it.
+    #[schemars(regex(pattern = r"^[A-Za-z0-9_-]{1,100}$|\$\{"))]
     pub name: Placed<String>,
     /// The question that a run of this file answers, in one sentence.
     pub question: String,
@@ -243,7 +243,7 @@ pub(super) struct FileText(pub String);
 
 impl<'de> Deserialize<'de> for FileText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match serde_json::Value::deserialize(deserializer)? {
+        match Json::deserialize(deserializer)?.0 {
             serde_json::Value::String(text) => Ok(Self(text)),
             scalar @ (serde_json::Value::Number(_) | serde_json::Value::Bool(_)) => {
                 Ok(Self(scalar.to_string()))
@@ -274,7 +274,7 @@ pub(super) struct FileAuth(pub serde_json::Value);
 
 impl<'de> Deserialize<'de> for FileAuth {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = serde_json::Value::deserialize(deserializer)?;
+        let Json(value) = Json::deserialize(deserializer)?;
         match value.is_object() {
             true => Ok(Self(value)),
             false => Err(de::Error::custom(

@@ -266,6 +266,9 @@ impl Scenario {
     }
 }
 
+/// A scenario's name is no longer: with what is added to it, it must be the name of a file.
+const LONGEST_NAME: usize = 100;
+
 /// Whether a text has letters, digits, - and _ only: fit for the name of a file, and for a variable's.
 fn is_name(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';

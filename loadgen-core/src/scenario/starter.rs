@@ -1,6 +1,6 @@
 //! A commented scenario to begin one's own with.
 
-use super::is_name;
+use super::{LONGEST_NAME, is_name};
 
 const TEXT: &str = include_str!("../../templates/starter.toml");
 /// What it is called in its own text.
@@ -12,7 +12,8 @@ pub const SCHEMA_FILE: &str = "loadgen.schema.json";
 /// command line; the scenario is called `name`, with a `-` for whatever a name can't have.
 pub fn starter(file: &str, name: &str) -> String {
     let fit = |c: char| is_name(c.encode_utf8(&mut [0; 4])).then_some(c);
-    let name: String = name.chars().map(|c| fit(c).unwrap_or('-')).collect();
+    let name = name.chars().map(|c| fit(c).unwrap_or('-'));
+    let name: String = name.take(LONGEST_NAME).collect();
     let name = match name.trim_matches('-') {
         "" => NAME,
         name => name,
@@ -40,6 +41,7 @@ mod tests {
             ("My chat, in März", "My-chat--in-M-rz"),
             ("", "starter"),
             ("…", "starter"),
+            (&*"x".repeat(101), &*"x".repeat(100)),
         ] {
             let text = starter("folder/chat.toml", asked);
             let scenario = Scenario::parse(Path::new("chat.toml"), &text).unwrap();

@@ -99,6 +99,40 @@ impl Threshold {
         }
     }
 
+    /// Whether it can be kept and can be missed: else it judges nothing, and looks as if it did.
+    ///
+    /// # Errors
+    /// What would be right.
+    pub(super) fn can_decide(&self) -> Result<(), String> {
+        let (least, most) = match self.subject {
+            Subject::Within(..) => (0.0, 1.0),
+            _ => (0.0, f64::INFINITY),
+        };
+        let is_always = match self.comparison {
+            Comparison::Less if self.bound <= least => false,
+            Comparison::Greater if self.bound >= most => false,
+            Comparison::LessOrEqual if self.bound >= most => true,
+            Comparison::GreaterOrEqual if self.bound <= least => true,
+            _ => return Ok(()),
+        };
+        let (left, text) = (self.left(), &self.text);
+        let as_in = match self.subject {
+            Subject::Within(..) => ">= 99%",
+            // Who allows for failures says how many.
+            Subject::Count(_) if is_always => "<= 1000",
+            Subject::Count(_) => "== 0",
+            _ => "< 5ms",
+        };
+        Err(match is_always {
+            true => format!(
+                "{left} is always {text}, so that nothing would be judged: write a condition that can be missed, as in {as_in:?}"
+            ),
+            false => format!(
+                "{left} is never {text}: write a condition that can be kept, as in {as_in:?}"
+            ),
+        })
+    }
+
     /// Its left side, as a file writes it.
     pub fn left(&self) -> String {
         match &self.fault {
@@ -270,6 +304,35 @@ mod tests {
             threshold("confirm.p99.9", "<= 1s").unwrap().subject,
             Subject::Percentile(Metric::Confirm, 99.9)
         );
+    }
+
+    #[test]
+    fn what_always_holds_or_never_does_is_no_condition() {
+        let told = |key, condition| threshold(key, condition).unwrap().can_decide();
+        for (key, condition, why) in [
+            ("delivery.within_5ms", "> 100%", "never > 100%"),
+            ("delivery.within_5ms", "< 0%", "never < 0%"),
+            ("delivery.within_5ms", ">= 0%", "always >= 0%"),
+            ("delivery.within_5ms", "<= 100%", "always <= 100%"),
+            ("delivery.p99", "< 0s", "never < 0s"),
+            ("delivery.max", ">= 0ms", "always >= 0ms"),
+            ("lost", "< 0", "never < 0"),
+            ("failed", ">=0", "always >=0"),
+        ] {
+            let error = told(key, condition).unwrap_err();
+            assert!(error.starts_with(&format!("{key} is {why}")), "{error}");
+        }
+        for (key, condition) in [
+            ("delivery.within_5ms", ">= 100%"),
+            ("delivery.within_5ms", "== 0%"),
+            ("delivery.within_5ms", "> 0%"),
+            ("delivery.p99", "<= 0s"),
+            ("delivery.p99", "> 0s"),
+            ("lost", "<= 0"),
+            ("failed", "> 0"),
+        ] {
+            assert_eq!(told(key, condition), Ok(()), "{key} {condition}");
+        }
     }
 
     #[test]

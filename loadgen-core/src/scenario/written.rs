@@ -60,6 +60,21 @@ trait Forms<'de>: Sized {
         Err(format!("{number}: expected {}", Self::EXPECTED).into())
     }
 
+    fn signed(number: i64) -> Result<Self, Cow<'static, str>> {
+        match u64::try_from(number) {
+            Ok(number) => Self::number(number),
+            Err(_) => Err(format!("{number}: expected {}", Self::EXPECTED).into()),
+        }
+    }
+
+    fn float(number: f64) -> Result<Self, Cow<'static, str>> {
+        Err(format!("{number}: expected {}", Self::EXPECTED).into())
+    }
+
+    fn flag(flag: bool) -> Result<Self, Cow<'static, str>> {
+        Err(format!("{flag}: expected {}", Self::EXPECTED).into())
+    }
+
     fn text(text: &str) -> Result<Self, Cow<'static, str>>;
 
     fn table<A: MapAccess<'de>>(table: A) -> Result<Self, A::Error>;
@@ -86,9 +101,15 @@ impl<'de, T: Forms<'de>> de::Visitor<'de> for FormsVisitor<T> {
     }
 
     fn visit_i64<E: de::Error>(self, number: i64) -> Result<T, E> {
-        let unsigned = u64::try_from(number)
-            .map_err(|_| E::invalid_value(de::Unexpected::Signed(number), &self))?;
-        self.visit_u64(unsigned)
+        T::signed(number).map_err(E::custom)
+    }
+
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<T, E> {
+        T::float(number).map_err(E::custom)
+    }
+
+    fn visit_bool<E: de::Error>(self, flag: bool) -> Result<T, E> {
+        T::flag(flag).map_err(E::custom)
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
@@ -114,7 +135,53 @@ macro_rules! deserialize_forms {
     )*};
 }
 
-deserialize_forms!(ChannelSize, Rooms, Channels, Sizes, Condition);
+deserialize_forms!(ChannelSize, Rooms, Channels, Sizes, Condition, Json);
+
+/// A value as JSON has it.
+pub(super) struct Json(pub serde_json::Value);
+
+impl<'de> Forms<'de> for Json {
+    const EXPECTED: &'static str = "a text, a number, true or false, a list or a table";
+
+    fn number(number: u64) -> Result<Self, Cow<'static, str>> {
+        Ok(Self(number.into()))
+    }
+
+    fn signed(number: i64) -> Result<Self, Cow<'static, str>> {
+        Ok(Self(number.into()))
+    }
+
+    fn float(number: f64) -> Result<Self, Cow<'static, str>> {
+        // serde_json makes `null` of it, which is what nobody wrote.
+        let number = serde_json::Number::from_f64(number)
+            .ok_or_else(|| format!("{number}: JSON has no such number, write it as a text"))?;
+        Ok(Self(number.into()))
+    }
+
+    fn flag(flag: bool) -> Result<Self, Cow<'static, str>> {
+        Ok(Self(flag.into()))
+    }
+
+    fn text(text: &str) -> Result<Self, Cow<'static, str>> {
+        Ok(Self(text.into()))
+    }
+
+    fn table<A: MapAccess<'de>>(mut table: A) -> Result<Self, A::Error> {
+        let mut object = serde_json::Map::new();
+        while let Some((key, Json(value))) = table.next_entry::<String, Json>()? {
+            object.insert(key, value);
+        }
+        Ok(Self(object.into()))
+    }
+
+    fn list<A: SeqAccess<'de>>(mut list: A) -> Result<Self, A::Error> {
+        let mut values = Vec::new();
+        while let Some(Json(value)) = list.next_element()? {
+            values.push(value);
+        }
+        Ok(Self(values.into()))
+    }
+}
 
 impl<'de> Forms<'de> for ChannelSize {
     const EXPECTED: &'static str =

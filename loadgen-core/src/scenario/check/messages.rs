@@ -68,16 +68,21 @@ impl Checker<'_> {
             written::Sizes::Weighted(weighted) if weighted.is_empty() => {
                 Err(self.wrong(&sizes.span, "at least one size"))
             }
-            written::Sizes::Weighted(weighted) => weighted
-                .into_iter()
-                .map(|WeightedSize { size, weight }| {
-                    let weighs = weight.value.is_finite() && weight.value > 0.0;
-                    self.demand(weighs, &weight.span, "a weight is more than 0")?;
-                    Ok((self.range(&size)?, weight.value))
-                })
-                .collect::<Result<_, _>>()
-                .map(Sizes::Weighted),
+            written::Sizes::Weighted(weighted) => self.weighted(weighted).map(Sizes::Weighted),
         }
+    }
+
+    fn weighted(&self, sizes: Vec<WeightedSize>) -> Result<Vec<(Range<Size>, f64)>, Located> {
+        let mut sum = 0.0;
+        let sizes = sizes.into_iter().map(|WeightedSize { size, weight }| {
+            let weighs = weight.value.is_finite() && weight.value > 0.0;
+            self.demand(weighs, &weight.span, "a weight is more than 0")?;
+            sum += weight.value;
+            let endless = "with this one the weights have no sum: write smaller ones, as only their proportions count";
+            self.demand(f64::is_finite(sum), &weight.span, endless)?;
+            Ok((self.range(&size)?, weight.value))
+        });
+        sizes.collect()
     }
 
     fn range(&self, size: &Placed<Range<Size>>) -> Result<Range<Size>, Located> {

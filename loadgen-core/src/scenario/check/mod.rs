@@ -23,7 +23,7 @@ pub(super) use self::{
     thresholds::{AT_THE_END, WHOLE_RUN},
 };
 use super::{
-    Documents, Located, Mistakes, Range, Scenario, SourceFile, Span,
+    Documents, LONGEST_NAME, Located, Mistakes, Range, Scenario, SourceFile, Span,
     file::{File, FileServer},
     is_name,
     sources::Sources,
@@ -211,6 +211,11 @@ impl Checker<'_> {
     fn name(&self, name: Placed<String>) -> Result<String, Located> {
         let other = "a name has letters, digits, - and _ only: result files are named after it";
         self.demand(is_name(&name.value), &name.span, other)?;
+        let letters = name.value.len();
+        let long = format!(
+            "{letters} characters: a name has at most {LONGEST_NAME}, since result files are named after it"
+        );
+        self.demand(letters <= LONGEST_NAME, &name.span, long)?;
         Ok(name.value)
     }
 

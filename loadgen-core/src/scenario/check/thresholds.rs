@@ -145,6 +145,8 @@ impl Checker<'_> {
         let mut threshold =
             parse_condition(subject, text).map_err(|message| self.wrong(span, message))?;
         threshold.fault = fault.map(str::to_owned);
+        let decides = threshold.can_decide();
+        decides.map_err(|message| self.wrong(span, message))?;
         if let Some(faults) = faults {
             self.fits_faults(key, &threshold, faults)?;
         }

@@ -7,6 +7,7 @@ pub(super) fn beyond_bounds() -> Vec<(String, &'static str, &'static str)> {
     let phase = |line: &str| format!("{HEAD}{PEOPLE}{STEADY}{line}\n");
     let lasting = |length: &str| format!("{HEAD}{PEOPLE}{}", STEADY.replace("10s", length));
     let people = |lines: &str| format!("{HEAD}[population]\n{lines}\n{STEADY}");
+    let section = |lines: &str| format!("{HEAD}{lines}\n{PEOPLE}{STEADY}");
     let next = |name: &str| phase(&format!("[[phases]]\nname = \"{name}\"\nduration = \"1s\""));
     vec![
         (
@@ -18,6 +19,22 @@ pub(super) fn beyond_bounds() -> Vec<(String, &'static str, &'static str)> {
             phase("[[phases]]\nname = \"x\"\nduration = \"365d\""),
             "duration = \"365d\"",
             "with this one they are longer",
+        ),
+        (
+            lasting("1000s").replace("10/s", "1000000/s"),
+            "rate",
+            "1000000000 messages by the end of this phase; at most 100000000 fit a run",
+        ),
+        (
+            lasting("1000s").replace("10/s", "60000/s")
+                + "[[phases]]\nname = \"x\"\nduration = \"1000s\"\nthink_time = \"1us-300us\"\n",
+            "think_time",
+            "messages by the end of this phase",
+        ),
+        (
+            lasting("1000s") + "joins = \"1/s\"\nleaves = \"60000/s\"\nrejoins = \"60000/s\"\n",
+            "rejoins",
+            "120001000 comings and goings by the end of this phase; at most 100000000",
         ),
         (
             format!("drain = \"600y\"\n{HEAD}{PEOPLE}{STEADY}"),
@@ -33,6 +50,19 @@ pub(super) fn beyond_bounds() -> Vec<(String, &'static str, &'static str)> {
             phase("[thresholds]\n\"delivery.p99\" = \"< 366d\""),
             "delivery.p99",
             "\"366d\" is too long",
+        ),
+        (
+            people("users = 1000\nrooms = 1\nconnect_rate = \"0.1/h\""),
+            "connect_rate",
+            "the last user would connect after 416 days: raise it, so that all are there within 365d",
+        ),
+        (
+            people(&format!(
+                "users = 2\nrooms = 1\nconnect_rate = \"0.{}1/h\"",
+                "0".repeat(300)
+            )),
+            "connect_rate",
+            "the last user would connect after ",
         ),
         (
             people("users = 4294967295\nrooms = 1"),
@@ -55,6 +85,43 @@ pub(super) fn beyond_bounds() -> Vec<(String, &'static str, &'static str)> {
             ),
             "channels",
             "with these there are more",
+        ),
+        (
+            format!("{HEAD}{PEOPLE}{STEADY}").replace("\"t\"", &format!("{:?}", "t".repeat(101))),
+            "name",
+            "101 characters: a name has at most 100",
+        ),
+        (
+            section("[connections]\nauth = { token = \"t\", deep = [{ far = inf }] }"),
+            "auth",
+            "inf: JSON has no such number, write it as a text",
+        ),
+        (
+            section("[connections]\n[connections.auth]\ntoken = \"t\"\nwhere = nan"),
+            "where = nan",
+            "NaN: JSON has no such number",
+        ),
+        (
+            section("[connections]\nheaders = { a = inf }"),
+            "headers",
+            "inf: JSON has no such number",
+        ),
+        (
+            section(
+                "[messages]\nsize = [{ size = \"40B\", weight = 1e308 },\n  { size = \"50B\", weight = 1e308 }]",
+            ),
+            "50B",
+            "the weights have no sum",
+        ),
+        (
+            phase("[thresholds]\n\"delivery.within_5ms\" = \"> 100%\""),
+            "> 100%",
+            "delivery.within_5ms is never > 100%: write a condition that can be kept, as in \">= 99%\"",
+        ),
+        (
+            phase("thresholds = { lost = \">= 0\" }"),
+            ">= 0",
+            "lost is always >= 0, so that nothing would be judged: write a condition that can be missed",
         ),
         (next(""), "name = \"\"", "a phase has a name"),
         (next(" "), "name = \" \"", "a phase has a name"),

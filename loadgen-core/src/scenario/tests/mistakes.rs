@@ -365,13 +365,14 @@ fn mistakes_are_told_at_their_place_in_one_sentence() {
 }
 
 /// What the schema can't refuse, by what the program says of it, and why it can't.
-const BEYOND_A_SCHEMA: [(&str, &str); 27] = [
+const BEYOND_A_SCHEMA: [(&str, &str); 31] = [
     ("no threshold is on delivery.p99", "what another table has"),
     ("there are delivery.p95, echo.p50", "what another table has"),
     ("everybody is connected already", "what another table has"),
     ("everything is joined already", "what another table has"),
     ("6s + 5s is more than 10s", "a sum of numbers in texts"),
     ("messages by the end", "a product of numbers in texts"),
+    ("user would connect after", "a quotient of two keys"),
     ("at most", "a number in a text"),
     ("the population has channels", "what another table has"),
     (
@@ -391,6 +392,9 @@ const BEYOND_A_SCHEMA: [(&str, &str); 27] = [
         "two names that differ in the case of their letters",
     ),
     ("no dates", "JSON, which it speaks of, has none"),
+    ("JSON has no such number", "likewise"),
+    ("the weights have no sum", "a sum of several numbers"),
+    ("a condition that can be", "a number in a text"),
     ("a body has", "a number in a text"),
     ("not less than the median", "two numbers in texts"),
     ("nothing uses this variable", "what all other texts say"),
