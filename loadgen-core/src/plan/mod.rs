@@ -27,7 +27,7 @@ pub use self::{
 };
 use crate::{
     model::{Nanos, nanos},
-    scenario::{Load, MOST_ACTIONS, MOST_MESSAGES, Phase, Scenario, Span},
+    scenario::{Load, MOST_ACTIONS, MOST_MESSAGES, Scenario, Span},
 };
 
 /// Users, conversations, every send with its intended time, and everybody who comes or goes.
@@ -296,10 +296,10 @@ fn can_be_held(scenario: &Scenario) -> Result<(), PlanError> {
     if scenario.duration() > Span::LONGEST.0 {
         return Err(PlanError::TooLong);
     }
-    let users = scenario.population.users;
-    let all = |of: &dyn Fn(&Phase) -> f64| -> f64 { scenario.phases.iter().map(of).sum() };
-    let messages = all(&|phase| phase.load.messages(phase.duration, users));
-    let actions = all(&|phase| phase.churn.per_second() * phase.duration.as_secs_f64());
+    let messages = scenario.messages_due();
+    let phases = scenario.phases.iter();
+    let actions = phases.map(|phase| phase.churn.per_second() * phase.duration.as_secs_f64());
+    let actions: f64 = actions.sum();
     // What is no number is not below it either.
     match (messages <= MOST_MESSAGES, actions <= MOST_ACTIONS) {
         (false, _) => Err(PlanError::TooMany { messages }),

@@ -90,7 +90,7 @@ fn number(value: f64, place: impl FnOnce() -> String) -> Result<(), ParseError> 
         true => Ok(()),
         false => Err(ParseError::Impossible {
             place: place(),
-            said: value.to_string(),
+            said: format!("{value:e}"),
             right: format!("a number up to {LARGEST:e}"),
         }),
     }

@@ -257,6 +257,15 @@ impl Scenario {
         self.nodes == 1 || (self.bus_mode == BusMode::Ordered && !forgets)
     }
 
+    /// How many messages all phases have, on average.
+    pub fn messages_due(&self) -> f64 {
+        let users = self.population.users;
+        let phases = self.phases.iter();
+        phases
+            .map(|phase| phase.load.messages(phase.duration, users))
+            .sum()
+    }
+
     /// From the first intended send to the last possible one.
     pub fn duration(&self) -> Duration {
         let phases = self.phases.iter();

@@ -22,10 +22,11 @@ use crate::{
     plan::Plan,
     result,
     rig::RunningStore,
-    scenario::Scenario,
+    scenario::{MOST_MESSAGES, Scenario},
     search::{
-        About, Ask, Asked, Controller, Ended, Found, Hold, Lengths, Next, SEARCH_VERSION,
-        SearchSettings, Seen, Settings, SystemFound, asked_of, line, saves_first, scenario_of,
+        About, Ask, Asked, Controller, Ended, Found, Hold, Length, Lengths, Next, Purpose,
+        SEARCH_VERSION, SearchSettings, Seen, Settings, SystemFound, asked_of, line, saves_first,
+        scenario_of,
         settings,
     },
 };
@@ -157,7 +158,17 @@ impl<'a> Search<'a> {
         let lengths = Lengths::of(&scenario, asked.budget, asked.hold);
         let plan = Plan::new(&scenario)?;
         let needed = share_needed(&scenario, &plan);
-        let settings = settings(&scenario, rate, needed, lengths, asked.budget, asked.up_to);
+        let up_to = |up_to| settings(&scenario, rate, needed, lengths, asked.budget, up_to);
+        let fits = highest(&scenario, rate, lengths);
+        let settings = up_to(asked.up_to).and_then(|settings| match asked.up_to {
+            _ if settings.most <= fits => Ok(settings),
+            // Nobody said how far, and hours later a hold that can't be planned would take all others along.
+            None => up_to(Some(fits)),
+            Some(rate) => Err(format!(
+                "--up-to {rate}/s: a hold of {:?} has more messages there than the {MOST_MESSAGES:.0} that can be planned; search no further than {fits:.0}/s, or make the holds shorter with --hold",
+                lengths.full
+            )),
+        });
         let driver = Driver::choose(options.client, &scenario, &plan, None)?;
         environment::allow_open_files(scenario.population.users, 1)?;
         Ok(Self {
@@ -408,6 +419,18 @@ impl<'a> Search<'a> {
     }
 }
 
+/// The highest rate at which a full hold can be planned.
+fn highest(scenario: &Scenario, rate: f64, lengths: Lengths) -> f64 {
+    let own = Ask {
+        rate,
+        length: Length::Full,
+        purpose: Purpose::Bracket,
+    };
+    let messages = scenario_of(scenario, rate, lengths, own).messages_due();
+    // Bursts come in whole numbers, and may be some more.
+    0.99 * rate * MOST_MESSAGES / messages
+}
+
 /// The next hold of a search, or why there is none: an interrupt ends what is not answered yet, and takes no answer away.
 fn due(controller: &Controller, interrupted: bool) -> Result<Ask, Ended> {
     match controller.next() {
@@ -421,6 +444,34 @@ fn due(controller: &Controller, interrupted: bool) -> Result<Ask, Ended> {
 mod tests {
     use super::*;
     use crate::search::{Outcome, Rules};
+
+    #[test]
+    fn no_hold_is_asked_for_that_can_not_be_planned() {
+        let text = "version = 1\nname = \"t\"\nquestion = \"?\"\npopulation = { users = 20, rooms = 10 }\n\
+                    [[phases]]\nname = \"w\"\nduration = \"10s\"\nrate = \"50/s\"\nmeasured = false\n\
+                    [[phases]]\nname = \"p\"\nduration = \"20s\"\nrate = \"100/s\"\nburst = { messages = 7, every = \"3s\" }\n";
+        let scenario = Scenario::parse(std::path::Path::new("t.toml"), text).unwrap();
+        let own = scenario.measured_rate().unwrap();
+        for hold in [20, 3_600] {
+            let hold = Duration::from_secs(hold);
+            let lengths = Lengths {
+                full: hold,
+                short: hold,
+            };
+            let highest = highest(&scenario, own, lengths);
+            let at = |rate| {
+                let (length, purpose) = (Length::Full, Purpose::Bracket);
+                let ask = Ask {
+                    rate,
+                    length,
+                    purpose,
+                };
+                scenario_of(&scenario, own, lengths, ask)
+            };
+            assert!(at(highest).messages_due() <= MOST_MESSAGES);
+            assert!(Plan::new(&at(1.02 * highest)).is_err());
+        }
+    }
 
     #[test]
     fn an_interrupt_ends_what_is_not_answered_and_takes_no_answer_away() {
