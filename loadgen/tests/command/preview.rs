@@ -61,6 +61,16 @@ fn with_base() -> Bench {
 }
 
 #[test]
+fn how_long_connecting_takes_is_told_where_there_is_a_rate() {
+    let bench = Bench::new();
+    let text = SMALL.replace("rooms = 5", "rooms = 5\nconnect_rate = \"2/s\"");
+    write(&bench, "slow.toml", &text);
+    let ended = run(&bench, &["check", "slow.toml"]);
+    let told = "about 5s of connecting, then 2s 500ms, and up to 10s of drain";
+    assert!(ended.said().contains(told), "{}", ended.said());
+}
+
+#[test]
 fn a_plan_is_printed_without_connecting() {
     let bench = Bench::new();
     write(
