@@ -1,7 +1,7 @@
 //! Values that follow from nothing else in a result: what was told to this program, or read once, with why that is so.
 
 /// Where such values stand, and why nothing else says them. `[]` is any index, and `**` is all beneath.
-pub(super) const GIVEN: [(&str, &str); 70] = [
+pub(super) const GIVEN: [(&str, &str); 71] = [
     ("command[]", "typed by the user"),
     ("labels.**", "said by the user"),
     ("scenario.file", "as the user asked for it"),
