@@ -23,6 +23,11 @@ impl Rules {
         self >= Self(2)
     }
 
+    /// Whether lost connections explain that senders miss their own copies, as they explain other lost deliveries.
+    pub fn explain_missing_echoes(self) -> bool {
+        self >= Self(3)
+    }
+
     /// Whether what was under way as a fault began is inside of it, seconds without samples say nothing of a recovery, only what
     /// came before the faults says what is usual, and limits on a phase leave out what faults touched in it.
     pub fn part_what_was_under_way(self) -> bool {

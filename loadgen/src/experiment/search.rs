@@ -26,8 +26,7 @@ use crate::{
     search::{
         About, Ask, Asked, Controller, Ended, Found, Hold, Length, Lengths, Next, Purpose,
         SEARCH_VERSION, SearchSettings, Seen, Settings, SystemFound, asked_of, line, saves_first,
-        scenario_of,
-        settings,
+        scenario_of, settings,
     },
 };
 

@@ -313,14 +313,12 @@ fn waits_for_a_fault(threshold: &Threshold) -> bool {
 fn thrown_out(trial: &Trial<'_>) -> bool {
     let findings = &trial.account.findings;
     let lost = |finding: &Finding| finding.check == Check::ConnectionLost;
-    findings.iter().any(lost)
-        && findings.iter().all(|finding| {
-            lost(finding)
-                || matches!(
-                    finding.check,
-                    Check::Lost | Check::EchoMissing | Check::EndMissing | Check::AckWrong
-                )
-        })
+    let explained = |finding: &Finding| match finding.check {
+        Check::ConnectionLost | Check::Lost | Check::EndMissing | Check::AckWrong => true,
+        Check::EchoMissing => trial.observed.rules.explain_missing_echoes(),
+        _ => false,
+    };
+    findings.iter().any(lost) && findings.iter().all(explained)
 }
 
 /// The conditions on the whole run, then those on each phase, then what nobody had to say.
