@@ -319,8 +319,9 @@ fn curves(found: &Found, numbers: &[Drawn]) -> Vec<Curve> {
                     false => name.to_owned(),
                 },
                 ink: match (several, width) {
-                    // Of one system, its two lines are told apart by their colours.
+                    // Of one system, its lines are told apart by their colours.
                     (false, 2) => Ink::Baseline,
+                    (false, 3) => Ink::Fourth,
                     _ => ink,
                 },
                 width,
@@ -353,6 +354,7 @@ fn figures(found: &Found) -> Vec<Figure> {
             ("generator", 2, |hold| {
                 hold.generator_cpu.map(|cpu| cpu * 1e3)
             }),
+            ("store", 3, |hold| hold.store_cpu.map(|cpu| cpu * 1e3)),
         ],
     );
     let mut figures = Vec::new();

@@ -281,7 +281,9 @@ fn row(cycle: &Cycle, effects: &[Effect]) -> Vec<String> {
         Some(why) => format!("left out: {why}"),
         None => {
             let disturbed: usize = cycle.blocks.iter().map(|block| block.disturbed).sum();
-            match (cycle.blocks.len() < Side::ALL.len(), disturbed) {
+            let is_broken = cycle.blocks.iter().any(|block| !block.broken.is_empty());
+            let ended = is_broken && cycle.blocks.len() < Side::ALL.len();
+            match (ended, disturbed) {
                 (true, _) => "it ended with the promise that the change broke".to_owned(),
                 (false, 0) => String::new(),
                 (false, 1) => "1 second was disturbed".to_owned(),
