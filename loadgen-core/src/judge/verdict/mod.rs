@@ -261,15 +261,7 @@ fn decide(trial: &Trial<'_>) -> Judgement {
     said.extend(missed.map(|judged| (judged.verdict, judged.into())));
     // A message that is lost or failed on a busy machine is so all the same: only numbers of time can be invalid.
     let own_fault = decides && thrown_out(trial);
-    let miscounted = conditions
-        .iter()
-        .zip(&judged)
-        .any(|((_, threshold), judged)| {
-            is_the_servers_count(threshold)
-                && judged.verdict == Verdict::Fail
-                && !(waits_for_a_fault(threshold) && !validity::void_faults(trial).is_empty())
-        });
-    if (miscounted || !trial.account.findings.is_empty())
+    if (miscounted(trial, &conditions, &judged) || !trial.account.findings.is_empty())
         && validity::impossible_samples(trial).is_empty()
         && !own_fault
     {
@@ -292,6 +284,21 @@ fn decide(trial: &Trial<'_>) -> Judgement {
         thresholds: judged,
         saturated,
     }
+}
+
+/// Whether a count of what the server did was missed. What waits for a fault that did not bite says nothing of the server.
+fn miscounted(
+    trial: &Trial<'_>,
+    conditions: &[(Scope<'_>, &Threshold)],
+    judged: &[Judged],
+) -> bool {
+    let is_void = !validity::void_faults(trial).is_empty();
+    let mut both = conditions.iter().zip(judged);
+    both.any(|((_, threshold), judged)| {
+        judged.verdict == Verdict::Fail
+            && is_the_servers_count(threshold)
+            && (!is_void || !waits_for_a_fault(threshold))
+    })
 }
 
 /// Whether it counts what the server did: what was not sent, the generator did not send.
