@@ -408,11 +408,9 @@ async fn dropping_it_resets_all_of_its_connections() {
 
 #[test]
 fn its_cost_is_measured_in_one_run() {
+    // Which of the two is longer is the machine's business: they are some microseconds apart.
     let cost = Cost::measure().unwrap();
-    assert!(
-        cost.direct > Duration::ZERO && cost.through > cost.direct,
-        "{cost:?}"
-    );
+    assert!(cost.direct.min(cost.through) > Duration::ZERO, "{cost:?}");
     let ratio = cost.through.as_secs_f64() / cost.direct.as_secs_f64();
     eprintln!("an idle proxy: {cost:?}, a round trip takes {ratio:.2} times as long");
 }
