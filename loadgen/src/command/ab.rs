@@ -16,7 +16,7 @@ use crate::{
     compare::ab::{
         self, AbFormat, AbResult, CYCLES, Compared, MOST_CYCLES, Number, Trial, sequential::FEWEST,
     },
-    experiment::{self, AbFinished, AbOptions, Interrupt, SystemChoice, Watcher},
+    experiment::{self, AbFinished, AbOptions, Entrant, Interrupt, SystemChoice, Watcher},
     scenario::{Block, Scenario, Span},
 };
 
@@ -33,12 +33,13 @@ pub struct Args {
     /// What the change is held against: own, own:PATH of a build of the server, peer:NAME, cmd:COMMAND with {port} in it, or a
     /// URL.
     ///
-    /// What is not a URL is started anew for each block, on an empty store, and ended with its children.
+    /// What is not a URL is started anew for each block, on an empty store, and ended with its children. A store of its own
+    /// stands behind a server or peer, as in own@docker.
     #[arg(long, value_name = "SYSTEM")]
-    pub base: SystemChoice,
+    pub base: Entrant,
     /// What is judged, likewise.
     #[arg(long, value_name = "SYSTEM")]
-    pub change: SystemChoice,
+    pub change: Entrant,
     /// A number to compare, with its margin where it has one of its own, as in delivery.p99=30%; can be given again.
     ///
     /// Percentiles, means and largest of the metrics of thresholds, and server.cpu: the CPU of the server for each message
@@ -142,7 +143,7 @@ fn compared(args: &Args) -> Result<Vec<Compared>, String> {
     let hidden = [("--base", &args.base), ("--change", &args.change)];
     let hidden = hidden
         .into_iter()
-        .find(|(_, system)| system.hides_its_processes());
+        .find(|(_, side)| side.system.hides_its_processes());
     if compared.is_empty() {
         compared = ab::defaults();
         // Nobody was promised it.
@@ -192,12 +193,12 @@ fn scenario(args: &Args) -> Result<Scenario, Exit> {
     obeyed.map_err(output::wrong)?;
     args.servers.ask(&mut scenario);
     args.load.ask(&mut scenario).map_err(output::wrong)?;
-    for (flag, system) in systems {
-        let asked = match system {
+    for (flag, entrant) in systems {
+        let asked = match &entrant.system {
             SystemChoice::Relay => Err("it is measured in every cycle beside both".to_owned()),
             system => system.can_be_asked(&scenario),
         };
-        asked.map_err(|why| output::wrong(format!("{flag} {system}: {why}")))?;
+        asked.map_err(|why| output::wrong(format!("{flag} {entrant}: {why}")))?;
     }
     Ok(scenario)
 }

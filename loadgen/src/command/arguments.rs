@@ -10,9 +10,9 @@ use super::{obeyed::Said, run::typed::typed};
 use crate::{
     dial::{Target, TargetMistake, Trust},
     drive::Driver,
-    experiment::{Options, SystemChoice},
+    experiment::{Entrant, Options, SystemChoice},
     model::{Delivery, Dialect, nanos},
-    rig::StoreChoice,
+    rig::{self, StoreChoice},
     scenario::{Connections, Scenario, Setting, Span},
 };
 
@@ -126,17 +126,28 @@ impl Servers {
     /// The first flag that can't be obeyed, why, and what would be right.
     pub(super) fn can_be_told<'a>(
         &self,
-        systems: impl IntoIterator<Item = (&'static str, &'a SystemChoice)>,
+        systems: impl IntoIterator<Item = (&'static str, &'a Entrant)>,
         load: &Load,
     ) -> Result<(), String> {
+        let systems = systems.into_iter();
         let said = Said {
-            systems: systems.into_iter().collect(),
+            systems: systems.map(|(flag, one)| (flag, one.clone())).collect(),
             delivery: self.delivery.as_slice(),
             store: &self.store,
             mongo_image: &self.mongo_image,
             load,
         };
-        said.can_be_obeyed()
+        said.can_be_obeyed()?;
+        let stores = said
+            .systems
+            .iter()
+            .filter_map(|(_, one)| one.store.as_ref());
+        for store in stores.chain([&self.store]) {
+            if let StoreChoice::Uri(uri) = store {
+                rig::check_uri(uri).map_err(|error| error.to_string())?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
     search::{self, Reach},
 };
 use crate::{
-    experiment::{Interrupt, SystemChoice},
+    experiment::{Entrant, Interrupt},
     scenario::Scenario,
     search::ladder::{self, Ladder, LadderFormat},
 };
@@ -27,6 +27,7 @@ pub struct Args {
     /// What is held against each other: own, own:PATH of a build of the server, peer:NAME, relay, cmd:COMMAND with {port} in it,
     /// or a URL.
     ///
+    /// A store of its own stands behind a server or peer, as in own@docker.
     /// Peers are node, node-persist-first, python and socketioxide. The relay only passes messages on: it shows what the machine leaves.
     /// A comma in a command divides only where one of these names follows.
     #[arg(
@@ -60,18 +61,18 @@ pub struct Args {
 
 /// Systems that are named in one word.
 #[derive(Debug, Clone)]
-pub struct Systems(Vec<SystemChoice>);
+pub struct Systems(Vec<Entrant>);
 
 impl FromStr for Systems {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        SystemChoice::several(text).map(Self)
+        Entrant::several(text).map(Self)
     }
 }
 
 impl Args {
-    fn systems(&self) -> Vec<SystemChoice> {
+    fn systems(&self) -> Vec<Entrant> {
         let named = self.systems.iter().flat_map(|Systems(all)| all);
         named.cloned().collect()
     }

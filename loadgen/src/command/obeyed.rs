@@ -4,7 +4,11 @@
 use std::{env, path::Path};
 
 use super::arguments::{Load, MONGO_IMAGE};
-use crate::{experiment::SystemChoice, model::Delivery, rig::StoreChoice};
+use crate::{
+    experiment::{Entrant, SystemChoice},
+    model::Delivery,
+    rig::StoreChoice,
+};
 
 /// Names the image where the flag does not.
 const IMAGE_VARIABLE: &str = "MONGO_IMAGE";
@@ -14,7 +18,7 @@ const PEERS_VARIABLE: &str = "LOADGEN_PEERS";
 /// What a command line says of the servers that it names.
 pub(super) struct Said<'a> {
     /// Each server, behind the flag that names it.
-    pub systems: Vec<(&'static str, &'a SystemChoice)>,
+    pub systems: Vec<(&'static str, Entrant)>,
     /// The delivery modes that are typed.
     pub delivery: &'a [Delivery],
     /// The store.
@@ -31,11 +35,11 @@ impl Said<'_> {
     /// # Errors
     /// The first flag that can't be, why, and what would be right.
     pub(super) fn can_be_obeyed(&self) -> Result<(), String> {
-        for (flag, system) in &self.systems {
+        for (flag, entrant) in &self.systems {
             for delivery in self.delivery {
-                let delivers = system.can_deliver(*delivery);
+                let delivers = entrant.system.can_deliver(*delivery);
                 delivers.map_err(|why| {
-                    format!("--delivery {} for {flag} {system}: {why}", delivery.name())
+                    format!("--delivery {} for {flag} {entrant}: {why}", delivery.name())
                 })?;
             }
         }
@@ -69,7 +73,16 @@ impl Said<'_> {
             let variable = env::var(IMAGE_VARIABLE);
             *image != MONGO_IMAGE && variable.as_deref() != Ok(image)
         });
-        let saves_here = self.any(SystemChoice::saves_here);
+        let savers = self.systems.iter().map(|(_, entrant)| entrant);
+        let savers: Vec<&Entrant> = savers.filter(|one| one.system.saves_here()).collect();
+        let saves_here = !savers.is_empty();
+        let is_in_container = |one: &&Entrant| {
+            matches!(
+                one.store(self.store),
+                StoreChoice::Auto | StoreChoice::Docker
+            )
+        };
+        let have_their_own = savers.iter().all(|one| one.store.is_some());
         match (self.store, image) {
             (StoreChoice::Auto, None) => Ok(()),
             (store, None) if !saves_here => Err(format!(
@@ -80,7 +93,16 @@ impl Said<'_> {
                 "--mongo-image {image}: nothing that is measured saves into a store of this program ({}): leave --mongo-image out",
                 self.named()
             )),
-            (StoreChoice::Auto | StoreChoice::Docker, _) | (_, None) => Ok(()),
+            (store, _) if have_their_own && *store != StoreChoice::Auto => Err(format!(
+                "--store {store}: all that is measured names a store of its own ({}): leave --store out",
+                self.named()
+            )),
+            (_, None) => Ok(()),
+            (_, Some(_)) if savers.iter().any(is_in_container) => Ok(()),
+            (_, Some(image)) if have_their_own => Err(format!(
+                "--mongo-image {image}: no store of what is measured is in a container ({}): leave --mongo-image out",
+                self.named()
+            )),
             (store, Some(image)) => Err(format!(
                 "--mongo-image {image}: --store {store} starts no container: leave one of them out"
             )),
@@ -88,13 +110,13 @@ impl Said<'_> {
     }
 
     fn any(&self, is: impl Fn(&SystemChoice) -> bool) -> bool {
-        self.systems.iter().any(|(_, system)| is(system))
+        self.systems.iter().any(|(_, entrant)| is(&entrant.system))
     }
 
     /// All that is measured, as it is typed.
     fn named(&self) -> String {
         let named = self.systems.iter();
-        let named = named.map(|(flag, system)| format!("{flag} {system}"));
+        let named = named.map(|(flag, entrant)| format!("{flag} {entrant}"));
         named.collect::<Vec<_>>().join(", ")
     }
 }

@@ -13,7 +13,7 @@ use super::{
     run,
 };
 use crate::{
-    experiment::{self, Interrupt, Options, SearchFinished, SearchOptions, SystemChoice, Watcher},
+    experiment::{self, Entrant, Interrupt, Options, SearchFinished, SearchOptions, Watcher},
     scenario::{Rate, Scenario, Span},
     search::{self, Found, SearchFormat},
 };
@@ -26,11 +26,11 @@ pub struct Args {
     #[arg(value_name = "SCENARIO", required_unless_present = "schema")]
     pub scenario: Option<PathBuf>,
     /// What is searched: own, own:PATH of a build of the server, peer:NAME, relay, cmd:COMMAND with {port} in it, or a URL; can
-    /// be given again.
+    /// be given again. A store of its own stands behind a server or peer, as in own@docker.
     ///
     /// Each is started once. The holds of several take turns. Peers are node, node-persist-first, python and socketioxide.
     #[arg(long, value_name = "SYSTEM", default_value = "own")]
-    pub system: Vec<SystemChoice>,
+    pub system: Vec<Entrant>,
     /// How long is searched, and how far.
     #[command(flatten)]
     pub reach: Reach,
@@ -119,7 +119,7 @@ pub fn run(args: &Args) -> Result<Exit, Exit> {
 /// The scenario with the flags of the command line, and only if all these systems can be searched with it.
 pub(super) fn scenario(
     path: &Path,
-    (flag, systems): (&'static str, &[SystemChoice]),
+    (flag, systems): (&'static str, &[Entrant]),
     servers: &Servers,
     load: &Load,
 ) -> Result<Scenario, Exit> {
@@ -138,16 +138,16 @@ pub(super) fn scenario(
     }
     let rate = scenario.measured_rate();
     rate.map_err(|error| output::wrong(format!("{}: {error}", scenario.path.display())))?;
-    for system in systems {
-        let asked = system.can_be_asked(&scenario);
-        asked.map_err(|why| output::wrong(format!("{flag} {system}: {why}")))?;
+    for entrant in systems {
+        let asked = entrant.system.can_be_asked(&scenario);
+        asked.map_err(|why| output::wrong(format!("{flag} {entrant}: {why}")))?;
     }
     Ok(scenario)
 }
 
 impl Reach {
     /// What is searched, with this budget and no further than that.
-    pub(super) fn of(&self, systems: &[SystemChoice]) -> SearchOptions {
+    pub(super) fn of(&self, systems: &[Entrant]) -> SearchOptions {
         SearchOptions {
             systems: systems.to_vec(),
             budget: self.budget.0,

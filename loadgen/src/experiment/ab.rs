@@ -3,8 +3,8 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use super::{
-    Event, Interrupt, Options, RunError, SystemChoice, Watcher, arm, conductor, enough,
-    environment, floor,
+    Entrant, Event, Interrupt, Options, RunError, Watcher, arm, conductor, enough, environment,
+    floor,
     measure::Bench,
     now,
     session::{Measured, Session},
@@ -26,9 +26,9 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct AbOptions {
     /// What the change is held against.
-    pub base: SystemChoice,
+    pub base: Entrant,
     /// What is judged.
-    pub change: SystemChoice,
+    pub change: Entrant,
     /// By which numbers.
     pub compared: Vec<Compared>,
     /// The load of a block, and how long it is.
@@ -70,8 +70,8 @@ pub async fn ab(
     })?;
     let driver = Driver::choose(options.client, &short, &plan, options.target.as_ref())?;
     enough::samples(&short, &plan, ab, driver.asks_for_acks()).map_err(RunError::Asked)?;
-    for system in [&ab.base, &ab.change] {
-        system.is_there(options.peers.as_deref())?;
+    for side in [&ab.base, &ab.change] {
+        side.system.is_there(options.peers.as_deref())?;
     }
     environment::allow_open_files(short.population.users, 1)?;
     let started = now();
@@ -89,8 +89,8 @@ pub async fn ab(
         },
         trial: Trial::new(ab.compared.clone(), ab.cycles),
         cycles: Vec::new(),
-        systems: [&ab.base, &ab.change].map(|system| SystemInfo {
-            system: system.to_string(),
+        systems: [&ab.base, &ab.change].map(|side| SystemInfo {
+            system: side.to_string(),
             ..SystemInfo::default()
         }),
         died: None,
@@ -308,10 +308,14 @@ impl Gate<'_> {
         run.mode().clone_into(&mut info.delivery);
     }
 
-    async fn system(&mut self, choice: &SystemChoice) -> Result<Option<Measured>, RunError> {
+    async fn system(&mut self, entrant: &Entrant) -> Result<Option<Measured>, RunError> {
         let run_id = RunId::new(rand::random());
         let (scenario, plan) = (Arc::clone(&self.scenario), Arc::clone(&self.plan));
-        let options = self.options.clone();
+        let options = Options {
+            store: entrant.store(&self.options.store).clone(),
+            ..self.options.clone()
+        };
+        let choice = &entrant.system;
         let store = self
             .session(&options)
             .store_of(choice, StoreNeeds::default())

@@ -20,18 +20,18 @@ pub(super) fn samples(
     ab: &AbOptions,
     asks_for_acks: bool,
 ) -> Result<(), String> {
-    for (flag, system) in [("--base", &ab.base), ("--change", &ab.change)] {
+    for (flag, entrant) in [("--base", &ab.base), ("--change", &ab.change)] {
         let of = Side {
             scenario,
             plan,
-            system,
+            system: &entrant.system,
             asks_for_acks,
         };
         let mut compared = ab.compared.iter();
         if let Some((number, needs, has)) = compared.find_map(|one| of.lacks(one)) {
             return Err(match has {
                 0 => format!(
-                    "{number} needs samples, and there are none of {flag} {system}: leave that number out with --metric"
+                    "{number} needs samples, and there are none of {flag} {entrant}: leave that number out with --metric"
                 ),
                 _ => format!(
                     "{number} needs {needs} samples, and a block of {:?} has {has}: make it longer with --block, or leave that number out with --metric",

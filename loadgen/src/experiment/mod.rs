@@ -5,6 +5,7 @@ mod arm;
 mod awaited;
 mod conductor;
 mod enough;
+mod entrant;
 mod environment;
 mod error;
 mod floor;
@@ -29,6 +30,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 pub use self::{
     ab::{AbFinished, AbOptions, ab},
+    entrant::Entrant,
     error::RunError,
     interrupt::Interrupt,
     probe::{Seen, probe},

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    Event, Interrupt, Options, RunError, SystemChoice, Watcher,
+    Entrant, Event, Interrupt, Options, RunError, Watcher,
     arm::{self, Arm},
     conductor, environment,
     floor::{self, AsFloor},
@@ -37,7 +37,7 @@ const FLOOR: Duration = Duration::from_secs(3);
 #[derive(Debug, Clone)]
 pub struct SearchOptions {
     /// The systems, each told apart by its name.
-    pub systems: Vec<SystemChoice>,
+    pub systems: Vec<Entrant>,
     /// How long the search of each may take.
     pub budget: Duration,
     /// Measured time of a full hold, instead of the scenario's.
@@ -71,13 +71,13 @@ pub async fn search(
     let started = now();
     let mut search = Search::new(scenario, options, asked, interrupt, watcher)?;
     let environment = environment::read();
-    for system in &asked.systems {
-        system.is_there(options.peers.as_deref())?;
+    for entrant in &asked.systems {
+        entrant.system.is_there(options.peers.as_deref())?;
     }
     let mut stores = Vec::new();
-    for system in &asked.systems {
-        stores.push(match system.saves_here() {
-            true => Some(search.store().await?),
+    for entrant in &asked.systems {
+        stores.push(match entrant.system.saves_here() {
+            true => Some(search.store(entrant).await?),
             false => None,
         });
     }
@@ -195,12 +195,13 @@ impl<'a> Search<'a> {
         }
     }
 
-    async fn store(&mut self) -> Result<RunningStore, RunError> {
+    async fn store(&mut self, entrant: &Entrant) -> Result<RunningStore, RunError> {
         let watcher = &mut *self.watcher;
         watcher.event(Event::Stage("store"));
         let mut notice = |text| watcher.event(Event::Notice(text));
+        let choice = entrant.store(&self.options.store);
         tokio::select! {
-            store = RunningStore::start(&self.options.store, &self.options.mongo_image, &mut notice) => Ok(store?),
+            store = RunningStore::start(choice, &self.options.mongo_image, &mut notice) => Ok(store?),
             () = self.interrupt.nth(1) => Err(RunError::Interrupted),
         }
     }
@@ -212,8 +213,8 @@ impl<'a> Search<'a> {
     ) -> Result<(Vec<SystemFound>, Option<String>), RunError> {
         let mut contenders = Vec::new();
         let asked = self.asked;
-        for (system, store) in asked.systems.iter().zip(stores) {
-            contenders.push(self.contender(system, store.as_ref()).await?);
+        for (entrant, store) in asked.systems.iter().zip(stores) {
+            contenders.push(self.contender(entrant, store.as_ref()).await?);
         }
         let searched = self.take_turns(&mut contenders).await;
         let mut died = None;
@@ -379,18 +380,25 @@ impl<'a> Search<'a> {
     /// A system, started.
     async fn contender<'s>(
         &mut self,
-        system: &SystemChoice,
+        entrant: &Entrant,
         store: Option<&'s RunningStore>,
     ) -> Result<Contender<'s>, RunError> {
         let scenario = Arc::new(self.scenario.clone());
         let plan = Arc::new(Plan::new(&scenario)?);
         let run_id = RunId::new(rand::random());
-        let arms = arm::of(system, &scenario, &plan, self.options, store, &run_id)?;
+        let arms = arm::of(
+            &entrant.system,
+            &scenario,
+            &plan,
+            self.options,
+            store,
+            &run_id,
+        )?;
         let mut arm = arms.into_iter().next().ok_or(RunError::Interrupted)?;
         let promises = arm.promises(self.driver.asks_for_acks());
         let (scenario, dropped) = asked_of(&arm.scenario, promises);
         for limit in &dropped {
-            let told = format!("{system}: {limit} is not asked of it: it never says so");
+            let told = format!("{entrant}: {limit} is not asked of it: it never says so");
             self.watcher.event(Event::Notice(told));
         }
         self.watcher.event(Event::Stage("server"));
@@ -403,7 +411,7 @@ impl<'a> Search<'a> {
             endpoint,
             controller: Controller::new(self.settings.clone()),
             about: About {
-                system: system.to_string(),
+                system: entrant.to_string(),
                 version: None,
                 store: arm.system.store(),
                 delivery: arm.mode().to_owned(),
@@ -440,57 +448,4 @@ fn due(controller: &Controller, interrupted: bool) -> Result<Ask, Ended> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::search::{Outcome, Rules};
-
-    #[test]
-    fn no_hold_is_asked_for_that_can_not_be_planned() {
-        let text = "version = 1\nname = \"t\"\nquestion = \"?\"\npopulation = { users = 20, rooms = 10 }\n\
-                    [[phases]]\nname = \"w\"\nduration = \"10s\"\nrate = \"50/s\"\nmeasured = false\n\
-                    [[phases]]\nname = \"p\"\nduration = \"20s\"\nrate = \"100/s\"\nburst = { messages = 7, every = \"3s\" }\n";
-        let scenario = Scenario::parse(std::path::Path::new("t.toml"), text).unwrap();
-        let own = scenario.measured_rate().unwrap();
-        for hold in [20, 3_600] {
-            let hold = Duration::from_secs(hold);
-            let lengths = Lengths {
-                full: hold,
-                short: hold,
-            };
-            let highest = highest(&scenario, own, lengths);
-            let at = |rate| {
-                let (length, purpose) = (Length::Full, Purpose::Bracket);
-                let ask = Ask {
-                    rate,
-                    length,
-                    purpose,
-                };
-                scenario_of(&scenario, own, lengths, ask)
-            };
-            assert!(at(highest).messages_due() <= MOST_MESSAGES);
-            assert!(Plan::new(&at(1.02 * highest)).is_err());
-        }
-    }
-
-    #[test]
-    fn an_interrupt_ends_what_is_not_answered_and_takes_no_answer_away() {
-        let hold = Duration::from_secs(20);
-        let mut controller = Controller::new(Settings {
-            start: 100.0,
-            most: 200.0,
-            least: 1.0,
-            precision: 0.025,
-            full: hold,
-            short: hold,
-            budget: 100 * hold,
-            rules: Rules::LATEST,
-        });
-        while let Ok(ask) = due(&controller, false) {
-            assert_eq!(due(&controller, true), Err(Ended::Interrupted));
-            controller.tell(ask, Outcome::Kept, hold);
-        }
-        for interrupted in [false, true] {
-            assert_eq!(due(&controller, interrupted), Err(Ended::AtMost));
-        }
-    }
-}
+mod tests;

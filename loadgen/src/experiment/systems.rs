@@ -34,26 +34,6 @@ pub enum SystemChoice {
 }
 
 impl SystemChoice {
-    /// Several, with commas between them. A path or a command may hold commas of its own: one in it divides only where the name
-    /// of a system follows.
-    ///
-    /// # Errors
-    /// Which of them is none, and what would be right.
-    pub fn several(text: &str) -> Result<Vec<Self>, String> {
-        let mut named: Vec<String> = Vec::new();
-        for part in text.split(',') {
-            let holds_commas = |last: &str| last.starts_with("cmd:") || last.starts_with("own:");
-            match named.last_mut() {
-                Some(last) if holds_commas(last) && !is_named(part) => {
-                    last.push(',');
-                    last.push_str(part);
-                }
-                _ => named.push(part.to_owned()),
-            }
-        }
-        named.iter().map(|one| one.parse()).collect()
-    }
-
     /// Whether nobody knows which processes it is.
     pub fn hides_its_processes(&self) -> bool {
         matches!(self, SystemChoice::Url(_))
@@ -186,14 +166,6 @@ pub(super) fn free_port() -> Result<u16, RunError> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
-/// Whether a text begins as the name of a system does, be it a right one or not.
-fn is_named(text: &str) -> bool {
-    let begins = [
-        "own:", "peer:", "cmd:", "http://", "https://", "ws://", "wss://",
-    ];
-    ["own", "relay"].contains(&text) || begins.iter().any(|one| text.starts_with(one))
-}
-
 impl FromStr for SystemChoice {
     type Err = String;
 
@@ -294,37 +266,6 @@ mod tests {
             ("", "http://host:port"),
             ("ftp://h", "http://host:port"),
             ("http://", "http://host:port"),
-        ] {
-            let error = read(text).unwrap_err();
-            assert!(error.contains(word), "{text}: {error}");
-        }
-    }
-
-    #[test]
-    fn a_comma_in_a_command_divides_only_where_a_system_follows() {
-        let read = |text: &str| {
-            let all = SystemChoice::several(text)?;
-            Ok::<Vec<String>, String>(all.iter().map(SystemChoice::to_string).collect())
-        };
-        for (text, systems) in [
-            ("own,peer:node,relay", &["own", "peer:node", "relay"][..]),
-            (
-                "cmd:x --a 1,2 --port {port},own,cmd:y,z {port}",
-                &["cmd:x --a 1,2 --port {port}", "own", "cmd:y,z {port}"],
-            ),
-            (
-                "relay,cmd:x {port} owned,relays,http://h",
-                &["relay", "cmd:x {port} owned,relays", "http://h"],
-            ),
-        ] {
-            let systems: Vec<String> = systems.iter().map(|&one| one.to_owned()).collect();
-            assert_eq!(read(text), Ok(systems), "{text}");
-        }
-        for (text, word) in [
-            ("own,node", "\"node\""),
-            ("own,", "\"\""),
-            ("cmd:x,peer:node", "{port}"),
-            ("own:/no/a,b,relay", "/no/a,b is no file"),
         ] {
             let error = read(text).unwrap_err();
             assert!(error.contains(word), "{text}: {error}");

@@ -23,6 +23,11 @@ fn a_mistake_in_the_last_scenario_is_told_before_anything_is_started() {
         (&[][..], "phase \"steady\" is closed"),
         (&["--systems", "own,own"], "--systems names own twice"),
         (&["--systems", "own,node"], "peer:NAME"),
+        (&["--systems", "own@redis"], "no store \"redis\""),
+        (
+            &["--systems", "own@docker,own@docker"],
+            "--systems names own@docker twice",
+        ),
     ] {
         let mut command = loadgen();
         command.arg("ladder").arg(&good).arg(&closed).args(flags);
@@ -45,14 +50,8 @@ fn a_ladder_leaves_what_every_system_carries_and_can_be_published() {
     );
     let mut command = loadgen();
     command.arg("ladder").arg(bench.scenario(&text));
-    command.args([
-        "--systems",
-        "own,relay",
-        "--store",
-        "memory",
-        "--up-to",
-        "120/s",
-    ]);
+    // A store of its own, whatever else is there.
+    command.args(["--systems", "own@memory,relay", "--up-to", "120/s"]);
     command.args(["--hold", "10s", "--budget", "55s", "--no-machine-check"]);
     command.arg("--out").arg(bench.path("out"));
     let ended = finish(command);
@@ -64,7 +63,9 @@ fn a_ladder_leaves_what_every_system_carries_and_can_be_published() {
     let json = bench.path("out").join("systems.ladder.json");
     let text = fs::read_to_string(&json).unwrap_or_else(|_| panic!("{}", ended.stderr));
     let ladder = Ladder::parse(&json, &text).unwrap();
-    assert_eq!(ladder.systems(), ["own", "relay"]);
+    assert_eq!(ladder.systems(), ["own@memory", "relay"]);
+    let store = &ladder.searches[0].systems[0].store;
+    assert!(store.starts_with("in-memory simulation"), "{store}");
     assert_eq!(ladder.asked, ["small"]);
     // The relay confirms nothing, and is not asked for it.
     assert!(
@@ -83,7 +84,7 @@ fn a_ladder_leaves_what_every_system_carries_and_can_be_published() {
             "{hold:?}"
         );
         assert!(
-            system.version.is_some() == (system.system == "own"),
+            system.version.is_some() == (system.system == "own@memory"),
             "{system:?}"
         );
     }
@@ -93,7 +94,7 @@ fn a_ladder_leaves_what_every_system_carries_and_can_be_published() {
         .filter_map(|line| line.split_once(": settle at "))
         .map(|(system, _)| system)
         .collect();
-    assert_eq!(turns[..2], ["own", "relay"], "{}", ended.stderr);
+    assert_eq!(turns[..2], ["own@memory", "relay"], "{}", ended.stderr);
     published(&bench, &json, &ladder);
 }
 

@@ -108,7 +108,7 @@ fn what_a_peer_does_not_speak_is_refused_before_anything_is_started() {
 }
 
 /// What of a command line a system can't obey, and what is said of it.
-const NOT_OBEYED: [(&[&str], &str); 16] = [
+const NOT_OBEYED: [(&[&str], &str); 21] = [
     (
         &[
             "run",
@@ -229,6 +229,33 @@ const NOT_OBEYED: [(&[&str], &str); 16] = [
     (
         &["run", "S", "--store", "memory", "--mongo-image", "x:1"],
         "--mongo-image x:1: --store memory starts no container",
+    ),
+    (
+        &["search", "S", "--system", "own@memory", "--store", "docker"],
+        "--store docker: all that is measured names a store of its own (--system own@memory)",
+    ),
+    (
+        &[
+            "ladder",
+            "S",
+            "--systems",
+            "own@memory,relay",
+            "--mongo-image",
+            "x:1",
+        ],
+        "--mongo-image x:1: no store of what is measured is in a container",
+    ),
+    (
+        &["search", "S", "--system", "relay@memory"],
+        "relay saves into no store of this program: leave @memory out",
+    ),
+    (
+        &["search", "S", "--system", "own@mongodb://u:secret@h:x"],
+        "mongodb://***@h:x",
+    ),
+    (
+        &["run", "S", "--system", "own@docker"],
+        "the store of a run is named with --store docker",
     ),
     (
         &["run", "S", "--peers", "nowhere"],

@@ -1,8 +1,9 @@
 //! What a ladder comes to, for whoever reads one sentence and looks at one picture: made of what is recorded alone.
 
 use super::{
-    Carried, Ladder, OWN, carried,
+    AT, Carried, Ladder, OWN, carried,
     carried::{MEMORY, at},
+    is_own,
     show::{CONTRADICTED, latencies_of, limit_ends, machine},
     site::{PICTURE, place},
 };
@@ -10,7 +11,7 @@ use crate::{
     judge::Verdict,
     model::numbers::{count, limit},
     report::{chart, markdown::escaped},
-    search::{Found, LIMITS, LimitFound, PROMISED},
+    search::{Found, LIMITS, LimitFound, PROMISED, SystemFound},
 };
 
 /// The bare relay, which is no rival: it keeps no promise but to pass messages on.
@@ -45,8 +46,9 @@ pub struct Headline {
 pub fn headline(ladder: &Ladder) -> Option<Headline> {
     let first = ladder.searches.first()?;
     let systems = carried(first);
-    let own = systems.iter().find(|one| one.found.system == OWN)?;
-    let others = systems.iter().filter(|one| one.found.system != OWN);
+    let own = systems.iter().find(|one| is_own(&one.found.system))?;
+    let others = systems.iter();
+    let others = others.filter(|one| one.found.system != own.found.system);
     Some(Headline {
         sentence: sentence(first, own, others),
         range: String::new(),
@@ -109,16 +111,28 @@ fn measured(ladder: &Ladder, own: &Carried<'_>) -> String {
     format!("{}, {}, {day}", machine(ladder), own.found.store)
 }
 
-/// A system's name in a sentence.
+/// A system's name in a sentence, with the store that it alone has.
 fn words(system: &str) -> String {
-    match system {
-        OWN => "this server".to_owned(),
-        RELAY => "the bare relay".to_owned(),
-        "peer:node" => "plain Node.js".to_owned(),
-        "peer:node-persist-first" => "Node.js that saves first".to_owned(),
-        "peer:python" => "python-socketio".to_owned(),
-        "peer:socketioxide" => "plain socketioxide".to_owned(),
-        other => other.to_owned(),
+    let (name, store) = match system.split_once(AT) {
+        Some((name, store)) => (name, Some(store)),
+        None => (system, None),
+    };
+    let name = match name {
+        OWN => "this server",
+        RELAY => "the bare relay",
+        "peer:node" => "plain Node.js",
+        "peer:node-persist-first" => "Node.js that saves first",
+        "peer:python" => "python-socketio",
+        "peer:socketioxide" => "plain socketioxide",
+        // A URL, a command or a path, which may hold an @ of its own.
+        _ => return system.to_owned(),
+    };
+    match store {
+        None => name.to_owned(),
+        Some("memory") => format!("{name} with a simulated store"),
+        Some("docker") => format!("{name} with MongoDB in Docker"),
+        Some("mongod") => format!("{name} with a mongod"),
+        Some(store) => format!("{name} with the store {store}"),
     }
 }
 
@@ -135,8 +149,9 @@ fn sentence<'a>(
     let promised = limit(PROMISED);
     let ends = own.promised.and_then(|one| Some((one, one.last_success?)));
     let name = &first.scenario.name;
+    let own_name = words(&own.found.system);
     let Some((end, kept)) = ends else {
-        return format!("In {name}, no rate is known at which this server keeps {promised}.");
+        return format!("In {name}, no rate is known at which {own_name} keeps {promised}.");
     };
     let cores = match own.cores {
         Some(one) if one <= ONE_CORE => " on one core".to_owned(),
@@ -161,7 +176,7 @@ fn sentence<'a>(
         unknown += &format!("; what was seen of {all} contradicts itself");
     }
     format!(
-        "In {name}, this server carries {}{} messages a second, 99 % of the deliveries within {promised}{cores}{beside}{unknown}.",
+        "In {name}, {own_name} carries {}{} messages a second, 99 % of the deliveries within {promised}{cores}{beside}{unknown}.",
         if end.is_open() { "at least " } else { "" },
         whole(kept)
     )
@@ -176,14 +191,15 @@ pub(super) fn range<'l>(ladder: &'l Ladder, others: impl Iterator<Item = &'l Lad
     if all.len() < 2 {
         return String::new();
     }
+    let first_own = |ladder: &Ladder| at(own_in(ladder.searches.first()?)?, PROMISED)?.last_success;
     let of = |system: &str| {
         let kept = |ladder: &&Ladder| last_success(ladder, system);
         let Some(rates) = ends(all.iter().filter_map(kept), whole) else {
             return format!("no rate for {}", words(system));
         };
-        let times = |ladder: &&Ladder| Some(last_success(ladder, OWN)? / kept(ladder)?);
+        let times = |ladder: &&Ladder| Some(first_own(ladder)? / kept(ladder)?);
         let times = ends(all.iter().filter_map(times), |times| format!("{times:.1}"));
-        let times = times.filter(|_| system != OWN && system != RELAY);
+        let times = times.filter(|_| is_rival(system));
         let times = times.map(|times| format!("{times} times"));
         let asked = all.iter().filter(|one| one.systems().contains(&system));
         let without = asked.filter(|one| kept(one).is_none()).count();
@@ -210,8 +226,8 @@ pub(super) fn range<'l>(ladder: &'l Ladder, others: impl Iterator<Item = &'l Lad
 fn are_alike(one: &Ladder, other: &Ladder) -> bool {
     let asked = |ladder: &Ladder| Some(ladder.searches.first()?.scenario.clone());
     let store = |ladder: &Ladder| {
-        let mut systems = ladder.searches.first()?.systems.iter();
-        Some(systems.find(|one| one.system == OWN)?.store.clone())
+        let own = own_in(ladder.searches.first()?)?;
+        Some((own.system.clone(), own.store.clone()))
     };
     let (Some(scenario), Some(of)) = (asked(one), store(one)) else {
         return false;
@@ -220,6 +236,16 @@ fn are_alike(one: &Ladder, other: &Ladder) -> bool {
         && asked(other).is_some_and(|other| scenario.name == other.name && scenario.asks_as(&other))
         && machine(one) == machine(other)
         && one.labels == other.labels
+}
+
+/// The server of this project, against which others stand: of several stores the one that is named first.
+fn own_in(found: &Found) -> Option<&SystemFound> {
+    found.systems.iter().find(|one| is_own(&one.system))
+}
+
+/// Whether it is somebody else's, and more than what passes messages on.
+fn is_rival(system: &str) -> bool {
+    !is_own(system) && system != RELAY
 }
 
 /// Whether the first scenario's search has not found where the limits of a system end.
@@ -288,11 +314,11 @@ fn lost(ladder: &Ladder) -> String {
     let (mut lost, mut unknown) = (Vec::new(), Vec::new());
     let mut compared = false;
     for found in &ladder.searches {
-        let Some(own) = found.systems.iter().find(|one| one.system == OWN) else {
+        let Some(own) = own_in(found) else {
             continue;
         };
         let rivals = found.systems.iter();
-        for rival in rivals.filter(|one| one.system != OWN && one.system != RELAY) {
+        for rival in rivals.filter(|one| is_rival(&one.system)) {
             let within = |wanted: Stand| {
                 let stands = |each: &u64| Stand::of(at(rival, *each), at(own, *each)) == wanted;
                 let limits = LIMITS.into_iter().filter(stands).map(limit);

@@ -24,6 +24,8 @@ use crate::{judge::Verdict, result::Environment};
 
 /// The server of this project, as ladders name it.
 const OWN: &str = "own";
+/// Divides a system from the store that it alone has.
+const AT: char = '@';
 
 /// The version of this schema.
 pub const LADDER_VERSION: u32 = 1;
@@ -109,7 +111,7 @@ impl Ladder {
     /// The verdict on the server of this project, beside which others stand; without it, on all of them.
     pub fn verdict_on_own(&self) -> Verdict {
         let mut standings = self.standings().into_iter();
-        let own = standings.find(|(system, _)| *system == OWN);
+        let own = standings.find(|(system, _)| is_own(system));
         own.map_or(self.verdict, |(_, verdict)| verdict)
     }
 
@@ -182,6 +184,12 @@ impl Ladder {
         }
         systems
     }
+}
+
+/// Whether a system is the server of this project as this program has it, on the store of all or on one of its own.
+fn is_own(system: &str) -> bool {
+    let store = system.strip_prefix(OWN);
+    store.is_some_and(|store| store.is_empty() || store.starts_with(AT))
 }
 
 /// What all of it comes to at best, where scenarios are missing.

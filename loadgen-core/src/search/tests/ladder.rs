@@ -353,6 +353,30 @@ fn means_are_over_the_limits_that_all_systems_keep() {
 }
 
 #[test]
+fn this_server_with_another_store_stands_beside_it_and_is_no_rival() {
+    let systems = [
+        ("own@memory", 900.0),
+        ("own@docker", 1_500.0),
+        ("peer:node@docker", 300.0),
+        ("own:/builds/server@docker", 300.0),
+    ];
+    let systems = systems.map(|(system, capacity)| named(system, capacity));
+    let ladder = ladder(systems.to_vec());
+    let told = headline(&ladder).unwrap();
+    for said in [
+        "In t, this server with a simulated store carries ",
+        " of this server with MongoDB in Docker (",
+        " times plain Node.js with MongoDB in Docker (",
+        " times own:/builds/server@docker (",
+    ] {
+        let sentence = &told.sentence;
+        assert!(sentence.contains(said), "{said:?} is not in {sentence:?}");
+    }
+    assert!(told.lost.starts_with("No rival "), "{}", told.lost);
+    assert_eq!(ladder.verdict_on_own(), Verdict::Pass);
+}
+
+#[test]
 fn without_this_server_there_is_no_headline() {
     assert_eq!(headline(&ladder(vec![named("peer:node", 300.0)])), None);
 }

@@ -64,12 +64,9 @@ fn can_be_obeyed(run: &Args) -> Result<(), String> {
         (None, Some(url)) => Some(("--target", SystemChoice::Url(url.clone()))),
         (None, None) => None,
     };
-    let system = match &foreign {
-        Some((flag, foreign)) => (*flag, foreign),
-        None => ("--system", &run.system),
-    };
+    let (flag, system) = foreign.unwrap_or_else(|| ("--system", run.system.clone()));
     let said = Said {
-        systems: vec![system],
+        systems: vec![(flag, system.into())],
         delivery: &run.delivery,
         store: &run.store,
         mongo_image: &run.mongo_image,

@@ -9,7 +9,7 @@ use crate::{
         arguments::{self, Load, Where, host_and_port, moment, signed_span, words},
         live::Place,
     },
-    experiment::SystemChoice,
+    experiment::{Entrant, SystemChoice},
     model::{BusMode, Delivery},
     plan::Shard,
     report::Format,
@@ -206,7 +206,11 @@ impl FromStr for Floor {
 
 /// A system that is started here.
 fn started(text: &str) -> Result<SystemChoice, String> {
-    match text.parse()? {
+    let Entrant { system, store } = text.parse()?;
+    if let Some(store) = store {
+        return Err(format!("the store of a run is named with --store {store}"));
+    }
+    match system {
         SystemChoice::Url(url) => Err(format!(
             "one that runs already is named with --target {url}"
         )),

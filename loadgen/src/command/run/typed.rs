@@ -2,12 +2,30 @@
 
 use std::ffi::OsString;
 
+use crate::experiment::Entrant;
+
 /// The command line as it was typed, for the report.
 pub fn typed(arguments: impl Iterator<Item = OsString>) -> Vec<String> {
     arguments
         .map(|argument| argument.to_string_lossy().into_owned())
-        .map(|argument| redacted(&argument))
+        .map(|argument| without_secrets(&argument))
         .collect()
+}
+
+/// Of several systems in one argument each may have its own.
+fn without_secrets(argument: &str) -> String {
+    let mut systems: Vec<String> = Vec::new();
+    for part in argument.split(',') {
+        match systems.last_mut() {
+            Some(last) if !Entrant::is_named(part) => {
+                last.push(',');
+                last.push_str(part);
+            }
+            _ => systems.push(part.to_owned()),
+        }
+    }
+    let redacted: Vec<String> = systems.iter().map(|one| redacted(one)).collect();
+    redacted.join(",")
 }
 
 /// Without what may be a secret in a URL: who logs in, and what a server is told in its query.
@@ -34,10 +52,11 @@ mod tests {
     #[test]
     fn a_password_does_not_reach_the_report() {
         assert_eq!(
-            redacted("--store=mongodb://me:secret@db:27017/chat"),
+            without_secrets("--store=mongodb://me:secret@db:27017/chat"),
             "--store=mongodb://…@db:27017/chat"
         );
-        assert_eq!(redacted("http://127.0.0.1:3000"), "http://127.0.0.1:3000");
+        let address = "http://127.0.0.1:3000";
+        assert_eq!(without_secrets(address), address);
         for (typed, recorded) in [
             (
                 "--target=https://u:p@ss@h/ns?token=t",
@@ -46,8 +65,13 @@ mod tests {
             ("http://h:1/?token=t", "http://h:1/?…"),
             ("http://u:p?x@h", "http://…@h"),
             ("mongodb://h/chat?w=1", "mongodb://h/chat?w=1"),
+            ("mongodb://u:p,w@a,b/", "mongodb://…@a,b/"),
+            (
+                "own@mongodb://u:p@h,own@memory,http://u:p@h,relay",
+                "own@mongodb://…@h,own@memory,http://…@h,relay",
+            ),
         ] {
-            assert_eq!(redacted(typed), recorded);
+            assert_eq!(without_secrets(typed), recorded);
         }
     }
 }
