@@ -19,6 +19,8 @@ const UNHEARD: Nanos = 5_000_000_000;
 /// What is on its way to a connection that its own user ends is lost with it: a message that somebody else received so
 /// shortly before is not owed. From one of several servers to another it takes as long.
 const ON_THE_WAY: Nanos = 250_000_000;
+/// What waited for one of several servers, or for what joins them, is handled so long after that was mended at the latest.
+const CAUGHT_UP: Nanos = 10_000_000_000;
 /// A member that goes within so long after a message is not owed its end, nor a sender its acknowledgement: longer than
 /// a server takes that gives up a save after 10 s.
 pub const END_OWED: Nanos = 12_000_000_000;
@@ -137,6 +139,8 @@ pub struct Presence {
     stall: Nanos,
     /// Whether members may be on several servers, of which each handles a message at its own time.
     several: bool,
+    /// From when to when one of these servers, or what joins them, was to be broken: from the schedule's start, ascending.
+    broken: Vec<(Nanos, Nanos)>,
     /// From when to when nothing was heard before that.
     deaf: HashMap<u32, Vec<(Nanos, Nanos)>>,
 }
@@ -164,6 +168,16 @@ impl Presence {
     #[must_use]
     pub fn on_several(self, several: bool) -> Self {
         Self { several, ..self }
+    }
+
+    /// Where what one of several servers was to hear of had to wait for the end of a fault.
+    #[must_use]
+    pub fn held_up(self, plan: &Plan) -> Self {
+        let faults = plan.faults.iter();
+        let faults = faults.filter(|fault| fault.damage.holds_up_other_servers());
+        let mut broken: Vec<_> = faults.map(|fault| (fault.start, fault.end)).collect();
+        broken.sort_unstable();
+        Self { broken, ..self }
     }
 
     /// Where the users of a share are before anybody comes or goes.
@@ -232,16 +246,22 @@ impl Presence {
         }
     }
 
-    /// How a user stood at one of its places to a message: sent then, and [handled by](handled_by) then.
-    pub fn standing(&self, user: u32, place: u32, sent: Nanos, handled_by: Nanos) -> Standing {
+    /// How a user stood at one of its places to a message: sent then, and [handled by](handled_by) then. `began` is the
+    /// schedule's start on the same clock.
+    pub fn standing(
+        &self,
+        user: u32,
+        place: u32,
+        (sent, handled_by): (Nanos, Nanos),
+        began: Nanos,
+    ) -> Standing {
         let Some(stays) = self.stays.get(&(user, place)) else {
             return Standing::In { to_the_end: true };
         };
-        let between = match self.several {
-            true => ON_THE_WAY + self.stall,
-            false => 0,
+        let handled_by = match self.several {
+            true => self.handled_by_all(handled_by, began),
+            false => handled_by,
         };
-        let handled_by = handled_by.saturating_add(between);
         let mut best = Standing::Out;
         for stay in stays {
             match stay.standing(sent, handled_by, self.stall) {
@@ -251,6 +271,18 @@ impl Presence {
             }
         }
         best
+    }
+
+    /// By when the last of several servers had handled what one of them had handled by then.
+    fn handled_by_all(&self, one: Nanos, began: Nanos) -> Nanos {
+        let usual = one.saturating_add(ON_THE_WAY + self.stall);
+        self.broken.iter().fold(usual, |last, &(from, to)| {
+            let (from, to) = (began.saturating_add(from), began.saturating_add(to));
+            match from <= last && one <= to {
+                true => last.max(to.saturating_add(CAUGHT_UP + self.stall)),
+                false => last,
+            }
+        })
     }
 
     /// Whether a user had left one of its places for good when a message was sent then, or never came there: what is said of that

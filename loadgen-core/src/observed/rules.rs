@@ -28,6 +28,11 @@ impl Rules {
         self >= Self(3)
     }
 
+    /// Whether what one of several servers was to hear of may have waited for the end of a fault.
+    pub fn wait_for_what_was_broken(self) -> bool {
+        self >= Self(3)
+    }
+
     /// Whether what was under way as a fault began is inside of it, seconds without samples say nothing of a recovery, only what
     /// came before the faults says what is usual, and limits on a phase leave out what faults touched in it.
     pub fn part_what_was_under_way(self) -> bool {

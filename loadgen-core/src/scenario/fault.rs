@@ -302,6 +302,11 @@ impl Damage {
         )
     }
 
+    /// Whether what was said on one of several servers may wait on another for its end.
+    pub const fn holds_up_other_servers(self) -> bool {
+        matches!(self, Damage::Bus | Damage::Node(..))
+    }
+
     /// Whether one of several servers dies by it, with what it had not handed on.
     pub const fn kills_a_node(self) -> bool {
         matches!(self, Damage::Node(_, ServerDamage::Kill))

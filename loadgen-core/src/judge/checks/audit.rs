@@ -69,6 +69,7 @@ impl<'a> Audit<'a> {
         let turned_away = told.is_turned_away(evidence.promises(send));
         let first_sign = evidence.ledger().first_sign(message);
         let handled_by = presence::handled_by(sent, first_sign, told.delivered);
+        let began = sent.saturating_sub(evidence.due.at(message, send));
         let died = fates::died_with_its_server(evidence, message, send, sent);
         let unconfirmed = died && !told.is_confirmed(evidence.promises(send));
         let unheard =
@@ -79,9 +80,11 @@ impl<'a> Audit<'a> {
             let seen = evidence.ledger().slot(slot);
             let standing = match evidence.plan.place(member, send.conversation) {
                 _ if unheard => Standing::Grey,
-                Some(place) => evidence
-                    .presence
-                    .standing(member, place as u32, sent, handled_by),
+                Some(place) => {
+                    evidence
+                        .presence
+                        .standing(member, place as u32, (sent, handled_by), began)
+                }
                 None => Standing::Out,
             };
             let case = Case::of(message, send, member);

@@ -239,6 +239,10 @@ pub fn account(plan: &Plan, promises: Promises, observed: &Observed) -> Account 
     let presence = Presence::new(plan, &observed.presence)
         .with_stall(observed.longest_stall())
         .on_several(promises.may_be_several(plan));
+    let presence = match observed.rules.wait_for_what_was_broken() {
+        true => presence.held_up(plan),
+        false => presence,
+    };
     let evidence = Evidence {
         plan,
         promises,

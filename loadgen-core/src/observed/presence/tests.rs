@@ -25,7 +25,7 @@ fn presence(log: &[(Nanos, Step)]) -> Presence {
 }
 
 fn at(presence: &Presence, sent: Nanos, received: Nanos) -> Standing {
-    presence.standing(0, 0, sent, handled_by(sent, Some(received), true))
+    presence.standing(0, 0, (sent, handled_by(sent, Some(received), true)), 0)
 }
 
 #[test]
@@ -33,7 +33,10 @@ fn who_neither_comes_nor_goes_is_in() {
     let presence = presence(&[]);
     assert!(presence.is_constant());
     assert_eq!(at(&presence, 5, 9), IN);
-    assert_eq!(presence.standing(0, 0, 5, handled_by(5, None, false)), IN);
+    assert_eq!(
+        presence.standing(0, 0, (5, handled_by(5, None, false)), 0),
+        IN
+    );
 }
 
 #[test]
@@ -65,7 +68,7 @@ fn rule_13_a_message_without_a_receipt_is_grey_for_who_leaves_soon_after_and_for
         (20 * SECOND, Step::Leaving(0)),
         (20 * SECOND + 100, Step::Left(0)),
     ]);
-    let unheard = |sent, sign| presence.standing(0, 0, sent, handled_by(sent, sign, false));
+    let unheard = |sent, sign| presence.standing(0, 0, (sent, handled_by(sent, sign, false)), 0);
     assert_eq!(unheard(15 * SECOND + 1, None), Standing::Grey);
     assert!(matches!(
         unheard(15 * SECOND - 1, None),
@@ -168,6 +171,67 @@ fn rule_13_of_several_servers_each_handles_a_message_at_its_own_time() {
     let (sent, seen) = (sent - SECOND, seen - SECOND + 600_000);
     assert_eq!(at(&left, sent, seen), Standing::Grey);
     assert_eq!(at(&came, sent, seen), Standing::Grey);
+}
+
+#[test]
+fn rule_13_what_waited_for_another_server_or_for_the_bus_is_handled_when_that_is_mended() {
+    for broken in [
+        "kind = \"bus-restart\"",
+        "kind = \"server-freeze\"\nnode = 2",
+        "kind = \"server-kill\"\nnode = 1",
+    ] {
+        let text = format!(
+            "version = 1\nname = \"t\"\nquestion = \"?\"\nserver = {{ nodes = 2 }}\n\
+             population = {{ users = 2, rooms = 1 }}\n\
+             [[phases]]\nname = \"steady\"\nduration = \"60s\"\nrate = \"20/s\"\n\
+             [[faults]]\nname = \"f\"\nat = \"20s\"\nfor = \"6s\"\n{broken}\n"
+        );
+        let plan = Plan::new(&Scenario::parse(Path::new("t.toml"), &text).unwrap()).unwrap();
+        // The schedule began 5 s after the clock.
+        let began = 5 * SECOND;
+        let of = |steps: &[(Nanos, Step)], several| {
+            let log = steps.iter().map(|&(at, step)| Entry {
+                user: 0,
+                at: began + at,
+                step,
+            });
+            let presence = Presence::new(&plan, &log.collect::<Vec<_>>());
+            presence.on_several(several).held_up(&plan)
+        };
+        let left = [
+            (24 * SECOND, Step::Leaving(0)),
+            (24 * SECOND + 9, Step::Left(0)),
+        ];
+        let came = [
+            (SECOND, Step::Leaving(0)),
+            (2 * SECOND, Step::Left(0)),
+            (30 * SECOND, Step::Joining(0)),
+            (30 * SECOND + 9, Step::Joined(0)),
+        ];
+        let stands = |presence: &Presence, sent: Nanos| {
+            let sent = began + sent;
+            presence.standing(0, 0, (sent, sent + 1_000_000), began)
+        };
+        let (held, shortly_before) = (22 * SECOND, 20 * SECOND - ON_THE_WAY);
+        for sent in [held, shortly_before] {
+            assert_eq!(stands(&of(&left, true), sent), Standing::Grey, "{broken}");
+            assert_eq!(stands(&of(&came, true), sent), Standing::Grey, "{broken}");
+            assert!(matches!(
+                stands(&of(&left, false), sent),
+                Standing::In { .. }
+            ));
+            assert_eq!(stands(&of(&came, false), sent), Standing::Out);
+        }
+        // What was handled by all before the fault, and what came after it.
+        assert!(matches!(
+            stands(&of(&left, true), 19 * SECOND),
+            Standing::In { .. }
+        ));
+        for sent in [19 * SECOND, 27 * SECOND] {
+            assert_eq!(stands(&of(&came, true), sent), Standing::Out, "{broken}");
+        }
+        assert_eq!(stands(&of(&came, true), 31 * SECOND), IN);
+    }
 }
 
 /// A stay of times that may be far apart or close together, and a message around it.

@@ -82,7 +82,8 @@ impl Receipts {
             refusals: RefCell::default(),
             presence: RefCell::new(
                 Presence::at_the_start(&job.plan, &job.share)
-                    .on_several(job.promises.may_be_several(&job.plan)),
+                    .on_several(job.promises.may_be_several(&job.plan))
+                    .held_up(&job.plan),
             ),
             members: RefCell::new(vec![
                 Member::default();
@@ -312,7 +313,8 @@ impl Receipts {
         let handled_by = presence::handled_by(sent, self.job.ledger.first_sign(message), true);
         let place = self.job.plan.place(user, send.conversation);
         place.is_none_or(|place| {
-            presence.standing(user, place as u32, sent, handled_by) == Standing::Out
+            let at = (sent, handled_by);
+            presence.standing(user, place as u32, at, self.start.get()) == Standing::Out
         })
     }
 
