@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     judge::Verdict,
-    model::{HistogramError, Metric},
+    model::{HistogramError, Metric, json},
     report::{
         self, RenderError,
         chart::{Against, Figure, Latency, Mark, Point, trend},
@@ -158,7 +158,7 @@ impl Repeats {
         Ok(match format {
             CompareFormat::Terminal => terminal(self),
             CompareFormat::Markdown => Summary::of(self).render()? + "\n",
-            CompareFormat::Json => serde_json::to_string_pretty(self)? + "\n",
+            CompareFormat::Json => json::indented(self)? + "\n",
             CompareFormat::Html => Page::of(self).render()?,
         })
     }

@@ -8,7 +8,7 @@ use super::{Comparison, Estimate, Number, Origin, Quantity, measured::Seconds};
 use crate::{
     judge::Verdict,
     model::{
-        HistogramError, Metric, histogram,
+        HistogramError, Metric, histogram, json,
         numbers::{count, duration, percentage},
     },
     observed::PROMISE,
@@ -50,7 +50,7 @@ impl Comparison {
         Ok(match format {
             CompareFormat::Terminal => self.text(None),
             CompareFormat::Markdown => markdown(self)?,
-            CompareFormat::Json => serde_json::to_string_pretty(self)? + "\n",
+            CompareFormat::Json => json::indented(self)? + "\n",
             CompareFormat::Html => page(self, base, change)?,
         })
     }

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod delay;
 pub mod form;
 pub mod histogram;
+pub mod json;
 pub mod metric;
 pub(crate) mod named;
 pub mod numbers;

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::{Report, VERSION, possible, upgrade};
+use crate::model::json;
 
 /// A result together with the text that it was read from.
 ///
@@ -54,12 +55,12 @@ pub enum ParseError {
         right: String,
     },
     /// The version is right, the content is not.
-    #[error("this result says that it has version {version}, and does not look like it: {source}")]
+    #[error("this result says that it has version {version}, and does not look like it: {what}")]
     Malformed {
         /// The version that the text says it has.
         version: u32,
-        /// What is wrong, and where.
-        source: serde_json::Error,
+        /// What is wrong and, in a text of the present version, where.
+        what: String,
     },
 }
 
@@ -104,12 +105,12 @@ impl Document {
     /// # Errors
     /// [`ParseError`] if what was written can't be read back.
     pub fn of(report: &Report) -> Result<Self, ParseError> {
-        let open = serde_json::to_string_pretty(report).map_err(ParseError::NotAResult)?;
+        let open = json::indented(report).map_err(ParseError::NotAResult)?;
         let sealed = Report {
             seal: seal(&open)?,
             ..report.clone()
         };
-        let text = serde_json::to_string_pretty(&sealed).map_err(ParseError::NotAResult)?;
+        let text = json::indented(&sealed).map_err(ParseError::NotAResult)?;
         Self::parse(text + "\n")
     }
 
@@ -119,7 +120,10 @@ impl Document {
     /// [`ParseError`] says what the text is instead, or which version it has.
     pub fn parse(text: String) -> Result<Self, ParseError> {
         let Versioned { version } = serde_json::from_str(&text).map_err(ParseError::NotAResult)?;
-        let malformed = |source| ParseError::Malformed { version, source };
+        let malformed = |source: serde_json::Error| ParseError::Malformed {
+            version,
+            what: source.to_string(),
+        };
         match version {
             0 => Err(ParseError::Unknown { found: version }),
             VERSION => {
@@ -139,10 +143,16 @@ impl Document {
                     2 => upgrade::from_2(old),
                     _ => upgrade::from_3(old),
                 };
-                let mut report: Report = serde_json::from_value(new).map_err(malformed)?;
+                // By way of a text, so that a result's types are read from texts alone: their code is built once.
+                let new = new.to_string();
+                let mut report: Report =
+                    serde_json::from_str(&new).map_err(|source| ParseError::Malformed {
+                        version,
+                        what: without_place(&source),
+                    })?;
                 upgrade::early_accounts(&mut report);
                 possible::check(&report)?;
-                let brought_up = serde_json::to_string_pretty(&report).map_err(malformed)? + "\n";
+                let brought_up = json::indented(&report).map_err(malformed)? + "\n";
                 Ok(Self {
                     text: brought_up,
                     recorded: Some(text),
@@ -182,6 +192,13 @@ impl Document {
     pub fn report(&self) -> &Report {
         &self.report
     }
+}
+
+/// What is wrong with a text that nobody sees, so that a place in it says nothing.
+fn without_place(error: &serde_json::Error) -> String {
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    let said = error.to_string();
+    said.strip_suffix(&place).unwrap_or(&said).to_owned()
 }
 
 /// What a result's `seal` has to be, whatever it is: SHA-256 of all its other values.

@@ -3,12 +3,12 @@
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::Error as _};
 
 use crate::{
     judge::{Outcomes, RecordedOutcomes},
     model::{
-        Nanos,
+        Nanos, json,
         packed::{self, UnpackError},
     },
     observed::{
@@ -90,7 +90,9 @@ impl PackedEvidence {
     /// # Errors
     /// [`EvidenceError`] where it is something else.
     pub fn unpacked(&self) -> Result<Evidence, EvidenceError> {
-        Ok(serde_json::from_slice(&packed::unpack(&self.0)?)?)
+        let bytes = packed::unpack(&self.0)?;
+        let text = str::from_utf8(&bytes).map_err(serde_json::Error::custom)?;
+        Ok(serde_json::from_str(text)?)
     }
 }
 
@@ -152,7 +154,9 @@ impl Evidence {
     /// As a result holds it.
     pub fn packed(&self) -> PackedEvidence {
         // Plain values: they can always be written.
-        PackedEvidence(packed::pack(&serde_json::to_vec(self).unwrap_or_default()))
+        PackedEvidence(packed::pack(
+            json::line(self).unwrap_or_default().as_bytes(),
+        ))
     }
 
     /// [`Plan::digest_of_messages`] of what was to be done.

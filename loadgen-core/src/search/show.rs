@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     model::{
-        Nanos,
+        Nanos, json,
         numbers::{duration, limit, share},
     },
     report::{
@@ -55,7 +55,7 @@ impl SearchFormat {
         Ok(match self {
             SearchFormat::Terminal => terminal(found)?,
             SearchFormat::Markdown => markdown(found)?,
-            SearchFormat::Json => serde_json::to_string_pretty(found)? + "\n",
+            SearchFormat::Json => json::indented(found)? + "\n",
             SearchFormat::Html => page(found)?,
         })
     }

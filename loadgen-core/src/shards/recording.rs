@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::MergeError;
 use crate::{
-    model::Dialect,
+    model::{Dialect, json},
     observed::Record,
     plan::Shard,
     result::{ClockOffset, Environment},
@@ -172,7 +172,7 @@ impl Recording {
     /// # Errors
     /// When it can't be written as JSON, as a number that is none.
     pub fn text(&self) -> Result<String, serde_json::Error> {
-        Ok(serde_json::to_string(self)? + "\n")
+        Ok(json::line(self)? + "\n")
     }
 }
 

@@ -26,6 +26,7 @@ pub use self::{
     report::{recorded_version, result},
     search::{ladder, search},
 };
+use crate::model::json;
 
 /// What verifying has found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -84,7 +85,7 @@ impl Verification {
     /// # Errors
     /// Where one of them can't be written as JSON.
     fn compare<T: Serialize>(&mut self, said: &T, again: &T) -> Result<(), serde_json::Error> {
-        let (said, again) = (serde_json::to_value(said)?, serde_json::to_value(again)?);
+        let (said, again) = (json::value(said)?, json::value(again)?);
         differences(&said, &again, self);
         Ok(())
     }

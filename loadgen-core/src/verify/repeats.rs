@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::{Verification, differences::differences};
 use crate::{
     compare::{REPEATS_BEFORE, REPEATS_VERSION, Repeats},
+    model::json,
     result::{Document, Report},
 };
 
@@ -26,7 +27,7 @@ pub fn repeats(text: &str, runs: &[Document]) -> Result<Verification, serde_json
     let asked = said["asked"].as_u64().map(|asked| asked as usize);
     let reports: Vec<Report> = runs.iter().map(|one| one.report().clone()).collect();
     match Repeats::of(&reports, asked) {
-        Ok(Some(again)) => differences(&said, &serde_json::to_value(again)?, &mut found),
+        Ok(Some(again)) => differences(&said, &json::value(&again)?, &mut found),
         Ok(None) => found.open("all of it: the results of its runs do not lie beside it"),
         Err(error) => found.wrong("runs", error, "histograms that can be read"),
     }

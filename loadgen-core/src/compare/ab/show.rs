@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     judge::Verdict,
-    model::numbers::duration,
+    model::{json, numbers::duration},
     report::{
         RenderError,
         chart::{Figure, Pair, Together, pairs},
@@ -61,7 +61,7 @@ impl AbFormat {
     pub fn render(self, result: &AbResult) -> Result<String, RenderError> {
         Ok(match self {
             AbFormat::Terminal => text(result)?,
-            AbFormat::Json => serde_json::to_string_pretty(result)? + "\n",
+            AbFormat::Json => json::indented(result)? + "\n",
             AbFormat::Html => page(result).render()?,
             AbFormat::Markdown => summary(result).render()? + "\n",
             AbFormat::Junit => suite(result).render()? + "\n",

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     model::{
-        Nanos,
+        Nanos, json,
         numbers::{bytes, limit},
     },
     report::{
@@ -64,7 +64,7 @@ impl LadderFormat {
         Ok(match self {
             LadderFormat::Terminal => terminal(ladder)?,
             LadderFormat::Markdown => markdown(ladder)?,
-            LadderFormat::Json => serde_json::to_string_pretty(ladder)? + "\n",
+            LadderFormat::Json => json::indented(ladder)? + "\n",
             LadderFormat::Html => page(ladder)?,
         })
     }
