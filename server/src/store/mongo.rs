@@ -30,6 +30,9 @@ use generation::{Generation, Generations};
 
 /// The database where neither the configuration nor the URI names one.
 const DEFAULT_DATABASE: &str = "chat";
+/// So often it is asked who it is before it counts as down: a process that has just begun on a busy machine may have heard
+/// from nobody by the end of the first time.
+const FIRST_TRIES: u32 = 3;
 /// The largest document that MongoDB takes, less what the driver may add.
 const DOCUMENT_MAX: usize = 16 * 1024 * 1024 - 1024;
 /// Bytes of documents in one command: well below the 48 MB of a wire message, so that one
@@ -100,6 +103,16 @@ impl MongoStore {
         self.generations.current().database().name().to_owned()
     }
 
+    /// Which server it is, asked as often as a start asks.
+    async fn reached(&self) -> Result<String, StoreError> {
+        for _ in 1..FIRST_TRIES {
+            if let Ok(server) = self.describe_server().await {
+                return Ok(server);
+            }
+        }
+        self.describe_server().await
+    }
+
     async fn describe_server(&self) -> Result<String, StoreError> {
         let generation = self.generations.current();
         let database = generation.database();
@@ -142,7 +155,7 @@ impl MessageStore for MongoStore {
 
     async fn prepare(&self) -> Result<(), StoreError> {
         let hosts = &self.hosts;
-        let server = self.describe_server().await.map_err(|StoreError(detail)| {
+        let server = self.reached().await.map_err(|StoreError(detail)| {
             StoreError(format!("MongoDB at {hosts} can't be used: {detail}"))
         })?;
         let generation = self.generations.current();

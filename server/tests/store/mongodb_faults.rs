@@ -456,7 +456,7 @@ async fn collections_indexes_and_write_concern_are_what_they_are_said_to_be() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_down_is_named_at_once() {
+async fn a_server_that_is_down_is_named_after_three_tries() {
     // Held to the end, so that nobody else can be given it meanwhile, and never listening.
     let held = tokio::net::TcpSocket::new_v4().unwrap();
     held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
