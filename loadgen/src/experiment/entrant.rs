@@ -26,31 +26,37 @@ impl Entrant {
     /// # Errors
     /// Which of them is none, and what would be right.
     pub fn several(text: &str) -> Result<Vec<Self>, String> {
-        let mut named: Vec<String> = Vec::new();
-        for part in text.split(',') {
-            match named.last_mut() {
-                Some(last) if holds_commas(last) && !Self::is_named(part) => {
-                    last.push(',');
-                    last.push_str(part);
-                }
-                _ => named.push(part.to_owned()),
-            }
-        }
+        let named = divided(text, holds_commas);
         named.iter().map(|one| one.parse()).collect()
-    }
-
-    /// Whether a text begins as the name of a system does, be it a right one or not.
-    pub fn is_named(text: &str) -> bool {
-        let begins = [
-            "own:", "own@", "peer:", "relay@", "cmd:", "http://", "https://", "ws://", "wss://",
-        ];
-        ["own", "relay"].contains(&text) || begins.iter().any(|one| text.starts_with(one))
     }
 
     /// Where it saves, if it saves into a store of this program.
     pub fn store<'a>(&'a self, of_all: &'a StoreChoice) -> &'a StoreChoice {
         self.store.as_ref().unwrap_or(of_all)
     }
+}
+
+/// What stands between the commas of a text. What no system's name begins belongs to what is before it, where that may hold commas.
+pub fn divided(text: &str, holds_commas: impl Fn(&str) -> bool) -> Vec<String> {
+    let mut parts: Vec<String> = Vec::new();
+    for part in text.split(',') {
+        match parts.last_mut() {
+            Some(last) if holds_commas(last) && !is_named(part) => {
+                last.push(',');
+                last.push_str(part);
+            }
+            _ => parts.push(part.to_owned()),
+        }
+    }
+    parts
+}
+
+/// Whether a text begins as the name of a system does, be it a right one or not.
+fn is_named(text: &str) -> bool {
+    let begins = [
+        "own:", "own@", "peer:", "relay@", "cmd:", "http://", "https://", "ws://", "wss://",
+    ];
+    ["own", "relay"].contains(&text) || begins.iter().any(|one| text.starts_with(one))
 }
 
 fn holds_commas(name: &str) -> bool {

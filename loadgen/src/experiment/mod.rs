@@ -30,7 +30,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 pub use self::{
     ab::{AbFinished, AbOptions, ab},
-    entrant::Entrant,
+    entrant::{Entrant, divided},
     error::RunError,
     interrupt::Interrupt,
     probe::{Seen, probe},

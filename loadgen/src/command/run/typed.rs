@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use crate::experiment::Entrant;
+use crate::experiment::divided;
 
 /// The command line as it was typed, for the report.
 pub fn typed(arguments: impl Iterator<Item = OsString>) -> Vec<String> {
@@ -14,18 +14,9 @@ pub fn typed(arguments: impl Iterator<Item = OsString>) -> Vec<String> {
 
 /// Of several systems in one argument each may have its own.
 fn without_secrets(argument: &str) -> String {
-    let mut systems: Vec<String> = Vec::new();
-    for part in argument.split(',') {
-        match systems.last_mut() {
-            Some(last) if !Entrant::is_named(part) => {
-                last.push(',');
-                last.push_str(part);
-            }
-            _ => systems.push(part.to_owned()),
-        }
-    }
-    let redacted: Vec<String> = systems.iter().map(|one| redacted(one)).collect();
-    redacted.join(",")
+    let systems = divided(argument, |_| true);
+    let systems: Vec<String> = systems.iter().map(|one| redacted(one)).collect();
+    systems.join(",")
 }
 
 /// Without what may be a secret in a URL: who logs in, and what a server is told in its query.
