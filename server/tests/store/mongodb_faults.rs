@@ -467,11 +467,14 @@ async fn a_server_that_is_down_is_named_after_three_tries() {
         ..MongoConfig::new(uri)
     };
     let store = MongoStore::new(config).await.unwrap();
+    let began = std::time::Instant::now();
     let error = tokio::time::timeout(GUARD, store.prepare())
         .await
         .unwrap()
         .unwrap_err()
         .to_string();
+    // The driver looks for it for all of each time.
+    assert!(began.elapsed() >= 3 * ms(300));
     assert!(
         error.starts_with(&format!("MongoDB at 127.0.0.1:{port} can't be used: ")),
         "{error}"
